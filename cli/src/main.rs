@@ -1,0 +1,2 @@
+//! Floodgate.
+fn main() {}

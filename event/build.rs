@@ -1,0 +1,10 @@
+//! Compiles the `.proto` with protox, so that no `protoc` needs to be installed.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let descriptors = protox::compile(["floodgate/v1/floodgate.proto"], ["proto"])?;
+    prost_build::Config::new()
+        .bytes([".floodgate.v1.Event.payload", ".floodgate.v1.Request.raw", ".floodgate.v1.Header.value"])
+        .compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! Blocks: the events that one regional message holds.
+//!
+//! A gateway encodes each event in the task that received it; sealing a block then only joins the pieces. That
+//! works because a protobuf message is the concatenation of its fields.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::SystemTime;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use prost::Message as _;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+use ulid::Ulid;
+
+use crate::proto::{Block, Event};
+use crate::{Lane, Name, format, time};
+
+/// The number of `Block.events`.
+const EVENTS_FIELD: u32 = 8;
+
+/// Identifies a block; its text form is the message's `Nats-Msg-Id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BlockId(Ulid);
+
+impl BlockId {
+    /// A new id.
+    pub fn generate() -> Self {
+        Self(Ulid::generate())
+    }
+}
+
+impl fmt::Display for BlockId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An event in its wire form, ready to be put into a block.
+#[derive(Clone, Debug)]
+pub struct EncodedEvent {
+    source: Name,
+    bytes: Vec<u8>,
+}
+
+impl EncodedEvent {
+    /// Encodes an event of `source`.
+    pub fn new(source: Name, event: &Event) -> Self {
+        Self { source, bytes: event.encode_to_vec() }
+    }
+
+    /// Bytes that it takes in a block, its frame included.
+    pub fn framed_len(&self) -> usize {
+        let len = self.bytes.len();
+        key_len(EVENTS_FIELD) + encoded_len_varint(len as u64) + len
+    }
+}
+
+/// Who fills a block, and for whom.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// The region's name.
+    pub region: Name,
+    /// The lane of all of its events.
+    pub lane: Lane,
+    /// The shard of all of its events.
+    pub shard: u32,
+    /// The gateway process.
+    pub gateway: String,
+}
+
+/// A block that is still being filled.
+#[derive(Debug, Default)]
+pub struct OpenBlock {
+    events: BytesMut,
+    count: usize,
+    sources: BTreeMap<Name, u64>,
+}
+
+impl OpenBlock {
+    /// Adds an event; those of a split go in parent first.
+    pub fn push(&mut self, event: &EncodedEvent) {
+        self.events.reserve(event.framed_len());
+        encode_key(EVENTS_FIELD, WireType::LengthDelimited, &mut self.events);
+        encode_varint(event.bytes.len() as u64, &mut self.events);
+        self.events.put_slice(&event.bytes);
+        self.count += 1;
+        *self.sources.entry(event.source.clone()).or_default() += 1;
+    }
+
+    /// Events in it.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Bytes of events in it.
+    pub fn size(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Closes it.
+    pub fn seal(self, destination: &Destination, now: SystemTime) -> SealedBlock {
+        let id = BlockId::generate();
+        let head = Block {
+            version: format::VERSION,
+            id: id.0.to_bytes().to_vec(),
+            region: destination.region.to_string(),
+            lane: destination.lane.into_proto().into(),
+            shard: destination.shard,
+            gateway: destination.gateway.clone(),
+            sealed_at_us: time::unix_micros(now),
+            events: Vec::new(),
+        };
+        let mut payload = BytesMut::with_capacity(head.encoded_len() + self.events.len());
+        // `BytesMut` grows, so encoding cannot run out of room.
+        head.encode_raw(&mut payload);
+        payload.extend_from_slice(&self.events);
+        SealedBlock { id, events: self.count, sources: EventCounts(self.sources), payload: payload.freeze() }
+    }
+}
+
+impl Lane {
+    fn into_proto(self) -> crate::proto::Lane {
+        self.into()
+    }
+}
+
+/// A block as it goes on the wire.
+#[derive(Debug)]
+pub struct SealedBlock {
+    /// Its id.
+    pub id: BlockId,
+    /// How many events it holds.
+    pub events: usize,
+    /// How many of each source, for the [`EVENTS_HEADER`](crate::subject::EVENTS_HEADER).
+    pub sources: EventCounts,
+    /// The message's payload, a [`Block`].
+    pub payload: Bytes,
+}
+
+/// Events by source, as the header of a regional message gives them: `github=3;stripe=5`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventCounts(pub BTreeMap<Name, u64>);
+
+impl EventCounts {
+    /// Of all sources.
+    pub fn total(&self) -> u64 {
+        self.0.values().fold(0, |sum, &count| sum.saturating_add(count))
+    }
+}
+
+impl fmt::Display for EventCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (source, count)) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ";" };
+            write!(f, "{separator}{source}={count}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::str::FromStr for EventCounts {
+    type Err = InvalidEventCounts;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEventCounts> {
+        let mut counts = BTreeMap::new();
+        for pair in text.split(';').filter(|pair| !pair.is_empty()) {
+            let (source, count) = pair.split_once('=').ok_or(InvalidEventCounts)?;
+            let source: Name = source.parse().map_err(|_| InvalidEventCounts)?;
+            let count: u64 = count.parse().map_err(|_| InvalidEventCounts)?;
+            counts.insert(source, count);
+        }
+        Ok(Self(counts))
+    }
+}
+
+/// Not a list of `source=count`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a list of `source=count` pairs joined by `;`")]
+pub struct InvalidEventCounts;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EventId;
+    use crate::id::BodyHash;
+    use crate::proto::Request;
+
+    fn event(source: &str, body: &'static [u8]) -> Event {
+        let hash = BodyHash::of(body);
+        Event {
+            id: EventId::from_body("default", source, &hash).as_bytes().to_vec(),
+            source: source.to_owned(),
+            body_hash: hash.as_bytes().to_vec(),
+            request: Some(Request { raw: Some(Bytes::from_static(body)), ..Request::default() }),
+            ..Event::default()
+        }
+    }
+
+    fn destination() -> Destination {
+        Destination { region: "eu".parse().unwrap(), lane: Lane::Standard, shard: 0, gateway: "g1".into() }
+    }
+
+    #[test]
+    fn a_joined_block_decodes_as_one_message() {
+        let events = [event("stripe", b"{\"a\":1}"), event("github", b""), event("stripe", b"x")];
+        let mut open = OpenBlock::default();
+        let mut framed = 0;
+        for event in &events {
+            let encoded = EncodedEvent::new(event.source.parse().unwrap(), event);
+            framed += encoded.framed_len();
+            open.push(&encoded);
+        }
+        assert_eq!((open.len(), open.size()), (3, framed));
+
+        let sealed = open.seal(&destination(), SystemTime::now());
+        let block: Block = format::decode(sealed.payload.clone()).unwrap();
+        assert_eq!(block.events, events);
+        assert_eq!(block.id, sealed.id.0.to_bytes());
+        assert_eq!(block.encode_to_vec(), sealed.payload);
+        assert_eq!(sealed.sources.to_string(), "github=1;stripe=2");
+        assert_eq!(sealed.sources.to_string().parse(), Ok(sealed.sources));
+    }
+
+    #[test]
+    fn malformed_counts_are_refused() {
+        for bad in ["x", "x=", "=1", "x=-1", "X=1", "x=1;y"] {
+            assert!(bad.parse::<EventCounts>().is_err(), "{bad}");
+        }
+        assert_eq!("".parse::<EventCounts>().unwrap().total(), 0);
+    }
+}

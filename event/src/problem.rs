@@ -1,0 +1,90 @@
+//! Errors as [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem documents. Codes are part of the
+//! interface; each always goes with the same status.
+
+use serde::{Deserialize, Serialize};
+
+/// The media type of a problem document.
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal, $title:literal;)*) => {
+        /// What went wrong, as a client can tell it apart.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum ProblemCode { $($(#[$doc])* $variant,)* }
+
+        impl ProblemCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The last part of the document's `type`.
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $code,)* } }
+            /// The HTTP status.
+            pub const fn status(self) -> u16 { match self { $(Self::$variant => $status,)* } }
+            /// The document's `title`.
+            pub const fn title(self) -> &'static str { match self { $(Self::$variant => $title,)* } }
+        }
+    };
+}
+
+codes! {
+    /// The request cannot be read.
+    Malformed = "malformed", 400, "Malformed request";
+    /// Bad, missing or stale signature; deliberately no more than that.
+    SignatureRefused = "signature-refused", 401, "Signature refused";
+    /// No, or no valid, bearer token.
+    Unauthorized = "unauthorized", 401, "Unauthorized";
+    /// There is no such source, event, destination, handler or path.
+    NotFound = "not-found", 404, "Not found";
+    /// The path does not take this method.
+    MethodNotAllowed = "method-not-allowed", 405, "Method not allowed";
+    /// The request took too long to arrive.
+    RequestTimeout = "request-timeout", 408, "Request timed out";
+    /// Something else changed first, or still depends on this.
+    Conflict = "conflict", 409, "Conflict";
+    /// The body is over the limit, as sent or decompressed.
+    TooLarge = "too-large", 413, "Body too large";
+    /// A content encoding that is not taken.
+    UnsupportedEncoding = "unsupported-encoding", 415, "Unsupported content encoding";
+    /// A document that is well-formed and wrong.
+    Invalid = "invalid", 422, "Invalid document";
+    /// The source's rate limit.
+    RateLimited = "rate-limited", 429, "Too many requests";
+    /// Something broke that the client has no part in.
+    Internal = "internal", 500, "Internal error";
+    /// A handler failed and its policy is `reject`.
+    HandlerFault = "handler-fault", 500, "Handler failed";
+    /// The event cannot be made durable now; send it again.
+    Unavailable = "unavailable", 503, "Not available";
+}
+
+/// A problem document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// `urn:floodgate:problem:` and the code.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The code in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What was wrong, where, and what is allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Problem {
+    /// A document without detail.
+    pub fn new(code: ProblemCode) -> Self {
+        Self {
+            kind: format!("urn:floodgate:problem:{}", code.as_str()),
+            title: code.title().to_owned(),
+            status: code.status(),
+            detail: None,
+        }
+    }
+
+    /// A document that says what was wrong.
+    pub fn with_detail(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self { detail: Some(detail.into()), ..Self::new(code) }
+    }
+}

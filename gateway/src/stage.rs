@@ -1,0 +1,46 @@
+//! The stages of an event in the gateway. Each consumes the one before it, and only the room named builds it:
+//! `Received` (accept) → [`Verified`] (verify) → [`Handled`] (handle) → [`Enqueued`] (enqueue). A 2xx for an
+//! event can only be made from an `Enqueued`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use floodgate_event::proto::Event;
+use floodgate_event::source::Intake;
+
+/// A request whose signature holds. Built by `verify` alone.
+#[derive(Debug)]
+pub struct Verified {
+    /// The envelope so far: everything but `handlers`, `payload`, `disposition` and `request.raw`.
+    pub(crate) event: Event,
+    /// The bytes that were signed.
+    pub(crate) raw: Bytes,
+    /// The same after content decoding; what handlers see. Shares `raw`'s buffer if there was no encoding.
+    pub(crate) body: Bytes,
+    /// The source's rules: lanes, raw policy, answer.
+    pub(crate) intake: Arc<Intake>,
+    /// The shard, from the dedup key or the ordering value.
+    pub(crate) shard: u32,
+}
+
+/// An event that the source's handlers are done with. Built by `handle` alone.
+#[derive(Debug)]
+pub struct Handled {
+    /// The finished envelope, the event itself first and then, after a split, its children. Never empty.
+    pub(crate) events: Vec<Event>,
+    /// The shard they all go to.
+    pub(crate) shard: u32,
+    /// What a handler answers the sender, once the tombstone is durable.
+    pub(crate) answer: Option<HandlerAnswer>,
+}
+
+/// An answer that a handler gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandlerAnswer {
+    /// 200 to 599.
+    pub status: u16,
+    /// Header pairs, checked by the host.
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// The body, within the output limit.
+    pub body: Bytes,
+}

@@ -1,0 +1,159 @@
+//! Where events go, as forwarding sees it: what `control` makes of the stored configuration, secrets opened.
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+use std::time::Duration;
+
+use floodgate_event::schedule::RetrySchedule;
+use floodgate_event::{Name, standard_webhooks};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// Every destination at one revision. Replaced as a whole when the configuration changes.
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    /// The configuration's revision, recorded with what was matched by it.
+    pub revision: u64,
+    /// Destinations by name, the disabled ones too.
+    pub destinations: BTreeMap<Name, Arc<Destination>>,
+}
+
+impl Routes {
+    /// The enabled destinations that subscribed to events of this source and type.
+    pub fn matching<'a>(&'a self, source: &'a str, event_type: &'a str) -> impl Iterator<Item = &'a Arc<Destination>> {
+        self.destinations
+            .values()
+            .filter(move |destination| destination.enabled && destination.subscribe.matches(source, event_type))
+    }
+}
+
+/// A consumer's endpoint.
+#[derive(Clone)]
+pub struct Destination {
+    /// Its name.
+    pub name: Name,
+    /// Where deliveries are posted.
+    pub url: Url,
+    /// What it gets.
+    pub subscribe: Subscription,
+    /// Keys that sign deliveries, the current one first; at least one, at most two during a rotation.
+    pub keys: Vec<standard_webhooks::Key>,
+    /// The most that one attempt may take, from connecting to the answer's last byte read.
+    pub timeout: Duration,
+    /// Attempts under way at once.
+    pub concurrency: NonZeroU16,
+    /// Attempts per second, if limited.
+    pub rate_per_second: Option<NonZeroU32>,
+    /// When failed attempts are tried again.
+    pub retry: RetrySchedule,
+    /// Whether deliveries carry the original request's headers.
+    pub original_headers: bool,
+    /// Whether it takes new events. False after it answered 410, until it is put again.
+    pub enabled: bool,
+}
+
+impl std::fmt::Debug for Destination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Destination").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Which events a destination gets. An empty list means any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subscription {
+    /// Patterns of event types: exact, or ending in `*`.
+    #[serde(default)]
+    pub types: Vec<TypePattern>,
+    /// Names of sources.
+    #[serde(default)]
+    pub sources: Vec<Name>,
+}
+
+impl Subscription {
+    /// The most entries of either list.
+    pub const MAX_ENTRIES: usize = 256;
+
+    /// Whether an event of this source and type is asked for.
+    pub fn matches(&self, source: &str, event_type: &str) -> bool {
+        let source_fits = self.sources.is_empty() || self.sources.iter().any(|name| name.as_str() == source);
+        let type_fits = self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(event_type));
+        source_fits && type_fits
+    }
+}
+
+/// An event type, or the beginning of one and `*`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TypePattern {
+    text: String,
+    prefix: bool,
+}
+
+impl TypePattern {
+    /// The longest pattern, in bytes.
+    pub const MAX_LEN: usize = 256;
+
+    /// Whether an event type fits.
+    pub fn matches(&self, event_type: &str) -> bool {
+        if self.prefix { event_type.starts_with(&self.text) } else { event_type == self.text }
+    }
+}
+
+impl TryFrom<String> for TypePattern {
+    type Error = InvalidPattern;
+
+    fn try_from(text: String) -> Result<Self, InvalidPattern> {
+        let (begin, prefix) = match text.strip_suffix('*') {
+            Some(begin) => (begin, true),
+            None => (text.as_str(), false),
+        };
+        if text.is_empty() || text.len() > Self::MAX_LEN || begin.contains('*') {
+            return Err(InvalidPattern(text.chars().take(80).collect()));
+        }
+        Ok(Self { text: begin.to_owned(), prefix })
+    }
+}
+
+impl From<TypePattern> for String {
+    fn from(pattern: TypePattern) -> Self {
+        if pattern.prefix { format!("{}*", pattern.text) } else { pattern.text }
+    }
+}
+
+/// Not a pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a pattern of event types: expected 1 to 256 bytes with at most one `*`, at the end")]
+pub struct InvalidPattern(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> TypePattern {
+        TypePattern::try_from(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn patterns_are_exact_or_prefixes() {
+        assert!(pattern("invoice.*").matches("invoice.paid"));
+        assert!(!pattern("invoice.*").matches("invoice"));
+        assert!(pattern("invoice.paid").matches("invoice.paid"));
+        assert!(!pattern("invoice.paid").matches("invoice.paid.twice"));
+        assert!(pattern("*").matches(""));
+        for bad in ["", "a*b", "**"] {
+            assert!(TypePattern::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn both_lists_must_fit() {
+        let subscription: Subscription =
+            serde_json::from_str(r#"{"types": ["push", "issues*"], "sources": ["github"]}"#).unwrap();
+        assert!(subscription.matches("github", "issues"));
+        assert!(!subscription.matches("gitlab", "push"));
+        assert!(!subscription.matches("github", "ping"));
+        assert!(Subscription::default().matches("any", "thing"));
+    }
+}
