@@ -1,2 +1,93 @@
-//! Floodgate.
-fn main() {}
+//! The `floodgate` command: parse, set up the process, run one subcommand, report how it went.
+
+mod api;
+mod apply;
+mod books;
+mod dev;
+mod events;
+mod exit;
+mod handler;
+mod logging;
+mod output;
+mod serve;
+mod shutdown;
+mod table;
+mod tether;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::exit::Failure;
+
+/// A multi-region gateway for webhooks: verified, transformed and durable at the edge, delivered once from the centre.
+#[derive(Parser)]
+#[command(name = "floodgate", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a region's gateway until SIGTERM
+    Gateway(serve::ConfigFile),
+    /// Run the relay until SIGTERM
+    Relay(serve::ConfigFile),
+    /// Run a whole deployment on this machine, each part a process of its own
+    Dev(dev::DevArgs),
+    /// Make the configuration what a file says
+    Apply(apply::ApplyArgs),
+    /// Show whether the books balance; exit status 1 if they do not
+    Books(books::BooksArgs),
+    /// Look at events
+    #[command(subcommand)]
+    Events(events::EventsCommand),
+    /// Write, build, test and upload handlers
+    Handler(handler::HandlerArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Run a program that ends with the process that started it
+    #[command(hide = true)]
+    Tether(tether::TetherArgs),
+}
+
+fn main() -> ExitCode {
+    exit::report(run(Cli::parse().command))
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    logging::install()?;
+    // Several TLS providers may be compiled in; this process uses one. An error means that it is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match command {
+        Command::Gateway(file) => serve::gateway(&file),
+        Command::Relay(file) => serve::relay(&file),
+        Command::Dev(args) => dev::run(args),
+        Command::Apply(args) => output::block_on(apply::run(args)),
+        Command::Books(args) => output::block_on(books::run(args)),
+        Command::Events(command) => output::block_on(events::run(command)),
+        Command::Handler(args) => output::block_on(handler::run(args)),
+        Command::Completions { shell } => completions(shell),
+        Command::Tether(args) => tether::run(&args),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "floodgate", &mut script);
+    output::print(&String::from_utf8_lossy(&script))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

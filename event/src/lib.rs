@@ -18,6 +18,7 @@ pub mod snapshot;
 pub mod source;
 pub mod standard_webhooks;
 pub mod subject;
+pub mod tally;
 pub mod time;
 
 /// The messages of `floodgate.v1`, as `prost` generates them.

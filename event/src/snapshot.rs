@@ -98,6 +98,11 @@ impl Digest256 {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// From its 32 bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

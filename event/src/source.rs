@@ -266,11 +266,13 @@ pub struct Intake {
 impl Intake {
     /// The most that `max_body_bytes` may say; a block of one such event still fits a NATS message of 8 MiB.
     pub const MAX_BODY_BYTES: u32 = 3 * 1024 * 1024;
+    /// What `max_body_bytes` is where it is left out: 1 MiB.
+    pub const DEFAULT_MAX_BODY_BYTES: u32 = 1024 * 1024;
     /// The most event types that `lanes` may name.
     pub const MAX_LANES: usize = 1_000;
 
     const fn default_max_body_bytes() -> u32 {
-        1024 * 1024
+        Self::DEFAULT_MAX_BODY_BYTES
     }
 
     /// The lane of an event of this type.
@@ -284,4 +286,11 @@ pub fn default_tenant() -> Name {
     // A literal that satisfies the rule.
     #[allow(clippy::expect_used)]
     "default".parse().expect("`default` is a name")
+}
+
+/// What events are counted under whose source is not a name; no gateway writes any.
+pub fn unnamed() -> Name {
+    // A literal that satisfies the rule.
+    #[allow(clippy::expect_used)]
+    "0".parse().expect("`0` is a name")
 }

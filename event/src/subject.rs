@@ -5,7 +5,9 @@ use crate::Lane;
 /// Header of a regional message: how many events the block holds, as `source=count` pairs joined by `;`.
 /// Books count from it without opening blocks.
 pub const EVENTS_HEADER: &str = "Floodgate-Events";
-/// Header of a set-aside message: `region/incarnation/lane/sequence` of the message it copies.
+/// Header of a central message that holds a regional block: [`Tallies`](crate::tally::Tallies) of its verdicts.
+pub const VERDICTS_HEADER: &str = "Floodgate-Verdicts";
+/// Header of a central or set-aside message: `region/incarnation/lane/sequence` of the regional message.
 pub const ORIGIN_HEADER: &str = "Floodgate-Origin";
 /// Header of a set-aside message: why it could not be decoded.
 pub const REASON_HEADER: &str = "Floodgate-Reason";

@@ -1,1 +1,18 @@
-//! Floodgate.
+//! The gateway of a region: accepts webhooks, verifies their signatures, runs the source's handlers, and answers
+//! 2xx once the event is on disk in the region's JetStream. `accept → verify → handle → enqueue`; `region` wires
+//! the rooms together.
+
+mod accept;
+mod budget;
+pub mod config;
+mod enqueue;
+pub mod handle;
+mod link;
+mod metrics;
+mod region;
+pub mod stage;
+mod verify;
+
+pub use accept::tls::TlsError;
+pub use link::LinkError;
+pub use region::{GatewayError, run};

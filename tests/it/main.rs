@@ -1,1 +1,14 @@
-//! Tests.
+//! The end-to-end tests: real processes on this machine, started by `floodgate dev` on free ports of the loopback
+//! address. One at a time: each loads the machine, and some kill.
+
+mod bad_input;
+mod books;
+mod dedup;
+mod durability;
+mod kills;
+mod lease;
+mod ledger;
+mod outage;
+mod outside_reader;
+mod signatures;
+mod twenty_thousand;

@@ -1,1 +1,29 @@
-//! Floodgate.
+//! What Floodgate's end-to-end tests and its demo stand on: a deployment of real processes, a sender that signs
+//! with code of its own, a consumer that remembers, and readers from outside.
+//!
+//! Nothing here uses Floodgate's code to judge Floodgate: signatures are made in [`sign`], deliveries are verified
+//! by a public library and streams are decoded by another language's protobuf (both in `tests/python`, called from
+//! [`outside`]).
+
+pub mod admin;
+pub mod consumer;
+pub mod demo;
+pub mod deployment;
+pub mod failure;
+pub mod fixtures;
+pub mod load;
+pub mod metrics;
+pub mod outside;
+pub mod process;
+pub mod programs;
+pub mod scene;
+pub mod sender;
+pub mod sign;
+pub mod wait;
+
+pub use admin::Admin;
+pub use consumer::Consumer;
+pub use deployment::Deployment;
+pub use failure::{Failure, Result};
+pub use scene::Scene;
+pub use sender::Sender;

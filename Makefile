@@ -1,0 +1,32 @@
+# What people run. Each target sets up what it needs; running one again is quick and harmless.
+
+.PHONY: help setup build demo test bench lint
+
+help:
+	@echo 'make demo    two regions and a centre on this machine, real webhooks, one delivery each'
+	@echo 'make test    every test that this machine can run'
+	@echo 'make bench   throughput and latency, measured here and now'
+	@echo 'make lint    formatting, clippy, documentation, licences'
+	@echo 'make setup   fetch what cargo does not bring (the others do this first)'
+
+setup:
+	@scripts/setup.sh
+
+build:
+	cargo build --release --workspace
+
+demo:
+	@scripts/setup.sh --without-tests
+	cargo build --release --package floodgate --package floodgate-tests --bins
+	@cargo run --quiet --release --package floodgate-tests --bin floodgate-demo
+
+test: setup
+	@scripts/test.sh
+
+bench:
+	@scripts/setup.sh --without-tests
+	cargo build --release --package floodgate --package floodgate-tests --bins
+	@cargo run --quiet --release --package floodgate-tests --bin bench
+
+lint:
+	@scripts/lint.sh

@@ -1,0 +1,185 @@
+//! A client of the relay's admin API.
+
+use std::time::Duration;
+
+use floodgate_event::{Problem, Secret};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::exit::Failure;
+
+/// How long one request may take, its answer included.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest answer that is read, in bytes.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// Where the admin API is, and the right to use it.
+#[derive(clap::Args)]
+pub(crate) struct ApiArgs {
+    /// The relay's admin API
+    #[arg(long, env = "FLOODGATE_API", value_name = "URL", default_value = "http://127.0.0.1:8400")]
+    api: Url,
+    /// The admin API's bearer token; other users of the machine can read arguments, so prefer the variable
+    #[arg(long, env = "FLOODGATE_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret)]
+    token: Secret,
+}
+
+fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text))
+}
+
+/// A client of the admin API.
+pub(crate) struct Api {
+    http: Client,
+    base: Url,
+    token: Secret,
+}
+
+impl Api {
+    /// A client for this API. It follows no redirects: the token is for this host alone.
+    ///
+    /// # Errors
+    /// If the URL cannot have a path, or TLS cannot be set up.
+    pub(crate) fn new(args: ApiArgs) -> Result<Self, ApiError> {
+        if args.api.cannot_be_a_base() {
+            return Err(ApiError::Address(args.api));
+        }
+        let http = Client::builder().timeout(TIMEOUT).redirect(redirect::Policy::none()).build();
+        Ok(Self { http: http.map_err(ApiError::Client)?, base: args.api, token: args.token })
+    }
+
+    /// Reads the document under `/v1/` and these segments, each of which is escaped as needed.
+    ///
+    /// # Errors
+    /// If the API cannot be reached, refuses, or answers with something else than `T`.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<T, ApiError> {
+        let url = self.url(segments)?;
+        self.answer(self.http.get(url.clone()), url).await
+    }
+
+    /// Puts a document under `/v1/` and these segments; with `dry_run`, asks what that would do.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) async fn put<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        document: &impl Serialize,
+        dry_run: bool,
+    ) -> Result<T, ApiError> {
+        let mut url = self.url(segments)?;
+        if dry_run {
+            url.set_query(Some("dry_run=true"));
+        }
+        self.answer(self.http.put(url.clone()).json(document), url).await
+    }
+
+    /// Puts bytes, given with their number, under `/v1/` and these segments; takes at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) async fn upload<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        (body, length): (reqwest::Body, u64),
+        timeout: Duration,
+    ) -> Result<T, ApiError> {
+        let url = self.url(segments)?;
+        let request = self.http.put(url.clone()).timeout(timeout).body(body);
+        let typed = request.header(CONTENT_TYPE, "application/wasm").header(CONTENT_LENGTH, length);
+        self.answer(typed, url).await
+    }
+
+    /// Deletes what is under `/v1/` and these segments.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<T, ApiError> {
+        let url = self.url(segments)?;
+        self.answer(self.http.delete(url.clone()), url).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder, url: Url) -> Result<T, ApiError> {
+        let sent = request.bearer_auth(self.token.expose()).send().await;
+        let mut response = sent.map_err(|source| ApiError::Unreachable { url: url.clone(), source })?;
+        let status = response.status();
+        let body = read(&mut response).await.map_err(|source| ApiError::Unreachable { url, source })?;
+        let body = body.ok_or(ApiError::TooLarge)?;
+        if !status.is_success() {
+            return Err(refusal(status, &body));
+        }
+        serde_json::from_slice(&body).map_err(ApiError::Answer)
+    }
+
+    fn url(&self, segments: &[&str]) -> Result<Url, ApiError> {
+        let mut url = self.base.clone();
+        // `cannot_be_a_base` was ruled out on the way in, but a URL says so only by an empty error.
+        let mut path = url.path_segments_mut().map_err(|()| ApiError::Address(self.base.clone()))?;
+        path.pop_if_empty().push("v1").extend(segments);
+        drop(path);
+        Ok(url)
+    }
+}
+
+/// The body, or none if it is over [`MAX_ANSWER`].
+async fn read(response: &mut Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
+fn refusal(status: StatusCode, body: &[u8]) -> ApiError {
+    match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => ApiError::Refused(problem),
+        Err(_) => ApiError::Status(status),
+    }
+}
+
+/// Why the admin API gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    /// The address is none that HTTP knows.
+    #[error("`{0}` is not the address of an API")]
+    Address(Url),
+    /// TLS could not be set up.
+    #[error("cannot make an HTTP client")]
+    Client(#[source] reqwest::Error),
+    /// Nobody answered.
+    #[error("no answer from {url}")]
+    Unreachable {
+        /// What was asked for.
+        url: Url,
+        /// Why there was no answer.
+        source: reqwest::Error,
+    },
+    /// The API refused and said why.
+    #[error("{}{}", .0.title, .0.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default())]
+    Refused(Problem),
+    /// Something that is not the API answered.
+    #[error("answered with {0} and no problem document: is this the admin API?")]
+    Status(StatusCode),
+    /// The answer is over the limit.
+    #[error("the answer is larger than {MAX_ANSWER} bytes")]
+    TooLarge,
+    /// The answer is not what was asked for.
+    #[error("the answer is not what this version expects")]
+    Answer(#[source] serde_json::Error),
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        match &error {
+            ApiError::Address(_) => Self::usage(error),
+            ApiError::Refused(problem) if problem.status == StatusCode::UNAUTHORIZED.as_u16() => Self::usage(error),
+            _ => Self::work(error),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The file that `floodgate apply` reads: the admin API's documents in TOML, with secrets kept elsewhere if wanted.
+
+mod secret;
+
+use std::path::{Path, PathBuf};
+
+use floodgate_event::Name;
+use floodgate_event::name::InvalidName;
+use floodgate_relay::control::document::{self, DestinationDocument, Invalid, SourceDocument};
+use serde::Serialize;
+use serde_json::Value;
+
+pub(crate) use self::secret::SecretError;
+
+/// The largest file, in bytes.
+const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Which collection of the API an object is in; also its table in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    Sources,
+    Destinations,
+}
+
+/// An object that the file describes, in the form of the API's document, secrets filled in.
+pub(crate) struct Object {
+    pub(crate) kind: Kind,
+    pub(crate) name: Name,
+    pub(crate) document: Value,
+}
+
+/// Everything that the file describes.
+pub(crate) struct Wanted(pub(crate) Vec<Object>);
+
+impl Kind {
+    /// Both, in the order in which they are applied.
+    pub(crate) const ALL: [Self; 2] = [Self::Sources, Self::Destinations];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sources => "sources",
+            Self::Destinations => "destinations",
+        }
+    }
+
+    /// Where a document of this kind has its list of secrets.
+    const fn secrets(self) -> &'static str {
+        match self {
+            Self::Sources => "/verify/secrets",
+            Self::Destinations => "/secrets",
+        }
+    }
+
+    fn check(self, document: &Value) -> Result<(), Invalid> {
+        match self {
+            Self::Sources => document::read::<SourceDocument>(document).map(drop),
+            Self::Destinations => document::read::<DestinationDocument>(document).map(drop),
+        }
+    }
+}
+
+impl Wanted {
+    /// Reads and checks the file, all but what only the relay knows: which handlers there are.
+    ///
+    /// # Errors
+    /// Names the file and the key.
+    pub(crate) fn read(path: &Path) -> Result<Self, FileError> {
+        Self::parse(
+            &read_text(path).map_err(|source| FileError::Read {
+                file: path.to_owned(),
+                source,
+            })?,
+            path,
+        )
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, FileError> {
+        let wrong = |key: String, fault: Fault| FileError::Key {
+            file: path.to_owned(),
+            key,
+            fault,
+        };
+        let table: toml::Table = text.parse().map_err(|error| syntax(text, path, &error))?;
+        let json = serde_json::to_value(table).map_err(|error| wrong(String::new(), Fault::Json(error)))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut objects = Vec::new();
+        for (key, entries) in members(json) {
+            let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.as_str() == key) else {
+                return Err(wrong(key, Fault::UnknownTable));
+            };
+            let Value::Object(entries) = entries else {
+                return Err(wrong(key, Fault::NotATable));
+            };
+            for (name, document) in entries {
+                let at = format!("{key}.{name}");
+                objects.push(object(kind, &name, document, folder).map_err(|fault| wrong(at, fault))?);
+            }
+        }
+        objects.sort_by_key(|object| object.kind as u8);
+        Ok(Self(objects))
+    }
+
+    /// Whether the file names this object.
+    pub(crate) fn has(&self, kind: Kind, name: &str) -> bool {
+        self.0
+            .iter()
+            .any(|object| object.kind == kind && object.name.as_str() == name)
+    }
+}
+
+fn object(kind: Kind, name: &str, mut document: Value, folder: &Path) -> Result<Object, Fault> {
+    let name = name.parse().map_err(Fault::Name)?;
+    if let Some(Value::Array(secrets)) = document.pointer_mut(kind.secrets()) {
+        for secret in secrets {
+            secret::resolve(secret, folder)?;
+        }
+    }
+    kind.check(&document)?;
+    Ok(Object { kind, name, document })
+}
+
+fn members(value: Value) -> serde_json::Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        // A TOML document is a table.
+        _ => serde_json::Map::new(),
+    }
+}
+
+fn read_text(path: &Path) -> std::io::Result<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    let read = std::fs::File::open(path)?
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_string(&mut text)?;
+    if read as u64 > MAX_FILE_BYTES {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::FileTooLarge,
+            format!("more than {MAX_FILE_BYTES} bytes"),
+        ));
+    }
+    Ok(text)
+}
+
+/// The library's own message shows the line that is wrong, and a secret may stand in it.
+fn syntax(text: &str, path: &Path, error: &toml::de::Error) -> FileError {
+    let before = error
+        .span()
+        .and_then(|span| text.get(..span.start))
+        .unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    FileError::Syntax {
+        file: path.to_owned(),
+        line,
+        message: error.message().to_owned(),
+    }
+}
+
+/// Why the file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FileError {
+    #[error("cannot read {}", file.display())]
+    Read { file: PathBuf, source: std::io::Error },
+    #[error("{}, line {line}: {message}", file.display())]
+    Syntax {
+        file: PathBuf,
+        line: usize,
+        message: String,
+    },
+    #[error("{}: {}", file.display(), fault.at(key))]
+    Key {
+        file: PathBuf,
+        key: String,
+        fault: Fault,
+    },
+}
+
+/// What is wrong with a key of the file.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    UnknownTable,
+    NotATable,
+    Json(serde_json::Error),
+    Name(InvalidName),
+    Secret(SecretError),
+    Document(Invalid),
+}
+
+impl Fault {
+    fn at(&self, key: &str) -> String {
+        match self {
+            Self::UnknownTable => format!("`{key}`: unknown key, expected `sources` or `destinations`"),
+            Self::NotATable => format!("`{key}`: expected a table"),
+            Self::Json(error) => error.to_string(),
+            Self::Name(error) => format!("`{key}`: {error}"),
+            Self::Secret(error) => format!("`{key}`: {error}"),
+            Self::Document(Invalid { path, message }) if path.is_empty() => format!("`{key}`: {message}"),
+            Self::Document(Invalid { path, message }) => format!("`{key}.{path}`: {message}"),
+        }
+    }
+}
+
+impl From<Invalid> for Fault {
+    fn from(invalid: Invalid) -> Self {
+        Self::Document(invalid)
+    }
+}
+
+impl From<SecretError> for Fault {
+    fn from(error: SecretError) -> Self {
+        Self::Secret(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        Wanted::parse(text, Path::new("floodgate.toml"))
+            .err()
+            .unwrap()
+            .to_string()
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_file_and_path() {
+        assert_eq!(
+            refusal("[source.a]"),
+            "floodgate.toml: `source`: unknown key, expected `sources` or `destinations`"
+        );
+        let message = refusal("[sources.a]\nverify = { scheme = 'github', secrets = ['s'], foo = 1 }");
+        assert!(
+            message.starts_with("floodgate.toml: `sources.a.verify.foo`: unknown field `foo`"),
+            "{message}"
+        );
+        let message = refusal("[sources.a]\nverify = { scheme = 'github', secrets = [{ enw = 'X' }] }");
+        assert!(
+            message.starts_with("floodgate.toml: `sources.a`: a secret is a text"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn messages_never_show_a_secret() {
+        for text in [
+            "[sources.a]\nverify = { secrets = ['whsec_x'",
+            "[sources.a]\nverify = { scheme='github', secrets='whsec_x' }",
+        ] {
+            assert!(!refusal(text).contains("whsec_x"), "{}", refusal(text));
+        }
+    }
+
+    #[test]
+    fn sources_come_first() {
+        let text = "[destinations.d]\nurl='http://h/'\nsecrets=['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw']\n\
+                    [sources.z]\nverify={scheme='github',secrets=['s']}";
+        let wanted = Wanted::parse(text, Path::new("f")).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(
+            wanted
+                .0
+                .iter()
+                .map(|object| object.kind.as_str())
+                .collect::<Vec<_>>(),
+            ["sources", "destinations"]
+        );
+    }
+}

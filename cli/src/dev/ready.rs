@@ -1,0 +1,134 @@
+//! The ready file: how to reach a deployment, written once all of it is ready.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use floodgate_event::Name;
+use serde::Serialize;
+
+use crate::table::Table;
+
+use super::directory::write_private;
+
+/// What the file says, but for the processes.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Ready {
+    pub(crate) admin: Admin,
+    pub(crate) regions: BTreeMap<Name, Region>,
+    pub(crate) centre: Centre,
+}
+
+/// The admin API.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Admin {
+    pub(crate) url: String,
+    /// Why the file is private.
+    pub(crate) token: String,
+}
+
+/// A region.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Region {
+    pub(crate) url: String,
+    /// The certificate to trust; none with plain HTTP.
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) nats: String,
+    pub(crate) metrics: String,
+}
+
+/// The centre.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Centre {
+    pub(crate) nats: String,
+    pub(crate) metrics: String,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    ready: &'a Ready,
+    processes: &'a BTreeMap<String, u32>,
+}
+
+impl Ready {
+    /// What a person wants to know of it.
+    pub(crate) fn summary(&self, file: &Path) -> String {
+        let mut table = Table::default();
+        table.row(["admin", &self.admin.url]);
+        for (name, region) in &self.regions {
+            table.row([name.as_str(), &format!("{}/in/SOURCE", region.url)]);
+        }
+        if let Some(ca) = self.regions.values().find_map(|region| region.ca.as_ref()) {
+            table.row(["ca", &ca.display().to_string()]);
+        }
+        table.row(["ready", &file.display().to_string()]);
+        table.render()
+    }
+}
+
+/// The file itself. There is none while the deployment is not ready.
+pub(crate) struct ReadyFile(PathBuf);
+
+impl ReadyFile {
+    /// A ready file in this place; removes the one that a killed run left there.
+    pub(crate) fn new(path: PathBuf) -> Result<Self, ReadyFileError> {
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(ReadyFileError { path, source }),
+            _ => Ok(Self(path)),
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Writes it, or replaces it at once.
+    pub(crate) fn write(&self, ready: &Ready, processes: &BTreeMap<String, u32>) -> Result<(), ReadyFileError> {
+        let written = serde_json::to_vec_pretty(&Document { ready, processes })
+            .map_err(io::Error::from)
+            .and_then(|text| write_private(&self.0, &text));
+        written.map_err(|source| ReadyFileError { path: self.0.clone(), source })
+    }
+
+    /// Removes it, if it was written.
+    pub(crate) fn remove(&self) {
+        // What is left is removed by the next start.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// The ready file cannot be written or removed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the ready file {}", path.display())]
+pub(crate) struct ReadyFileError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn form_is_what_scripts_read() {
+        let ready = Ready {
+            admin: Admin { url: "http://127.0.0.1:8400".into(), token: "t".into() },
+            regions: BTreeMap::from([(
+                "eu".parse().unwrap(),
+                Region { url: "https://localhost:8441".into(), ca: None, nats: "n".into(), metrics: "m".into() },
+            )]),
+            centre: Centre { nats: "n".into(), metrics: "m".into() },
+        };
+        let processes = BTreeMap::from([("relay".to_owned(), 104)]);
+        let expected = serde_json::json!({
+            "admin": {"url": "http://127.0.0.1:8400", "token": "t"},
+            "regions": {"eu": {"url": "https://localhost:8441", "ca": null, "nats": "n", "metrics": "m"}},
+            "centre": {"nats": "n", "metrics": "m"},
+            "processes": {"relay": 104},
+        });
+        assert_eq!(serde_json::to_value(Document { ready: &ready, processes: &processes }).unwrap(), expected);
+    }
+}

@@ -1,0 +1,104 @@
+//! The configuration of the nats-servers, with the least rights that each user needs.
+//!
+//! Written as JSON, which nats-server's own format contains, so that a library does the quoting.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use floodgate_event::{Lane, Secret, subject};
+use serde_json::{Value, json};
+
+/// The largest message, in bytes: a block with the largest event, with room to spare.
+const MAX_PAYLOAD: u64 = 8 * 1024 * 1024;
+/// The most that a server's streams may take on disk, in bytes. A limit, not a reservation.
+const MAX_FILE_STORE: u64 = 256 * 1024 * 1024 * 1024;
+/// The most that streams in memory may take, in bytes; Floodgate has none.
+const MAX_MEMORY_STORE: u64 = 16 * 1024 * 1024;
+
+/// The user that a connection without credentials gets, with all rights: so that a developer can look at the
+/// streams with any client. Only `floodgate dev` configures such a user, and only on loopback.
+const OPERATOR: &str = "operator";
+/// The gateways' user.
+pub(crate) const GATEWAY: &str = "gateway";
+/// The relay's user.
+pub(crate) const RELAY: &str = "relay";
+
+/// A nats-server.
+pub(crate) struct Server<'a> {
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// Where it listens.
+    pub(crate) listen: SocketAddr,
+    /// Where its streams are.
+    pub(crate) store: &'a Path,
+    /// The password of [`OPERATOR`].
+    pub(crate) operator: &'a Secret,
+}
+
+impl Server<'_> {
+    /// The server of a region: gateways put blocks in, the relay takes them out.
+    pub(crate) fn region(&self, gateway: &Secret, relay: &Secret) -> Value {
+        self.with_users(vec![
+            json!({"user": GATEWAY, "password": gateway.expose(), "permissions": gateway_permissions()}),
+            // What the relay confirms and purges it must not be able to make up.
+            json!({"user": RELAY, "password": relay.expose(), "permissions": {"publish": {"deny": ["in.>"]}}}),
+        ])
+    }
+
+    /// The server of the centre, which is the relay's alone.
+    pub(crate) fn centre(&self, relay: &Secret) -> Value {
+        self.with_users(vec![json!({"user": RELAY, "password": relay.expose()})])
+    }
+
+    fn with_users(&self, mut users: Vec<Value>) -> Value {
+        users.push(json!({"user": OPERATOR, "password": self.operator.expose()}));
+        json!({
+            "server_name": self.name,
+            "listen": self.listen.to_string(),
+            "max_payload": MAX_PAYLOAD,
+            "jetstream": {
+                "store_dir": self.store,
+                // A 2xx stands behind the ack: the server syncs each message to disk before it acknowledges.
+                "sync_interval": "always",
+                "max_file_store": MAX_FILE_STORE,
+                "max_memory_store": MAX_MEMORY_STORE,
+            },
+            "accounts": {"FLOODGATE": {"jetstream": "enabled", "users": users}},
+            "no_auth_user": OPERATOR,
+        })
+    }
+}
+
+/// A gateway publishes blocks and its own report, reads the snapshot and the handlers, and nothing else.
+fn gateway_permissions() -> Value {
+    let blocks = Lane::ALL.iter().map(|&lane| subject::regional_wildcard(lane));
+    let lanes = Lane::ALL.iter().map(|&lane| stream_info(subject::regional_stream(lane)));
+    let reports = [stream_info(&kv(subject::GATEWAYS_BUCKET)), format!("$KV.{}.>", subject::GATEWAYS_BUCKET)];
+    let snapshot = reads(&kv(subject::SNAPSHOT_BUCKET));
+    let handlers = reads(&format!("OBJ_{}", subject::HANDLERS_BUCKET));
+    let publish: Vec<String> = blocks.chain(lanes).chain(reports).chain(snapshot).chain(handlers).collect();
+    json!({"publish": {"allow": publish}, "subscribe": {"allow": ["_INBOX.>"]}})
+}
+
+fn kv(bucket: &str) -> String {
+    format!("KV_{bucket}")
+}
+
+fn stream_info(stream: &str) -> String {
+    format!("$JS.API.STREAM.INFO.{stream}")
+}
+
+/// What reading a bucket takes: single messages, and an ordered consumer for what changes or is large.
+fn reads(stream: &str) -> Vec<String> {
+    vec![
+        stream_info(stream),
+        format!("$JS.API.DIRECT.GET.{stream}"),
+        format!("$JS.API.DIRECT.GET.{stream}.>"),
+        format!("$JS.API.STREAM.MSG.GET.{stream}"),
+        format!("$JS.API.CONSUMER.CREATE.{stream}"),
+        format!("$JS.API.CONSUMER.CREATE.{stream}.>"),
+        format!("$JS.API.CONSUMER.INFO.{stream}.>"),
+        format!("$JS.API.CONSUMER.DELETE.{stream}.>"),
+        format!("$JS.FC.{stream}.>"),
+    ]
+}

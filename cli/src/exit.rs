@@ -1,0 +1,70 @@
+//! How the command ends: 0 done, 1 the work failed, 2 wrong usage or configuration.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+/// Why the command did not do its work, and so its exit status.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// What was asked, or how it was configured, is wrong: exit status 2.
+    Usage(Box<dyn Error>),
+    /// It was asked for rightly and did not work: exit status 1.
+    Work(Box<dyn Error>),
+}
+
+impl Failure {
+    /// The caller's fault.
+    pub(crate) fn usage(error: impl Into<Box<dyn Error>>) -> Self {
+        Self::Usage(error.into())
+    }
+
+    /// Not the caller's fault.
+    pub(crate) fn work(error: impl Into<Box<dyn Error>>) -> Self {
+        Self::Work(error.into())
+    }
+}
+
+/// Says on stderr what went wrong, and gives the exit status.
+pub(crate) fn report(result: Result<(), Failure>) -> ExitCode {
+    let (error, status) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Work(error)) => (error, 1),
+        Err(Failure::Usage(error)) => (error, 2),
+    };
+    eprintln!("floodgate: {}", chain(error.as_ref()));
+    ExitCode::from(status)
+}
+
+/// An error and its causes on one line. A cause that the text before it already quotes is not said again.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Layered {
+        #[error("cannot start")]
+        Silent(#[source] std::io::Error),
+        #[error("cannot start: {0}")]
+        Quoting(#[source] std::io::Error),
+    }
+
+    #[test]
+    fn causes_are_said_once() {
+        let cause = || std::io::Error::other("disk full");
+        assert_eq!(chain(&Layered::Silent(cause())), "cannot start: disk full");
+        assert_eq!(chain(&Layered::Quoting(cause())), "cannot start: disk full");
+    }
+}

@@ -1,0 +1,129 @@
+//! Fixtures: an event, and what the handler is to make of it. A JSON file each.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use floodgate_event::Lane;
+use floodgate_gateway::handle::{Handler, Input, Run};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::outcome::Expected;
+
+/// An event, what the handler's parameters are, and what is expected.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fixture {
+    #[serde(default)]
+    params: Map<String, Value>,
+    event: Event,
+    pub(crate) expect: Expected,
+}
+
+/// What is left out is what a plain `POST` of a source named `test` has.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Event {
+    id: String,
+    tenant: String,
+    source: String,
+    #[serde(rename = "type")]
+    event_type: String,
+    provider_id: String,
+    region: String,
+    lane: Lane,
+    method: String,
+    path: String,
+    query: String,
+    headers: Vec<(String, String)>,
+    body: Option<Value>,
+    body_text: Option<String>,
+    received_at_us: u64,
+}
+
+impl Default for Event {
+    fn default() -> Self {
+        Self {
+            id: "evt_00000000000000000000000000".into(),
+            tenant: "default".into(),
+            source: "test".into(),
+            event_type: String::new(),
+            provider_id: String::new(),
+            region: "test".into(),
+            lane: Lane::Standard,
+            method: "POST".into(),
+            path: "/in/test".into(),
+            query: String::new(),
+            headers: Vec::new(),
+            body: None,
+            body_text: None,
+            received_at_us: 0,
+        }
+    }
+}
+
+impl Event {
+    fn body(&self) -> Vec<u8> {
+        match (&self.body, &self.body_text) {
+            (Some(json), _) => json.to_string().into_bytes(),
+            (None, Some(text)) => text.clone().into_bytes(),
+            (None, None) => Vec::new(),
+        }
+    }
+}
+
+impl Fixture {
+    /// Runs a handler over the event.
+    pub(crate) async fn run(&self, handler: &Handler) -> Run {
+        let event = &self.event;
+        let headers: Vec<_> =
+            event.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let params = Value::Object(self.params.clone()).to_string();
+        let input = Input {
+            id: &event.id,
+            tenant: &event.tenant,
+            source: &event.source,
+            type_: &event.event_type,
+            provider_id: &event.provider_id,
+            region: &event.region,
+            lane: event.lane.into(),
+            method: &event.method,
+            path: &event.path,
+            query: &event.query,
+            headers: &headers,
+            body: &event.body(),
+            received_at: event.received_at_us,
+            params: &params,
+        };
+        handler.run(input).await
+    }
+}
+
+/// Reads all fixtures of a folder, in the order of their names.
+pub(crate) fn read_all(folder: &Path) -> Result<Vec<(String, Fixture)>, FixtureError> {
+    let unreadable = |source| FixtureError::Read { path: folder.to_owned(), source };
+    let entries: Result<Vec<_>, _> = fs::read_dir(folder).map_err(unreadable)?.collect();
+    let mut paths: Vec<PathBuf> = entries.map_err(unreadable)?.iter().map(fs::DirEntry::path).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    paths.sort();
+    paths.iter().map(|path| Ok((name(path), read(path)?))).collect()
+}
+
+fn name(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn read(path: &Path) -> Result<Fixture, FixtureError> {
+    let text = fs::read(path).map_err(|source| FixtureError::Read { path: path.to_owned(), source })?;
+    serde_json::from_slice(&text).map_err(|source| FixtureError::Json { path: path.to_owned(), source })
+}
+
+/// Why fixtures could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FixtureError {
+    #[error("{path} cannot be read")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{path} is no fixture")]
+    Json { path: PathBuf, source: serde_json::Error },
+}

@@ -1,0 +1,106 @@
+//! `floodgate handler test`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use floodgate_gateway::handle::{Engine, Handler, Limits, Line};
+use prometheus::Registry;
+use serde::Serialize;
+use similar::TextDiff;
+
+use super::build;
+use super::fixture::{self, Fixture};
+use super::outcome::Expected;
+use crate::exit::Failure;
+use crate::output;
+
+/// What to test.
+#[derive(Args)]
+pub(crate) struct TestArgs {
+    /// The handler's folder, with its Cargo.toml
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// The folder of fixtures; `fixtures` in the handler's folder if left out
+    #[arg(long, value_name = "DIR")]
+    fixtures: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How one fixture went.
+#[derive(Serialize)]
+pub(crate) struct Tested {
+    name: String,
+    passed: bool,
+    microseconds: u128,
+    /// From what is expected to what came, where they differ.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    difference: String,
+    log: Vec<String>,
+}
+
+pub(crate) async fn run(args: &TestArgs) -> Result<(), Failure> {
+    let built = build::build(&args.path)?;
+    let folder = args.fixtures.clone().unwrap_or_else(|| args.path.join("fixtures"));
+    let tested = test(&built.component, &folder).await?;
+    if args.json {
+        output::print_json(&tested)?;
+    } else {
+        output::print(&tested.iter().map(Tested::render).collect::<String>())?;
+    }
+    verdict(&tested)
+}
+
+/// Runs all fixtures of a folder over a component.
+pub(crate) async fn test(component: &[u8], folder: &Path) -> Result<Vec<Tested>, Failure> {
+    let fixtures = fixture::read_all(folder).map_err(Failure::usage)?;
+    let limits = Limits { instances: 1, ..Limits::default() };
+    let engine = Engine::new(limits, &Registry::new()).map_err(Failure::work)?;
+    let handler = engine.load(component).map_err(Failure::work)?;
+    let mut tested = Vec::with_capacity(fixtures.len());
+    for (name, fixture) in fixtures {
+        tested.push(Tested::one(name, &fixture, &handler).await?);
+    }
+    Ok(tested)
+}
+
+/// An error if a fixture failed, or there is none.
+pub(crate) fn verdict(tested: &[Tested]) -> Result<(), Failure> {
+    let failed = tested.iter().filter(|tested| !tested.passed).count();
+    match (tested.len(), failed) {
+        (0, _) => Err(Failure::usage("there are no fixtures: add a JSON file each to the folder `fixtures`")),
+        (_, 0) => Ok(()),
+        (all, failed) => Err(Failure::work(format!("{failed} of {all} fixtures failed"))),
+    }
+}
+
+impl Tested {
+    async fn one(name: String, fixture: &Fixture, handler: &Handler) -> Result<Self, Failure> {
+        let run = fixture.run(handler).await;
+        let found = Expected::from(&run.result);
+        let passed = found == fixture.expect;
+        let difference = if passed { String::new() } else { difference(&fixture.expect, &found)? };
+        let log = run.log.iter().map(render_line).collect();
+        Ok(Self { name, passed, microseconds: run.duration.as_micros(), difference, log })
+    }
+
+    /// For people.
+    pub(crate) fn render(&self) -> String {
+        let verdict = if self.passed { "ok" } else { "FAILED" };
+        let head = format!("{verdict:6}  {}  {} µs\n", self.name, self.microseconds);
+        let log: String = self.log.iter().map(|line| format!("        {line}\n")).collect();
+        format!("{head}{log}{}", self.difference)
+    }
+}
+
+fn render_line(line: &Line) -> String {
+    format!("{:?}: {}", line.level, line.message)
+}
+
+fn difference(expected: &Expected, found: &Expected) -> Result<String, Failure> {
+    let expected = serde_json::to_string_pretty(expected).map_err(Failure::work)?;
+    let found = serde_json::to_string_pretty(found).map_err(Failure::work)?;
+    let diff = TextDiff::from_lines(&expected, &found);
+    Ok(diff.unified_diff().header("expected", "found").to_string())
+}

@@ -1,0 +1,36 @@
+//! Logs on stderr: lines for a person at a terminal, JSON for everything else.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::exit::Failure;
+
+/// Which logs to write, in `tracing-subscriber`'s directives, such as `debug` or `info,floodgate_relay=debug`.
+const VARIABLE: &str = "FLOODGATE_LOG";
+const DEFAULT: &str = "info";
+
+/// Installs the process's subscriber.
+///
+/// # Errors
+/// If `FLOODGATE_LOG` cannot be read.
+pub(crate) fn install() -> Result<(), Failure> {
+    let directives = std::env::var(VARIABLE).unwrap_or_else(|_| DEFAULT.to_owned());
+    let filter = EnvFilter::try_new(&directives).map_err(|source| InvalidFilter { directives, source });
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter.map_err(Failure::usage)?)
+        .with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        builder.init();
+    } else {
+        builder.json().flatten_event(true).init();
+    }
+    Ok(())
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{VARIABLE}={directives}")]
+struct InvalidFilter {
+    directives: String,
+    source: tracing_subscriber::filter::ParseError,
+}

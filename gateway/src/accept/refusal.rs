@@ -1,0 +1,184 @@
+//! Why a request was not taken, and the one place where that becomes HTTP.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use floodgate_event::{Problem, ProblemCode, problem};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+
+/// When a sender should try again after a 503. Senders back off by themselves; this is the least.
+const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
+
+/// Why a request was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The sender's fault: it cannot be read.
+    #[error("malformed: {0}")]
+    Malformed(&'static str),
+    /// The sender's, or a source that the region does not know yet.
+    #[error("no such path or source")]
+    NotFound,
+    /// The sender's.
+    #[error("method not allowed")]
+    MethodNotAllowed {
+        /// What is.
+        allow: &'static str,
+    },
+    /// The sender's, or the network's.
+    #[error("the body took too long")]
+    TimedOut,
+    /// The sender's.
+    #[error("the body is over {limit} bytes")]
+    TooLarge {
+        /// In bytes, as sent and decompressed.
+        limit: usize,
+    },
+    /// The sender's.
+    #[error("content encoding not taken")]
+    UnsupportedEncoding,
+    /// The sender's, or an attacker's. Carries no reason, so that none can be answered.
+    #[error("signature refused")]
+    SignatureRefused,
+    /// The sender's.
+    #[error("over the source's rate limit")]
+    RateLimited {
+        /// Until the next request is taken.
+        wait: Duration,
+    },
+    /// The handler's; the sender should try again.
+    #[error("a handler failed")]
+    HandlerFault,
+    /// Ours; the sender should try again.
+    #[error("not available: {0}")]
+    Unavailable(Unavailable),
+}
+
+/// What it is that is not available.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unavailable {
+    /// No configuration has arrived yet.
+    #[error("no configuration yet")]
+    NoConfiguration,
+    /// The configuration is older than the source allows.
+    #[error("configuration too old")]
+    StaleConfiguration,
+    /// The memory for requests is used up.
+    #[error("memory used up")]
+    Memory,
+    /// The lane's queue is full.
+    #[error("queue full")]
+    Queue,
+    /// The block got no publish ack: no connection, no stream, a full stream, or no answer in time.
+    #[error("not made durable")]
+    NotDurable,
+}
+
+impl Refusal {
+    fn code(&self) -> ProblemCode {
+        match self {
+            Self::Malformed(_) => ProblemCode::Malformed,
+            Self::NotFound => ProblemCode::NotFound,
+            Self::MethodNotAllowed { .. } => ProblemCode::MethodNotAllowed,
+            Self::TimedOut => ProblemCode::RequestTimeout,
+            Self::TooLarge { .. } => ProblemCode::TooLarge,
+            Self::UnsupportedEncoding => ProblemCode::UnsupportedEncoding,
+            Self::SignatureRefused => ProblemCode::SignatureRefused,
+            Self::RateLimited { .. } => ProblemCode::RateLimited,
+            Self::HandlerFault => ProblemCode::HandlerFault,
+            Self::Unavailable(_) => ProblemCode::Unavailable,
+        }
+    }
+
+    /// What it is called in metrics.
+    pub(crate) fn outcome(&self) -> &'static str {
+        self.code().as_str()
+    }
+
+    fn detail(&self) -> Option<String> {
+        match self {
+            Self::Malformed(what) => Some((*what).to_owned()),
+            Self::TooLarge { limit } => Some(format!("at most {limit} bytes, as sent and decompressed")),
+            Self::UnsupportedEncoding => Some("`gzip` or none".to_owned()),
+            Self::Unavailable(what) => Some(what.to_string()),
+            Self::NotFound
+            | Self::MethodNotAllowed { .. }
+            | Self::TimedOut
+            | Self::SignatureRefused
+            | Self::RateLimited { .. }
+            | Self::HandlerFault => None,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { wait } => Some(*wait),
+            Self::Unavailable(_) => Some(RETRY_UNAVAILABLE),
+            _ => None,
+        }
+    }
+
+    /// The problem document that the sender gets.
+    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
+        let code = self.code();
+        let document = Problem {
+            detail: self.detail(),
+            ..Problem::new(code)
+        };
+        // A document of strings and a number always serializes; an empty body would still carry the status.
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = Response::new(Full::from(body));
+        *response.status_mut() =
+            StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(problem::CONTENT_TYPE));
+        if let Some(wait) = self.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+        }
+        if let Self::MethodNotAllowed { allow } = self {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        response
+    }
+}
+
+/// Rounded up, so that whoever waits that long does not come too early.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs()
+        .saturating_add(u64::from(wait.subsec_nanos() > 0))
+        .max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_retried_says_when() {
+        let limited = Refusal::RateLimited {
+            wait: Duration::from_millis(1_200),
+        }
+        .into_response();
+        assert_eq!(
+            (limited.status().as_u16(), &limited.headers()[RETRY_AFTER]),
+            (429, &HeaderValue::from(2))
+        );
+        let unavailable = Refusal::Unavailable(Unavailable::Queue).into_response();
+        assert_eq!(
+            (
+                unavailable.status().as_u16(),
+                unavailable.headers().contains_key(RETRY_AFTER)
+            ),
+            (503, true)
+        );
+        let refused = Refusal::SignatureRefused.into_response();
+        assert_eq!(
+            (
+                refused.status().as_u16(),
+                refused.headers().contains_key(RETRY_AFTER)
+            ),
+            (401, false)
+        );
+    }
+}

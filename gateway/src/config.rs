@@ -1,0 +1,297 @@
+//! `gateway.toml`: read, checked and turned into what the rooms use, so that nothing past this point meets a bad
+//! value or a missing file.
+
+mod file;
+mod limits;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use floodgate_event::seal::{OpeningKey, SealError};
+use floodgate_event::{Name, Secret};
+
+use self::file::File;
+pub use self::limits::Limits;
+use crate::accept::tls;
+use crate::handle;
+
+/// A gateway's configuration, complete and checked.
+#[derive(Debug)]
+pub struct Config {
+    /// The region that this gateway serves.
+    pub region: Name,
+    /// Tells this process apart from the region's other gateways.
+    pub gateway: Name,
+    /// Where webhooks come in.
+    pub listen: SocketAddr,
+    /// Where metrics and health are served, without TLS.
+    pub metrics_listen: SocketAddr,
+    /// The region's NATS.
+    pub nats: Nats,
+    /// Bounds of connections, requests, queues and publishes.
+    pub limits: Limits,
+    /// How it stops.
+    pub drain: Drain,
+    /// Bounds of handlers.
+    pub handlers: handle::Limits,
+    pub(crate) opening_key: OpeningKey,
+    /// None in plaintext mode.
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+/// How to reach a NATS server.
+#[derive(Debug, Clone)]
+pub struct Nats {
+    /// `nats://host:port`, or `tls://…`.
+    pub url: async_nats::ServerAddr,
+    /// User and password, where the server asks for them.
+    pub credentials: Option<(String, Secret)>,
+}
+
+/// How a gateway stops.
+#[derive(Debug, Clone, Copy)]
+pub struct Drain {
+    /// How long it goes on accepting after it says that it is not ready: what balancers need to notice.
+    pub grace: Duration,
+    /// How long requests under way may take after that.
+    pub timeout: Duration,
+}
+
+impl Config {
+    /// Reads a file and all that it names. Relative paths start from the file's folder.
+    ///
+    /// # Errors
+    /// Names the file and the key that is wrong.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = read(path)?;
+        let file = toml::from_str(&text).map_err(|source| ConfigError::Syntax {
+            path: path.into(),
+            source: Box::new(source),
+        })?;
+        Checker {
+            path,
+            folder: path.parent().unwrap_or(Path::new(".")),
+        }
+        .check(file)
+    }
+}
+
+/// Turns a parsed file into a configuration.
+struct Checker<'a> {
+    path: &'a Path,
+    folder: &'a Path,
+}
+
+impl Checker<'_> {
+    fn check(&self, file: File) -> Result<Config, ConfigError> {
+        file.limits
+            .check()
+            .map_err(|bad| self.invalid(bad.key, bad.reason))?;
+        file.handlers.check().map_err(|source| ConfigError::Handlers {
+            path: self.path.into(),
+            source,
+        })?;
+        Ok(Config {
+            gateway: file.gateway.unwrap_or_else(|| random_name(&file.region)),
+            listen: file.listen,
+            metrics_listen: file.metrics_listen,
+            nats: self.nats(&file.nats)?,
+            limits: file.limits,
+            drain: file.drain.into(),
+            handlers: file.handlers,
+            opening_key: self.opening_key(&file.opening_key_file)?,
+            tls: self.tls(file.plaintext, file.tls.as_ref())?,
+            region: file.region,
+        })
+    }
+
+    fn opening_key(&self, file: &Path) -> Result<OpeningKey, ConfigError> {
+        let path = self.folder.join(file);
+        OpeningKey::parse(&Secret::new(read(&path)?))
+            .map_err(|source| ConfigError::OpeningKey { path, source })
+    }
+
+    fn tls(
+        &self,
+        plaintext: bool,
+        files: Option<&file::Tls>,
+    ) -> Result<Option<Arc<rustls::ServerConfig>>, ConfigError> {
+        match (plaintext, files) {
+            (true, None) => Ok(None),
+            (true, Some(_)) => Err(self.invalid("plaintext", "there is a [tls] table as well; choose one")),
+            (false, None) => Err(self.invalid(
+                "tls",
+                "certificate_file and key_file are required unless plaintext = true",
+            )),
+            (false, Some(files)) => {
+                let certificate = self.folder.join(&files.certificate_file);
+                let key = self.folder.join(&files.key_file);
+                Ok(Some(tls::load(&certificate, &key)?))
+            }
+        }
+    }
+
+    fn nats(&self, file: &file::Nats) -> Result<Nats, ConfigError> {
+        let url = file
+            .url
+            .parse()
+            .map_err(|_| self.invalid("nats.url", "expected nats://host:port"))?;
+        let credentials = match (&file.user, &file.password_file) {
+            (None, None) => None,
+            (Some(user), Some(password)) => {
+                let password = read(&self.folder.join(password))?;
+                Some((user.clone(), Secret::new(password.trim_end())))
+            }
+            _ => return Err(self.invalid("nats", "user and password_file go together")),
+        };
+        Ok(Nats { url, credentials })
+    }
+
+    fn invalid(&self, key: &'static str, reason: &'static str) -> ConfigError {
+        ConfigError::Invalid {
+            path: self.path.into(),
+            key,
+            reason,
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        path: path.into(),
+        source,
+    })
+}
+
+/// A name for a gateway that was given none. It need not outlive the process: reports of gone gateways expire.
+fn random_name(region: &Name) -> Name {
+    let region = &region.as_str()[..region.len().min(Name::MAX_LEN - 9)];
+    // Only characters of a name, begun by those of one, and within its length.
+    #[allow(clippy::expect_used)]
+    format!("{region}-{:08x}", rand::random::<u32>())
+        .parse()
+        .expect("a region and hex digits make a name")
+}
+
+/// Why a configuration was refused. The operator's fault in each case.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file that cannot be read.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not TOML, an unknown or missing key, or a value of the wrong type.
+    #[error("{path}: {source}")]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// What and where.
+        source: Box<toml::de::Error>,
+    },
+    /// A value that does not go, by itself or with another one.
+    #[error("{path}: `{key}`: {reason}")]
+    Invalid {
+        /// Which file.
+        path: PathBuf,
+        /// Which key.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A limit of handlers that does not go.
+    #[error("{path}: {source}")]
+    Handlers {
+        /// Which file.
+        path: PathBuf,
+        /// Which limit, and what is wrong with it.
+        source: handle::InvalidLimit,
+    },
+    /// Not a region's key.
+    #[error("{path}: {source}")]
+    OpeningKey {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it; never the key.
+        source: SealError,
+    },
+    /// Not a certificate chain and its key.
+    #[error("{path}: {source}")]
+    Tls {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: tls::TlsError,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+region = "eu"
+listen = "127.0.0.1:8441"
+metrics_listen = "127.0.0.1:9441"
+opening_key_file = "key"
+plaintext = true
+[nats]
+url = "nats://127.0.0.1:4222"
+"#;
+
+    fn load(text: &str) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(
+            folder.path().join("key"),
+            OpeningKey::generate().to_text().expose(),
+        )
+        .unwrap();
+        let path = folder.path().join("gateway.toml");
+        std::fs::write(&path, text).unwrap();
+        let prefix = format!("{}/", folder.path().display());
+        Config::load(&path).map_err(|error| error.to_string().replace(&prefix, ""))
+    }
+
+    #[test]
+    fn the_least_file_is_enough() {
+        let config = load(GOOD).unwrap();
+        assert!(config.gateway.starts_with("eu-"));
+        assert_eq!(config.limits.publish_timeout(), Duration::from_secs(5));
+    }
+
+    /// Each bad file beside the message that it must give.
+    #[test]
+    fn bad_files_are_refused_by_name() {
+        let cases = [
+            ("unknown_key", format!("lisen = \"x\"\n{GOOD}")),
+            (
+                "unknown_key_in_table",
+                format!("{GOOD}\n[limits]\nmax_conections = 1\n"),
+            ),
+            ("missing_key", GOOD.replace("region = \"eu\"\n", "")),
+            ("bad_name", GOOD.replace("\"eu\"", "\"EU\"")),
+            ("zero_limit", format!("{GOOD}\n[limits]\nblock_events = 0\n")),
+            (
+                "limit_over_bound",
+                format!("{GOOD}\n[limits]\nblock_bytes = 100000000\n"),
+            ),
+            ("no_tls", GOOD.replace("plaintext = true\n", "")),
+            (
+                "both_tls_and_plaintext",
+                format!("{GOOD}\n[tls]\ncertificate_file = \"c\"\nkey_file = \"k\"\n"),
+            ),
+            ("user_without_password", format!("{GOOD}user = \"gateway\"\n")),
+            ("key_file_gone", GOOD.replace("\"key\"", "\"gone\"")),
+        ];
+        let messages: Vec<String> = cases
+            .iter()
+            .map(|(name, text)| format!("{name}: {}", load(text).unwrap_err().trim_end()))
+            .collect();
+        insta::assert_snapshot!(messages.join("\n\n"));
+    }
+}

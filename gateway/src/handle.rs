@@ -1,0 +1,38 @@
+//! Runs the handlers of a source over its events: WebAssembly components of the world in `sdk/wit`, each on a fresh
+//! instance per event, under limits of time, memory and output.
+//!
+//! [`Engine::load`] turns a component into a [`Handler`]; a [`Chain`] runs the handlers that a source binds and
+//! is the only thing that turns a [`Verified`](crate::stage::Verified) event into a
+//! [`Handled`](crate::stage::Handled) one.
+
+mod chain;
+mod contract;
+mod draft;
+mod engine;
+mod fault;
+mod guest;
+mod handler;
+mod header;
+mod inspect;
+mod limits;
+mod log;
+mod meter;
+mod metrics;
+mod outcome;
+mod split;
+mod swap;
+mod ticker;
+mod wasi;
+
+#[cfg(test)]
+mod hostile;
+
+pub use chain::{Chain, Rejected};
+pub use contract::{Input, InputLane};
+pub use engine::{Engine, EngineError};
+pub use fault::{Fault, FaultKind};
+pub use handler::{Handler, LoadError, Run};
+pub use inspect::Refused;
+pub use limits::{InvalidLimit, Limits};
+pub use log::{Level, Line};
+pub use outcome::{Change, Child, Outcome};

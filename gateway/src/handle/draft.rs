@@ -1,0 +1,207 @@
+//! An event on its way through a chain.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use floodgate_event::proto::event::Disposition;
+use floodgate_event::proto::{self, Event, HandlerRun, Header};
+use floodgate_event::snapshot::Binding;
+use floodgate_event::source::{Intake, RawPolicy};
+use floodgate_event::{EventId, Lane};
+use http::header::CONTENT_TYPE;
+
+use super::contract::Input;
+use super::header::Pair;
+use super::{Change, split};
+use crate::stage::Verified;
+
+/// An event as it was received, and what the handlers so far made of it.
+pub(crate) struct Draft {
+    /// As received; without raw bytes and payload.
+    envelope: Event,
+    intake: Arc<Intake>,
+    /// The signed bytes, where they stay with the event.
+    raw: Option<Bytes>,
+    /// The body as received, after content decoding.
+    received: Bytes,
+    /// The id as text, for handlers.
+    id: String,
+    body: Bytes,
+    event_type: String,
+    lane: Lane,
+    lane_is_chosen: bool,
+    content_type: String,
+    added: Vec<Pair>,
+    runs: Vec<HandlerRun>,
+}
+
+impl Draft {
+    pub(crate) fn new(verified: Verified, policy: RawPolicy) -> Self {
+        let Verified { event, raw, body, intake, .. } = verified;
+        let raw = (policy == RawPolicy::Keep).then_some(raw);
+        Self::of(event, intake, raw, body)
+    }
+
+    pub(crate) fn of(envelope: Event, intake: Arc<Intake>, raw: Option<Bytes>, body: Bytes) -> Self {
+        // `verify` writes a known lane and 16 bytes of id.
+        let lane = Lane::try_from(envelope.lane).unwrap_or_default();
+        let id = EventId::try_from(&*envelope.id).map(|id| id.to_string()).unwrap_or_default();
+        Self {
+            id,
+            raw,
+            intake,
+            received: body.clone(),
+            body,
+            event_type: envelope.r#type.clone(),
+            lane,
+            lane_is_chosen: false,
+            content_type: envelope.content_type.clone(),
+            added: Vec::new(),
+            runs: Vec::new(),
+            envelope,
+        }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn envelope(&self) -> &Event {
+        &self.envelope
+    }
+
+    pub(crate) fn is_child(&self) -> bool {
+        self.envelope.parent.is_some()
+    }
+
+    /// What the next handler's changes start from.
+    pub(crate) fn current(&self) -> (&str, Lane) {
+        (&self.event_type, self.lane)
+    }
+
+    /// Header pairs as a handler sees them: the request's, then those that handlers added.
+    pub(crate) fn headers(&self) -> Vec<(&str, &[u8])> {
+        let received = self.envelope.request.iter().flat_map(|request| &request.headers);
+        let received = received.map(|header| (&*header.name, &*header.value));
+        let added = self.added.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        received.chain(added).collect()
+    }
+
+    /// The event as a handler sees it.
+    pub(crate) fn input<'a>(&'a self, headers: &'a [(&'a str, &'a [u8])], params: &'a str) -> Input<'a> {
+        let (method, path, query) = match &self.envelope.request {
+            Some(request) => (&*request.method, &*request.path, &*request.query),
+            None => Default::default(),
+        };
+        Input {
+            id: &self.id,
+            tenant: &self.envelope.tenant,
+            source: &self.envelope.source,
+            type_: &self.event_type,
+            provider_id: &self.envelope.provider_id,
+            region: &self.envelope.region,
+            lane: self.lane.into(),
+            method,
+            path,
+            query,
+            headers,
+            body: &self.body,
+            received_at: self.envelope.received_at_us,
+            params,
+        }
+    }
+
+    /// Notes a run.
+    pub(crate) fn record(&mut self, binding: &Binding, outcome: &str) {
+        self.runs.push(HandlerRun {
+            name: binding.name.to_string(),
+            version: binding.version,
+            digest: binding.digest.as_bytes().to_vec(),
+            outcome: outcome.to_owned(),
+        });
+    }
+
+    pub(crate) fn apply(&mut self, change: Change) {
+        if let Some(body) = change.body {
+            self.body = body;
+        }
+        self.move_to(change.lane, change.event_type.as_deref());
+        if let Some(event_type) = change.event_type {
+            self.event_type = event_type;
+        }
+        for (name, value) in change.headers {
+            if name == CONTENT_TYPE {
+                self.content_type = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            } else {
+                self.added.push((name, value));
+            }
+        }
+    }
+
+    /// A lane that a handler chose stays; else a new type may have a lane. Children stay in their parent's lane,
+    /// because they share its block.
+    fn move_to(&mut self, chosen: Option<Lane>, new_type: Option<&str>) {
+        if self.is_child() {
+            return;
+        }
+        if let Some(lane) = chosen {
+            self.lane = lane;
+            self.lane_is_chosen = true;
+        } else if let Some(new_type) = new_type.filter(|_| !self.lane_is_chosen) {
+            self.lane = self.intake.lane_of(new_type);
+        }
+    }
+
+    /// A child, as it begins.
+    pub(crate) fn child(&self, birth: split::Birth<'_>) -> Self {
+        Self::of(birth.envelope(self), Arc::clone(&self.intake), None, birth.child.body.clone())
+    }
+
+    /// The finished envelope.
+    pub(crate) fn finish(mut self, disposition: Option<Disposition>) -> Event {
+        self.envelope.handlers = std::mem::take(&mut self.runs);
+        match disposition {
+            Some(Disposition::Quarantined(_)) => self.keep_as_received(),
+            Some(Disposition::Filtered(_) | Disposition::Responded(_)) => self.keep_changes(),
+            None => {
+                self.envelope.payload = self.payload();
+                self.keep_changes();
+                self.keep_raw();
+            }
+        }
+        self.envelope.disposition = disposition;
+        self.envelope
+    }
+
+    /// What a fixed version of the handler needs to run again.
+    fn keep_as_received(&mut self) {
+        self.body = self.received.clone();
+        self.envelope.payload = self.payload();
+        self.keep_raw();
+    }
+
+    fn keep_changes(&mut self) {
+        self.envelope.r#type = std::mem::take(&mut self.event_type);
+        self.envelope.lane = proto::Lane::from(self.lane).into();
+        self.envelope.content_type = std::mem::take(&mut self.content_type);
+        self.envelope.added_headers = self.added.drain(..).map(header).collect();
+    }
+
+    fn keep_raw(&mut self) {
+        if let Some(request) = &mut self.envelope.request {
+            request.raw = self.raw.take();
+        }
+    }
+
+    /// None where the raw bytes say it already.
+    fn payload(&self) -> Option<Bytes> {
+        match &self.raw {
+            Some(raw) if *raw == self.body => None,
+            _ => Some(self.body.clone()),
+        }
+    }
+}
+
+fn header((name, value): Pair) -> Header {
+    Header { name: name.as_str().to_owned(), value: Bytes::copy_from_slice(value.as_bytes()) }
+}

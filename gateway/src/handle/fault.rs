@@ -1,0 +1,108 @@
+//! How a handler fails.
+
+use std::fmt;
+
+use wasmtime::{Trap, WasmBacktrace};
+
+use super::log::printable;
+
+/// The most bytes of a fault's message.
+const MAX_MESSAGE_BYTES: usize = 1024;
+
+/// Which of its duties a handler failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FaultKind {
+    /// It panicked, or its code stopped.
+    Trap,
+    /// It took too long.
+    Deadline,
+    /// It wanted too much memory.
+    Memory,
+    /// What it returned cannot be used.
+    Output,
+    /// It returned an error.
+    Error,
+    /// It could not be started.
+    Load,
+}
+
+impl FaultKind {
+    /// The name used in envelopes and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trap => "trap",
+            Self::Deadline => "deadline",
+            Self::Memory => "memory",
+            Self::Output => "output",
+            Self::Error => "error",
+            Self::Load => "load",
+        }
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A handler's failure on one event. Always the handler's fault but for [`FaultKind::Load`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}: {message}")]
+pub struct Fault {
+    kind: FaultKind,
+    message: String,
+}
+
+impl Fault {
+    /// A fault; the message is made printable and cut to 1 KiB.
+    pub fn new(kind: FaultKind, message: &str) -> Self {
+        Self { kind, message: printable(message, MAX_MESSAGE_BYTES) }
+    }
+
+    pub(crate) fn output(message: impl AsRef<str>) -> Self {
+        Self::new(FaultKind::Output, message.as_ref())
+    }
+
+    /// Which duty was failed.
+    pub fn kind(&self) -> FaultKind {
+        self.kind
+    }
+
+    /// What happened, for people.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What a call into a guest ended with. `refused` says whether it was refused memory before; `last_error`
+    /// is the last error that it logged: a panic's message.
+    pub(crate) fn from_call(error: &wasmtime::Error, refused: bool, last_error: Option<&str>) -> Self {
+        // What fails on the way out, when the guest no longer runs, is what it returned.
+        Self::of(error, kind_of(error, refused).unwrap_or(FaultKind::Output), last_error)
+    }
+
+    /// The same for the start of an instance, which also runs code of the guest.
+    pub(crate) fn from_start(error: &wasmtime::Error, refused: bool, last_error: Option<&str>) -> Self {
+        Self::of(error, kind_of(error, refused).unwrap_or(FaultKind::Load), last_error)
+    }
+
+    fn of(error: &wasmtime::Error, kind: FaultKind, last_error: Option<&str>) -> Self {
+        let reason = error.root_cause().to_string();
+        match (kind, last_error) {
+            (FaultKind::Trap | FaultKind::Memory, Some(line)) => {
+                Self::new(kind, &format!("{line} ({reason})"))
+            }
+            _ => Self::new(kind, &reason),
+        }
+    }
+}
+
+/// None if the guest was not running.
+fn kind_of(error: &wasmtime::Error, refused: bool) -> Option<FaultKind> {
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => Some(FaultKind::Deadline),
+        _ if refused => Some(FaultKind::Memory),
+        Some(_) => Some(FaultKind::Trap),
+        None => error.is::<WasmBacktrace>().then_some(FaultKind::Trap),
+    }
+}

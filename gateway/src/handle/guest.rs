@@ -1,0 +1,106 @@
+//! What the host keeps of one instance while it runs.
+
+use wasmtime::ResourceLimiter;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::log::Lines;
+use super::wasi::{self, Moment};
+
+/// Core instances of one component; Rust's have 4, JavaScript's and Python's more.
+pub(crate) const MAX_CORE_INSTANCES: u32 = 20;
+/// Linear memories of one component.
+pub(crate) const MAX_MEMORIES: u32 = 2;
+/// Tables of one component.
+pub(crate) const MAX_TABLES: u32 = 8;
+/// Elements of one table; Python's have 9,000.
+pub(crate) const MAX_TABLE_ELEMENTS: usize = 20_000;
+/// Host resources (streams, pollables) that a guest may hold.
+const MAX_RESOURCES: usize = 64;
+
+/// The state of one run of one instance.
+pub(crate) struct Guest {
+    moment: Moment,
+    /// Made at the first call: most handlers import WASI and never call it.
+    wasi: Option<WasiCtx>,
+    resources: ResourceTable,
+    memory: Memory,
+    log: Lines,
+}
+
+impl Guest {
+    pub(crate) fn new(moment: Moment, memory_bytes: usize) -> Self {
+        let mut resources = ResourceTable::new();
+        resources.set_max_capacity(MAX_RESOURCES);
+        let memory = Memory { left: memory_bytes, refused: false };
+        Self { moment, wasi: None, resources, memory, log: Lines::default() }
+    }
+
+    pub(crate) fn log(&mut self) -> &mut Lines {
+        &mut self.log
+    }
+
+    pub(crate) fn memory(&mut self) -> &mut Memory {
+        &mut self.memory
+    }
+
+    pub(crate) fn into_log(self) -> Lines {
+        self.log
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let ctx = self.wasi.get_or_insert_with(|| wasi::inert(self.moment));
+        WasiCtxView { ctx, table: &mut self.resources }
+    }
+}
+
+/// How much memory an instance may still take, over all of its linear memories.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    left: usize,
+    refused: bool,
+}
+
+impl Memory {
+    /// Whether the guest asked for more than it may have. If it traps after that, this is why.
+    pub(crate) fn refused(&self) -> bool {
+        self.refused
+    }
+}
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _most: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let left = self.left.checked_sub(desired.saturating_sub(current));
+        self.refused |= left.is_none();
+        self.left = left.unwrap_or(self.left);
+        Ok(left.is_some())
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _most: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= MAX_TABLE_ELEMENTS)
+    }
+
+    fn instances(&self) -> usize {
+        MAX_CORE_INSTANCES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MAX_MEMORIES as usize
+    }
+
+    fn tables(&self) -> usize {
+        MAX_TABLES as usize
+    }
+}

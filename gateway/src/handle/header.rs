@@ -1,0 +1,82 @@
+//! Checks the header pairs that a handler returns: they go to consumers or to the sender as they are.
+
+use http::{HeaderName, HeaderValue};
+
+use super::fault::Fault;
+
+/// The most pairs of one outcome.
+const MAX_PAIRS: usize = 64;
+/// The most bytes of one outcome's pairs.
+const MAX_BYTES: usize = 16 * 1024;
+/// Names that belong to the connection or to the message's framing.
+const FRAMING: [&str; 10] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+/// Prefixes of the names under which Floodgate itself speaks to consumers.
+const OWN: [&str; 2] = ["webhook-", "floodgate-"];
+
+/// A checked header pair.
+pub(crate) type Pair = (HeaderName, HeaderValue);
+
+/// Checks pairs as they come from a guest.
+pub(crate) fn check(pairs: &[(String, Vec<u8>)]) -> Result<Vec<Pair>, Fault> {
+    if pairs.len() > MAX_PAIRS {
+        return Err(Fault::output(format!("{} headers, and at most {MAX_PAIRS} are taken", pairs.len())));
+    }
+    let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > MAX_BYTES {
+        return Err(Fault::output(format!("{bytes} bytes of headers, and at most {MAX_BYTES} are taken")));
+    }
+    pairs.iter().map(|(name, value)| pair(name, value)).collect()
+}
+
+fn pair(name: &str, value: &[u8]) -> Result<Pair, Fault> {
+    let invalid = |what| Fault::output(format!("header `{name}`: {what}"));
+    let checked = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid("not a header name"))?;
+    if FRAMING.contains(&checked.as_str()) || OWN.iter().any(|prefix| checked.as_str().starts_with(prefix)) {
+        return Err(invalid("a handler may not set it"));
+    }
+    let value = HeaderValue::from_bytes(value).map_err(|_| invalid("not a header value"))?;
+    Ok((checked, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_one(name: &str, value: &[u8]) -> Result<Vec<Pair>, Fault> {
+        check(&[(name.to_owned(), value.to_vec())])
+    }
+
+    #[test]
+    fn what_could_split_a_message_is_refused() {
+        for (name, value) in [
+            ("x\r\ny", &b"1"[..]),
+            ("x", b"1\r\nset-cookie: a"),
+            ("x", b"1\n"),
+            ("x y", b"1"),
+            ("", b"1"),
+            ("Content-Length", b"0"),
+            ("Webhook-Signature", b"v1,x"),
+            ("floodgate-source", b"other"),
+        ] {
+            assert!(check_one(name, value).is_err(), "{name:?}: {value:?}");
+        }
+        assert_eq!(check_one("X-Kept", b"\xe4 1").unwrap()[0].0, "x-kept");
+    }
+
+    #[test]
+    fn number_and_size_are_capped() {
+        assert!(check(&vec![("x".into(), Vec::new()); MAX_PAIRS + 1]).is_err());
+        assert!(check_one("x", &vec![b'x'; MAX_BYTES]).is_err());
+    }
+}

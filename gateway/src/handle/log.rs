@@ -1,0 +1,146 @@
+//! The lines that a handler writes.
+
+use super::contract::bindings::floodgate::handler::{log as wit, types};
+
+/// The most lines that are kept of one event.
+pub(crate) const MAX_LINES: usize = 32;
+/// The most bytes that are kept of one event, over all of its lines.
+pub(crate) const MAX_BYTES: usize = 8 * 1024;
+
+/// How much a line matters, as the handler says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Every step.
+    Trace,
+    /// For whoever writes the handler.
+    Debug,
+    /// For whoever runs it.
+    Info,
+    /// Something is odd.
+    Warn,
+    /// Something is wrong.
+    Error,
+}
+
+/// A line that a handler wrote, without control characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// How much it matters.
+    pub level: Level,
+    /// What it says.
+    pub message: String,
+}
+
+/// What one event's handler wrote so far.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    kept: Vec<Line>,
+    bytes: usize,
+    left_out: usize,
+    last_error: Option<String>,
+}
+
+impl Lines {
+    fn push(&mut self, level: Level, message: &str) {
+        let message = printable(message, MAX_BYTES);
+        if level == Level::Error {
+            self.last_error = Some(message.clone());
+        }
+        if self.kept.len() == MAX_LINES || self.bytes + message.len() > MAX_BYTES {
+            self.left_out += 1;
+            return;
+        }
+        self.bytes += message.len();
+        self.kept.push(Line { level, message });
+    }
+
+    /// The last line at [`Level::Error`], also if there was no room for it: a panic's message.
+    pub(crate) fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
+    /// All lines, and one more if some were left out.
+    pub(crate) fn into_lines(mut self) -> Vec<Line> {
+        if self.left_out > 0 {
+            let message = format!("{} more lines were left out", self.left_out);
+            self.kept.push(Line { level: Level::Warn, message });
+        }
+        self.kept
+    }
+}
+
+impl wit::Host for Lines {
+    fn log(&mut self, level: wit::Level, message: String) -> wasmtime::Result<()> {
+        self.push(level.into(), &message);
+        Ok(())
+    }
+}
+
+/// The interface of types has no functions.
+impl types::Host for Lines {}
+
+impl From<wit::Level> for Level {
+    fn from(level: wit::Level) -> Self {
+        match level {
+            wit::Level::Trace => Self::Trace,
+            wit::Level::Debug => Self::Debug,
+            wit::Level::Info => Self::Info,
+            wit::Level::Warn => Self::Warn,
+            wit::Level::Error => Self::Error,
+        }
+    }
+}
+
+/// `text` with control characters escaped, cut to at most `most` bytes at a character's edge: a guest must not
+/// forge lines of a log or move a terminal's cursor.
+pub(crate) fn printable(text: &str, most: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(most));
+    for character in text.chars() {
+        let start = out.len();
+        if character.is_control() || is_direction(character) {
+            out.extend(character.escape_unicode());
+        } else {
+            out.push(character);
+        }
+        if out.len() > most {
+            out.truncate(start);
+            break;
+        }
+    }
+    out
+}
+
+/// Marks that change the direction of text and so what a reader sees.
+fn is_direction(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_text_is_cut_at_characters() {
+        assert_eq!(printable("a\nb\x1b[2J\u{202e}c", 99), "a\\u{a}b\\u{1b}[2J\\u{202e}c");
+        assert_eq!(printable("aéé", 4), "aé");
+        assert_eq!(printable("a\n", 3), "a");
+    }
+
+    #[test]
+    fn lines_beyond_the_caps_are_counted() {
+        let mut lines = Lines::default();
+        for number in 0..40 {
+            lines.push(Level::Info, &format!("line {number}"));
+        }
+        lines.push(Level::Error, "the end");
+        assert_eq!(lines.last_error(), Some("the end"));
+        let kept = lines.into_lines();
+        assert_eq!(kept.len(), MAX_LINES + 1);
+        assert_eq!(kept[MAX_LINES].message, "9 more lines were left out");
+
+        let mut long = Lines::default();
+        long.push(Level::Info, &"x".repeat(MAX_BYTES));
+        long.push(Level::Info, "y");
+        assert_eq!(long.into_lines().len(), 2);
+    }
+}

@@ -1,0 +1,181 @@
+//! What a handler decides, checked by the host.
+
+use bytes::Bytes;
+use floodgate_event::Lane;
+
+use super::contract::{ChangeResult, ChildResult, InputLane, OutcomeResult, ResponseResult};
+use super::fault::Fault;
+use super::header::{self, Pair};
+use super::log::printable;
+use crate::stage::HandlerAnswer;
+
+/// The most children of a split.
+const MAX_CHILDREN: usize = 100;
+/// The most bytes of an event type.
+const MAX_TYPE_BYTES: usize = 256;
+/// The most bytes of a reason; the rest is cut.
+const MAX_REASON_BYTES: usize = 1024;
+
+/// What a handler decided about an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It goes on unchanged.
+    Pass,
+    /// It is not delivered.
+    Drop {
+        /// Why, in at most 1 KiB.
+        reason: String,
+    },
+    /// It goes on changed.
+    Change(Change),
+    /// These go on instead.
+    Split(Vec<Child>),
+    /// The sender gets this answer, and nothing is delivered.
+    Respond(HandlerAnswer),
+}
+
+/// What to change; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// The new body.
+    pub body: Option<Bytes>,
+    /// The new type.
+    pub event_type: Option<String>,
+    /// The new lane.
+    pub lane: Option<Lane>,
+    /// Header pairs for consumers.
+    pub headers: Vec<Pair>,
+}
+
+/// An event made out of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Child {
+    /// Its type; the parent's if absent.
+    pub event_type: Option<String>,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Outcome {
+    /// The name used in envelopes and metrics.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Drop { .. } => "drop",
+            Self::Change(_) => "change",
+            Self::Split(_) => "split",
+            Self::Respond(_) => "respond",
+        }
+    }
+
+    pub(crate) fn check(outcome: OutcomeResult) -> Result<Self, Fault> {
+        match outcome {
+            OutcomeResult::Pass => Ok(Self::Pass),
+            OutcomeResult::Drop(reason) => Ok(Self::Drop { reason: printable(&reason, MAX_REASON_BYTES) }),
+            OutcomeResult::Change(change) => Change::check(change).map(Self::Change),
+            OutcomeResult::Split(children) => check_children(children).map(Self::Split),
+            OutcomeResult::Respond(response) => check_response(response).map(Self::Respond),
+        }
+    }
+}
+
+impl Change {
+    fn check(change: ChangeResult) -> Result<Self, Fault> {
+        Ok(Self {
+            body: change.body.map(Bytes::from),
+            event_type: change.type_.map(check_type).transpose()?,
+            lane: change.lane.map(lane_of),
+            headers: header::check(&change.headers)?,
+        })
+    }
+}
+
+fn check_children(children: Vec<ChildResult>) -> Result<Vec<Child>, Fault> {
+    if !(1..=MAX_CHILDREN).contains(&children.len()) {
+        return Err(Fault::output(format!("a split into {}; expected 1 to {MAX_CHILDREN}", children.len())));
+    }
+    let check = |child: ChildResult| {
+        Ok(Child { event_type: child.type_.map(check_type).transpose()?, body: child.body.into() })
+    };
+    children.into_iter().map(check).collect()
+}
+
+fn check_response(response: ResponseResult) -> Result<HandlerAnswer, Fault> {
+    if !(200..=599).contains(&response.status) {
+        return Err(Fault::output(format!("status {}; expected 200 to 599", response.status)));
+    }
+    Ok(HandlerAnswer {
+        status: response.status,
+        headers: header::check(&response.headers)?,
+        body: response.body.into(),
+    })
+}
+
+/// A type stands in subscriptions, logs and headers.
+fn check_type(text: String) -> Result<String, Fault> {
+    if text.len() > MAX_TYPE_BYTES {
+        return Err(Fault::output(format!(
+            "a type of {} bytes; at most {MAX_TYPE_BYTES} are taken",
+            text.len()
+        )));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Fault::output("a type with control characters"));
+    }
+    Ok(text)
+}
+
+fn lane_of(lane: InputLane) -> Lane {
+    match lane {
+        InputLane::Critical => Lane::Critical,
+        InputLane::Standard => Lane::Standard,
+        InputLane::Bulk => Lane::Bulk,
+    }
+}
+
+impl From<Lane> for InputLane {
+    fn from(lane: Lane) -> Self {
+        match lane {
+            Lane::Critical => Self::Critical,
+            Lane::Standard => Self::Standard,
+            Lane::Bulk => Self::Bulk,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(status: u16) -> OutcomeResult {
+        OutcomeResult::Respond(ResponseResult { status, headers: Vec::new(), body: Vec::new() })
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_a_fault() {
+        let typed = |text: &str| {
+            OutcomeResult::Change(ChangeResult {
+                body: None,
+                type_: Some(text.to_owned()),
+                lane: None,
+                headers: Vec::new(),
+            })
+        };
+        let child = || ChildResult { type_: None, body: Vec::new() };
+        let split = |count| OutcomeResult::Split((0..count).map(|_| child()).collect());
+        for bad in [
+            response(199),
+            response(600),
+            response(100),
+            typed("a\nb"),
+            typed(&"x".repeat(257)),
+            split(0),
+            split(101),
+        ] {
+            assert!(Outcome::check(bad).is_err());
+        }
+        for good in [response(200), response(599), typed("a.b"), split(1), split(100)] {
+            assert!(Outcome::check(good).is_ok());
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What the gateway counts. Labels are bounded: `source` is one that the region knows, or `-`.
+
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, TextEncoder,
+};
+
+use floodgate_event::Name;
+
+/// The `source` of requests that name none the region knows. No source can be called that.
+const UNKNOWN_SOURCE: &str = "-";
+/// 100 µs to 6.5 s, doubling each time.
+const SECONDS: (f64, f64, usize) = (0.000_1, 2.0, 17);
+/// 1 to 1,024 events.
+const EVENTS: (f64, f64, usize) = (1.0, 2.0, 11);
+
+/// Every metric of the gateway but those of handlers.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    pub(crate) ingest_seconds: Histogram,
+    pub(crate) blocks: IntCounter,
+    pub(crate) blocks_failed: IntCounterVec,
+    pub(crate) block_events: Histogram,
+    pub(crate) publish_seconds: HistogramVec,
+    pub(crate) queue_bytes: IntGauge,
+    pub(crate) connections: IntGauge,
+    pub(crate) config_revision: IntGauge,
+}
+
+/// The counters of one source that move with each event, looked up once.
+#[derive(Debug, Clone)]
+pub(crate) struct SourceMetrics {
+    pub(crate) accepted: IntCounter,
+    pub(crate) answered: IntCounter,
+}
+
+impl Metrics {
+    /// # Errors
+    /// If a name is malformed or taken: a mistake in this file.
+    pub(crate) fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let metrics = Self {
+            requests: counters(
+                "ingest_requests_total",
+                "Requests, by outcome.",
+                &["source", "outcome"],
+            )?,
+            ingest_seconds: Histogram::with_opts(histogram(
+                "ingest_duration_seconds",
+                "From a request's headers to its answer.",
+                SECONDS,
+            )?)?,
+            blocks: IntCounter::new("floodgate_blocks_total", "Blocks with a publish ack.")?,
+            blocks_failed: counters(
+                "blocks_failed_total",
+                "Blocks without a publish ack.",
+                &["reason"],
+            )?,
+            block_events: Histogram::with_opts(histogram(
+                "block_events",
+                "Events of a durable block.",
+                EVENTS,
+            )?)?,
+            publish_seconds: HistogramVec::new(
+                histogram(
+                    "publish_duration_seconds",
+                    "From a sealed block to its publish ack or failure.",
+                    SECONDS,
+                )?,
+                &["lane"],
+            )?,
+            queue_bytes: gauge("queue_bytes", "Bytes reserved for requests and events under way.")?,
+            connections: gauge("connections", "Open connections on the ingest port.")?,
+            config_revision: gauge("config_revision", "Revision of the configuration that is served.")?,
+            registry,
+        };
+        metrics.register()?;
+        Ok(metrics)
+    }
+
+    fn register(&self) -> prometheus::Result<()> {
+        let registry = &self.registry;
+        registry.register(Box::new(self.requests.clone()))?;
+        registry.register(Box::new(self.ingest_seconds.clone()))?;
+        registry.register(Box::new(self.blocks.clone()))?;
+        registry.register(Box::new(self.blocks_failed.clone()))?;
+        registry.register(Box::new(self.block_events.clone()))?;
+        registry.register(Box::new(self.publish_seconds.clone()))?;
+        registry.register(Box::new(self.queue_bytes.clone()))?;
+        registry.register(Box::new(self.connections.clone()))?;
+        registry.register(Box::new(self.config_revision.clone()))
+    }
+
+    /// Where other rooms add theirs.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The counters of a known source.
+    pub(crate) fn source(&self, name: &Name) -> SourceMetrics {
+        SourceMetrics {
+            accepted: self.requests.with_label_values(&[name.as_str(), "accepted"]),
+            answered: self.requests.with_label_values(&[name.as_str(), "answered"]),
+        }
+    }
+
+    /// Counts a refused request.
+    pub(crate) fn refused(&self, source: Option<&Name>, outcome: &str) {
+        let source = source.map_or(UNKNOWN_SOURCE, Name::as_str);
+        self.requests.with_label_values(&[source, outcome]).inc();
+    }
+
+    /// The text exposition format.
+    ///
+    /// # Errors
+    /// If a metric cannot be written.
+    pub(crate) fn render(&self) -> prometheus::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+fn counters(name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+    IntCounterVec::new(Opts::new(name, help).namespace("floodgate"), labels)
+}
+
+fn gauge(name: &str, help: &str) -> prometheus::Result<IntGauge> {
+    IntGauge::with_opts(Opts::new(name, help).namespace("floodgate"))
+}
+
+fn histogram(name: &str, help: &str, buckets: (f64, f64, usize)) -> prometheus::Result<HistogramOpts> {
+    let (start, factor, count) = buckets;
+    let buckets = prometheus::exponential_buckets(start, factor, count)?;
+    Ok(HistogramOpts::new(name, help)
+        .namespace("floodgate")
+        .buckets(buckets))
+}

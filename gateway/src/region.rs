@@ -1,0 +1,168 @@
+//! Wires the rooms together and runs them: starts, serves, drains.
+
+mod components;
+mod follow;
+mod health;
+mod ingest;
+mod open;
+mod operations;
+mod report;
+mod served;
+mod state;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use self::components::Components;
+use self::follow::Follower;
+use self::health::Health;
+use self::ingest::Ingest;
+use self::open::Opener;
+use self::operations::Operations;
+use self::state::State;
+use crate::accept::listener::{Port, Service};
+use crate::budget::Budget;
+use crate::config::{Config, Drain};
+use crate::handle::{Engine, EngineError};
+use crate::link::{Link, LinkError};
+use crate::metrics::Metrics;
+
+/// Why a gateway could not start, or did not stop in order.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// A port cannot be served.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which one.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The engine of handlers does not start.
+    #[error("cannot start the handler engine: {0}")]
+    Engine(#[from] EngineError),
+    /// The NATS client does not start.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The metrics cannot be registered: a mistake in this program.
+    #[error("cannot register metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The time for draining ran out; senders of what was under way got no answer and will try again.
+    #[error("requests were still under way {0:?} after the last was accepted")]
+    DrainTimeout(std::time::Duration),
+}
+
+/// Runs a gateway until `shutdown`, and then until all that it has accepted is answered and on disk.
+///
+/// Serves 503 until the region's NATS is there and holds a configuration. The centre is not needed.
+///
+/// # Errors
+/// If it cannot start, or if requests are still under way when the time for draining has passed.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), GatewayError> {
+    let metrics = Arc::new(Metrics::new()?);
+    let engine = Engine::new(config.handlers, metrics.registry())?;
+    let link = Link::start(&config.nats, &config.gateway).await?;
+    let budget = Budget::new(config.limits.memory_bytes);
+    let limits = Arc::new(config.limits.clone());
+    let state = Arc::new(State::new(link.clone(), shutdown.clone()));
+
+    let operations = Operations {
+        state: Arc::clone(&state),
+        metrics: Arc::clone(&metrics),
+        budget: budget.clone(),
+    };
+    let operations = Port {
+        listener: listen(config.metrics_listen).await?,
+        tls: None,
+        service: Arc::new(operations),
+        limits: Arc::clone(&limits),
+        // Only the connections of senders are counted.
+        open: prometheus::IntGauge::new("unregistered", "unregistered")?,
+    };
+    let ingest = Ingest {
+        state: Arc::clone(&state),
+        metrics: Arc::clone(&metrics),
+        budget,
+        body_timeout: limits.body_timeout(),
+    };
+    let ingest = Port {
+        listener: listen(config.listen).await?,
+        tls: config.tls.clone().map(TlsAcceptor::from),
+        service: Arc::new(ingest),
+        limits: Arc::clone(&limits),
+        open: metrics.connections.clone(),
+    };
+
+    let background = CancellationToken::new();
+    let _stop_background = background.clone().drop_guard();
+    let opener = Opener::new(
+        &config,
+        link.clone(),
+        engine.clone(),
+        Arc::clone(&metrics),
+        Components::new(engine),
+    );
+    background_task(
+        &background,
+        Follower::new(link.clone(), Arc::clone(&state), opener).run(),
+    );
+    background_task(
+        &background,
+        Health::new(link.clone(), Arc::clone(&state), limits.publish_timeout()).run(),
+    );
+    background_task(
+        &background,
+        report::run(link, Arc::clone(&state), config.gateway.clone()),
+    );
+    drop(start(operations, &background));
+
+    info!(region = %config.region, gateway = %config.gateway, listen = %config.listen, "gateway started");
+    serve(ingest, &state, shutdown, config.drain).await
+}
+
+/// Serves until `shutdown`; then says for a while that it is not ready, finishes what it accepted, and flushes.
+async fn serve(
+    port: Port<Ingest>,
+    state: &State,
+    shutdown: CancellationToken,
+    drain: Drain,
+) -> Result<(), GatewayError> {
+    let stop = CancellationToken::new();
+    let serving = start(port, &stop);
+    shutdown.cancelled().await;
+    info!("draining");
+    tokio::time::sleep(drain.grace).await;
+    stop.cancel();
+    let finish = async {
+        if let Err(error) = serving.await {
+            error!(%error, "the accept loop failed");
+        }
+        state.flush().await;
+    };
+    tokio::time::timeout(drain.timeout, finish)
+        .await
+        .map_err(|_| GatewayError::DrainTimeout(drain.timeout))?;
+    info!("drained");
+    Ok(())
+}
+
+fn start<S: Service>(port: Port<S>, stop: &CancellationToken) -> JoinHandle<()> {
+    tokio::spawn(port.serve(stop.clone()))
+}
+
+fn background_task(stop: &CancellationToken, task: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(stop.clone().run_until_cancelled_owned(task));
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, GatewayError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| GatewayError::Listen { address, source })
+}

@@ -1,0 +1,122 @@
+//! Compiled handlers by digest: fetched once from the region's own store, compiled once, dropped when no source
+//! binds them any more.
+
+use std::collections::HashMap;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::context::ObjectStoreError;
+use async_nats::jetstream::object_store::GetError;
+use floodgate_event::snapshot::{Digest256, Snapshot};
+use floodgate_event::subject;
+use tokio::io::AsyncReadExt as _;
+
+use crate::handle::{Engine, Handler, LoadError};
+
+/// Compiled handlers.
+pub(super) struct Components {
+    engine: Engine,
+    loaded: HashMap<Digest256, Handler>,
+}
+
+impl Components {
+    pub(super) fn new(engine: Engine) -> Self {
+        Self {
+            engine,
+            loaded: HashMap::new(),
+        }
+    }
+
+    /// Loads what the snapshot names and is not there yet.
+    pub(super) async fn load(
+        &mut self,
+        context: &Context,
+        snapshot: &Snapshot,
+    ) -> Result<(), ComponentError> {
+        for (&digest, component) in &snapshot.handlers {
+            if !self.loaded.contains_key(&digest) {
+                let bytes = fetch(context, digest, component.size).await?;
+                let handler = compile(self.engine.clone(), bytes).await;
+                let handler = handler.map_err(|source| ComponentError::Load { digest, source })?;
+                self.loaded.insert(digest, handler);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn get(&self, digest: &Digest256) -> Option<Handler> {
+        self.loaded.get(digest).cloned()
+    }
+
+    /// Forgets what the snapshot does not name. Requests under way keep what they run.
+    pub(super) fn retain(&mut self, snapshot: &Snapshot) {
+        self.loaded
+            .retain(|digest, _| snapshot.handlers.contains_key(digest));
+    }
+}
+
+/// Reads no more than the snapshot announced, and believes nothing that does not match its digest.
+async fn fetch(context: &Context, digest: Digest256, size: u64) -> Result<Vec<u8>, ComponentError> {
+    let store = context
+        .get_object_store(subject::HANDLERS_BUCKET)
+        .await
+        .map_err(ComponentError::Store)?;
+    let object = store
+        .get(digest.to_string())
+        .await
+        .map_err(|source| ComponentError::Get { digest, source })?;
+    let mut bytes = Vec::new();
+    let mut bounded = object.take(size.saturating_add(1));
+    bounded
+        .read_to_end(&mut bytes)
+        .await
+        .map_err(|source| ComponentError::Read { digest, source })?;
+    if Digest256::of(&bytes) == digest {
+        Ok(bytes)
+    } else {
+        Err(ComponentError::Altered { digest })
+    }
+}
+
+async fn compile(engine: Engine, bytes: Vec<u8>) -> Result<Handler, LoadOrPanic> {
+    match tokio::task::spawn_blocking(move || engine.load(&bytes)).await {
+        Ok(result) => result.map_err(LoadOrPanic::Load),
+        Err(error) => Err(LoadOrPanic::Panic(error)),
+    }
+}
+
+/// Why a component did not become a handler.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoadOrPanic {
+    #[error("{0}")]
+    Load(#[source] LoadError),
+    #[error("the compiler failed: {0}")]
+    Panic(#[source] tokio::task::JoinError),
+}
+
+impl ComponentError {
+    /// Whether trying again is of no use. What is missing or altered may still be put right.
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            Self::Load { .. } => true,
+            Self::Store(_) | Self::Get { .. } | Self::Read { .. } | Self::Altered { .. } => false,
+        }
+    }
+}
+
+/// Why a handler cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ComponentError {
+    #[error("handlers' store: {0}")]
+    Store(#[source] ObjectStoreError),
+    #[error("handler {digest}: {source}")]
+    Get { digest: Digest256, source: GetError },
+    #[error("handler {digest}: {source}")]
+    Read {
+        digest: Digest256,
+        source: std::io::Error,
+    },
+    #[error("handler {digest}: what is stored does not match its digest")]
+    Altered { digest: Digest256 },
+    #[error("handler {digest}: {source}")]
+    Load { digest: Digest256, source: LoadOrPanic },
+}

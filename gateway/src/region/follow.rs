@@ -1,0 +1,173 @@
+//! Follows the region's configuration: reads the snapshot from the region's own KV bucket, and again whenever it
+//! changes. What cannot be served leaves the one before it in place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::context::KeyValueError;
+use async_nats::jetstream::kv::{Entry, EntryError, Operation, Store, WatchError, WatcherError};
+use async_nats::jetstream::{self, Context};
+use floodgate_event::snapshot::{Snapshot, SnapshotError};
+use floodgate_event::subject;
+use futures::StreamExt as _;
+use tracing::{info, warn};
+
+use super::open::{OpenError, Opener};
+use super::state::State;
+use crate::link::Link;
+
+/// How long to wait before the bucket is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+/// How often the current snapshot is read even if the watch says nothing: a watch can stall in silence.
+const RELIST: Duration = Duration::from_secs(5);
+
+/// Follows the region's configuration.
+pub(super) struct Follower {
+    link: Link,
+    context: Context,
+    state: Arc<State>,
+    opener: Opener,
+    /// The snapshot that is served, and its revision in the bucket.
+    current: Option<(u64, Snapshot)>,
+    /// The bucket's revision that can never be served; compiling a bad handler again and again would cost much.
+    refused: Option<u64>,
+}
+
+impl Follower {
+    pub(super) fn new(link: Link, state: Arc<State>, opener: Opener) -> Self {
+        let context = jetstream::new(link.client().clone());
+        Self {
+            link,
+            context,
+            state,
+            opener,
+            current: None,
+            refused: None,
+        }
+    }
+
+    /// Runs for ever.
+    pub(super) async fn run(mut self) {
+        loop {
+            if self.link.is_up() {
+                let ended = self.watch().await;
+                self.note(ended.err());
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// Follows the bucket until the connection is lost, after which everything is read anew.
+    async fn watch(&mut self) -> Result<(), FollowError> {
+        let mut losses = self.link.losses();
+        losses.mark_unchanged();
+        let store = self.context.get_key_value(subject::SNAPSHOT_BUCKET).await?;
+        let mut changes = store.watch_with_history(subject::SNAPSHOT_KEY).await?;
+        loop {
+            let entry = tokio::select! {
+                change = changes.next() => match change {
+                    Some(entry) => Some(entry?),
+                    None => return Ok(()),
+                },
+                _ = losses.changed() => return Ok(()),
+                () = tokio::time::sleep(RELIST) => current(&store).await?,
+            };
+            if let Some(entry) = entry.filter(|entry| entry.operation == Operation::Put) {
+                self.consider(&entry).await;
+            }
+        }
+    }
+
+    async fn consider(&mut self, entry: &Entry) {
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|(revision, _)| *revision == entry.revision)
+        {
+            // Whatever kept the bucket out of reach has passed.
+            self.state.set_trouble(None);
+        } else if self.refused != Some(entry.revision) {
+            let result = self.take(entry).await;
+            self.refused = result
+                .as_ref()
+                .is_err_and(|error| error.is_final())
+                .then_some(entry.revision);
+            self.note(result.err());
+        }
+    }
+
+    async fn take(&mut self, entry: &Entry) -> Result<(), FollowError> {
+        let snapshot = Snapshot::from_bytes(&entry.value)?;
+        let before = self.state.served();
+        let served = match &before {
+            Some(served) if self.only_confirms(&snapshot) => served.confirmed(snapshot.created_at_us),
+            _ => {
+                let served = self.opener.open(&snapshot, before.as_deref()).await?;
+                info!(
+                    revision = served.revision,
+                    sources = served.sources.len(),
+                    "configuration in use"
+                );
+                served
+            }
+        };
+        self.state.swap(Arc::new(served));
+        self.current = Some((entry.revision, snapshot));
+        Ok(())
+    }
+
+    /// Whether it only says again what is served already.
+    fn only_confirms(&self, snapshot: &Snapshot) -> bool {
+        self.current.as_ref().is_some_and(|(_, current)| {
+            let created_at_us = current.created_at_us;
+            current.revision == snapshot.revision
+                && *current
+                    == Snapshot {
+                        created_at_us,
+                        ..snapshot.clone()
+                    }
+        })
+    }
+
+    /// Reports trouble, and logs it once for as long as it stays the same.
+    fn note(&self, trouble: Option<FollowError>) {
+        if let Some(error) = trouble {
+            let text = error.to_string();
+            if self.state.set_trouble(Some(text)) {
+                warn!(%error, "configuration not in use");
+            }
+        }
+    }
+}
+
+async fn current(store: &Store) -> Result<Option<Entry>, FollowError> {
+    Ok(store.entry(subject::SNAPSHOT_KEY).await?)
+}
+
+impl FollowError {
+    /// Whether trying again is of no use.
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Snapshot(_) => true,
+            Self::Open(error) => error.is_final(),
+            Self::Bucket(_) | Self::Watch(_) | Self::Watcher(_) | Self::Entry(_) => false,
+        }
+    }
+}
+
+/// Why the configuration in the bucket is not served.
+#[derive(Debug, thiserror::Error)]
+enum FollowError {
+    #[error("the region's configuration bucket: {0}")]
+    Bucket(#[from] KeyValueError),
+    #[error("the region's configuration bucket: {0}")]
+    Watch(#[from] WatchError),
+    #[error("the region's configuration bucket: {0}")]
+    Watcher(#[from] WatcherError),
+    #[error("the region's configuration bucket: {0}")]
+    Entry(#[from] EntryError),
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}

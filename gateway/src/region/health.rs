@@ -1,0 +1,146 @@
+//! Looks, again and again, whether every lane's stream is there, answers, and is fit to stand behind a 2xx.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::response::Response;
+use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, StorageType};
+use async_nats::{Client, Request, RequestError};
+use floodgate_event::{Lane, subject};
+use tracing::{info, warn};
+
+use super::state::State;
+use crate::link::Link;
+
+/// How often.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// How long a stream may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Looks after the streams.
+pub(super) struct Health {
+    link: Link,
+    state: Arc<State>,
+    publish_timeout: Duration,
+}
+
+impl Health {
+    pub(super) fn new(link: Link, state: Arc<State>, publish_timeout: Duration) -> Self {
+        Self {
+            link,
+            state,
+            publish_timeout,
+        }
+    }
+
+    /// Runs for ever.
+    pub(super) async fn run(self) {
+        loop {
+            if self.link.is_up() {
+                self.note(self.check().await);
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
+    async fn check(&self) -> Result<(), Unfit> {
+        for lane in Lane::ALL {
+            let stream = subject::regional_stream(lane);
+            let info = look(self.link.client(), stream)
+                .await
+                .map_err(|fault| Unfit { stream, fault })?;
+            fitness(&info.config, self.publish_timeout).map_err(|fault| Unfit { stream, fault })?;
+        }
+        Ok(())
+    }
+
+    fn note(&self, result: Result<(), Unfit>) {
+        let news = self.state.set_streams(result.is_ok());
+        match result {
+            Ok(()) if news => info!("streams are ready"),
+            Err(Unfit { stream, fault }) if news => warn!(stream, %fault, "stream is not ready"),
+            Ok(()) | Err(_) => {}
+        }
+    }
+}
+
+/// Asks with an inbox of its own: the client would keep an entry for each question that is never answered.
+async fn look(client: &Client, stream: &str) -> Result<Info, Fault> {
+    let request = Request::new().inbox(client.new_inbox()).timeout(Some(TIMEOUT));
+    let answer = client
+        .send_request(format!("$JS.API.STREAM.INFO.{stream}"), request)
+        .await?;
+    match serde_json::from_slice(&answer.payload).map_err(Fault::Malformed)? {
+        Response::Ok(info) => Ok(info),
+        Response::Err { error } => Err(Fault::JetStream(error)),
+    }
+}
+
+/// What the promise of a 2xx needs of a stream.
+fn fitness(config: &Config, publish_timeout: Duration) -> Result<(), Fault> {
+    if config.storage != StorageType::File {
+        Err(Fault::NotOnDisk)
+    } else if config.discard != DiscardPolicy::New {
+        Err(Fault::DiscardsOld)
+    } else if config.duplicate_window < 2 * publish_timeout {
+        Err(Fault::DuplicateWindow {
+            window: config.duplicate_window,
+            least: 2 * publish_timeout,
+        })
+    } else {
+        Ok(())
+    }
+}
+
+struct Unfit {
+    stream: &'static str,
+    fault: Fault,
+}
+
+/// Why a stream cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("{0}")]
+    Request(#[from] RequestError),
+    #[error("unreadable answer: {0}")]
+    Malformed(#[source] serde_json::Error),
+    #[error("{0}")]
+    JetStream(#[source] async_nats::jetstream::Error),
+    #[error("it is not stored on disk")]
+    NotOnDisk,
+    #[error("it discards old messages, which may not be replicated yet")]
+    DiscardsOld,
+    #[error("its duplicate window is {window:?}; the publish timeout needs at least {least:?}")]
+    DuplicateWindow { window: Duration, least: Duration },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_that_may_lose_events_is_unfit() {
+        let timeout = Duration::from_secs(5);
+        let good = Config {
+            storage: StorageType::File,
+            discard: DiscardPolicy::New,
+            duplicate_window: Duration::from_secs(10),
+            ..Config::default()
+        };
+        assert!(fitness(&good, timeout).is_ok());
+        let memory = Config {
+            storage: StorageType::Memory,
+            ..good.clone()
+        };
+        assert!(matches!(fitness(&memory, timeout), Err(Fault::NotOnDisk)));
+        let old = Config {
+            discard: DiscardPolicy::Old,
+            ..good.clone()
+        };
+        assert!(matches!(fitness(&old, timeout), Err(Fault::DiscardsOld)));
+        assert!(matches!(
+            fitness(&good, timeout * 2),
+            Err(Fault::DuplicateWindow { .. })
+        ));
+    }
+}

@@ -1,0 +1,67 @@
+//! Health and metrics, for balancers and operators.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tracing::error;
+
+use super::state::State;
+use crate::accept::listener::Service;
+use crate::accept::{Refusal, answer};
+use crate::budget::Budget;
+use crate::metrics::Metrics;
+
+/// Answers on the operators' port.
+pub(super) struct Operations {
+    pub(super) state: Arc<State>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) budget: Budget,
+}
+
+impl Service for Operations {
+    async fn call(&self, request: Request<Incoming>, _: SocketAddr) -> Response<Full<Bytes>> {
+        match request.uri().path() {
+            "/metrics" if is_read(request.method()) => self.metrics(),
+            path => health(&self.state, request.method(), path)
+                .unwrap_or_else(|| Refusal::NotFound.into_response()),
+        }
+    }
+}
+
+impl Operations {
+    fn metrics(&self) -> Response<Full<Bytes>> {
+        self.metrics
+            .queue_bytes
+            .set(i64::try_from(self.budget.used()).unwrap_or(i64::MAX));
+        match self.metrics.render() {
+            Ok(text) => answer::text(StatusCode::OK, text),
+            Err(error) => {
+                error!(%error, "cannot render metrics");
+                answer::text(StatusCode::INTERNAL_SERVER_ERROR, "")
+            }
+        }
+    }
+}
+
+/// `/healthz` and `/readyz`; None for other paths.
+pub(super) fn health(state: &State, method: &Method, path: &str) -> Option<Response<Full<Bytes>>> {
+    match path {
+        "/healthz" | "/readyz" if !is_read(method) => {
+            Some(Refusal::MethodNotAllowed { allow: "GET, HEAD" }.into_response())
+        }
+        "/healthz" => Some(answer::text(StatusCode::OK, "alive\n")),
+        "/readyz" => Some(match state.readiness() {
+            Ok(()) => answer::text(StatusCode::OK, "ready\n"),
+            Err(reason) => answer::text(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+        }),
+        _ => None,
+    }
+}
+
+fn is_read(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
+}

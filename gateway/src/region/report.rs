@@ -1,0 +1,69 @@
+//! Tells the region's bucket what this gateway serves, so that `apply` can wait for it.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_nats::jetstream;
+use async_nats::jetstream::context::KeyValueError;
+use async_nats::jetstream::kv::PutError;
+use floodgate_event::snapshot::GatewayReport;
+use floodgate_event::{Name, subject, time};
+use tracing::debug;
+
+use super::state::State;
+use crate::link::Link;
+
+/// How often, besides each change.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Reports for ever.
+pub(super) async fn run(link: Link, state: Arc<State>, gateway: Name) {
+    let (mut served, mut trouble) = state.changes();
+    loop {
+        if link.is_up() {
+            let sent = send(&link, &report(&state, &gateway)).await;
+            if let Err(error) = sent {
+                // The next report makes up for it, and health says what is wrong with the region's NATS.
+                debug!(%error, "report not sent");
+            }
+        }
+        tokio::select! {
+            _ = served.changed() => {}
+            _ = trouble.changed() => {}
+            () = tokio::time::sleep(INTERVAL) => {}
+        }
+    }
+}
+
+fn report(state: &State, gateway: &Name) -> GatewayReport {
+    GatewayReport {
+        gateway: gateway.to_string(),
+        revision: state.served().map_or(0, |served| served.revision),
+        error: state.trouble(),
+        reported_at_us: time::unix_micros(SystemTime::now()),
+    }
+}
+
+async fn send(link: &Link, report: &GatewayReport) -> Result<(), ReportError> {
+    let text = serde_json::to_vec(report).map_err(ReportError::Json)?;
+    let context = jetstream::new(link.client().clone());
+    let bucket = context
+        .get_key_value(subject::GATEWAYS_BUCKET)
+        .await
+        .map_err(ReportError::Bucket)?;
+    bucket
+        .put(&report.gateway, text.into())
+        .await
+        .map_err(ReportError::Put)?;
+    Ok(())
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ReportError {
+    #[error("{0}")]
+    Json(#[source] serde_json::Error),
+    #[error("{0}")]
+    Bucket(#[source] KeyValueError),
+    #[error("{0}")]
+    Put(#[source] PutError),
+}

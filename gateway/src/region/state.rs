@@ -1,0 +1,109 @@
+//! What the parts of a running gateway know of each other.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::served::Served;
+use crate::link::Link;
+
+/// Shared by requests, health and reports.
+pub(super) struct State {
+    link: Link,
+    shutdown: CancellationToken,
+    served: watch::Sender<Option<Arc<Served>>>,
+    /// Why a newer configuration is not served.
+    trouble: watch::Sender<Option<String>>,
+    /// Whether every lane's stream is there and fit for use.
+    streams: watch::Sender<bool>,
+}
+
+/// Why no event can be made durable now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotReady {
+    #[error("draining")]
+    Draining,
+    #[error("not connected to NATS")]
+    Disconnected,
+    #[error("streams are missing or unfit")]
+    Streams,
+    #[error("no configuration yet")]
+    NoConfiguration,
+}
+
+impl State {
+    pub(super) fn new(link: Link, shutdown: CancellationToken) -> Self {
+        Self {
+            link,
+            shutdown,
+            served: watch::Sender::new(None),
+            trouble: watch::Sender::new(None),
+            streams: watch::Sender::new(false),
+        }
+    }
+
+    /// The configuration that requests are served by.
+    pub(super) fn served(&self) -> Option<Arc<Served>> {
+        self.served.borrow().clone()
+    }
+
+    /// Tells when [`Self::swap`] or [`Self::set_trouble`] has changed something.
+    pub(super) fn changes(
+        &self,
+    ) -> (
+        watch::Receiver<Option<Arc<Served>>>,
+        watch::Receiver<Option<String>>,
+    ) {
+        (self.served.subscribe(), self.trouble.subscribe())
+    }
+
+    pub(super) fn swap(&self, served: Arc<Served>) {
+        self.served.send_replace(Some(served));
+        self.set_trouble(None);
+    }
+
+    /// Returns whether it is news.
+    pub(super) fn set_trouble(&self, trouble: Option<String>) -> bool {
+        self.trouble.send_if_modified(|current| {
+            let news = *current != trouble;
+            *current = trouble;
+            news
+        })
+    }
+
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.borrow().clone()
+    }
+
+    /// Returns whether it is news.
+    pub(super) fn set_streams(&self, fit: bool) -> bool {
+        self.streams.send_replace(fit) != fit
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.shutdown.is_cancelled()
+    }
+
+    /// Whether an event can be made durable now.
+    pub(super) fn readiness(&self) -> Result<(), NotReady> {
+        if self.is_draining() {
+            Err(NotReady::Draining)
+        } else if !self.link.is_up() {
+            Err(NotReady::Disconnected)
+        } else if !*self.streams.borrow() {
+            Err(NotReady::Streams)
+        } else if self.served.borrow().is_none() {
+            Err(NotReady::NoConfiguration)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Waits until everything that was enqueued is settled.
+    pub(super) async fn flush(&self) {
+        if let Some(served) = self.served() {
+            served.enqueue().flush().await;
+        }
+    }
+}

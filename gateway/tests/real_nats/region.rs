@@ -1,0 +1,161 @@
+//! A region: a nats-server, what the relay would have put there, and a gateway in this process.
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use floodgate_event::seal::{OpeningKey, Owner};
+use floodgate_event::snapshot::{GatewayReport, SealedSecret, Snapshot, Source};
+use floodgate_event::source::Scheme;
+use floodgate_event::{Secret, subject, time};
+use floodgate_gateway::GatewayError;
+use floodgate_gateway::config::Config;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::Client;
+use crate::nats::{Nats, free_port};
+
+/// What sources sign with.
+pub(crate) const SECRET: &str = "a secret";
+
+/// A region that runs.
+pub(crate) struct Region {
+    pub(crate) nats: Nats,
+    pub(crate) address: SocketAddr,
+    pub(crate) shutdown: CancellationToken,
+    key: OpeningKey,
+    gateway: JoinHandle<Result<(), GatewayError>>,
+    _folder: TempDir,
+}
+
+impl Region {
+    /// With a source `github` whose intake is this JSON; ready.
+    pub(crate) async fn with_source(intake: &str) -> Self {
+        let region = Self::bare("plaintext = true", "").await;
+        region.nats.provision().await;
+        region.configure(region.snapshot(1, intake)).await;
+        region.until_ready().await;
+        region
+    }
+
+    /// With nothing but processes. `head` and `tables` go into `gateway.toml`.
+    pub(crate) async fn bare(head: &str, tables: &str) -> Self {
+        let (nats, folder, key) = (
+            Nats::start(),
+            tempfile::tempdir().unwrap(),
+            OpeningKey::generate(),
+        );
+        let (port, metrics) = (free_port(), free_port());
+        std::fs::write(folder.path().join("key"), key.to_text().expose()).unwrap();
+        let config = format!(
+            "region = \"eu\"\nlisten = \"127.0.0.1:{port}\"\nmetrics_listen = \"127.0.0.1:{metrics}\"\n\
+             gateway = \"eu-1\"\nopening_key_file = \"key\"\n{head}\n[nats]\nurl = \"nats://127.0.0.1:{}\"\n{tables}\n",
+            nats.port
+        );
+        let path = folder.path().join("gateway.toml");
+        std::fs::write(&path, config).unwrap();
+        let shutdown = CancellationToken::new();
+        let gateway = tokio::spawn(floodgate_gateway::run(
+            Config::load(&path).unwrap(),
+            shutdown.clone(),
+        ));
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        Self {
+            nats,
+            address,
+            shutdown,
+            key,
+            gateway,
+            _folder: folder,
+        }
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.address).await
+    }
+
+    pub(crate) fn snapshot(&self, revision: u64, intake: &str) -> Snapshot {
+        let tenant = floodgate_event::source::default_tenant();
+        let owner = Owner {
+            tenant: &tenant,
+            kind: "source",
+            name: "github",
+            field: "secrets",
+        };
+        let secret = self.key.sealing_key().seal(&Secret::new(SECRET), owner).unwrap();
+        let source = Source {
+            tenant: tenant.clone(),
+            scheme: Scheme::Github,
+            secrets: vec![SealedSecret {
+                id: "sec_1".to_owned(),
+                secret,
+            }],
+            tolerance_seconds: None,
+            handlers: Vec::new(),
+            intake: serde_json::from_str(intake).unwrap(),
+        };
+        Snapshot {
+            revision,
+            created_at_us: time::unix_micros(SystemTime::now()),
+            region: "eu".parse().unwrap(),
+            shards: 1,
+            sources: [("github".parse().unwrap(), source)].into(),
+            handlers: [].into(),
+        }
+    }
+
+    pub(crate) async fn configure(&self, snapshot: Snapshot) {
+        let bucket = self
+            .nats
+            .context()
+            .await
+            .get_key_value(subject::SNAPSHOT_BUCKET)
+            .await
+            .unwrap();
+        bucket
+            .put(subject::SNAPSHOT_KEY, snapshot.to_bytes().unwrap().into())
+            .await
+            .unwrap();
+    }
+
+    /// What the gateway says of itself.
+    pub(crate) async fn report(&self) -> Option<GatewayReport> {
+        let bucket = self
+            .nats
+            .context()
+            .await
+            .get_key_value(subject::GATEWAYS_BUCKET)
+            .await
+            .unwrap();
+        bucket
+            .get("eu-1")
+            .await
+            .unwrap()
+            .map(|text| serde_json::from_slice(&text).unwrap())
+    }
+
+    pub(crate) async fn until_ready(&self) {
+        until("the gateway is ready", async || {
+            self.client().await.get("/readyz").await == 200
+        })
+        .await;
+    }
+
+    /// Shuts the gateway down and gives what `run` returned.
+    pub(crate) async fn stop(self) -> Result<(), GatewayError> {
+        self.shutdown.cancel();
+        self.gateway.await.unwrap()
+    }
+}
+
+/// Waits for something that must come about; the limit only ends a test that has failed.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..600 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("waited in vain until {what}");
+}

@@ -1,0 +1,93 @@
+//! The admin API: JSON over HTTP, a bearer token, errors as
+//! [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem documents.
+
+mod answer;
+mod auth;
+mod books;
+mod destinations;
+mod endpoint;
+mod error;
+mod events;
+mod extract;
+mod handlers;
+mod health;
+mod limits;
+mod openapi;
+mod regions;
+mod sources;
+
+pub(crate) use auth::Token;
+pub(crate) use endpoint::Endpoint;
+pub(crate) use error::ApiError;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use floodgate_event::{ProblemCode, Secret};
+
+use self::limits::Gate;
+use crate::books::Bookkeeper;
+use crate::control::Control;
+use crate::lookup::EventLookup;
+
+/// The largest body of a request, in bytes, where an endpoint does not say otherwise.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// What endpoints work with. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState {
+    pub(crate) control: Control,
+    books: Arc<Bookkeeper>,
+    lookup: EventLookup,
+    token: Token,
+    gate: Gate,
+}
+
+impl ApiState {
+    /// `token` is what requests must bear.
+    pub fn new(control: Control, token: &Secret, books: Arc<Bookkeeper>, lookup: EventLookup) -> Self {
+        Self { control, books, lookup, token: Token::new(token), gate: Gate::new() }
+    }
+}
+
+/// The API, ready to be served.
+pub fn router(state: ApiState) -> Router {
+    let token = from_fn_with_state(state.clone(), auth::require_token);
+    let protected = mount(endpoints()).fallback(not_found).method_not_allowed_fallback(method_not_allowed);
+    mount(health::endpoints())
+        .method_not_allowed_fallback(method_not_allowed)
+        .merge(protected.layer(token))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn_with_state(state.clone(), limits::admit))
+        .with_state(state)
+}
+
+/// Every endpoint behind the token.
+fn endpoints() -> Vec<Endpoint> {
+    [
+        sources::endpoints(),
+        destinations::endpoints(),
+        handlers::endpoints(),
+        regions::endpoints(),
+        events::endpoints(),
+        books::endpoints(),
+        openapi::endpoints(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn mount(endpoints: Vec<Endpoint>) -> Router<ApiState> {
+    endpoints.into_iter().fold(Router::new(), |router, endpoint| router.route(endpoint.path, endpoint.route))
+}
+
+async fn not_found() -> ApiError {
+    ApiError::new(ProblemCode::NotFound, "there is no such path: see /v1/openapi.json")
+}
+
+async fn method_not_allowed() -> ApiError {
+    ApiError::new(ProblemCode::MethodNotAllowed, "this path does not take this method: see /v1/openapi.json")
+}

@@ -1,0 +1,169 @@
+//! `/v1/events/{id}`: what is known of one event.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use floodgate_event::proto::event::Disposition;
+use floodgate_event::proto::verdict::Kind;
+use floodgate_event::proto::{Event, Origin};
+use floodgate_event::time::from_unix_micros;
+use floodgate_event::{EventId, Lane, ProblemCode};
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::{ApiError, ApiState, Endpoint};
+use crate::forward::index::view::DeliveryView;
+use crate::lookup::{FoundEvent, LookupError};
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![Endpoint::get("/v1/events/{id}", show)]
+}
+
+/// An event, without its body.
+#[derive(Serialize)]
+struct EventView {
+    id: String,
+    status: &'static str,
+    /// Why it is not delivered, where a handler decided that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    tenant: String,
+    source: String,
+    #[serde(rename = "type")]
+    event_type: String,
+    /// The provider's own id.
+    provider_id: String,
+    lane: Option<Lane>,
+    region: String,
+    #[serde(with = "time::serde::rfc3339")]
+    received_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    stored_at: OffsetDateTime,
+    scheme: String,
+    secret_id: String,
+    config_revision: u64,
+    remote_address: String,
+    raw_bytes: Option<usize>,
+    payload_bytes: Option<usize>,
+    handlers: Vec<HandlerView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
+    position: PositionView,
+    origin: Option<OriginView>,
+    deliveries: Vec<DeliveryView>,
+}
+
+#[derive(Serialize)]
+struct HandlerView {
+    name: String,
+    version: u32,
+    outcome: String,
+}
+
+/// In the central log.
+#[derive(Serialize)]
+struct PositionView {
+    shard: u32,
+    sequence: u64,
+    index: u32,
+}
+
+/// In the region's stream.
+#[derive(Serialize)]
+struct OriginView {
+    region: String,
+    incarnation: String,
+    lane: Option<Lane>,
+    sequence: u64,
+}
+
+async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<EventView>, ApiError> {
+    let id: EventId = id.parse().map_err(|error: floodgate_event::id::InvalidEventId| {
+        ApiError::new(ProblemCode::Malformed, error.to_string())
+    })?;
+    let Some(found) = state.lookup.find(id).await? else {
+        return Err(ApiError::new(ProblemCode::NotFound, format!("there is no event `{id}`")));
+    };
+    let deliveries = match state.lookup.shard(found.shard) {
+        Some(shard) => {
+            let index = std::sync::Arc::clone(&shard.deliveries);
+            let position = found.position;
+            tokio::task::block_in_place(move || index.of_event(position.sequence, position.index))
+                .map_err(|error| ApiError::ours(ProblemCode::Internal, &error))?
+        }
+        None => Vec::new(),
+    };
+    Ok(Json(EventView::new(id, found, deliveries)))
+}
+
+impl EventView {
+    fn new(id: EventId, found: FoundEvent, deliveries: Vec<DeliveryView>) -> Self {
+        let FoundEvent { shard, position, verdict, event, origin, appended_at_us } = found;
+        let request = event.request.as_ref();
+        let handlers = event.handlers.iter().map(|run| HandlerView {
+            name: run.name.clone(),
+            version: run.version,
+            outcome: run.outcome.clone(),
+        });
+        let parent = event.parent.as_ref().and_then(|parent| EventId::try_from(&*parent.id).ok());
+        Self {
+            id: id.to_string(),
+            status: status(verdict.kind()),
+            reason: reason(&event),
+            lane: Lane::try_from(event.lane).ok(),
+            received_at: from_unix_micros(event.received_at_us).into(),
+            stored_at: from_unix_micros(appended_at_us).into(),
+            remote_address: request.map(|request| request.remote_address.clone()).unwrap_or_default(),
+            raw_bytes: request.and_then(|request| request.raw.as_ref()).map(bytes::Bytes::len),
+            payload_bytes: event.payload.as_ref().map(bytes::Bytes::len),
+            handlers: handlers.collect(),
+            parent: parent.map(|parent| parent.to_string()),
+            position: PositionView { shard, sequence: position.sequence, index: position.index },
+            origin: origin.map(OriginView::from),
+            deliveries,
+            tenant: event.tenant,
+            source: event.source,
+            event_type: event.r#type,
+            provider_id: event.provider_id,
+            region: event.region,
+            scheme: event.scheme,
+            secret_id: event.secret_id,
+            config_revision: event.config_revision,
+        }
+    }
+}
+
+impl From<Origin> for OriginView {
+    fn from(origin: Origin) -> Self {
+        let Origin { region, incarnation, lane, sequence } = origin;
+        Self { region, incarnation, lane: Lane::try_from(lane).ok(), sequence }
+    }
+}
+
+fn status(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Stored => "stored",
+        Kind::Duplicate => "duplicate",
+        Kind::Filtered => "filtered",
+        Kind::Responded => "responded",
+        Kind::Quarantined => "quarantined",
+        Kind::Unspecified => "unknown",
+    }
+}
+
+fn reason(event: &Event) -> Option<String> {
+    match event.disposition.as_ref()? {
+        Disposition::Filtered(filtered) => Some(format!("{}: {}", filtered.handler, filtered.reason)),
+        Disposition::Responded(responded) => Some(format!("{}: answered {}", responded.handler, responded.status)),
+        Disposition::Quarantined(fault) => Some(format!("{}: {}: {}", fault.handler, fault.kind, fault.message)),
+    }
+}
+
+impl From<LookupError> for ApiError {
+    fn from(error: LookupError) -> Self {
+        let code = match &error {
+            LookupError::Log(_) => ProblemCode::Unavailable,
+            LookupError::Ledger(_) | LookupError::Decode(_) => ProblemCode::Internal,
+        };
+        Self::ours(code, &error)
+    }
+}

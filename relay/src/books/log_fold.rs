@@ -1,0 +1,124 @@
+//! Verdicts of a shard's central log, by origin and source, from the headers of its messages.
+
+use std::collections::BTreeMap;
+
+use async_nats::jetstream::Context;
+use floodgate_event::block::EventCounts;
+use floodgate_event::proto::log_block::Content;
+use floodgate_event::proto::{LogBlock, Purge};
+use floodgate_event::tally::Tallies;
+use floodgate_event::{Lane, format, subject};
+
+use crate::dedup::ledger::Feed;
+use crate::reader::{ReadError, ReadMessage, StreamReader};
+
+/// A fold of the log up to a sequence.
+#[derive(Debug, Default)]
+pub(super) struct LogFold {
+    through: u64,
+    /// First sequence and number of deleted messages when the fold was made: if they change, what is folded may be gone.
+    shape: Option<(u64, u64)>,
+    verdicts: BTreeMap<(Feed, String), Tallies>,
+    purges: BTreeMap<(Feed, String), PurgeBase>,
+}
+
+/// What a regional stream held before it was purged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PurgeBase {
+    /// The last purged sequence.
+    pub(super) through: u64,
+    /// Events up to there.
+    pub(super) accepted: EventCounts,
+}
+
+impl LogFold {
+    /// Folds on to `through`; from the beginning if the log lost messages since.
+    pub(super) async fn advance(&mut self, context: &Context, shard: u32, through: u64) -> Result<(), ReadError> {
+        let stream = context.get_stream(subject::log_stream(shard)).await;
+        let stream = stream.map_err(|error| ReadError::from(async_nats::Error::from(error)))?;
+        let state = &stream.cached_info().state;
+        let shape = (state.first_sequence, state.deleted_count.unwrap_or(0));
+        if self.shape != Some(shape) || through < self.through {
+            *self = Self { shape: Some(shape), ..Self::default() };
+        }
+        match self.fold(context, shard, through).await {
+            Ok(()) => {
+                self.through = through;
+                Ok(())
+            }
+            Err(error) => {
+                // Half a fold is none.
+                *self = Self::default();
+                Err(error)
+            }
+        }
+    }
+
+    async fn fold(&mut self, context: &Context, shard: u32, through: u64) -> Result<(), ReadError> {
+        let reader = |filter: String| {
+            StreamReader::new(context.clone(), subject::log_stream(shard), filter, self.through + 1)
+        };
+        let all = reader(subject::log_wildcard(shard)).headers_only();
+        let control = reader(subject::log_control(shard));
+        all.scan(through, |message| self.count(message)).await?;
+        control.scan(through, |message| self.note_purge(message)).await
+    }
+
+    fn count(&mut self, message: &ReadMessage) {
+        let Some(headers) = &message.headers else { return };
+        let origin = headers.get(subject::ORIGIN_HEADER).and_then(|text| parse_origin(text.as_str()));
+        let tallies = headers.get(subject::VERDICTS_HEADER).and_then(|text| text.as_str().parse().ok());
+        if let (Some(origin), Some(tallies)) = (origin, tallies) {
+            let tallies: Tallies = tallies;
+            self.verdicts.entry(origin).or_default().add(&tallies);
+        }
+    }
+
+    fn note_purge(&mut self, message: &ReadMessage) {
+        let Ok(block) = format::decode::<LogBlock>(message.payload.clone()) else { return };
+        let Some(Content::Purge(purge)) = block.content else { return };
+        let Ok(lane) = Lane::try_from(purge.lane) else { return };
+        let key = (Feed { region: purge.region.clone(), lane }, purge.incarnation.clone());
+        self.purges.insert(key, PurgeBase { through: purge.through, accepted: accepted(&purge) });
+    }
+
+    /// Every verdict in the log.
+    pub(super) fn verdicts(&self) -> impl Iterator<Item = &Tallies> {
+        self.verdicts.values()
+    }
+
+    /// What the feed's current stream held before its last purge.
+    pub(super) fn purge(&self, feed: &Feed, incarnation: &str) -> PurgeBase {
+        self.purges.get(&(feed.clone(), incarnation.to_owned())).cloned().unwrap_or_default()
+    }
+
+    /// Events that the log has of one incarnation of a feed.
+    pub(super) fn of_incarnation(&self, feed: &Feed, incarnation: &str) -> EventCounts {
+        self.counts(|known, of| known == feed && of == incarnation)
+    }
+
+    /// Events that the log has of the incarnations before this one.
+    pub(super) fn of_earlier_incarnations(&self, feed: &Feed, incarnation: &str) -> EventCounts {
+        self.counts(|known, of| known == feed && of != incarnation)
+    }
+
+    fn counts(&self, fits: impl Fn(&Feed, &str) -> bool) -> EventCounts {
+        let mut counts = EventCounts::default();
+        let fitting = self.verdicts.iter().filter(|((feed, incarnation), _)| fits(feed, incarnation));
+        for (source, tally) in fitting.flat_map(|(_, tallies)| &tallies.0) {
+            *counts.0.entry(source.clone()).or_default() += tally.total();
+        }
+        counts
+    }
+}
+
+fn parse_origin(text: &str) -> Option<(Feed, String)> {
+    let mut parts = text.split('/');
+    let (region, incarnation, lane) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((Feed { region: region.to_owned(), lane: lane.parse().ok()? }, incarnation.to_owned()))
+}
+
+fn accepted(purge: &Purge) -> EventCounts {
+    let named = purge.accepted.iter().filter_map(|events| Some((events.source.parse().ok()?, events.count)));
+    EventCounts(named.collect())
+}

@@ -1,0 +1,103 @@
+//! Events of one feed, from the headers of its regional stream.
+
+use async_nats::jetstream::Context;
+use floodgate_event::block::EventCounts;
+use floodgate_event::subject;
+
+use super::log_fold::PurgeBase;
+use crate::dedup::ledger::{Cursor, Feed};
+use crate::reader::{ReadError, StreamReader};
+use crate::replicate::stage::event_counts;
+
+/// A fold of a regional stream up to the cursor.
+#[derive(Debug, Default)]
+pub(super) struct RegionFold {
+    key: Option<Key>,
+    through: u64,
+    replicated: EventCounts,
+}
+
+/// A fold holds for one incarnation, one purge, and as long as no message goes missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Key {
+    incarnation: String,
+    purged_through: u64,
+    deleted: u64,
+}
+
+/// A feed's events.
+#[derive(Debug, Default)]
+pub(super) struct FeedCount {
+    /// All that it ever held.
+    pub(super) accepted: EventCounts,
+    /// Of these, what lies behind the cursor.
+    pub(super) in_transit: EventCounts,
+    /// The last message counted.
+    pub(super) last_sequence: u64,
+}
+
+impl RegionFold {
+    /// Counts up to the stream's end.
+    pub(super) async fn advance(
+        &mut self,
+        context: &Context,
+        shard: u32,
+        feed: &Feed,
+        cursor: &Cursor,
+        purge: PurgeBase,
+    ) -> Result<FeedCount, ReadError> {
+        let stream = context.get_stream(subject::regional_stream(feed.lane)).await;
+        let stream = stream.map_err(|error| ReadError::from(async_nats::Error::from(error)))?;
+        let state = &stream.cached_info().state;
+        let key = Key {
+            incarnation: cursor.incarnation.clone(),
+            purged_through: purge.through,
+            deleted: state.deleted_count.unwrap_or(0),
+        };
+        if self.key.as_ref() != Some(&key) || cursor.sequence < self.through {
+            *self = Self { key: Some(key), through: purge.through, replicated: purge.accepted };
+        }
+        let newly = count(context, shard, feed, self.through, cursor.sequence).await?;
+        add(&mut self.replicated, &newly);
+        self.through = cursor.sequence.max(self.through);
+        let in_transit = count(context, shard, feed, self.through, state.last_sequence).await?;
+        let mut accepted = self.replicated.clone();
+        add(&mut accepted, &in_transit);
+        Ok(FeedCount { accepted, in_transit, last_sequence: state.last_sequence })
+    }
+}
+
+/// What a feed held up to and with `through`.
+pub(super) async fn accepted(
+    context: &Context,
+    shard: u32,
+    feed: &Feed,
+    purge: PurgeBase,
+    through: u64,
+) -> Result<EventCounts, ReadError> {
+    let mut accepted = purge.accepted;
+    add(&mut accepted, &count(context, shard, feed, purge.through, through).await?);
+    Ok(accepted)
+}
+
+/// Events in the messages after `after`, up to and with `through`.
+async fn count(
+    context: &Context,
+    shard: u32,
+    feed: &Feed,
+    after: u64,
+    through: u64,
+) -> Result<EventCounts, ReadError> {
+    let stream = subject::regional_stream(feed.lane).to_owned();
+    let filter = subject::regional(feed.lane, shard);
+    let reader = StreamReader::new(context.clone(), stream, filter, after + 1).headers_only();
+    let mut counts = EventCounts::default();
+    reader.scan(through, |message| add(&mut counts, &event_counts(message.headers.as_ref()))).await?;
+    Ok(counts)
+}
+
+fn add(sum: &mut EventCounts, more: &EventCounts) {
+    for (source, count) in &more.0 {
+        *sum.0.entry(source.clone()).or_default() += count;
+    }
+}

@@ -1,0 +1,331 @@
+//! The control plane: keeps the configuration in the centre, and brings it to regions and to forwarding.
+
+mod change;
+mod checker;
+mod components;
+mod configuration;
+mod distribute;
+pub mod document;
+mod regional;
+mod regions;
+mod routing;
+mod store;
+mod upkeep;
+mod upload;
+mod vault;
+pub(crate) mod view;
+
+pub use change::{Kind, Refused};
+pub use checker::{CheckError, CheckerError};
+pub use components::ComponentError;
+pub use components::MAX_BYTES as MAX_COMPONENT_BYTES;
+pub(crate) use configuration::Configuration;
+pub use configuration::FormatError;
+pub(crate) use regions::RegionView;
+pub use routing::RouteError;
+pub(crate) use store::Changed;
+pub use store::{ChangeError, StoreError};
+pub use upload::UploadError;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use floodgate_event::Name;
+use floodgate_event::seal::{OpeningKey, SealingKey};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::checker::Checker;
+use self::distribute::Distributor;
+use self::document::{DestinationDocument, SourceDocument};
+use self::regions::Asker;
+use self::store::Store;
+use self::upkeep::Upkeep;
+use self::vault::Vault;
+use crate::destination::Routes;
+
+/// The wait between attempts to read the configuration when the relay starts before the centre.
+const START_PAUSE: Duration = Duration::from_secs(1);
+
+/// What the control plane works with.
+pub struct ControlContext {
+    /// The centre, where the buckets exist already or soon will.
+    pub centre: Context,
+    /// The regions to bring the configuration to, reachable or not.
+    pub regions: Vec<RegionLink>,
+    /// The centre's private key.
+    pub opening_key: OpeningKey,
+    /// The deployment's number of shards.
+    pub shards: u32,
+    /// Whether this relay writes to regions; of several relays one does.
+    pub may_write: watch::Receiver<bool>,
+    /// The program, and its arguments, that checks a component; empty for this program's own `handler check`.
+    pub check_command: Vec<String>,
+    /// Destinations to disable, because they answered 410.
+    pub disable: mpsc::Receiver<Name>,
+    /// Ends what [`Control::start`] began.
+    pub shutdown: CancellationToken,
+}
+
+/// A region and how to reach it.
+#[derive(Clone)]
+pub struct RegionLink {
+    /// The region's name.
+    pub name: Name,
+    /// Whom sources' secrets are sealed to.
+    pub sealing_key: SealingKey,
+    /// The region's NATS.
+    pub context: Context,
+}
+
+/// The running control plane. Cheap to clone.
+#[derive(Clone)]
+pub struct Control(Arc<Inner>);
+
+struct Inner {
+    store: Arc<Store>,
+    vault: Arc<Vault>,
+    checker: Checker,
+    centre: Context,
+    regions: Vec<Asker>,
+    routes: watch::Receiver<Arc<Routes>>,
+    tasks: TaskTracker,
+}
+
+/// Whether a change is made or only shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Write,
+    DryRun,
+}
+
+impl Control {
+    /// Reads the configuration, waiting for the centre where need be, and starts to keep everything up to date with
+    /// it. Routes are right from the first look.
+    ///
+    /// # Errors
+    /// If the stored configuration cannot be read by this version or opened with this key, no check can be run, or
+    /// `shutdown` came first.
+    pub async fn start(context: ControlContext) -> Result<Self, StartError> {
+        let checker = Checker::new(context.check_command)?;
+        let keys = context
+            .regions
+            .iter()
+            .map(|region| (region.name.clone(), region.sealing_key.clone()));
+        let vault = Arc::new(Vault::new(context.opening_key, keys.collect()));
+        let store = Arc::new(open(&context.centre, &context.shutdown).await?);
+        let routes = watch::Sender::new(Arc::new(routing::routes(&store.latest(), &vault)?));
+
+        let tasks = Tasks {
+            tracker: TaskTracker::new(),
+            shutdown: context.shutdown,
+        };
+        let mut regions = Vec::with_capacity(context.regions.len());
+        for region in context.regions {
+            let failure = watch::Sender::new(None);
+            let (name, link) = (region.name.clone(), region.context.clone());
+            regions.push(Asker {
+                name,
+                context: link,
+                failure: failure.subscribe(),
+            });
+            tasks.spawn(
+                distributor(
+                    region,
+                    &context.centre,
+                    context.shards,
+                    &store,
+                    &context.may_write,
+                    failure,
+                )
+                .run(),
+            );
+        }
+        let route_watch = routes.subscribe();
+        let upkeep = Arc::new(Upkeep {
+            store: store.clone(),
+            vault: vault.clone(),
+        });
+        tasks.spawn(upkeep.clone().follow());
+        tasks.spawn(upkeep.clone().routes(routes));
+        tasks.spawn(upkeep.clone().seals(context.may_write));
+        tasks.spawn(upkeep.disable(context.disable));
+        tasks.tracker.close();
+
+        let (centre, tasks) = (context.centre, tasks.tracker);
+        Ok(Self(Arc::new(Inner {
+            store,
+            vault,
+            checker,
+            centre,
+            regions,
+            routes: route_watch,
+            tasks,
+        })))
+    }
+
+    /// Destinations for forwarding, replaced at every change.
+    pub fn routes(&self) -> watch::Receiver<Arc<Routes>> {
+        self.0.routes.clone()
+    }
+
+    /// Whether the centre answered when it was last asked, at most some seconds ago.
+    pub fn is_ready(&self) -> bool {
+        self.0.store.is_reachable()
+    }
+
+    /// Waits until everything that was started has ended, after `shutdown`.
+    pub async fn stopped(&self) {
+        self.0.tasks.wait().await;
+    }
+
+    /// The latest configuration.
+    pub(crate) fn configuration(&self) -> Arc<Configuration> {
+        self.0.store.latest()
+    }
+
+    pub(crate) async fn put_source(
+        &self,
+        name: &Name,
+        document: &SourceDocument,
+        mode: Mode,
+    ) -> Result<Changed<()>, ChangeError> {
+        self.change(mode, |configuration| {
+            configuration.put_source(name, document, &self.0.vault)
+        })
+        .await
+    }
+
+    pub(crate) async fn put_destination(
+        &self,
+        name: &Name,
+        document: &DestinationDocument,
+        mode: Mode,
+    ) -> Result<Changed<()>, ChangeError> {
+        self.change(mode, |configuration| {
+            configuration.put_destination(name, document, &self.0.vault)
+        })
+        .await
+    }
+
+    pub(crate) async fn delete(&self, kind: Kind, name: &Name) -> Result<Changed<()>, ChangeError> {
+        self.change(Mode::Write, |configuration| match kind {
+            Kind::Source => configuration.delete_source(name),
+            Kind::Destination => configuration.delete_destination(name),
+            Kind::Handler => configuration.delete_handler(name),
+        })
+        .await
+    }
+
+    pub(crate) async fn promote(&self, handler: &Name, version: u32) -> Result<Changed<()>, ChangeError> {
+        self.change(Mode::Write, |configuration| {
+            configuration.promote(handler, version)
+        })
+        .await
+    }
+
+    /// What every region has and serves.
+    pub(crate) async fn regions(&self) -> Vec<RegionView> {
+        futures::future::join_all(self.0.regions.iter().map(Asker::ask)).await
+    }
+
+    async fn change<T>(
+        &self,
+        mode: Mode,
+        apply: impl Fn(&mut Configuration) -> Result<T, Refused>,
+    ) -> Result<Changed<T>, ChangeError> {
+        match mode {
+            Mode::Write => self.0.store.change(apply).await,
+            Mode::DryRun => self.0.store.preview(apply).await,
+        }
+    }
+}
+
+/// What runs until `shutdown`.
+struct Tasks {
+    tracker: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Tasks {
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let shutdown = self.shutdown.clone();
+        self.tracker.spawn(async move {
+            shutdown.run_until_cancelled(task).await;
+        });
+    }
+}
+
+fn distributor(
+    region: RegionLink,
+    centre: &Context,
+    shards: u32,
+    store: &Store,
+    may_write: &watch::Receiver<bool>,
+    failure: watch::Sender<Option<String>>,
+) -> Distributor {
+    let (centre, configuration) = (centre.clone(), store.subscribe());
+    Distributor {
+        region,
+        centre,
+        shards,
+        configuration,
+        may_write: may_write.clone(),
+        failure,
+    }
+}
+
+/// Waits for the centre, however long it takes; what waiting does not mend ends it.
+async fn open(centre: &Context, shutdown: &CancellationToken) -> Result<Store, StartError> {
+    loop {
+        match Store::open(centre.clone()).await {
+            Ok(store) => return Ok(store),
+            Err(error @ (StoreError::Format(_) | StoreError::Deleted)) => return Err(error.into()),
+            Err(error) => tracing::warn!(
+                error = chain(&error),
+                "waiting for the configuration in the centre"
+            ),
+        }
+        if shutdown
+            .run_until_cancelled(tokio::time::sleep(START_PAUSE))
+            .await
+            .is_none()
+        {
+            return Err(StartError::Stopped);
+        }
+    }
+}
+
+/// An error with its causes, for a log field or a status.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// Why the control plane did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The stored configuration cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The stored destinations cannot be opened with this key.
+    #[error(transparent)]
+    Routes(#[from] RouteError),
+    /// Components cannot be checked.
+    #[error(transparent)]
+    Checker(#[from] CheckerError),
+    /// The relay was stopped first.
+    #[error("stopped while waiting for the configuration in the centre")]
+    Stopped,
+}
+
+#[cfg(test)]
+mod tests;

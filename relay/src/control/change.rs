@@ -1,0 +1,255 @@
+//! Changes to the configuration, as pure functions: the store tries one again when something else changed first.
+//! A change that leaves the configuration as it is makes no revision.
+
+use floodgate_event::Name;
+use floodgate_event::seal::SealError;
+use floodgate_event::snapshot::Digest256;
+
+use super::configuration::{Configuration, Destination, Handler, Source};
+use super::document::{DestinationDocument, HandlerDocument, Invalid, SourceDocument};
+use super::vault::{self, Readers, Vault};
+
+/// The most sources.
+pub(crate) const MAX_SOURCES: usize = 10_000;
+/// The most destinations.
+pub(crate) const MAX_DESTINATIONS: usize = 10_000;
+/// The most handlers.
+pub(crate) const MAX_HANDLERS: usize = 1_000;
+
+/// What objects the configuration has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Where webhooks come from.
+    Source,
+    /// Where events go.
+    Destination,
+    /// What runs in between.
+    Handler,
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+            Self::Handler => "handler",
+        })
+    }
+}
+
+/// Why a change is not made. The caller's fault, except for `Seal`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is no such object.
+    #[error("there is no {kind} `{name}`")]
+    NotFound {
+        /// What was asked for.
+        kind: Kind,
+        /// By which name.
+        name: Name,
+    },
+    /// Something else depends on it.
+    #[error(
+        "handler `{handler}` is bound by {count} source(s), the first is `{source_name}`: unbind it first"
+    )]
+    Bound {
+        /// The handler.
+        handler: Name,
+        /// One of the sources that bind it.
+        source_name: Name,
+        /// How many do.
+        count: usize,
+    },
+    /// The document does not fit what else is configured.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// A bound is reached.
+    #[error("there are {most} {what} already, and no more are taken")]
+    Full {
+        /// Of what.
+        what: &'static str,
+        /// The bound.
+        most: usize,
+    },
+    /// A secret could not be sealed, or a stored one not opened.
+    #[error("a secret could not be sealed")]
+    Seal(#[from] SealError),
+}
+
+impl Configuration {
+    pub(crate) fn put_source(
+        &mut self,
+        name: &Name,
+        document: &SourceDocument,
+        vault: &Vault,
+    ) -> Result<(), Refused> {
+        self.check_bindings(&document.handlers)?;
+        room(&self.sources, name, "sources", MAX_SOURCES)?;
+        // Secrets are bound to their tenant: under another one they are sealed anew.
+        let stored = self
+            .sources
+            .get(name)
+            .filter(|source| source.tenant == document.tenant);
+        let secrets = vault.keep_or_seal(
+            &document.verify.secrets,
+            stored.map_or(&[], |source| &source.secrets),
+            vault::source(&document.tenant, name),
+            Readers::Regions,
+        )?;
+        let source = Source {
+            tenant: document.tenant.clone(),
+            scheme: document.verify.scheme,
+            tolerance_seconds: document.verify.tolerance(),
+            secrets,
+            handlers: document.handlers.clone(),
+            intake: document.intake(),
+        };
+        self.sources.insert(name.clone(), source);
+        Ok(())
+    }
+
+    pub(crate) fn put_destination(
+        &mut self,
+        name: &Name,
+        document: &DestinationDocument,
+        vault: &Vault,
+    ) -> Result<(), Refused> {
+        room(&self.destinations, name, "destinations", MAX_DESTINATIONS)?;
+        let stored = self
+            .destinations
+            .get(name)
+            .filter(|stored| stored.tenant == document.tenant);
+        let secrets = vault.keep_or_seal(
+            &document.secrets,
+            stored.map_or(&[], |stored| &stored.secrets),
+            vault::destination(&document.tenant, name),
+            Readers::None,
+        )?;
+        let tenant = document.tenant.clone();
+        self.destinations.insert(
+            name.clone(),
+            Destination {
+                tenant,
+                secrets,
+                delivery: document.delivery(),
+            },
+        );
+        Ok(())
+    }
+
+    pub(crate) fn delete_source(&mut self, name: &Name) -> Result<(), Refused> {
+        found(self.sources.remove(name), Kind::Source, name).map(drop)
+    }
+
+    pub(crate) fn delete_destination(&mut self, name: &Name) -> Result<(), Refused> {
+        found(self.destinations.remove(name), Kind::Destination, name).map(drop)
+    }
+
+    /// Stops new deliveries to a destination; one that is gone meanwhile needs no stopping.
+    pub(crate) fn disable_destination(&mut self, name: &Name) {
+        if let Some(destination) = self.destinations.get_mut(name) {
+            destination.delivery.enabled = false;
+        }
+    }
+
+    /// Records an upload; answers with its version, the same one for the same bytes.
+    pub(crate) fn add_version(
+        &mut self,
+        name: &Name,
+        digest: Digest256,
+        size: u64,
+        now_us: u64,
+    ) -> Result<u32, Refused> {
+        room(&self.handlers, name, "handlers", MAX_HANDLERS)?;
+        match self.handlers.get_mut(name) {
+            Some(handler) => handler.version_of(digest, size, now_us).ok_or(Refused::Full {
+                what: "versions of this handler",
+                most: Handler::MAX_VERSIONS,
+            }),
+            None => {
+                self.handlers
+                    .insert(name.clone(), Handler::first(digest, size, now_us));
+                Ok(1)
+            }
+        }
+    }
+
+    pub(crate) fn promote(&mut self, name: &Name, version: u32) -> Result<(), Refused> {
+        let handler = found(self.handlers.get_mut(name), Kind::Handler, name)?;
+        if handler.version(version).is_none() {
+            return Err(no_version("version", name, version).into());
+        }
+        handler.promoted = version;
+        Ok(())
+    }
+
+    pub(crate) fn delete_handler(&mut self, name: &Name) -> Result<(), Refused> {
+        let bound: Vec<_> = self.bindings(name).map(|(source, _)| source.clone()).collect();
+        if let Some(source_name) = bound.first() {
+            let source_name = source_name.clone();
+            return Err(Refused::Bound {
+                handler: name.clone(),
+                source_name,
+                count: bound.len(),
+            });
+        }
+        found(self.handlers.remove(name), Kind::Handler, name).map(drop)
+    }
+
+    /// Which sources bind a handler, and how.
+    pub(crate) fn bindings(&self, handler: &Name) -> impl Iterator<Item = (&Name, &HandlerDocument)> {
+        self.sources.iter().flat_map(move |(name, source)| {
+            source
+                .handlers
+                .iter()
+                .filter(move |bound| bound.name == *handler)
+                .map(move |bound| (name, bound))
+        })
+    }
+
+    fn check_bindings(&self, bindings: &[HandlerDocument]) -> Result<(), Invalid> {
+        for (index, binding) in bindings.iter().enumerate() {
+            let path = |field| format!("handlers[{index}].{field}");
+            let Some(handler) = self.handlers.get(&binding.name) else {
+                return Err(Invalid::new(
+                    path("name"),
+                    format!("there is no handler `{}`: upload it first", binding.name),
+                ));
+            };
+            match binding.version {
+                Some(version) if handler.version(version.get()).is_none() => {
+                    return Err(no_version(path("version"), &binding.name, version.get()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn no_version(path: impl Into<String>, handler: &Name, version: u32) -> Invalid {
+    Invalid::new(path, format!("handler `{handler}` has no version {version}"))
+}
+
+fn found<T>(object: Option<T>, kind: Kind, name: &Name) -> Result<T, Refused> {
+    object.ok_or_else(|| Refused::NotFound {
+        kind,
+        name: name.clone(),
+    })
+}
+
+fn room<T>(
+    objects: &std::collections::BTreeMap<Name, T>,
+    name: &Name,
+    what: &'static str,
+    most: usize,
+) -> Result<(), Refused> {
+    if objects.contains_key(name) || objects.len() < most {
+        Ok(())
+    } else {
+        Err(Refused::Full { what, most })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! Checks that fields of several documents share.
+
+use std::ops::RangeInclusive;
+
+use floodgate_event::Secret;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny};
+
+use super::Invalid;
+
+/// The longest secret, in bytes.
+const MAX_SECRET_BYTES: usize = 1_024;
+
+pub(super) fn within(path: &str, value: u64, allowed: RangeInclusive<u64>) -> Result<(), Invalid> {
+    if allowed.contains(&value) {
+        return Ok(());
+    }
+    let (least, most) = allowed.into_inner();
+    Err(Invalid::new(
+        path,
+        format!("{value} is out of range: expected {least} to {most}"),
+    ))
+}
+
+pub(super) fn at_most(path: &str, what: &str, count: usize, most: usize) -> Result<(), Invalid> {
+    if count <= most {
+        Ok(())
+    } else {
+        Err(Invalid::new(
+            path,
+            format!("{count} {what}, and at most {most} are allowed"),
+        ))
+    }
+}
+
+/// Checks a list of secrets; `parses` says what is wrong with one, without quoting it.
+pub(super) fn secrets(
+    path: &str,
+    secrets: &[Secret],
+    most: usize,
+    parses: impl Fn(&Secret) -> Result<(), String>,
+) -> Result<(), Invalid> {
+    if secrets.is_empty() {
+        return Err(Invalid::new(path, "at least one secret is needed"));
+    }
+    at_most(path, "secrets", secrets.len(), most)?;
+    for (index, secret) in secrets.iter().enumerate() {
+        let wrong = |message: String| Invalid::new(format!("{path}[{index}]"), message);
+        one_secret(secret).and_then(|()| parses(secret)).map_err(wrong)?;
+        if secrets[..index].contains(secret) {
+            return Err(wrong("the same secret stands before it".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn one_secret(secret: &Secret) -> Result<(), String> {
+    match secret.expose().len() {
+        1..=MAX_SECRET_BYTES => Ok(()),
+        length => Err(format!(
+            "a secret has 1 to {MAX_SECRET_BYTES} bytes, and this one has {length}"
+        )),
+    }
+}
+
+/// Reads a list of secrets. serde's own message for a wrong type quotes what it found; this one does not.
+pub(super) fn secret_list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Secret>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        Secrets(Vec<Secret>),
+        Other(IgnoredAny),
+    }
+    match Given::deserialize(from)? {
+        Given::Secrets(secrets) => Ok(secrets),
+        Given::Other(IgnoredAny) => Err(D::Error::custom("expected a list of texts")),
+    }
+}

@@ -1,0 +1,213 @@
+//! A source, as an operator describes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+
+use floodgate_event::source::{
+    AcceptedStatus, Dedup, Intake, Locator, OnFault, RateLimit, RawPolicy, Scheme, default_tenant,
+};
+use floodgate_event::{Lane, Name, Secret, standard_webhooks};
+use serde::{Deserialize, Serialize};
+
+use super::{Document, Invalid, field};
+
+/// `PUT /v1/sources/{name}`.
+///
+/// The fields of [`Intake`] are listed and not flattened in: `flatten` and `deny_unknown_fields` do not go together.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceDocument {
+    /// Whose it is.
+    #[serde(default = "default_tenant")]
+    pub tenant: Name,
+    /// How requests prove where they come from.
+    pub verify: VerifyDocument,
+    /// The chain of handlers, in order.
+    #[serde(default)]
+    pub handlers: Vec<HandlerDocument>,
+    #[serde(default)]
+    event_id: Option<Locator>,
+    #[serde(default)]
+    event_type: Option<Locator>,
+    #[serde(default)]
+    dedup: Dedup,
+    #[serde(default)]
+    raw: RawPolicy,
+    #[serde(default)]
+    order_by: Option<Locator>,
+    #[serde(default)]
+    lane: Lane,
+    #[serde(default)]
+    lanes: BTreeMap<String, Lane>,
+    #[serde(default)]
+    status: AcceptedStatus,
+    #[serde(default = "default_max_body_bytes")]
+    max_body_bytes: u32,
+    #[serde(default)]
+    rate_limit: Option<RateLimit>,
+    #[serde(default)]
+    max_config_age_seconds: Option<u64>,
+}
+
+/// `verify` of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyDocument {
+    /// The provider's way of signing.
+    pub scheme: Scheme,
+    /// Keys, any of which may have signed.
+    #[serde(deserialize_with = "field::secret_list")]
+    pub secrets: Vec<Secret>,
+    /// How old a signed time may be; the scheme's preset if left out.
+    #[serde(default)]
+    pub tolerance_seconds: Option<u64>,
+}
+
+/// One of `handlers` of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandlerDocument {
+    /// The handler's name.
+    pub name: Name,
+    /// Its version; without one, whichever is promoted.
+    #[serde(default)]
+    pub version: Option<NonZeroU32>,
+    /// What a failure does.
+    #[serde(default)]
+    pub on_fault: OnFault,
+    /// What the handler is given as its parameters.
+    #[serde(default)]
+    pub params: serde_json::Map<String, serde_json::Value>,
+}
+
+fn default_max_body_bytes() -> u32 {
+    Intake::DEFAULT_MAX_BODY_BYTES
+}
+
+impl SourceDocument {
+    /// The most secrets.
+    pub const MAX_SECRETS: usize = 10;
+    /// The most handlers in a chain.
+    pub const MAX_HANDLERS: usize = 16;
+    /// The longest event type that `lanes` names, in bytes.
+    pub const MAX_TYPE_BYTES: usize = 256;
+    /// The longest tolerance, in seconds: a day.
+    pub const MAX_TOLERANCE_SECONDS: u64 = 86_400;
+    /// The bounds of `max_config_age_seconds`. A region's configuration is confirmed every 30 s; less than four
+    /// times that would refuse requests whenever a confirmation is late.
+    pub const CONFIG_AGE_SECONDS: std::ops::RangeInclusive<u64> = 120..=30 * 86_400;
+
+    /// Everything but verification and handlers.
+    pub(crate) fn intake(&self) -> Intake {
+        Intake {
+            event_id: self.event_id.clone(),
+            event_type: self.event_type.clone(),
+            dedup: self.dedup,
+            raw: self.raw,
+            order_by: self.order_by.clone(),
+            lane: self.lane,
+            lanes: self.lanes.clone(),
+            status: self.status,
+            max_body_bytes: self.max_body_bytes,
+            rate_limit: self.rate_limit,
+            max_config_age_seconds: self.max_config_age_seconds,
+        }
+    }
+
+    fn check_lanes(&self) -> Result<(), Invalid> {
+        field::at_most("lanes", "event types", self.lanes.len(), Intake::MAX_LANES)?;
+        match self.lanes.keys().find(|name| name.len() > Self::MAX_TYPE_BYTES) {
+            Some(name) => Err(Invalid::new(
+                "lanes",
+                format!(
+                    "an event type of {} bytes, and at most {} are allowed",
+                    name.len(),
+                    Self::MAX_TYPE_BYTES
+                ),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn check_handlers(&self) -> Result<(), Invalid> {
+        field::at_most("handlers", "handlers", self.handlers.len(), Self::MAX_HANDLERS)?;
+        let mut seen = BTreeSet::new();
+        for (index, handler) in self.handlers.iter().enumerate() {
+            handler.check(index)?;
+            // Envelopes and metrics tell handlers apart by name.
+            if !seen.insert(&handler.name) {
+                return Err(Invalid::new(
+                    format!("handlers[{index}].name"),
+                    format!("`{}` stands before it", handler.name),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Document for SourceDocument {
+    fn check(&self) -> Result<(), Invalid> {
+        self.verify.check()?;
+        self.check_handlers()?;
+        self.check_lanes()?;
+        field::within(
+            "max_body_bytes",
+            self.max_body_bytes.into(),
+            1..=Intake::MAX_BODY_BYTES.into(),
+        )?;
+        match self.max_config_age_seconds {
+            Some(age) => field::within("max_config_age_seconds", age, Self::CONFIG_AGE_SECONDS),
+            None => Ok(()),
+        }
+    }
+}
+
+impl VerifyDocument {
+    fn check(&self) -> Result<(), Invalid> {
+        field::secrets(
+            "verify.secrets",
+            &self.secrets,
+            SourceDocument::MAX_SECRETS,
+            |secret| self.parses(secret),
+        )?;
+        let path = "verify.tolerance_seconds";
+        match (self.tolerance_seconds, self.scheme.default_tolerance_seconds()) {
+            (Some(_), None) => Err(Invalid::new(
+                path,
+                format!("scheme `{}` signs no time: leave it out", self.scheme.as_str()),
+            )),
+            (Some(seconds), Some(_)) => {
+                field::within(path, seconds, 1..=SourceDocument::MAX_TOLERANCE_SECONDS)
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
+    fn parses(&self, secret: &Secret) -> Result<(), String> {
+        match self.scheme {
+            // Both use the secret's own bytes as the key, whatever they are.
+            Scheme::Github | Scheme::Stripe => Ok(()),
+            Scheme::Standard => standard_webhooks::Key::parse(secret)
+                .map(drop)
+                .map_err(|error| error.to_string()),
+        }
+    }
+
+    /// The tolerance that applies.
+    pub(crate) fn tolerance(&self) -> Option<u64> {
+        self.tolerance_seconds.or(self.scheme.default_tolerance_seconds())
+    }
+}
+
+impl HandlerDocument {
+    /// The most bytes of `params`, written as JSON.
+    pub const MAX_PARAMS_BYTES: usize = 64 * 1024;
+
+    fn check(&self, index: usize) -> Result<(), Invalid> {
+        let path = format!("handlers[{index}].params");
+        let text =
+            serde_json::to_vec(&self.params).map_err(|error| Invalid::new(&path, error.to_string()))?;
+        field::at_most(&path, "bytes of JSON", text.len(), Self::MAX_PARAMS_BYTES)
+    }
+}

@@ -1,0 +1,96 @@
+//! What a region gets of the configuration: its snapshot, with what is promoted resolved to versions.
+
+use std::collections::BTreeMap;
+
+use floodgate_event::Name;
+use floodgate_event::snapshot::{Binding, Component, Digest256, SealedSecret, Snapshot, Source};
+
+use super::configuration::{self, Configuration, Version};
+use super::document::HandlerDocument;
+
+/// Why a snapshot cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Incomplete {
+    /// For a moment after a region was added; the relay that may write seals them.
+    #[error("the secrets of source `{0}` are not sealed to this region yet")]
+    NotSealed(Name),
+    /// Changes are checked, so that this is a broken document.
+    #[error("source `{source_name}` binds handler `{handler}`, and there is no such version")]
+    NoVersion { source_name: Name, handler: Name },
+}
+
+/// Makes a region's snapshot. The same configuration makes the same one, except for `created_at_us`.
+pub(crate) fn snapshot(
+    configuration: &Configuration,
+    region: &Name,
+    shards: u32,
+    created_at_us: u64,
+) -> Result<Snapshot, Incomplete> {
+    let mut sources = BTreeMap::new();
+    let mut handlers = BTreeMap::new();
+    for (name, stored) in &configuration.sources {
+        let source = source(configuration, name, stored, region, &mut handlers)?;
+        sources.insert(name.clone(), source);
+    }
+    let revision = configuration.revision;
+    Ok(Snapshot {
+        revision,
+        created_at_us,
+        region: region.clone(),
+        shards,
+        sources,
+        handlers,
+    })
+}
+
+fn source(
+    configuration: &Configuration,
+    name: &Name,
+    stored: &configuration::Source,
+    region: &Name,
+    components: &mut BTreeMap<Digest256, Component>,
+) -> Result<Source, Incomplete> {
+    let mut handlers = Vec::with_capacity(stored.handlers.len());
+    for bound in &stored.handlers {
+        let version = resolve(configuration, bound).ok_or_else(|| Incomplete::NoVersion {
+            source_name: name.clone(),
+            handler: bound.name.clone(),
+        })?;
+        components.insert(version.digest, Component { size: version.size });
+        handlers.push(binding(bound, version));
+    }
+    Ok(Source {
+        tenant: stored.tenant.clone(),
+        scheme: stored.scheme,
+        secrets: secrets(stored, region).ok_or_else(|| Incomplete::NotSealed(name.clone()))?,
+        tolerance_seconds: stored.tolerance_seconds,
+        handlers,
+        intake: stored.intake.clone(),
+    })
+}
+
+/// The version that a binding means: the one it names, else the promoted one.
+pub(crate) fn resolve<'a>(configuration: &'a Configuration, bound: &HandlerDocument) -> Option<&'a Version> {
+    let handler = configuration.handlers.get(&bound.name)?;
+    handler.version(bound.version.map_or(handler.promoted, u32::from))
+}
+
+fn binding(bound: &HandlerDocument, version: &Version) -> Binding {
+    Binding {
+        name: bound.name.clone(),
+        version: version.version,
+        digest: version.digest,
+        on_fault: bound.on_fault,
+        params: bound.params.clone(),
+    }
+}
+
+fn secrets(stored: &configuration::Source, region: &Name) -> Option<Vec<SealedSecret>> {
+    let sealed = |stored: &configuration::StoredSecret| {
+        Some(SealedSecret {
+            id: stored.id.clone(),
+            secret: stored.regions.get(region)?.clone(),
+        })
+    };
+    stored.secrets.iter().map(sealed).collect()
+}

@@ -1,0 +1,232 @@
+//! Against real nats-servers.
+
+mod server;
+
+use floodgate_event::snapshot::Snapshot;
+use floodgate_event::subject;
+
+use self::server::Server;
+use super::document::read_json;
+use super::*;
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+struct Site {
+    control: Control,
+    disable: mpsc::Sender<Name>,
+    shutdown: CancellationToken,
+    _may_write: watch::Sender<bool>,
+}
+
+/// A control plane of one region; components pass their check if they begin with `ok`.
+async fn start(centre: &Server, region: Context, region_key: &OpeningKey, key: &OpeningKey) -> Site {
+    let (disable, disabled) = mpsc::channel(8);
+    let (may_write_sender, may_write) = watch::channel(true);
+    let shutdown = CancellationToken::new();
+    let check = r#"case "$(/usr/bin/head -c 2)" in ok) echo '{"ok":true}';; *) echo '{"ok":false,"error":"not ok"}';; esac"#;
+    let context = ControlContext {
+        centre: centre.context().await,
+        regions: vec![RegionLink {
+            name: name("eu"),
+            sealing_key: region_key.sealing_key().clone(),
+            context: region,
+        }],
+        opening_key: key.clone(),
+        shards: 1,
+        may_write,
+        check_command: ["/bin/sh", "-c", check].map(str::to_owned).to_vec(),
+        disable: disabled,
+        shutdown: shutdown.clone(),
+    };
+    Site {
+        control: Control::start(context).await.unwrap(),
+        disable,
+        shutdown,
+        _may_write: may_write_sender,
+    }
+}
+
+fn destination() -> DestinationDocument {
+    read_json(br#"{"url": "http://127.0.0.1:1/", "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}"#)
+        .unwrap()
+}
+
+fn source(secret: &str, handlers: &str) -> SourceDocument {
+    let text =
+        format!(r#"{{"verify": {{"scheme": "github", "secrets": ["{secret}"]}}, "handlers": {handlers}}}"#);
+    read_json(text.as_bytes()).unwrap()
+}
+
+async fn snapshot_of(region: &Context, revision: u64) -> Snapshot {
+    loop {
+        let bucket = region.get_key_value(subject::SNAPSHOT_BUCKET).await.unwrap();
+        if let Some(bytes) = bucket.get(subject::SNAPSHOT_KEY).await.unwrap() {
+            let snapshot = Snapshot::from_bytes(&bytes).unwrap();
+            if snapshot.revision >= revision {
+                return snapshot;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_stored_once_and_reach_routes() {
+    let centre = Server::start(None).await;
+    server::provision(&centre.context().await).await;
+    let (key, eu) = (OpeningKey::generate(), OpeningKey::generate());
+    let site = start(&centre, centre.context().await, &eu, &key).await;
+    let (control, shop) = (&site.control, name("shop"));
+
+    let first = control
+        .put_destination(&shop, &destination(), Mode::DryRun)
+        .await
+        .unwrap();
+    assert_eq!((first.before.revision, first.after.revision), (1, 2));
+    assert_eq!(control.configuration().revision, 1);
+    let first = control
+        .put_destination(&shop, &destination(), Mode::Write)
+        .await
+        .unwrap();
+    let again = control
+        .put_destination(&shop, &destination(), Mode::Write)
+        .await
+        .unwrap();
+    assert_eq!((first.after.revision, again.after.revision), (2, 2));
+
+    let mut routes = control.routes();
+    routes
+        .wait_for(|routes| routes.revision == 2 && routes.destinations["shop"].enabled)
+        .await
+        .unwrap();
+    site.disable.send(shop.clone()).await.unwrap();
+    routes
+        .wait_for(|routes| !routes.destinations["shop"].enabled)
+        .await
+        .unwrap();
+    control
+        .put_destination(&shop, &destination(), Mode::Write)
+        .await
+        .unwrap();
+    routes
+        .wait_for(|routes| routes.destinations["shop"].enabled)
+        .await
+        .unwrap();
+    site.shutdown.cancel();
+    control.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_relays_change_at_once_and_nothing_is_lost() {
+    let centre = Server::start(None).await;
+    server::provision(&centre.context().await).await;
+    let (key, eu) = (OpeningKey::generate(), OpeningKey::generate());
+    let one = start(&centre, centre.context().await, &eu, &key).await;
+    let other = start(&centre, centre.context().await, &eu, &key).await;
+    let document = destination();
+    let puts = |site: &Site, prefix: &'static str| {
+        let (control, document) = (site.control.clone(), document.clone());
+        async move {
+            for number in 0..5 {
+                let name = name(&format!("{prefix}{number}"));
+                control
+                    .put_destination(&name, &document, Mode::Write)
+                    .await
+                    .unwrap();
+            }
+        }
+    };
+    tokio::join!(puts(&one, "a"), puts(&other, "b"));
+    for site in [one, other] {
+        let mut routes = site.control.routes();
+        let all = routes
+            .wait_for(|routes| routes.destinations.len() == 10)
+            .await
+            .unwrap()
+            .clone();
+        assert_eq!(all.revision, 11);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_comes_up_late_gets_components_and_snapshot() {
+    let centre = Server::start(None).await;
+    server::provision(&centre.context().await).await;
+    let port = server::free_port();
+    let (key, eu) = (OpeningKey::generate(), OpeningKey::generate());
+    let region = server::connect(port).await;
+    let site = start(&centre, region.clone(), &eu, &key).await;
+
+    let refused = site.control.upload(&name("redact"), "no".into()).await;
+    assert!(matches!(refused, Err(UploadError::Check(CheckError::Refused(text))) if text == "not ok"));
+    let component = bytes::Bytes::from([b"ok".as_slice(), &[7; 3_000_000]].concat());
+    let uploaded = site
+        .control
+        .upload(&name("redact"), component.clone())
+        .await
+        .unwrap();
+    assert_eq!(uploaded.version, 1);
+    let again = site
+        .control
+        .upload(&name("redact"), component.clone())
+        .await
+        .unwrap();
+    assert_eq!((again.version, again.revision), (1, uploaded.revision));
+    let document = source("s3cret", r#"[{"name": "redact"}]"#);
+    let put = site
+        .control
+        .put_source(&name("github"), &document, Mode::Write)
+        .await
+        .unwrap();
+
+    let _late = Server::start(Some(port)).await;
+    server::provision(&region).await;
+    let snapshot = snapshot_of(&region, put.after.revision).await;
+    let digest = snapshot.sources["github"].handlers[0].digest;
+    let there = components::Components::open(&region)
+        .await
+        .unwrap()
+        .get(digest)
+        .await
+        .unwrap();
+    assert_eq!(there, component);
+    let sealed = &snapshot.sources["github"].secrets[0].secret;
+    let (tenant, github) = (name("default"), name("github"));
+    assert_eq!(
+        eu.open(sealed, vault::source(&tenant, &github)).unwrap().expose(),
+        "s3cret"
+    );
+    assert!(!serde_json::to_string(&snapshot).unwrap().contains("s3cret"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_with_a_new_key_is_sealed_to_at_the_next_start() {
+    let centre = Server::start(None).await;
+    let context = centre.context().await;
+    server::provision(&context).await;
+    let (key, old, new) = (
+        OpeningKey::generate(),
+        OpeningKey::generate(),
+        OpeningKey::generate(),
+    );
+    let before = start(&centre, context.clone(), &old, &key).await;
+    before
+        .control
+        .put_source(&name("github"), &source("s", "[]"), Mode::Write)
+        .await
+        .unwrap();
+    before.shutdown.cancel();
+    before.control.stopped().await;
+
+    let _after = start(&centre, context.clone(), &new, &key).await;
+    let snapshot = snapshot_of(&context, 3).await;
+    let sealed = &snapshot.sources["github"].secrets[0].secret;
+    assert_eq!(
+        new.open(sealed, vault::source(&name("default"), &name("github")))
+            .unwrap()
+            .expose(),
+        "s"
+    );
+}

@@ -1,0 +1,194 @@
+//! Seals secrets to those who may read them, and opens the centre's own copies.
+
+use std::collections::BTreeMap;
+
+use floodgate_event::seal::{OpeningKey, Owner, SealError, SealingKey};
+use floodgate_event::{Name, Secret};
+
+use super::configuration::{Configuration, StoredSecret};
+
+/// The centre's private key and every region's public one.
+pub(crate) struct Vault {
+    opening_key: OpeningKey,
+    regions: BTreeMap<Name, SealingKey>,
+}
+
+/// Who reads a secret besides the centre.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Each region: a source's.
+    Regions,
+    /// Nobody: a destination's.
+    None,
+}
+
+/// Binds a source's secrets to it.
+pub(crate) fn source<'a>(tenant: &'a Name, name: &'a Name) -> Owner<'a> {
+    Owner {
+        tenant,
+        kind: "source",
+        name,
+        field: "secrets",
+    }
+}
+
+/// Binds a destination's secrets to it.
+pub(crate) fn destination<'a>(tenant: &'a Name, name: &'a Name) -> Owner<'a> {
+    Owner {
+        tenant,
+        kind: "destination",
+        name,
+        field: "secrets",
+    }
+}
+
+impl Vault {
+    pub(crate) fn new(opening_key: OpeningKey, regions: BTreeMap<Name, SealingKey>) -> Self {
+        Self { opening_key, regions }
+    }
+
+    /// Opens the centre's copy.
+    pub(crate) fn open(&self, stored: &StoredSecret, owner: Owner<'_>) -> Result<Secret, SealError> {
+        self.opening_key.open(&stored.centre, owner)
+    }
+
+    /// Seals `given`, in order. A secret that is stored already keeps its id and its seals, so that the same
+    /// document twice makes the same configuration. A stored one that no longer opens counts as another secret.
+    pub(crate) fn keep_or_seal(
+        &self,
+        given: &[Secret],
+        stored: &[StoredSecret],
+        owner: Owner<'_>,
+        readers: Readers,
+    ) -> Result<Vec<StoredSecret>, SealError> {
+        let opened: Vec<_> = stored
+            .iter()
+            .map(|stored| (self.open(stored, owner).ok(), stored))
+            .collect();
+        let known = |secret| {
+            opened
+                .iter()
+                .find(|(open, _)| open.as_ref() == Some(secret))
+                .map(|(_, stored)| *stored)
+        };
+        given
+            .iter()
+            .map(|secret| match known(secret) {
+                Some(stored) => Ok(stored.clone()),
+                None => self.seal(secret, owner, readers),
+            })
+            .collect()
+    }
+
+    fn seal(&self, secret: &Secret, owner: Owner<'_>, readers: Readers) -> Result<StoredSecret, SealError> {
+        let mut stored = StoredSecret {
+            id: format!("sec_{:016x}", rand::random::<u64>()),
+            centre: self.opening_key.sealing_key().seal(secret, owner)?,
+            regions: BTreeMap::new(),
+        };
+        if readers == Readers::Regions {
+            self.complete(&mut stored, owner)?;
+        }
+        Ok(stored)
+    }
+
+    /// Seals every source's secrets to the regions that cannot open them yet: new ones, and those with a new key.
+    pub(crate) fn reseal(&self, configuration: &mut Configuration) -> Result<(), SealError> {
+        for (name, stored) in &mut configuration.sources {
+            let owner = source(&stored.tenant, name);
+            stored
+                .secrets
+                .iter_mut()
+                .try_for_each(|secret| self.complete(secret, owner))?;
+        }
+        Ok(())
+    }
+
+    /// Whether [`Self::reseal`] would change anything.
+    pub(crate) fn must_reseal(&self, configuration: &Configuration) -> bool {
+        let mut secrets = configuration.sources.values().flat_map(|source| &source.secrets);
+        secrets.any(|secret| self.missing(secret).next().is_some())
+    }
+
+    fn complete(&self, stored: &mut StoredSecret, owner: Owner<'_>) -> Result<(), SealError> {
+        let missing: Vec<_> = self.missing(stored).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let secret = self.open(stored, owner)?;
+        for (region, key) in missing {
+            stored.regions.insert(region.clone(), key.seal(&secret, owner)?);
+        }
+        Ok(())
+    }
+
+    fn missing(&self, stored: &StoredSecret) -> impl Iterator<Item = (&Name, &SealingKey)> + use<'_> {
+        let held: Vec<_> = self
+            .regions
+            .iter()
+            .filter(|(region, key)| {
+                stored
+                    .regions
+                    .get(*region)
+                    .is_none_or(|sealed| sealed.key != key.id())
+            })
+            .collect();
+        held.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    fn vault(opening_key: &OpeningKey, regions: &[(&str, &OpeningKey)]) -> Vault {
+        let regions = regions
+            .iter()
+            .map(|(region, key)| (name(region), key.sealing_key().clone()))
+            .collect();
+        Vault::new(opening_key.clone(), regions)
+    }
+
+    #[test]
+    fn the_same_secret_keeps_its_seals_and_another_gets_new_ones() {
+        let (centre, eu) = (OpeningKey::generate(), OpeningKey::generate());
+        let vault = vault(&centre, &[("eu", &eu)]);
+        let (tenant, stripe) = (name("default"), name("stripe"));
+        let owner = source(&tenant, &stripe);
+        let (old, new) = (Secret::new("old"), Secret::new("new"));
+        let first = vault
+            .keep_or_seal(std::slice::from_ref(&old), &[], owner, Readers::Regions)
+            .unwrap();
+        let second = vault
+            .keep_or_seal(&[new.clone(), old], &first, owner, Readers::Regions)
+            .unwrap();
+        assert_eq!(second[1], first[0]);
+        assert_eq!(eu.open(&second[0].regions["eu"], owner).unwrap(), new);
+    }
+
+    #[test]
+    fn a_new_region_and_a_new_key_are_sealed_to() {
+        let (centre, eu, us) = (
+            OpeningKey::generate(),
+            OpeningKey::generate(),
+            OpeningKey::generate(),
+        );
+        let (tenant, stripe) = (name("default"), name("stripe"));
+        let owner = source(&tenant, &stripe);
+        let secret = Secret::new("s");
+        let mut stored = vault(&centre, &[("eu", &eu)])
+            .seal(&secret, owner, Readers::Regions)
+            .unwrap();
+        let renewed = OpeningKey::generate();
+        let later = vault(&centre, &[("eu", &renewed), ("us", &us)]);
+        assert_eq!(later.missing(&stored).count(), 2);
+        later.complete(&mut stored, owner).unwrap();
+        assert_eq!(later.missing(&stored).count(), 0);
+        assert_eq!(renewed.open(&stored.regions["eu"], owner).unwrap(), secret);
+        assert_eq!(us.open(&stored.regions["us"], owner).unwrap(), secret);
+    }
+}

@@ -1,0 +1,151 @@
+//! What the admin API shows of the configuration: everything but secrets, of which it shows the ids.
+
+use floodgate_event::Name;
+use floodgate_event::snapshot::Digest256;
+use floodgate_event::source::{Intake, Scheme};
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::configuration::{Configuration, Destination, Handler, Source, StoredSecret, Version};
+use super::document::HandlerDocument;
+use super::document::destination::Delivery;
+use super::regional;
+
+/// A source, in the form of its document.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct SourceView<'a> {
+    name: &'a Name,
+    tenant: &'a Name,
+    verify: VerifyView<'a>,
+    handlers: &'a [HandlerDocument],
+    #[serde(flatten)]
+    intake: &'a Intake,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct VerifyView<'a> {
+    scheme: Scheme,
+    secrets: Vec<SecretView<'a>>,
+    tolerance_seconds: Option<u64>,
+}
+
+/// A secret that somebody else holds.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct SecretView<'a> {
+    id: &'a str,
+}
+
+/// A destination, in the form of its document.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct DestinationView<'a> {
+    name: &'a Name,
+    tenant: &'a Name,
+    secrets: Vec<SecretView<'a>>,
+    #[serde(flatten)]
+    delivery: &'a Delivery,
+}
+
+/// A handler with its versions, and which of them is bound where.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct HandlerView<'a> {
+    name: &'a Name,
+    promoted: u32,
+    versions: Vec<VersionView>,
+    bound: Vec<BoundView<'a>>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct VersionView {
+    version: u32,
+    digest: Digest256,
+    size: u64,
+    created_at: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct BoundView<'a> {
+    source: &'a Name,
+    /// What the source runs.
+    version: Option<u32>,
+    /// Whether it names that version, or follows the promoted one.
+    pinned: bool,
+}
+
+impl<'a> SourceView<'a> {
+    pub(crate) fn new(name: &'a Name, source: &'a Source) -> Self {
+        let verify = VerifyView {
+            scheme: source.scheme,
+            secrets: secrets(&source.secrets),
+            tolerance_seconds: source.tolerance_seconds,
+        };
+        Self {
+            name,
+            tenant: &source.tenant,
+            verify,
+            handlers: &source.handlers,
+            intake: &source.intake,
+        }
+    }
+}
+
+impl<'a> DestinationView<'a> {
+    pub(crate) fn new(name: &'a Name, destination: &'a Destination) -> Self {
+        let secrets = secrets(&destination.secrets);
+        Self {
+            name,
+            tenant: &destination.tenant,
+            secrets,
+            delivery: &destination.delivery,
+        }
+    }
+}
+
+impl<'a> HandlerView<'a> {
+    pub(crate) fn new(configuration: &'a Configuration, name: &'a Name, handler: &'a Handler) -> Self {
+        let bound = configuration.bindings(name).map(|(source, binding)| BoundView {
+            source,
+            version: regional::resolve(configuration, binding).map(|version| version.version),
+            pinned: binding.version.is_some(),
+        });
+        let versions = handler.versions.iter().map(VersionView::new).collect();
+        Self {
+            name,
+            promoted: handler.promoted,
+            versions,
+            bound: bound.collect(),
+        }
+    }
+}
+
+impl VersionView {
+    fn new(version: &Version) -> Self {
+        let Version {
+            version,
+            digest,
+            size,
+            created_at_us,
+        } = *version;
+        Self {
+            version,
+            digest,
+            size,
+            created_at: rfc3339(created_at_us),
+        }
+    }
+}
+
+fn secrets(stored: &[StoredSecret]) -> Vec<SecretView<'_>> {
+    stored
+        .iter()
+        .map(|secret| SecretView { id: &secret.id })
+        .collect()
+}
+
+/// A time of ours as text, by [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339); empty past the year 9999.
+pub(crate) fn rfc3339(unix_micros: u64) -> String {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_micros) * 1_000)
+        .ok()
+        .and_then(|at| at.format(&Rfc3339).ok())
+        .unwrap_or_default()
+}

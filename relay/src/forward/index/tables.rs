@@ -1,0 +1,136 @@
+//! The index's files.
+
+use std::path::Path;
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use floodgate_event::Lane;
+use prost::Message;
+
+use super::row::{Row, Tally};
+use super::{Checkpoint, IndexError};
+
+/// Memory for blocks read from disk.
+const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+/// Memory for each table's latest writes.
+const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
+/// Disk for the storage engine's own write-ahead log.
+const JOURNALING_BYTES: u64 = 128 * 1024 * 1024;
+
+const CHECKPOINT: &[u8] = b"checkpoint";
+const TALLY_PREFIX: &[u8] = b"tally/";
+
+pub(super) struct Tables {
+    pub(super) db: Database,
+    /// Delivery key → [`Row`].
+    pub(super) deliveries: Keyspace,
+    /// Queue key → [`QueueRow`](super::row::QueueRow), of open deliveries only.
+    pub(super) queue: Keyspace,
+    /// Delivery key and number → `Attempt`, its delivery left out.
+    pub(super) attempts: Keyspace,
+    /// Keys of dead deliveries.
+    pub(super) dead: Keyspace,
+    /// Checkpoint, cursors, tallies.
+    pub(super) meta: Keyspace,
+}
+
+impl Tables {
+    pub(super) fn open(folder: &Path) -> Result<Self, IndexError> {
+        let db = Database::builder(folder)
+            .cache_size(CACHE_BYTES)
+            .max_journaling_size(JOURNALING_BYTES)
+            .worker_threads(1)
+            .open()?;
+        let table = |name| {
+            db.keyspace(name, || {
+                KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
+            })
+        };
+        Ok(Self {
+            deliveries: table("deliveries")?,
+            queue: table("queue")?,
+            attempts: table("attempts")?,
+            dead: table("dead")?,
+            meta: table("meta")?,
+            db,
+        })
+    }
+
+    /// The checkpoint goes first: without one, whatever else is left is wiped again before it is used.
+    pub(super) fn wipe(&self) -> Result<(), IndexError> {
+        for table in [
+            &self.meta,
+            &self.queue,
+            &self.deliveries,
+            &self.attempts,
+            &self.dead,
+        ] {
+            table.clear()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn checkpoint(&self) -> Result<Option<Checkpoint>, IndexError> {
+        let Some(value) = self.meta.get(CHECKPOINT)? else {
+            return Ok(None);
+        };
+        let parts = value.split_first_chunk().and_then(|(sequence, digest)| {
+            Some(Checkpoint {
+                sequence: u64::from_be_bytes(*sequence),
+                digest: digest.try_into().ok()?,
+            })
+        });
+        parts.map(Some).ok_or(IndexError::Damaged("the checkpoint"))
+    }
+
+    pub(super) fn cursor(&self, lane: Lane) -> Result<u64, IndexError> {
+        let Some(value) = self.meta.get(cursor_key(lane))? else {
+            return Ok(0);
+        };
+        let bytes = value
+            .as_ref()
+            .try_into()
+            .map_err(|_| IndexError::Damaged("a cursor"))?;
+        Ok(u64::from_be_bytes(bytes))
+    }
+
+    pub(super) fn row(&self, delivery: &[u8]) -> Result<Option<Row>, IndexError> {
+        self.deliveries
+            .get(delivery)?
+            .map(|value| decode(&value, "a delivery"))
+            .transpose()
+    }
+
+    pub(super) fn tally(&self, source: &str) -> Result<Tally, IndexError> {
+        let value = self.meta.get(tally_key(source))?;
+        value.map_or(Ok(Tally::default()), |value| decode(&value, "a tally"))
+    }
+}
+
+/// The meta entry of a checkpoint.
+pub(super) fn checkpoint_entry(checkpoint: Checkpoint) -> (&'static [u8], Vec<u8>) {
+    (
+        CHECKPOINT,
+        [checkpoint.sequence.to_be_bytes().as_slice(), &checkpoint.digest].concat(),
+    )
+}
+
+pub(super) fn cursor_key(lane: Lane) -> String {
+    format!("cursor/{lane}")
+}
+
+pub(super) fn tally_key(source: &str) -> Vec<u8> {
+    [TALLY_PREFIX, source.as_bytes()].concat()
+}
+
+/// The source that a meta key tallies, if it is such a key.
+pub(super) fn tally_source(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key.strip_prefix(TALLY_PREFIX)?).ok()
+}
+
+pub(super) fn tally_prefix() -> &'static [u8] {
+    TALLY_PREFIX
+}
+
+pub(super) fn decode<T: Message + Default>(value: &[u8], what: &'static str) -> Result<T, IndexError> {
+    T::decode(value).map_err(|_| IndexError::Damaged(what))
+}

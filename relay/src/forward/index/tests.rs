@@ -1,0 +1,285 @@
+use floodgate_event::Lane;
+use floodgate_event::proto::attempt::Outcome;
+use floodgate_event::proto::{self, Attempt, Discarded, Matched, Record, Target, record};
+use tempfile::TempDir;
+
+use super::view::{DeliveryState, Totals};
+use super::{DeliveryId, DeliveryIndex, JournalMessage, Queue, Scan};
+
+struct Fixture {
+    index: DeliveryIndex,
+    folder: TempDir,
+    sequence: u64,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            index: DeliveryIndex::open(folder.path(), 0).unwrap(),
+            folder,
+            sequence: 0,
+        }
+    }
+
+    fn reopen(self) -> Self {
+        let Self {
+            index,
+            folder,
+            sequence,
+        } = self;
+        drop(index);
+        Self {
+            index: DeliveryIndex::open(folder.path(), 0).unwrap(),
+            folder,
+            sequence,
+        }
+    }
+
+    fn apply(&mut self, records: Vec<record::Record>) {
+        self.sequence += 1;
+        let records = records
+            .into_iter()
+            .map(|record| Record { record: Some(record) })
+            .collect();
+        self.index
+            .apply(&JournalMessage {
+                sequence: self.sequence,
+                digest: [0; 32],
+                records,
+            })
+            .unwrap();
+    }
+
+    fn totals(&self) -> Totals {
+        let books = self.index.totals().unwrap();
+        assert_eq!(books.cut, self.sequence);
+        let Totals {
+            matched,
+            delivered,
+            dead,
+            discarded,
+            pending,
+        } = books.all;
+        assert_eq!(matched, delivered + dead + discarded + pending);
+        assert_eq!(pending, self.index.open_count(&"shop".parse().unwrap()));
+        books.all
+    }
+
+    fn due(&self, queue: Queue, until_us: u64) -> Vec<(u64, u32, u32)> {
+        let scan = Scan {
+            queue,
+            behind: None,
+            until_us,
+            limit: 100,
+        };
+        let page = self.index.page(&"shop".parse().unwrap(), scan).unwrap();
+        page.deliveries
+            .iter()
+            .map(|queued| (queued.id.log_sequence, queued.id.index, queued.attempts))
+            .collect()
+    }
+}
+
+fn matched(log_sequence: u64, lane: Lane, indexes: &[u32]) -> record::Record {
+    let target = Target {
+        destination: "shop".into(),
+        source: "stripe".into(),
+        indexes: indexes.to_vec(),
+    };
+    let lane = proto::Lane::from(lane).into();
+    record::Record::Matched(Matched {
+        log_sequence,
+        lane,
+        config_revision: 1,
+        targets: vec![target],
+    })
+}
+
+fn id(log_sequence: u64, index: u32) -> DeliveryId {
+    DeliveryId {
+        log_sequence,
+        index,
+        generation: 0,
+        destination: "shop".parse().unwrap(),
+    }
+}
+
+fn attempt(log_sequence: u64, index: u32, number: u32, outcome: Outcome, next_us: u64) -> record::Record {
+    record::Record::Attempt(Attempt {
+        delivery: Some(id(log_sequence, index).to_proto()),
+        number,
+        outcome: outcome.into(),
+        status: 500,
+        response: format!("answer {number}").into_bytes(),
+        next_attempt_at_us: next_us,
+        ..Attempt::default()
+    })
+}
+
+#[test]
+fn every_delivery_ends_in_one_column() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![matched(1, Lane::Standard, &[0, 1, 2, 3])]);
+    fixture.apply(vec![
+        attempt(1, 0, 1, Outcome::Delivered, 0),
+        attempt(1, 1, 1, Outcome::Failed, 0),
+        attempt(1, 2, 1, Outcome::Ambiguous, 50),
+    ]);
+    let discarded = Discarded {
+        delivery: Some(id(1, 3).to_proto()),
+        reason: "gone".into(),
+    };
+    fixture.apply(vec![record::Record::Discarded(discarded)]);
+    let expected = Totals {
+        matched: 4,
+        delivered: 1,
+        dead: 1,
+        discarded: 1,
+        pending: 1,
+    };
+    assert_eq!(fixture.totals(), expected);
+    assert_eq!(fixture.reopen().totals(), expected);
+}
+
+#[test]
+fn an_attempt_counts_only_as_the_next_one() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![matched(1, Lane::Standard, &[0])]);
+    fixture.apply(vec![attempt(1, 0, 2, Outcome::Delivered, 0)]);
+    assert_eq!(fixture.totals().pending, 1);
+    fixture.apply(vec![
+        attempt(1, 0, 1, Outcome::Failed, 50),
+        attempt(1, 0, 1, Outcome::Delivered, 0),
+    ]);
+    assert_eq!(fixture.due(Queue::Retry, 50), [(1, 0, 1)]);
+    fixture.apply(vec![
+        attempt(1, 0, 2, Outcome::Delivered, 0),
+        attempt(1, 0, 3, Outcome::Failed, 0),
+    ]);
+    assert_eq!(fixture.totals().delivered, 1);
+    assert!(fixture.due(Queue::Retry, u64::MAX).is_empty());
+}
+
+#[test]
+fn what_a_lane_passed_is_not_matched_again() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![matched(5, Lane::Standard, &[0])]);
+    fixture.apply(vec![
+        matched(5, Lane::Standard, &[0]),
+        matched(4, Lane::Standard, &[0]),
+    ]);
+    fixture.apply(vec![matched(3, Lane::Bulk, &[0])]);
+    assert_eq!(fixture.totals().matched, 2);
+    assert_eq!(fixture.index.cursor(Lane::Standard).unwrap(), 5);
+    assert_eq!(fixture.index.cursor(Lane::Bulk).unwrap(), 3);
+    assert_eq!(fixture.index.cursor(Lane::Critical).unwrap(), 0);
+}
+
+#[test]
+fn a_journal_message_is_folded_in_once() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![matched(1, Lane::Standard, &[0])]);
+    fixture.sequence = 0;
+    fixture.apply(vec![matched(2, Lane::Standard, &[0])]);
+    assert_eq!(fixture.totals().matched, 1);
+}
+
+#[test]
+fn first_attempts_keep_the_journals_order_and_retries_that_of_time() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![
+        matched(9, Lane::Bulk, &[0]),
+        matched(7, Lane::Standard, &[0, 1]),
+    ]);
+    assert_eq!(fixture.due(Queue::First, 0), [(9, 0, 0), (7, 0, 0), (7, 1, 0)]);
+    fixture.apply(vec![
+        attempt(9, 0, 1, Outcome::Failed, 200),
+        attempt(7, 0, 1, Outcome::Failed, 100),
+    ]);
+    assert_eq!(fixture.due(Queue::First, 0), [(7, 1, 0)]);
+    assert_eq!(fixture.due(Queue::Retry, 150), [(7, 0, 1)]);
+    assert_eq!(fixture.due(Queue::Retry, 200), [(7, 0, 1), (9, 0, 1)]);
+}
+
+#[test]
+fn a_page_says_where_to_go_on() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![matched(1, Lane::Standard, &[0, 1, 2])]);
+    let shop = "shop".parse().unwrap();
+    let scan = Scan {
+        queue: Queue::First,
+        behind: None,
+        until_us: 0,
+        limit: 2,
+    };
+    let first = fixture.index.page(&shop, scan.clone()).unwrap();
+    let rest = fixture
+        .index
+        .page(
+            &shop,
+            Scan {
+                behind: first.last,
+                ..scan
+            },
+        )
+        .unwrap();
+    assert_eq!((first.deliveries.len(), rest.deliveries.len()), (2, 1));
+    fixture.apply(vec![attempt(1, 0, 1, Outcome::Failed, 700)]);
+    let scan = Scan {
+        queue: Queue::Retry,
+        behind: None,
+        until_us: 10,
+        limit: 2,
+    };
+    assert_eq!(fixture.index.page(&shop, scan).unwrap().next_due_us, Some(700));
+}
+
+#[test]
+fn dead_letters_keep_each_attempt_and_the_last_answer() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![matched(1, Lane::Standard, &[0, 1])]);
+    fixture.apply(vec![
+        attempt(1, 0, 1, Outcome::Failed, 50),
+        attempt(1, 1, 1, Outcome::Failed, 0),
+    ]);
+    fixture.apply(vec![attempt(1, 0, 2, Outcome::Failed, 0)]);
+    let page = fixture.index.dead(1, None).unwrap();
+    let letter = &page.items[0].delivery;
+    assert_eq!(letter.state, DeliveryState::Dead);
+    let answers: Vec<_> = letter
+        .attempts
+        .iter()
+        .map(|attempt| attempt.response.as_deref())
+        .collect();
+    assert_eq!(answers, [None, Some("answer 2")]);
+    let rest = fixture.index.dead(1, page.next.as_deref()).unwrap();
+    assert_eq!((rest.items[0].index, rest.next), (1, None));
+    assert!(fixture.index.dead(1, Some("x")).is_err());
+}
+
+#[test]
+fn an_event_shows_its_deliveries() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![matched(1, Lane::Standard, &[0, 1])]);
+    fixture.apply(vec![attempt(1, 1, 1, Outcome::Delivered, 0)]);
+    let json = |index| serde_json::to_value(fixture.index.of_event(1, index).unwrap()).unwrap();
+    let pending = serde_json::json!([{
+        "destination": "shop", "generation": 0, "state": "pending", "attempts": [], "next_attempt_at": null
+    }]);
+    assert_eq!(json(0), pending);
+    assert_eq!(json(1)[0]["attempts"][0]["started_at"], "1970-01-01T00:00:00Z");
+    assert_eq!(json(2), serde_json::json!([]));
+}
+
+#[test]
+fn a_wiped_index_is_empty() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![matched(1, Lane::Standard, &[0])]);
+    fixture.index.wipe().unwrap();
+    let fixture = fixture.reopen();
+    assert_eq!(fixture.index.checkpoint().unwrap(), None);
+    assert_eq!(fixture.index.cursor(Lane::Standard).unwrap(), 0);
+    assert_eq!(fixture.index.open_destinations(), []);
+    assert!(fixture.due(Queue::First, 0).is_empty());
+}

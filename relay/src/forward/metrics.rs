@@ -1,0 +1,80 @@
+//! What forwarding counts. Labels are bounded by the configuration: destinations, lanes, shards, outcomes.
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, exponential_buckets,
+};
+
+/// Forwarding's metrics; clones share them.
+#[derive(Clone)]
+pub struct ForwardMetrics {
+    pub(crate) attempts: IntCounterVec,
+    pub(crate) duration: HistogramVec,
+    pub(crate) pending: IntGaugeVec,
+    pub(crate) cursor: IntGaugeVec,
+    pub(crate) undecodable: IntCounterVec,
+    pub(crate) journal_append: Histogram,
+    pub(crate) journal_records: Histogram,
+}
+
+impl ForwardMetrics {
+    /// Registers them. Once per registry: shards share them.
+    ///
+    /// # Errors
+    /// If the registry has metrics of the same names.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            attempts: counters(
+                "delivery_attempts_total",
+                "Attempts, by how they ended.",
+                &["destination", "outcome"],
+            )?,
+            duration: HistogramVec::new(
+                HistogramOpts::new("floodgate_delivery_duration_seconds", "How long attempts took.")
+                    .buckets(exponential_buckets(0.001, 2.5, 13)?),
+                &["destination"],
+            )?,
+            pending: gauges("deliveries_pending", "Open deliveries.", &["destination"])?,
+            cursor: gauges(
+                "forward_cursor",
+                "Log sequence that was routed last.",
+                &["lane", "shard"],
+            )?,
+            undecodable: counters(
+                "forward_undecodable_total",
+                "Messages of the log or the journal that could not be decoded and were passed over.",
+                &["stream"],
+            )?,
+            journal_append: Histogram::with_opts(
+                HistogramOpts::new(
+                    "floodgate_journal_append_duration_seconds",
+                    "From sending a block to its ack.",
+                )
+                .buckets(exponential_buckets(0.0005, 2.0, 14)?),
+            )?,
+            journal_records: Histogram::with_opts(
+                HistogramOpts::new("floodgate_journal_block_records", "Records of a journal block.")
+                    .buckets(exponential_buckets(1.0, 4.0, 8)?),
+            )?,
+        };
+        metrics.add_to(registry)?;
+        Ok(metrics)
+    }
+
+    fn add_to(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        registry.register(Box::new(self.attempts.clone()))?;
+        registry.register(Box::new(self.duration.clone()))?;
+        registry.register(Box::new(self.pending.clone()))?;
+        registry.register(Box::new(self.cursor.clone()))?;
+        registry.register(Box::new(self.undecodable.clone()))?;
+        registry.register(Box::new(self.journal_append.clone()))?;
+        registry.register(Box::new(self.journal_records.clone()))
+    }
+}
+
+fn counters(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    IntCounterVec::new(Opts::new(format!("floodgate_{name}"), help), labels)
+}
+
+fn gauges(name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+    IntGaugeVec::new(Opts::new(format!("floodgate_{name}"), help), labels)
+}

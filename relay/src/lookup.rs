@@ -1,0 +1,98 @@
+//! Finding an event in the central log by its id.
+
+use std::sync::Arc;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::stream::RawMessageErrorKind;
+use floodgate_event::format::{self, DecodeError};
+use floodgate_event::proto::log_block::Content;
+use floodgate_event::proto::{Event, LogBlock, Origin, Verdict};
+use floodgate_event::{EventId, subject};
+
+use crate::dedup::ledger::LedgerError;
+use crate::dedup::value::Position;
+use crate::books::ShardBooks;
+
+/// An event as the log has it.
+#[derive(Debug)]
+pub struct FoundEvent {
+    /// Its shard.
+    pub shard: u32,
+    /// Where it stands there.
+    pub position: Position,
+    /// What it was found to be.
+    pub verdict: Verdict,
+    /// The event itself.
+    pub event: Event,
+    /// The regional message it came in.
+    pub origin: Option<Origin>,
+    /// When it was appended; Unix time in microseconds.
+    pub appended_at_us: u64,
+}
+
+/// Looks events up.
+#[derive(Clone)]
+pub struct EventLookup {
+    context: Context,
+    shards: Arc<[ShardBooks]>,
+}
+
+impl EventLookup {
+    /// Looks in these shards.
+    pub fn new(context: Context, shards: Arc<[ShardBooks]>) -> Self {
+        Self { context, shards }
+    }
+
+    /// The shard's parts, for its deliveries.
+    pub fn shard(&self, shard: u32) -> Option<&ShardBooks> {
+        self.shards.iter().find(|books| books.shard == shard)
+    }
+
+    /// Finds an event: the stored copy, or else the last one seen. Knows of events as long as the ledger does.
+    ///
+    /// # Errors
+    /// If the ledger or the log cannot be read.
+    pub async fn find(&self, id: EventId) -> Result<Option<FoundEvent>, LookupError> {
+        for shard in self.shards.iter() {
+            // An ordering key may have put it into any of them.
+            if let Some(known) = tokio::task::block_in_place(|| shard.ledger.find(id))? {
+                return self.read(shard.shard, known.position).await;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn read(&self, shard: u32, position: Position) -> Result<Option<FoundEvent>, LookupError> {
+        let stream = self.context.get_stream_no_info(subject::log_stream(shard)).await;
+        let stream = stream.map_err(|error| LookupError::Log(error.into()))?;
+        let message = match stream.get_raw_message(position.sequence).await {
+            Ok(message) => message,
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
+            Err(error) => return Err(LookupError::Log(error.into())),
+        };
+        let block: LogBlock = format::decode(message.payload)?;
+        let Some(Content::Replica(mut replica)) = block.content else { return Ok(None) };
+        let index = usize::try_from(position.index).unwrap_or(usize::MAX);
+        if index >= replica.entries.len() {
+            return Ok(None);
+        }
+        let entry = replica.entries.swap_remove(index);
+        let (Some(verdict), Some(event)) = (entry.verdict, entry.event) else { return Ok(None) };
+        let appended_at_us = block.appended_at_us;
+        Ok(Some(FoundEvent { shard, position, verdict, event, origin: replica.origin, appended_at_us }))
+    }
+}
+
+/// Why an event could not be looked up.
+#[derive(Debug, thiserror::Error)]
+pub enum LookupError {
+    /// The ledger's disk.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The log cannot be read now.
+    #[error("the central log cannot be read: {0}")]
+    Log(#[source] async_nats::Error),
+    /// The log holds something else there.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}

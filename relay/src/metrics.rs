@@ -1,0 +1,117 @@
+//! Metrics of the relay's own rooms, and the page that shows them all.
+
+use axum::Router;
+use axum::routing::get;
+use floodgate_event::tally::Tallies;
+use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+
+use crate::dedup::ledger::Feed;
+
+/// What replication counts. Clones share it.
+#[derive(Clone)]
+pub struct ReplicationMetrics {
+    blocks: IntCounterVec,
+    verdicts: IntCounterVec,
+    set_aside: IntCounterVec,
+    incarnations: IntCounterVec,
+    pending: IntGaugeVec,
+    sequence: IntGaugeVec,
+    writing: IntGaugeVec,
+}
+
+impl ReplicationMetrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// If a name is registered already.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let vector = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(vector.clone()))?;
+            Ok::<_, prometheus::Error>(vector)
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            let vector = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(vector.clone()))?;
+            Ok::<_, prometheus::Error>(vector)
+        };
+        Ok(Self {
+            blocks: counter("floodgate_replicated_blocks_total", "Blocks copied.", &["region", "lane"])?,
+            verdicts: counter("floodgate_verdicts_total", "Events by verdict.", &["region", "verdict"])?,
+            set_aside: counter(
+                "floodgate_blocks_set_aside_total",
+                "Blocks that could not be decoded.",
+                &["region", "lane"],
+            )?,
+            incarnations: counter(
+                "floodgate_region_incarnations_total",
+                "Times that a region's stream began anew or went back.",
+                &["region", "lane"],
+            )?,
+            pending: gauge(
+                "floodgate_replication_pending_blocks",
+                "Blocks in the region behind the one read last.",
+                &["region", "lane"],
+            )?,
+            sequence: gauge("floodgate_log_sequence", "Last sequence written or folded.", &["shard"])?,
+            writing: gauge("floodgate_log_writer", "1 while this process writes the log.", &["shard"])?,
+        })
+    }
+
+    pub(crate) fn replicated(&self, feed: &Feed, tallies: &Tallies) {
+        self.blocks.with_label_values(&[feed.region.as_str(), feed.lane.as_str()]).inc();
+        for tally in tallies.0.values() {
+            let counts = [
+                ("stored", tally.stored),
+                ("duplicate", tally.duplicate),
+                ("filtered", tally.filtered),
+                ("responded", tally.responded),
+                ("quarantined", tally.quarantined),
+                ("set_aside", tally.set_aside),
+            ];
+            for (verdict, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+                self.verdicts.with_label_values(&[feed.region.as_str(), verdict]).inc_by(count);
+            }
+        }
+    }
+
+    pub(crate) fn set_aside(&self, feed: &Feed) {
+        self.set_aside.with_label_values(&[feed.region.as_str(), feed.lane.as_str()]).inc();
+    }
+
+    pub(crate) fn incarnation(&self, feed: &Feed) {
+        self.incarnations.with_label_values(&[feed.region.as_str(), feed.lane.as_str()]).inc();
+    }
+
+    pub(crate) fn pending(&self, feed: &Feed, blocks: u64) {
+        let blocks = i64::try_from(blocks).unwrap_or(i64::MAX);
+        self.pending.with_label_values(&[feed.region.as_str(), feed.lane.as_str()]).set(blocks);
+    }
+
+    pub(crate) fn log_sequence(&self, shard: u32, sequence: u64) {
+        let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
+        self.sequence.with_label_values(&[&shard.to_string()]).set(sequence);
+    }
+
+    pub(crate) fn writing(&self, shard: u32, writes: bool) {
+        self.writing.with_label_values(&[&shard.to_string()]).set(writes.into());
+    }
+}
+
+/// Serves `GET /metrics`.
+pub(crate) fn router(registry: Registry) -> Router {
+    let page = move || {
+        let registry = registry.clone();
+        async move {
+            let text = TextEncoder::new().encode_to_string(&registry.gather());
+            match text {
+                Ok(text) => Ok(([(http::header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text)),
+                Err(error) => {
+                    tracing::error!(%error, "metrics cannot be written");
+                    Err(http::StatusCode::INTERNAL_SERVER_ERROR)
+                }
+            }
+        }
+    };
+    Router::new().route("/metrics", get(page))
+}

@@ -1,0 +1,96 @@
+//! Makes the streams and buckets that a deployment needs, in the centre and in each region.
+
+use std::time::Duration;
+
+use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
+use async_nats::jetstream::{Context, kv, object_store};
+use floodgate_event::{Lane, subject};
+use tokio_util::sync::CancellationToken;
+
+/// A gateway's publish deadline is at most half of this.
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+/// Configurations that are kept for looking back.
+const CONTROL_HISTORY: i64 = 64;
+/// After which a gateway's report is forgotten.
+const REPORT_AGE: Duration = Duration::from_secs(600);
+/// Wait between two attempts.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// What the centre's NATS holds.
+///
+/// # Errors
+/// If the server cannot be reached, or a stream of the name exists with an incompatible configuration.
+pub async fn centre(context: &Context, shards: u32) -> Result<(), async_nats::Error> {
+    for shard in 0..shards {
+        ensure(context, stream(subject::log_stream(shard), subject::log_wildcard(shard))).await?;
+        ensure(context, stream(subject::journal_stream(shard), subject::journal(shard))).await?;
+    }
+    ensure(context, stream(subject::SET_ASIDE_STREAM.into(), subject::SET_ASIDE_WILDCARD.into())).await?;
+    bucket(context, subject::CONTROL_BUCKET, CONTROL_HISTORY, Duration::ZERO).await?;
+    bucket(context, subject::LEASE_BUCKET, 1, Duration::ZERO).await?;
+    objects(context).await
+}
+
+/// What a region's NATS holds.
+///
+/// # Errors
+/// As [`centre`].
+pub async fn region(context: &Context) -> Result<(), async_nats::Error> {
+    for lane in Lane::ALL {
+        let lane_stream = stream(subject::regional_stream(lane).into(), subject::regional_wildcard(lane));
+        ensure(context, Config { duplicate_window: DUPLICATE_WINDOW, ..lane_stream }).await?;
+    }
+    bucket(context, subject::SNAPSHOT_BUCKET, 1, Duration::ZERO).await?;
+    bucket(context, subject::GATEWAYS_BUCKET, 1, REPORT_AGE).await?;
+    objects(context).await
+}
+
+/// Provisions a region as soon as it can be reached, until `shutdown`.
+pub async fn region_when_reachable(name: &str, context: &Context, shutdown: &CancellationToken) {
+    loop {
+        match region(context).await {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(region = name, %error, "cannot provision the region yet"),
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(RETRY_PAUSE) => {}
+        }
+    }
+}
+
+/// What is not confirmed is never thrown away: no age limit, and a full stream refuses.
+fn stream(name: String, subjects: String) -> Config {
+    Config {
+        name,
+        subjects: vec![subjects],
+        storage: StorageType::File,
+        discard: DiscardPolicy::New,
+        allow_direct: true,
+        ..Config::default()
+    }
+}
+
+/// Creates what is missing and leaves alone what is there: an operator may have set limits or replicas.
+async fn ensure(context: &Context, config: Config) -> Result<(), async_nats::Error> {
+    context.get_or_create_stream(config).await?;
+    Ok(())
+}
+
+async fn bucket(context: &Context, name: &str, history: i64, max_age: Duration) -> Result<(), async_nats::Error> {
+    if context.get_key_value(name).await.is_ok() {
+        return Ok(());
+    }
+    let config = kv::Config { bucket: name.into(), history, max_age, ..kv::Config::default() };
+    context.create_key_value(config).await?;
+    Ok(())
+}
+
+async fn objects(context: &Context) -> Result<(), async_nats::Error> {
+    if context.get_object_store(subject::HANDLERS_BUCKET).await.is_ok() {
+        return Ok(());
+    }
+    let config = object_store::Config { bucket: subject::HANDLERS_BUCKET.into(), ..object_store::Config::default() };
+    context.create_object_store(config).await?;
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! Reading a stream in order, from a sequence on, for as long as it takes.
+
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
+use bytes::Bytes;
+use futures::StreamExt as _;
+use tokio::time::sleep;
+
+/// Messages that one pull may ask for.
+const BATCH_MESSAGES: usize = 256;
+/// Bytes that one pull may bring; more than the largest message (8 MiB), or that one would never come.
+const BATCH_BYTES: usize = 9 * 1024 * 1024;
+/// A server that stays silent for twice as long is given up.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// Pulls are renewed this often.
+const EXPIRES: Duration = Duration::from_secs(20);
+/// After which the server forgets a consumer that nobody pulls from.
+const INACTIVE: Duration = Duration::from_secs(60);
+/// The first and the longest wait before a failed read is tried again.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
+
+/// An ordered reader. It keeps no state in the server that matters: whatever goes wrong, it begins again behind the
+/// last message it gave out.
+pub struct StreamReader {
+    context: Context,
+    stream: String,
+    filter: String,
+    /// The lowest sequence not given out yet.
+    next: u64,
+    headers_only: bool,
+    open: Option<Open>,
+    backoff: Duration,
+}
+
+struct Open {
+    messages: pull::Stream,
+    /// Messages that waited when reading began.
+    waiting: u64,
+    /// The consumer sequence that comes next; another one means that a message went missing on the way.
+    expected: u64,
+}
+
+/// A message of a stream.
+#[derive(Clone, Debug)]
+pub struct ReadMessage {
+    /// Its sequence in the stream.
+    pub sequence: u64,
+    /// Its subject.
+    pub subject: String,
+    /// Its headers, if it has any.
+    pub headers: Option<HeaderMap>,
+    /// Its payload; empty when reading headers only.
+    pub payload: Bytes,
+    /// Messages behind it that fit the filter, as the server counted them.
+    pub pending: u64,
+}
+
+impl StreamReader {
+    /// Reads messages of `stream` that fit `filter`, from sequence `from` on.
+    pub fn new(context: Context, stream: String, filter: String, from: u64) -> Self {
+        let next = from.max(1);
+        Self { context, stream, filter, next, headers_only: false, open: None, backoff: BACKOFF.0 }
+    }
+
+    /// Leaves payloads behind.
+    pub fn headers_only(mut self) -> Self {
+        self.headers_only = true;
+        self
+    }
+
+    /// The next message, whenever it comes; outages are waited out. Cancel-safe.
+    pub async fn next(&mut self) -> ReadMessage {
+        loop {
+            match self.try_next().await {
+                Ok(message) => {
+                    self.backoff = BACKOFF.0;
+                    return message;
+                }
+                Err(error) => {
+                    tracing::debug!(stream = self.stream, filter = self.filter, %error, "reading is interrupted");
+                    self.open = None;
+                    sleep(self.backoff).await;
+                    self.backoff = (self.backoff * 2).min(BACKOFF.1);
+                }
+            }
+        }
+    }
+
+    /// The next message, or why it cannot be had now; the call after an error begins anew. Cancel-safe.
+    ///
+    /// # Errors
+    /// If the server is out of reach, silent, or the consumer is gone.
+    pub async fn try_next(&mut self) -> Result<ReadMessage, ReadError> {
+        let message = match self.open().await?.messages.next().await {
+            Some(Ok(message)) => message,
+            Some(Err(error)) => return Err(self.fail(error.into())),
+            None => return Err(self.fail("the consumer ended".into())),
+        };
+        let (sequence, consumer_sequence, pending) = match message.info() {
+            Ok(info) => (info.stream_sequence, info.consumer_sequence, info.pending),
+            Err(error) => return Err(self.fail(error)),
+        };
+        let open = self.open().await?;
+        if consumer_sequence != open.expected {
+            return Err(self.fail("a message went missing on the way".into()));
+        }
+        open.expected += 1;
+        self.next = sequence + 1;
+        let message = message.message;
+        Ok(ReadMessage {
+            sequence,
+            subject: message.subject.to_string(),
+            headers: message.headers,
+            payload: message.payload,
+            pending,
+        })
+    }
+
+    /// Visits the messages that are there now, up to and with sequence `through`.
+    ///
+    /// # Errors
+    /// As [`Self::try_next`]; then some messages were visited and the scan must be begun anew.
+    pub async fn scan(mut self, through: u64, mut visit: impl FnMut(&ReadMessage)) -> Result<(), ReadError> {
+        let mut left = if self.next > through { 0 } else { self.open().await?.waiting };
+        while left > 0 {
+            let message = self.try_next().await?;
+            if message.sequence > through {
+                break;
+            }
+            visit(&message);
+            left = if message.sequence == through { 0 } else { message.pending };
+        }
+        Ok(())
+    }
+
+    async fn open(&mut self) -> Result<&mut Open, ReadError> {
+        if self.open.is_none() {
+            self.open = Some(self.connect().await?);
+        }
+        self.open.as_mut().ok_or_else(|| ReadError("not open".into()))
+    }
+
+    fn fail(&mut self, error: async_nats::Error) -> ReadError {
+        self.open = None;
+        ReadError(error)
+    }
+
+    async fn connect(&self) -> Result<Open, ReadError> {
+        let config = pull::Config {
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.next },
+            ack_policy: AckPolicy::None,
+            filter_subject: self.filter.clone(),
+            headers_only: self.headers_only,
+            memory_storage: true,
+            num_replicas: 1,
+            inactive_threshold: INACTIVE,
+            ..pull::Config::default()
+        };
+        let created = self.context.create_consumer_on_stream(config, &self.stream).await;
+        let consumer: Consumer<pull::Config> = created.map_err(|error| ReadError(error.into()))?;
+        let waiting = consumer.cached_info().num_pending;
+        let messages = consumer
+            .stream()
+            .max_messages_per_batch(BATCH_MESSAGES)
+            .max_bytes_per_batch(BATCH_BYTES)
+            .heartbeat(HEARTBEAT)
+            .expires(EXPIRES)
+            .messages();
+        let messages = messages.await.map_err(|error| ReadError(error.into()))?;
+        Ok(Open { messages, waiting, expected: 1 })
+    }
+}
+
+/// Why a stream cannot be read now.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ReadError(#[from] async_nats::Error);

@@ -1,0 +1,8 @@
+//! Replication: regional blocks become central log blocks, each exactly once, in the order of their region.
+
+pub mod feed;
+pub mod purge;
+pub mod set_aside;
+pub mod stage;
+pub mod takeover;
+pub mod writer;

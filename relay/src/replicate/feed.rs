@@ -1,0 +1,146 @@
+//! Reading one lane of one region from where the log has it, for as long as this process writes.
+
+use std::time::{Duration, SystemTime};
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::stream::Info;
+use floodgate_event::{subject, time};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::stage::Origin;
+use super::writer::Work;
+use crate::dedup::ledger::{Cursor, Feed};
+use crate::metrics::ReplicationMetrics;
+use crate::progress::Progress;
+use crate::reader::StreamReader;
+
+/// How often the region's stream is looked at as a whole.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// The first and the longest wait before an unreachable region is asked again.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+/// One lane of one region, for one shard.
+pub struct FeedReader {
+    /// The region's JetStream.
+    pub context: Context,
+    /// Region and lane.
+    pub feed: Feed,
+    /// The shard.
+    pub shard: u32,
+    /// Where the log has it.
+    pub cursor: Cursor,
+    /// The writer's inbox; bounded.
+    pub writer: mpsc::Sender<Work>,
+    /// Where it is noted how far the region is replicated.
+    pub progress: Progress,
+    /// Metrics.
+    pub metrics: ReplicationMetrics,
+}
+
+/// Nobody takes work any more: the writer has stopped.
+struct WriterGone;
+
+impl FeedReader {
+    /// Reads until the writer is gone.
+    pub async fn run(mut self) {
+        let mut backoff = BACKOFF.0;
+        loop {
+            match self.look().await {
+                Ok(info) => {
+                    backoff = BACKOFF.0;
+                    self.progress.reached(&self.feed);
+                    if self.settle_incarnation(&info).await.is_err() || self.read().await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(region = self.feed.region, lane = %self.feed.lane, %error, "out of reach");
+                    self.progress.missed(&self.feed);
+                }
+            }
+            tokio::select! {
+                () = self.writer.closed() => return,
+                () = sleep(backoff) => backoff = (backoff * 2).min(BACKOFF.1),
+            }
+        }
+    }
+
+    async fn look(&self) -> Result<Info, async_nats::Error> {
+        let stream = self.context.get_stream(subject::regional_stream(self.feed.lane)).await?;
+        Ok(stream.cached_info().clone())
+    }
+
+    /// Notices a stream that was made anew or went back, as after a lost disk or a restored backup.
+    async fn settle_incarnation(&mut self, info: &Info) -> Result<(), WriterGone> {
+        let Some(current) = next_incarnation(&self.cursor, info) else { return Ok(()) };
+        let first = self.cursor.incarnation.is_empty();
+        if !first {
+            let (region, lane) = (&self.feed.region, self.feed.lane);
+            tracing::error!(region, %lane, previous = self.cursor.incarnation, current, "the region's stream began anew");
+            self.metrics.incarnation(&self.feed);
+        }
+        self.cursor = Cursor { incarnation: current.clone(), sequence: 0 };
+        self.send(Work::Begin { feed: self.feed.clone(), current }).await
+    }
+
+    /// Reads until the region fails (then `Ok`) or the writer is gone.
+    async fn read(&mut self) -> Result<(), WriterGone> {
+        let stream = subject::regional_stream(self.feed.lane).to_owned();
+        let filter = subject::regional(self.feed.lane, self.shard);
+        let mut reader = StreamReader::new(self.context.clone(), stream, filter, self.cursor.sequence + 1);
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let message = tokio::select! {
+                message = reader.try_next() => message,
+                _ = looks.tick() => match self.still_fits().await {
+                    true => continue,
+                    false => return Ok(()),
+                },
+                () = self.writer.closed() => return Err(WriterGone),
+            };
+            let Ok(message) = message else { return Ok(()) };
+            self.cursor.sequence = message.sequence;
+            self.metrics.pending(&self.feed, message.pending);
+            let origin = Origin {
+                feed: self.feed.clone(),
+                incarnation: self.cursor.incarnation.clone(),
+                sequence: message.sequence,
+            };
+            self.send(Work::Replicate { origin, message }).await?;
+        }
+    }
+
+    /// Whether the stream is still the one that is being read.
+    async fn still_fits(&self) -> bool {
+        let asked_at = time::unix_micros(SystemTime::now());
+        let Ok(info) = self.look().await else {
+            self.progress.missed(&self.feed);
+            return false;
+        };
+        self.progress.reached(&self.feed);
+        if info.state.last_sequence <= self.cursor.sequence {
+            self.progress.replicated_through(&self.feed, asked_at);
+        }
+        next_incarnation(&self.cursor, &info).is_none()
+    }
+
+    async fn send(&self, work: Work) -> Result<(), WriterGone> {
+        self.writer.send(work).await.map_err(|_| WriterGone)
+    }
+}
+
+/// The incarnation that begins now, if the stream is not the one that the cursor is about: its time of creation, and a
+/// count of how often that very stream went back.
+fn next_incarnation(cursor: &Cursor, info: &Info) -> Option<String> {
+    let created = format!("{:x}", info.created.unix_timestamp_nanos() / 1_000);
+    let (known, rewinds) = match cursor.incarnation.split_once('.') {
+        Some((known, rewinds)) => (known, rewinds.parse().unwrap_or(0)),
+        None => (cursor.incarnation.as_str(), 0_u32),
+    };
+    if known != created {
+        return Some(created);
+    }
+    (info.state.last_sequence < cursor.sequence).then(|| format!("{created}.{}", rewinds + 1))
+}

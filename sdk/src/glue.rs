@@ -1,0 +1,138 @@
+//! What the attribute's code calls: between the component's types and this crate's. Not for handlers.
+
+use std::fmt::Display;
+use std::panic;
+
+use serde::de::DeserializeOwned;
+
+use crate::log::Level;
+use crate::{Change, Child, Event, Lane, Outcome, Response};
+
+/// Made by `wit-bindgen`; its export code needs `unsafe`.
+#[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "handler",
+        pub_export_macro: true,
+        export_macro_name: "export",
+        default_bindings_module: "::floodgate_sdk::glue::bindings",
+    });
+}
+
+use bindings::floodgate::handler::{log as wit_log, types as wit};
+
+pub use bindings::Guest;
+pub use bindings::export;
+pub use wit::{Event as WitEvent, Outcome as WitOutcome};
+
+/// Runs a handler without parameters.
+pub fn run<E: Display>(
+    event: WitEvent,
+    handle: fn(&Event) -> Result<Outcome, E>,
+) -> Result<WitOutcome, String> {
+    report_panics();
+    handle(&event.into()).map(WitOutcome::from).map_err(|error| error.to_string())
+}
+
+/// Runs a handler with parameters.
+pub fn run_with<P: DeserializeOwned, E: Display>(
+    mut event: WitEvent,
+    handle: fn(&Event, P) -> Result<Outcome, E>,
+) -> Result<WitOutcome, String> {
+    report_panics();
+    let text = std::mem::take(&mut event.params);
+    let params = serde_json::from_str(&text).map_err(|error| format!("params: {error}"))?;
+    handle(&event.into(), params).map(WitOutcome::from).map_err(|error| error.to_string())
+}
+
+/// A panic ends in a trap, which says nothing; the host takes the last error line as the reason.
+fn report_panics() {
+    panic::set_hook(Box::new(|info| write(Level::Error, &info.to_string())));
+}
+
+pub(crate) fn write(level: Level, message: &str) {
+    let level = match level {
+        Level::Trace => wit_log::Level::Trace,
+        Level::Debug => wit_log::Level::Debug,
+        Level::Info => wit_log::Level::Info,
+        Level::Warn => wit_log::Level::Warn,
+        Level::Error => wit_log::Level::Error,
+    };
+    wit_log::log(level, message);
+}
+
+impl From<wit::Event> for Event {
+    fn from(event: wit::Event) -> Self {
+        Self {
+            id: event.id,
+            tenant: event.tenant,
+            source: event.source,
+            event_type: event.type_,
+            provider_id: event.provider_id,
+            region: event.region,
+            lane: event.lane.into(),
+            method: event.method,
+            path: event.path,
+            query: event.query,
+            headers: event.headers,
+            body: event.body,
+            received_at_us: event.received_at,
+        }
+    }
+}
+
+impl From<Outcome> for wit::Outcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Pass => Self::Pass,
+            Outcome::Drop(reason) => Self::Drop(reason),
+            Outcome::Change(change) => Self::Change(change.into()),
+            Outcome::Split(children) => Self::Split(children.into_iter().map(wit::Child::from).collect()),
+            Outcome::Respond(response) => Self::Respond(response.into()),
+        }
+    }
+}
+
+impl From<Change> for wit::Change {
+    fn from(change: Change) -> Self {
+        Self {
+            body: change.body,
+            type_: change.event_type,
+            lane: change.lane.map(wit::Lane::from),
+            headers: change.headers,
+        }
+    }
+}
+
+impl From<Child> for wit::Child {
+    fn from(child: Child) -> Self {
+        Self { type_: child.event_type, body: child.body }
+    }
+}
+
+impl From<Response> for wit::Response {
+    fn from(response: Response) -> Self {
+        Self { status: response.status, headers: response.headers, body: response.body }
+    }
+}
+
+impl From<wit::Lane> for Lane {
+    fn from(lane: wit::Lane) -> Self {
+        match lane {
+            wit::Lane::Critical => Self::Critical,
+            wit::Lane::Standard => Self::Standard,
+            wit::Lane::Bulk => Self::Bulk,
+        }
+    }
+}
+
+impl From<Lane> for wit::Lane {
+    fn from(lane: Lane) -> Self {
+        match lane {
+            Lane::Critical => Self::Critical,
+            Lane::Standard => Self::Standard,
+            Lane::Bulk => Self::Bulk,
+        }
+    }
+}

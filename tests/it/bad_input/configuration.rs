@@ -1,0 +1,82 @@
+//! Unknown keys, in files and in JSON.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use floodgate_tests::scene::source;
+use floodgate_tests::{Result, Scene, programs};
+use reqwest::Method;
+use serde_json::json;
+
+/// Of the `floodgate` command: wrong usage or configuration.
+const WRONG_USAGE: i32 = 2;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_keys_in_json_are_refused_by_name() -> Result<()> {
+    Scene::play(async |scene| {
+        let mut document = source("github", "secret");
+        document["verify"]["tolerence_seconds"] = json!(5);
+        let reply = scene
+            .admin
+            .request(Method::PUT, "/v1/sources/github", Some(&document))
+            .await?;
+        assert!(reply.status.is_client_error(), "{reply:?}");
+        assert!(reply.body.to_string().contains("tolerence_seconds"), "{reply:?}");
+        assert!(
+            reply.body["status"].is_u64() && reply.body["title"].is_string(),
+            "a problem document: {reply:?}"
+        );
+
+        let document =
+            json!({"url": "https://example.com", "secrets": [scene.secrets.destination], "colour": "red"});
+        let reply = scene
+            .admin
+            .request(Method::PUT, "/v1/destinations/other", Some(&document))
+            .await?;
+        assert!(
+            reply.status.is_client_error() && reply.body.to_string().contains("colour"),
+            "{reply:?}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[test]
+fn unknown_keys_in_files_are_refused_by_name_and_file() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    for (command, file) in [("gateway", "gateway.toml"), ("relay", "relay.toml")] {
+        let path = folder.path().join(file);
+        fs::write(&path, "colour = \"red\"\n")?;
+        let output = run(&[command, "--config"], &path)?;
+        refused(&output, file);
+    }
+    let path = folder.path().join("floodgate.toml");
+    fs::write(
+        &path,
+        "[sources.github]\ncolour = \"red\"\nverify = { scheme = \"github\", secrets = [\"s\"] }\n",
+    )?;
+    // Nobody listens there: the file is refused before anyone is asked.
+    let output = run(&["apply", "--api", "http://127.0.0.1:9", "-f"], &path)?;
+    refused(&output, "floodgate.toml");
+    Ok(())
+}
+
+fn run(arguments: &[&str], file: &Path) -> Result<Output> {
+    let mut command = Command::new(programs::floodgate()?);
+    Ok(command
+        .args(arguments)
+        .arg(file)
+        .env("FLOODGATE_TOKEN", "none")
+        .output()?)
+}
+
+fn refused(output: &Output, file: &str) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(WRONG_USAGE), "{said}");
+    assert!(
+        said.contains("colour") && said.contains(file),
+        "names the key and the file: {said}"
+    );
+}

@@ -1,0 +1,99 @@
+//! The same event through two regions, and twice through one.
+
+use floodgate_tests::{Result, Scene, fixtures, outside};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_event_is_stored_and_delivered_once() -> Result<()> {
+    Scene::play(async |scene| {
+        let ids = send_everything_three_times(scene).await?;
+        let books = scene.balanced_books().await?;
+
+        let events = ids.len() as u64;
+        assert_eq!(
+            (books.events.accepted, books.events.stored, books.events.duplicate),
+            (3 * events, events, 2 * events)
+        );
+        let log = outside::read_log(&scene.deployment).await?;
+        log.check()?;
+        assert_eq!(log.count("stored").len(), ids.len(), "each event is stored");
+        assert_eq!(
+            log.total("duplicate"),
+            2 * events,
+            "every further copy left its verdict"
+        );
+        let deliveries = scene.consumer.counts();
+        assert!(
+            ids.iter().all(|id| deliveries.get(id) == Some(&1)),
+            "each came once: {deliveries:?}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+/// Twice to one region, once to the other; gives the ids, which must agree.
+async fn send_everything_three_times(scene: &Scene) -> Result<Vec<String>> {
+    let mut ids = Vec::new();
+    let github = fixtures::GITHUB
+        .iter()
+        .map(|payload| scene.github(payload.event, "delivery-1", payload.body));
+    let stripe = fixtures::STRIPE.iter().map(|payload| scene.stripe(payload.body));
+    let standard = std::iter::once(scene.standard("msg_1", r#"{"type":"order.paid"}"#));
+    for signed in github.chain(stripe).chain(standard) {
+        let signed = signed?;
+        let mut answers = Vec::new();
+        for region in ["eu", "eu", "us"] {
+            answers.push(scene.sender.post(region, &signed).await?.accepted()?.to_owned());
+        }
+        answers.dedup();
+        assert_eq!(answers.len(), 1, "every region answers with the same id");
+        ids.append(&mut answers);
+    }
+    Ok(ids)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_the_signature_does_not_cover_decides_nothing() -> Result<()> {
+    Scene::play(async |scene| {
+        let body = fixtures::GITHUB[0].body;
+        let first = scene
+            .sender
+            .post("eu", &scene.github("push", "delivery-1", body)?)
+            .await?;
+        let replayed = scene
+            .sender
+            .post("us", &scene.github("push", "delivery-2", body)?)
+            .await?;
+        assert_eq!(
+            first.accepted()?,
+            replayed.accepted()?,
+            "another X-GitHub-Delivery, the same signed body"
+        );
+
+        scene.balanced_books().await?;
+        assert_eq!(scene.consumer.deliveries().len(), 1);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_body_under_a_covered_id_is_a_duplicate() -> Result<()> {
+    Scene::play(async |scene| {
+        let first = scene
+            .sender
+            .post("eu", &scene.standard("msg_1", r#"{"type":"a","n":1}"#)?)
+            .await?;
+        let rewritten = scene
+            .sender
+            .post("us", &scene.standard("msg_1", r#"{"type":"a","n":2}"#)?)
+            .await?;
+        assert_eq!(first.accepted()?, rewritten.accepted()?);
+
+        let books = scene.balanced_books().await?;
+        assert_eq!((books.events.stored, books.events.duplicate), (1, 1));
+        assert_eq!(scene.consumer.deliveries().len(), 1);
+        Ok(())
+    })
+    .await
+}

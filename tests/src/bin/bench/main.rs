@@ -1,0 +1,87 @@
+//! `make bench`: how many signed events per second a gateway acknowledges from disk, beside a bare hyper server that
+//! only checks the same signatures. Everything runs on this machine at the same time: the load generator, and the
+//! server under test in a process of its own, with a real nats-server that syncs every block. Rounds alternate, so
+//! that whatever else the machine does hits both alike.
+
+mod bare;
+mod load;
+mod region;
+mod table;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use floodgate_tests::{Failure, Result};
+
+use self::load::{Load, Round};
+use self::region::Region;
+use self::table::Row;
+
+/// Connections of the table's rows.
+const CONNECTIONS: [usize; 2] = [64, 256];
+/// Rounds of each server per row.
+const ROUNDS: usize = 3;
+/// Before the first round counts.
+const WARM_UP: Duration = Duration::from_secs(1);
+/// Of each round, if `FLOODGATE_BENCH_SECONDS` does not say otherwise.
+const SECONDS: u64 = 5;
+
+fn main() -> ExitCode {
+    let work = || -> Result<()> {
+        match std::env::args().nth(1).as_deref() {
+            None => tokio::runtime::Runtime::new()?.block_on(run()),
+            Some(bare::ARGUMENT) => tokio::runtime::Runtime::new()?.block_on(bare::serve()),
+            Some(other) => Err(Failure::new(format!("unexpected argument `{other}`"))),
+        }
+    };
+    match work() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("bench: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<()> {
+    let seconds = match std::env::var("FLOODGATE_BENCH_SECONDS") {
+        Ok(text) => text.parse()?,
+        Err(_) => SECONDS,
+    };
+    let length = Duration::from_secs(seconds);
+    let bare = bare::start().await?;
+    let region = Region::start().await?;
+    table::head();
+    for connections in CONNECTIONS {
+        let row = compare(connections, length, bare.address, region.address).await?;
+        table::print(&row);
+    }
+    region.report().await
+}
+
+async fn compare(connections: usize, length: Duration, bare: SocketAddr, gateway: SocketAddr) -> Result<Row> {
+    let load = Load::prepare(region::SOURCE, region::SECRET)?;
+    load.run(bare, connections, WARM_UP).await?;
+    load.run(gateway, connections, WARM_UP).await?;
+    let (mut yardstick, mut ours) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        yardstick.push(load.run(bare, connections, length).await?);
+        ours.push(load.run(gateway, connections, length).await?);
+    }
+    Ok(Row {
+        connections,
+        bare: median(yardstick)?,
+        gateway: median(ours)?,
+    })
+}
+
+/// The round whose rate stands in the middle.
+fn median(mut rounds: Vec<Round>) -> Result<Round> {
+    rounds.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
+    let middle = rounds.len() / 2;
+    rounds
+        .into_iter()
+        .nth(middle)
+        .ok_or_else(|| Failure::new("no rounds"))
+}

@@ -1,0 +1,214 @@
+//! A region in a temporary folder: nats-server, the streams and the snapshot that a relay would have put there, and
+//! a gateway, each a process of its own.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use async_nats::jetstream::{self, Context, kv, object_store, stream};
+use floodgate_event::seal::{OpeningKey, Owner};
+use floodgate_event::snapshot::{SealedSecret, Snapshot, Source};
+use floodgate_event::source::{Dedup, Scheme};
+use floodgate_event::{Lane, Secret, subject};
+use floodgate_tests::{Failure, Result, programs, wait};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+/// The source that events are sent to.
+pub(crate) const SOURCE: &str = "bench";
+/// Its secret.
+pub(crate) const SECRET: &str = "what the bench signs with";
+/// How long a process may take to start.
+const START: Duration = Duration::from_secs(20);
+
+/// A running region.
+pub(crate) struct Region {
+    pub(crate) address: SocketAddr,
+    metrics: SocketAddr,
+    // Dropped in this order: processes before the folder that they write to.
+    _gateway: Child,
+    _nats: Child,
+    _folder: TempDir,
+}
+
+impl Region {
+    pub(crate) async fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let [nats_port, port, metrics_port] = free_ports()?;
+        let nats = start_nats(folder.path(), nats_port)?;
+        let context = wait::until("nats-server", START, async || connect(nats_port).await.map(Some)).await?;
+        let key = OpeningKey::generate();
+        provision(&context, &key).await?;
+        let gateway = start_gateway(folder.path(), &key, [nats_port, port, metrics_port])?;
+        let region = Self {
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            metrics: SocketAddr::from(([127, 0, 0, 1], metrics_port)),
+            _gateway: gateway,
+            _nats: nats,
+            _folder: folder,
+        };
+        wait::until("the gateway to be ready", START, async || region.ready().await).await?;
+        Ok(region)
+    }
+
+    async fn ready(&self) -> Result<Option<()>> {
+        let answer = reqwest::get(format!("http://{}/readyz", self.metrics)).await?;
+        Ok(answer.status().is_success().then_some(()))
+    }
+
+    /// How large the blocks were.
+    pub(crate) async fn report(&self) -> Result<()> {
+        let text = reqwest::get(format!("http://{}/metrics", self.metrics))
+            .await?
+            .text()
+            .await?;
+        let value = |name: &str| {
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line.and_then(|value| value.parse::<f64>().ok())
+                .ok_or_else(|| Failure::new(format!("no {name}")))
+        };
+        let (blocks, events) = (
+            value("floodgate_block_events_count")?,
+            value("floodgate_block_events_sum")?,
+        );
+        println!(
+            "\n{events:.0} events in {blocks:.0} blocks: {:.1} events per sync.",
+            events / blocks
+        );
+        Ok(())
+    }
+}
+
+/// Asks the kernel for ports; between here and their use another process could take one, which fails the run.
+fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    let mut listeners = Vec::new();
+    for _ in 0..N {
+        listeners.push(TcpListener::bind("127.0.0.1:0")?);
+    }
+    let ports: Vec<u16> = listeners
+        .iter()
+        .map(|listener| Ok(listener.local_addr()?.port()))
+        .collect::<Result<_>>()?;
+    ports.try_into().map_err(|_| Failure::new("too few ports"))
+}
+
+fn start_nats(folder: &Path, port: u16) -> Result<Child> {
+    let config = folder.join("nats.conf");
+    let text = format!(
+        "listen: \"127.0.0.1:{port}\"\nmax_payload: 8388608\n\
+         jetstream {{ store_dir: \"{}\", sync_interval: always }}\n",
+        folder.join("jetstream").display()
+    );
+    std::fs::write(&config, text)?;
+    let program = nats_server();
+    let mut command = Command::new(&program);
+    command
+        .arg("--config")
+        .arg(&config)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    command
+        .spawn()
+        .map_err(|error| Failure::from(error).during(program.display()))
+}
+
+/// `FLOODGATE_NATS_SERVER`, or what `make setup` put into `.tools`, or the one on `PATH`.
+fn nats_server() -> PathBuf {
+    let pinned = programs::root().join(".tools/nats-server");
+    match std::env::var_os("FLOODGATE_NATS_SERVER") {
+        Some(named) => named.into(),
+        None if pinned.is_file() => pinned,
+        None => "nats-server".into(),
+    }
+}
+
+async fn connect(port: u16) -> Result<Context> {
+    let client = async_nats::connect(format!("127.0.0.1:{port}")).await?;
+    let context = jetstream::new(client);
+    context.query_account().await?;
+    Ok(context)
+}
+
+async fn provision(context: &Context, key: &OpeningKey) -> Result<()> {
+    for lane in Lane::ALL {
+        let config = stream::Config {
+            name: subject::regional_stream(lane).to_owned(),
+            subjects: vec![subject::regional_wildcard(lane)],
+            storage: stream::StorageType::File,
+            discard: stream::DiscardPolicy::New,
+            duplicate_window: Duration::from_secs(120),
+            allow_direct: true,
+            ..stream::Config::default()
+        };
+        context.create_stream(config).await?;
+    }
+    let bucket = |name: &str| kv::Config {
+        bucket: name.to_owned(),
+        ..kv::Config::default()
+    };
+    context.create_key_value(bucket(subject::GATEWAYS_BUCKET)).await?;
+    let handlers = object_store::Config {
+        bucket: subject::HANDLERS_BUCKET.to_owned(),
+        ..Default::default()
+    };
+    context.create_object_store(handlers).await?;
+    let snapshots = context.create_key_value(bucket(subject::SNAPSHOT_BUCKET)).await?;
+    snapshots
+        .put(subject::SNAPSHOT_KEY, snapshot(key)?.to_bytes()?.into())
+        .await?;
+    Ok(())
+}
+
+fn snapshot(key: &OpeningKey) -> Result<Snapshot> {
+    let tenant = floodgate_event::source::default_tenant();
+    let owner = Owner {
+        tenant: &tenant,
+        kind: "source",
+        name: SOURCE,
+        field: "secrets",
+    };
+    let secret = key.sealing_key().seal(&Secret::new(SECRET), owner)?;
+    let mut intake: floodgate_event::source::Intake = serde_json::from_str("{}")?;
+    intake.dedup = Dedup::Body;
+    let source = Source {
+        tenant: tenant.clone(),
+        scheme: Scheme::Github,
+        secrets: vec![SealedSecret {
+            id: "sec_bench".to_owned(),
+            secret,
+        }],
+        tolerance_seconds: None,
+        handlers: Vec::new(),
+        intake,
+    };
+    Ok(Snapshot {
+        revision: 1,
+        created_at_us: floodgate_event::time::unix_micros(std::time::SystemTime::now()),
+        region: "bench".parse()?,
+        shards: 1,
+        sources: [(SOURCE.parse()?, source)].into(),
+        handlers: [].into(),
+    })
+}
+
+fn start_gateway(folder: &Path, key: &OpeningKey, [nats, port, metrics]: [u16; 3]) -> Result<Child> {
+    std::fs::write(folder.join("opening.key"), key.to_text().expose())?;
+    let config = folder.join("gateway.toml");
+    let text = format!(
+        "region = \"bench\"\nlisten = \"127.0.0.1:{port}\"\nmetrics_listen = \"127.0.0.1:{metrics}\"\n\
+         opening_key_file = \"opening.key\"\nplaintext = true\n[nats]\nurl = \"nats://127.0.0.1:{nats}\"\n"
+    );
+    std::fs::write(&config, text)?;
+    let mut command = Command::new(programs::floodgate()?);
+    command
+        .arg("gateway")
+        .arg("--config")
+        .arg(&config)
+        .stdout(Stdio::null())
+        .kill_on_drop(true);
+    Ok(command.spawn()?)
+}
