@@ -8,7 +8,8 @@ use crate::exit::Failure;
 
 /// Which logs to write, in `tracing-subscriber`'s directives, such as `debug` or `info,floodgate_relay=debug`.
 const VARIABLE: &str = "FLOODGATE_LOG";
-const DEFAULT: &str = "info";
+/// The storage engine speaks of its own upkeep at `info`.
+const DEFAULT: &str = "info,lsm_tree=warn,fjall=warn";
 
 /// Installs the process's subscriber.
 ///

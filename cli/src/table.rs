@@ -16,43 +16,66 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row<T: Into<String>>(&mut self, cells: impl IntoIterator<Item = T>) {
-        self.rows.push(cells.into_iter().map(|cell| printable(&cell.into())).collect());
+        self.rows
+            .push(cells.into_iter().map(|cell| printable(&cell.into())).collect());
     }
 
-    /// Each column as wide as its widest cell; two blanks between; none at a line's end.
+    /// Each column as wide as its widest cell, and two blanks between. Columns of numbers stand right.
     pub(crate) fn render(&self) -> String {
-        let widths = self.widths();
-        self.rows.iter().map(|row| line(row, &widths)).collect()
+        let columns: Vec<Column> = (0..self.columns()).map(|index| self.column(index)).collect();
+        self.rows.iter().map(|row| line(row, &columns)).collect()
     }
 
-    fn widths(&self) -> Vec<usize> {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
-        let width = |row: &Vec<String>, column: usize| row.get(column).map_or(0, |cell| cell.chars().count());
-        let widest = |column| self.rows.iter().map(|row| width(row, column)).max().unwrap_or_default();
-        (0..columns).map(widest).collect()
+    fn columns(&self) -> usize {
+        self.rows.iter().map(Vec::len).max().unwrap_or_default()
+    }
+
+    fn column(&self, index: usize) -> Column {
+        let cells = || self.rows.iter().filter_map(|row| row.get(index));
+        Column {
+            width: cells().map(|cell| cell.chars().count()).max().unwrap_or_default(),
+            // The first row may be a heading.
+            right: cells().skip(1).all(|cell| cell.parse::<f64>().is_ok()),
+        }
     }
 }
 
-fn line(row: &[String], widths: &[usize]) -> String {
-    let cells: Vec<String> = row.iter().zip(widths).map(|(cell, &width)| pad(cell, width)).collect();
+struct Column {
+    width: usize,
+    right: bool,
+}
+
+fn line(row: &[String], columns: &[Column]) -> String {
+    let cells: Vec<String> = row
+        .iter()
+        .zip(columns)
+        .map(|(cell, column)| column.pad(cell))
+        .collect();
     format!("{}\n", cells.join("  ").trim_end())
 }
 
-/// Numbers stand right, everything else left.
-fn pad(cell: &str, width: usize) -> String {
-    if cell.parse::<f64>().is_ok() { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+impl Column {
+    fn pad(&self, cell: &str) -> String {
+        let width = self.width;
+        if self.right {
+            format!("{cell:>width$}")
+        } else {
+            format!("{cell:<width$}")
+        }
+    }
 }
 
 /// Senders choose some of what is shown here; none of it may steer the terminal.
 fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut safe, c| {
-        if c.is_control() {
-            safe.extend(c.escape_default());
-        } else {
-            safe.push(c);
-        }
-        safe
-    })
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut safe, c| {
+            if c.is_control() {
+                safe.extend(c.escape_default());
+            } else {
+                safe.push(c);
+            }
+            safe
+        })
 }
 
 #[cfg(test)]
@@ -64,6 +87,9 @@ mod tests {
         let mut table = Table::new(["source", "stored"]);
         table.row(["stripe", "12"]);
         table.row(["a\u{1b}[2J", "3"]);
-        assert_eq!(table.render(), "source       stored\nstripe           12\na\\u{1b}[2J       3\n");
+        assert_eq!(
+            table.render(),
+            "source       stored\nstripe           12\na\\u{1b}[2J       3\n"
+        );
     }
 }

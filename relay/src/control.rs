@@ -298,13 +298,16 @@ async fn open(centre: &Context, shutdown: &CancellationToken) -> Result<Store, S
     }
 }
 
-/// An error with its causes, for a log field or a status.
+/// An error with its causes, for a log field or a status. A cause that the text before it already quotes is not said
+/// again.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
         cause = error.source();
     }
     text

@@ -56,6 +56,8 @@ fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
             }
         }
         Value::Null => {}
+        // The line above says it.
+        _ if path == "name" => {}
         value if is_secrets(path) => drop(into.insert(path.to_owned(), ids(value))),
         value => drop(into.insert(path.to_owned(), value.clone())),
     }

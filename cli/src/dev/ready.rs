@@ -86,11 +86,18 @@ impl ReadyFile {
     }
 
     /// Writes it, or replaces it at once.
-    pub(crate) fn write(&self, ready: &Ready, processes: &BTreeMap<String, u32>) -> Result<(), ReadyFileError> {
+    pub(crate) fn write(
+        &self,
+        ready: &Ready,
+        processes: &BTreeMap<String, u32>,
+    ) -> Result<(), ReadyFileError> {
         let written = serde_json::to_vec_pretty(&Document { ready, processes })
             .map_err(io::Error::from)
             .and_then(|text| write_private(&self.0, &text));
-        written.map_err(|source| ReadyFileError { path: self.0.clone(), source })
+        written.map_err(|source| ReadyFileError {
+            path: self.0.clone(),
+            source,
+        })
     }
 
     /// Removes it, if it was written.
@@ -115,12 +122,23 @@ mod tests {
     #[test]
     fn form_is_what_scripts_read() {
         let ready = Ready {
-            admin: Admin { url: "http://127.0.0.1:8400".into(), token: "t".into() },
+            admin: Admin {
+                url: "http://127.0.0.1:8400".into(),
+                token: "t".into(),
+            },
             regions: BTreeMap::from([(
                 "eu".parse().unwrap(),
-                Region { url: "https://localhost:8441".into(), ca: None, nats: "n".into(), metrics: "m".into() },
+                Region {
+                    url: "https://localhost:8441".into(),
+                    ca: None,
+                    nats: "n".into(),
+                    metrics: "m".into(),
+                },
             )]),
-            centre: Centre { nats: "n".into(), metrics: "m".into() },
+            centre: Centre {
+                nats: "n".into(),
+                metrics: "m".into(),
+            },
         };
         let processes = BTreeMap::from([("relay".to_owned(), 104)]);
         let expected = serde_json::json!({
@@ -129,6 +147,13 @@ mod tests {
             "centre": {"nats": "n", "metrics": "m"},
             "processes": {"relay": 104},
         });
-        assert_eq!(serde_json::to_value(Document { ready: &ready, processes: &processes }).unwrap(), expected);
+        assert_eq!(
+            serde_json::to_value(Document {
+                ready: &ready,
+                processes: &processes
+            })
+            .unwrap(),
+            expected
+        );
     }
 }

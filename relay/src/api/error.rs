@@ -115,11 +115,13 @@ impl From<CheckError> for ApiError {
 
 impl From<BytesRejection> for ApiError {
     fn from(rejection: BytesRejection) -> Self {
-        let code = match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => ProblemCode::TooLarge,
-            _ => ProblemCode::Malformed,
-        };
-        Self::new(code, rejection.body_text())
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
+                ProblemCode::TooLarge,
+                "the body is larger than this endpoint takes: see /v1/openapi.json",
+            ),
+            _ => Self::new(ProblemCode::Malformed, rejection.body_text()),
+        }
     }
 }
 

@@ -28,6 +28,8 @@ const WARM_UP: Duration = Duration::from_secs(1);
 const SECONDS: u64 = 5;
 
 fn main() -> ExitCode {
+    // What reads the gateway's metrics needs to know it, also for plain HTTP. Fails only where it is done already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let work = || -> Result<()> {
         match std::env::args().nth(1).as_deref() {
             None => tokio::runtime::Runtime::new()?.block_on(run()),
