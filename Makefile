@@ -17,16 +17,16 @@ build:
 
 demo:
 	@scripts/setup.sh --without-tests
-	cargo build --release --package floodgate --package floodgate-tests --bins
-	@cargo run --quiet --release --package floodgate-tests --bin floodgate-demo
+	cargo build --release --workspace --bins
+	@$(or $(CARGO_TARGET_DIR),target)/release/floodgate-demo
 
 test: setup
 	@scripts/test.sh
 
 bench:
 	@scripts/setup.sh --without-tests
-	cargo build --release --package floodgate --package floodgate-tests --bins
-	@cargo run --quiet --release --package floodgate-tests --bin bench
+	cargo build --release --workspace --bins
+	@$(or $(CARGO_TARGET_DIR),target)/release/bench
 
 lint:
 	@scripts/lint.sh

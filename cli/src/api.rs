@@ -20,12 +20,7 @@ const MAX_ANSWER: usize = 64 * 1024 * 1024;
 #[derive(clap::Args)]
 pub(crate) struct ApiArgs {
     /// The relay's admin API
-    #[arg(
-        long,
-        env = "FLOODGATE_API",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8400"
-    )]
+    #[arg(long, env = "FLOODGATE_API", value_name = "URL", default_value = "http://127.0.0.1:8400")]
     api: Url,
     /// The admin API's bearer token; other users of the machine can read arguments, so prefer the variable
     #[arg(long, env = "FLOODGATE_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret)]
@@ -52,15 +47,8 @@ impl Api {
         if args.api.cannot_be_a_base() {
             return Err(ApiError::Address(args.api));
         }
-        let http = Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(redirect::Policy::none())
-            .build();
-        Ok(Self {
-            http: http.map_err(ApiError::Client)?,
-            base: args.api,
-            token: args.token,
-        })
+        let http = Client::builder().timeout(TIMEOUT).redirect(redirect::Policy::none()).build();
+        Ok(Self { http: http.map_err(ApiError::Client)?, base: args.api, token: args.token })
     }
 
     /// Reads the document under `/v1/` and these segments, each of which is escaped as needed.
@@ -101,9 +89,7 @@ impl Api {
     ) -> Result<T, ApiError> {
         let url = self.url(segments)?;
         let request = self.http.put(url.clone()).timeout(timeout).body(body);
-        let typed = request
-            .header(CONTENT_TYPE, "application/wasm")
-            .header(CONTENT_LENGTH, length);
+        let typed = request.header(CONTENT_TYPE, "application/wasm").header(CONTENT_LENGTH, length);
         self.answer(typed, url).await
     }
 
@@ -118,14 +104,9 @@ impl Api {
 
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder, url: Url) -> Result<T, ApiError> {
         let sent = request.bearer_auth(self.token.expose()).send().await;
-        let mut response = sent.map_err(|source| ApiError::Unreachable {
-            url: url.clone(),
-            source,
-        })?;
+        let mut response = sent.map_err(|source| ApiError::Unreachable { url: url.clone(), source })?;
         let status = response.status();
-        let body = read(&mut response)
-            .await
-            .map_err(|source| ApiError::Unreachable { url, source })?;
+        let body = read(&mut response).await.map_err(|source| ApiError::Unreachable { url, source })?;
         let body = body.ok_or(ApiError::TooLarge)?;
         if !status.is_success() {
             return Err(refusal(status, &body));
@@ -136,9 +117,7 @@ impl Api {
     fn url(&self, segments: &[&str]) -> Result<Url, ApiError> {
         let mut url = self.base.clone();
         // `cannot_be_a_base` was ruled out on the way in, but a URL says so only by an empty error.
-        let mut path = url
-            .path_segments_mut()
-            .map_err(|()| ApiError::Address(self.base.clone()))?;
+        let mut path = url.path_segments_mut().map_err(|()| ApiError::Address(self.base.clone()))?;
         path.pop_if_empty().push("v1").extend(segments);
         drop(path);
         Ok(url)

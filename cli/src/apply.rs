@@ -57,11 +57,7 @@ pub(crate) async fn run(args: ApplyArgs) -> Result<(), Failure> {
         output::print(&plan.render())?;
     }
     if args.dry_run {
-        return if args.json {
-            print_json(&plan, None, &[])
-        } else {
-            Ok(())
-        };
+        return if args.json { print_json(&plan, None, &[]) } else { Ok(()) };
     }
     let revision = plan.apply(&api).await?;
     let regions = rollout::wait(&api, revision).await?;
@@ -72,17 +68,10 @@ pub(crate) async fn run(args: ApplyArgs) -> Result<(), Failure> {
     }
     match regions.iter().filter(|region| region.is_late()).count() {
         0 => Ok(()),
-        late => Err(Failure::work(format!(
-            "{late} region(s) do not serve revision {revision} yet"
-        ))),
+        late => Err(Failure::work(format!("{late} region(s) do not serve revision {revision} yet"))),
     }
 }
 
 fn print_json(plan: &Plan, revision: Option<u64>, regions: &[Rollout]) -> Result<(), Failure> {
-    output::print_json(&Summary {
-        dry_run: revision.is_none(),
-        changes: plan.steps(),
-        revision,
-        regions,
-    })
+    output::print_json(&Summary { dry_run: revision.is_none(), changes: plan.steps(), revision, regions })
 }

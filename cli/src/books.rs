@@ -32,11 +32,7 @@ pub(crate) async fn run(args: BooksArgs) -> Result<(), Failure> {
     } else {
         output::print(&books.render())?;
     }
-    if books.balanced {
-        Ok(())
-    } else {
-        Err(Failure::work("the books do not balance"))
-    }
+    if books.balanced { Ok(()) } else { Err(Failure::work("the books do not balance")) }
 }
 
 /// The books, at one cut. What this version does not show of them is left alone.
@@ -89,14 +85,7 @@ struct Unknown {
 
 impl Books {
     fn render(&self) -> String {
-        let outcomes = [
-            "stored",
-            "duplicate",
-            "filtered",
-            "responded",
-            "quarantined",
-            "in transit",
-        ];
+        let outcomes = ["stored", "duplicate", "filtered", "responded", "quarantined", "in transit"];
         let mut events = Table::new(["events", "accepted", "="].into_iter().chain(outcomes));
         let outcomes = ["delivered", "dead", "discarded", "pending"];
         let mut deliveries = Table::new(["deliveries", "matched", "="].into_iter().chain(outcomes));
@@ -113,14 +102,8 @@ impl Books {
 
 impl Events {
     fn cells(&self, name: &str) -> Vec<String> {
-        let outcomes = [
-            self.stored,
-            self.duplicate,
-            self.filtered,
-            self.responded,
-            self.quarantined,
-            self.in_transit,
-        ];
+        let outcomes =
+            [self.stored, self.duplicate, self.filtered, self.responded, self.quarantined, self.in_transit];
         cells(name, self.accepted, &outcomes, self.difference)
     }
 }
@@ -134,10 +117,7 @@ impl Deliveries {
 
 impl Unknown {
     fn line(&self) -> String {
-        format!(
-            "\nunknown: the {} lane of {} cannot be reached",
-            self.lane, self.region
-        )
+        format!("\nunknown: the {} lane of {} cannot be reached", self.lane, self.region)
     }
 }
 

@@ -89,18 +89,14 @@ async fn attend(
         () = shutdown.cancelled() => return Ok(()),
     }
     let ready = site.ready();
-    ready_file
-        .write(&ready, supervisor.processes())
-        .map_err(Failure::work)?;
+    ready_file.write(&ready, supervisor.processes()).map_err(Failure::work)?;
     output::print(&ready.summary(ready_file.path()))?;
     loop {
         tokio::select! {
             () = supervisor.restarted() => {}
             () = shutdown.cancelled() => return Ok(()),
         }
-        ready_file
-            .write(&ready, supervisor.processes())
-            .map_err(Failure::work)?;
+        ready_file.write(&ready, supervisor.processes()).map_err(Failure::work)?;
     }
 }
 

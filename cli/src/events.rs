@@ -30,11 +30,7 @@ pub(crate) struct ShowArgs {
 pub(crate) async fn run(command: EventsCommand) -> Result<(), Failure> {
     let EventsCommand::Show(args) = command;
     let event: Map<String, Value> = Api::new(args.api)?.get(&["events", &args.id]).await?;
-    if args.json {
-        output::print_json(&event)
-    } else {
-        output::print(&render(&event))
-    }
+    if args.json { output::print_json(&event) } else { output::print(&render(&event)) }
 }
 
 /// Plain fields first, one to a line; then each list of objects as a table of its own.
@@ -44,26 +40,17 @@ fn render(event: &Map<String, Value>) -> String {
     for (name, value) in fields {
         table.row([name.clone(), text(value)]);
     }
-    let lists = lists
-        .into_iter()
-        .map(|(name, value)| format!("\n{name}\n{}", listing(value)));
+    let lists = lists.into_iter().map(|(name, value)| format!("\n{name}\n{}", listing(value)));
     std::iter::once(table.render()).chain(lists).collect()
 }
 
 fn is_table(value: &Value) -> bool {
-    value
-        .as_array()
-        .is_some_and(|items| !items.is_empty() && items.iter().all(Value::is_object))
+    value.as_array().is_some_and(|items| !items.is_empty() && items.iter().all(Value::is_object))
 }
 
 /// A column for each field that any of the objects has.
 fn listing(items: &Value) -> String {
-    let objects: Vec<_> = items
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_object)
-        .collect();
+    let objects: Vec<_> = items.as_array().into_iter().flatten().filter_map(Value::as_object).collect();
     let mut columns: Vec<&String> = Vec::new();
     for name in objects.iter().flat_map(|object| object.keys()) {
         if !columns.contains(&name) {
@@ -72,11 +59,7 @@ fn listing(items: &Value) -> String {
     }
     let mut table = Table::new(columns.iter().map(|name| name.as_str()));
     for object in objects {
-        table.row(
-            columns
-                .iter()
-                .map(|name| object.get(*name).map(text).unwrap_or_default()),
-        );
+        table.row(columns.iter().map(|name| object.get(*name).map(text).unwrap_or_default()));
     }
     table.render()
 }
@@ -100,18 +83,8 @@ mod tests {
             "id": "evt_1", "parent": null,
         });
         let text = render(event.as_object().unwrap());
-        let lines: Vec<Vec<&str>> = text
-            .lines()
-            .map(|line| line.split_whitespace().collect())
-            .collect();
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[..2], [vec!["id", "evt_1"], vec!["parent", "-"]]);
-        assert_eq!(
-            lines[3..6],
-            [
-                vec!["attempts"],
-                vec!["number", "status", "note"],
-                vec!["1", "500"]
-            ]
-        );
+        assert_eq!(lines[3..6], [vec!["attempts"], vec!["number", "status", "note"], vec!["1", "500"]]);
     }
 }

@@ -19,27 +19,16 @@ pub(crate) struct ConfigFile {
 /// Runs a region's gateway until it is told to stop and has drained.
 pub(crate) fn gateway(file: &ConfigFile) -> Result<(), Failure> {
     let config = floodgate_gateway::config::Config::load(&file.config).map_err(Failure::usage)?;
-    serve(async |shutdown| {
-        floodgate_gateway::run(config, shutdown)
-            .await
-            .map_err(Failure::work)
-    })
+    serve(async |shutdown| floodgate_gateway::run(config, shutdown).await.map_err(Failure::work))
 }
 
 /// Runs the relay until it is told to stop.
 pub(crate) fn relay(file: &ConfigFile) -> Result<(), Failure> {
     let config = floodgate_relay::config::Config::load(&file.config).map_err(Failure::usage)?;
-    serve(async |shutdown| {
-        floodgate_relay::run(config, shutdown)
-            .await
-            .map_err(Failure::work)
-    })
+    serve(async |shutdown| floodgate_relay::run(config, shutdown).await.map_err(Failure::work))
 }
 
 fn serve(part: impl AsyncFnOnce(CancellationToken) -> Result<(), Failure>) -> Result<(), Failure> {
-    let runtime = Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::work)?;
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(Failure::work)?;
     runtime.block_on(async { part(shutdown::on_signal().map_err(Failure::work)?).await })
 }

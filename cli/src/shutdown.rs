@@ -13,10 +13,8 @@ const IMPATIENT: i32 = 130;
 /// # Errors
 /// If the handlers cannot be installed.
 pub(crate) fn on_signal() -> io::Result<CancellationToken> {
-    let mut signals = Signals {
-        terminate: signal(SignalKind::terminate())?,
-        interrupt: signal(SignalKind::interrupt())?,
-    };
+    let mut signals =
+        Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
     let token = CancellationToken::new();
     let cancelled = token.clone();
     tokio::spawn(async move {

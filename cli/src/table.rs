@@ -16,8 +16,7 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row<T: Into<String>>(&mut self, cells: impl IntoIterator<Item = T>) {
-        self.rows
-            .push(cells.into_iter().map(|cell| printable(&cell.into())).collect());
+        self.rows.push(cells.into_iter().map(|cell| printable(&cell.into())).collect());
     }
 
     /// Each column as wide as its widest cell, and two blanks between. Columns of numbers stand right.
@@ -46,36 +45,27 @@ struct Column {
 }
 
 fn line(row: &[String], columns: &[Column]) -> String {
-    let cells: Vec<String> = row
-        .iter()
-        .zip(columns)
-        .map(|(cell, column)| column.pad(cell))
-        .collect();
+    let cells: Vec<String> = row.iter().zip(columns).map(|(cell, column)| column.pad(cell)).collect();
     format!("{}\n", cells.join("  ").trim_end())
 }
 
 impl Column {
     fn pad(&self, cell: &str) -> String {
         let width = self.width;
-        if self.right {
-            format!("{cell:>width$}")
-        } else {
-            format!("{cell:<width$}")
-        }
+        if self.right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
     }
 }
 
 /// Senders choose some of what is shown here; none of it may steer the terminal.
 fn printable(text: &str) -> String {
-    text.chars()
-        .fold(String::with_capacity(text.len()), |mut safe, c| {
-            if c.is_control() {
-                safe.extend(c.escape_default());
-            } else {
-                safe.push(c);
-            }
-            safe
-        })
+    text.chars().fold(String::with_capacity(text.len()), |mut safe, c| {
+        if c.is_control() {
+            safe.extend(c.escape_default());
+        } else {
+            safe.push(c);
+        }
+        safe
+    })
 }
 
 #[cfg(test)]
@@ -87,9 +77,6 @@ mod tests {
         let mut table = Table::new(["source", "stored"]);
         table.row(["stripe", "12"]);
         table.row(["a\u{1b}[2J", "3"]);
-        assert_eq!(
-            table.render(),
-            "source       stored\nstripe           12\na\\u{1b}[2J       3\n"
-        );
+        assert_eq!(table.render(), "source       stored\nstripe           12\na\\u{1b}[2J       3\n");
     }
 }

@@ -36,10 +36,7 @@ pub(crate) fn run(args: &TetherArgs) -> Result<(), Failure> {
         return Err(Failure::usage("no program given"));
     };
     let error = Command::new(program).args(arguments).exec();
-    Err(Failure::work(CannotRun {
-        program: program.clone(),
-        source: error,
-    }))
+    Err(Failure::work(CannotRun { program: program.clone(), source: error }))
 }
 
 #[derive(Debug, thiserror::Error)]

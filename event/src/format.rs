@@ -101,7 +101,9 @@ impl Versioned for LogBlock {
         match &self.content {
             None => require(false, "content"),
             Some(log_block::Content::Fence(_)) => Ok(()),
-            Some(log_block::Content::Purge(purge)) => require(Lane::try_from(purge.lane).is_ok(), "purge.lane"),
+            Some(log_block::Content::Purge(purge)) => {
+                require(Lane::try_from(purge.lane).is_ok(), "purge.lane")
+            }
             Some(log_block::Content::Incarnation(new)) => {
                 require(Lane::try_from(new.lane).is_ok(), "incarnation.lane")
             }

@@ -29,7 +29,10 @@ impl FromStr for Name {
         let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
         let bytes = text.as_bytes();
         let starts_well = bytes.first().is_some_and(|&c| plain(c));
-        if starts_well && bytes.len() <= Self::MAX_LEN && bytes.iter().all(|&c| plain(c) || c == b'-' || c == b'_') {
+        if starts_well
+            && bytes.len() <= Self::MAX_LEN
+            && bytes.iter().all(|&c| plain(c) || c == b'-' || c == b'_')
+        {
             Ok(Self(text.into()))
         } else {
             Err(InvalidName(text.chars().take(Self::MAX_LEN + 1).collect()))
@@ -85,7 +88,9 @@ impl fmt::Debug for Name {
 
 /// Not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a name: expected 1 to 64 characters of a-z, 0-9, `-` and `_`, beginning with a letter or digit")]
+#[error(
+    "`{0}` is not a name: expected 1 to 64 characters of a-z, 0-9, `-` and `_`, beginning with a letter or digit"
+)]
 pub struct InvalidName(String);
 
 #[cfg(test)]

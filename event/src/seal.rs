@@ -82,14 +82,15 @@ impl SealingKey {
     /// If this is not a usable X25519 key.
     pub fn seal(&self, secret: &Secret, owner: Owner<'_>) -> Result<Sealed, SealError> {
         let public = Public::from_bytes(&self.0).map_err(|_| SealError::Key)?;
-        let (encapsulated, ciphertext) = hpke::single_shot_seal::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
-            &OpModeS::Base,
-            &public,
-            INFO,
-            secret.expose().as_bytes(),
-            &owner.associated_data(),
-        )
-        .map_err(|_| SealError::Key)?;
+        let (encapsulated, ciphertext) =
+            hpke::single_shot_seal::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
+                &OpModeS::Base,
+                &public,
+                INFO,
+                secret.expose().as_bytes(),
+                &owner.associated_data(),
+            )
+            .map_err(|_| SealError::Key)?;
         let mut bytes = encapsulated.to_bytes().to_vec();
         bytes.extend_from_slice(&ciphertext);
         Ok(Sealed { key: self.id(), sealed: BASE64.encode(bytes) })

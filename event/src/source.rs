@@ -103,7 +103,9 @@ impl TryFrom<RawLocator> for Locator {
 
     fn try_from(raw: RawLocator) -> Result<Self, InvalidLocator> {
         match raw {
-            RawLocator::Json(pointer) if pointer.is_empty() || pointer.starts_with('/') => Ok(Self::Json(pointer)),
+            RawLocator::Json(pointer) if pointer.is_empty() || pointer.starts_with('/') => {
+                Ok(Self::Json(pointer))
+            }
             RawLocator::Json(pointer) => Err(InvalidLocator::Pointer(pointer)),
             RawLocator::Header(name) => match http::HeaderName::from_bytes(name.as_bytes()) {
                 Ok(name) => Ok(Self::Header(name.as_str().to_owned())),

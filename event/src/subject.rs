@@ -90,3 +90,7 @@ pub const LEASE_BUCKET: &str = "floodgate_lease";
 pub fn lease_key(shard: u32) -> String {
     format!("shard.{shard}")
 }
+
+/// Prefix of the inboxes in which gateways get their answers; apart from the relay's, so that a gateway's user need not
+/// be allowed to read those.
+pub const GATEWAY_INBOX: &str = "_INBOX_gateway";

@@ -29,13 +29,21 @@ fn event() -> Event {
             path: "/in/stripe".into(),
             query: String::new(),
             remote_address: "192.0.2.1:443".into(),
-            headers: vec![Header { name: "content-type".into(), value: Bytes::from_static(b"application/json") }],
+            headers: vec![Header {
+                name: "content-type".into(),
+                value: Bytes::from_static(b"application/json"),
+            }],
             raw: Some(Bytes::from_static(b"{}")),
         }),
         scheme: "stripe".into(),
         secret_id: "sec_1".into(),
         config_revision: 7,
-        handlers: vec![HandlerRun { name: "redact".into(), version: 3, digest: vec![3; 32], outcome: "change".into() }],
+        handlers: vec![HandlerRun {
+            name: "redact".into(),
+            version: 3,
+            digest: vec![3; 32],
+            outcome: "change".into(),
+        }],
         payload: Some(Bytes::from_static(b"{\"a\":1}")),
         content_type: "application/json".into(),
         ..Event::default()
@@ -123,14 +131,17 @@ fn central_blocks() {
 
 #[test]
 fn journal_block() {
-    let delivery =
-        DeliveryKey { log_sequence: 9, index: 0, destination: "billing".into(), generation: 0 };
+    let delivery = DeliveryKey { log_sequence: 9, index: 0, destination: "billing".into(), generation: 0 };
     let records = [
         record::Record::Matched(Matched {
             log_sequence: 9,
             lane: Lane::Standard.into(),
             config_revision: 7,
-            targets: vec![Target { destination: "billing".into(), source: "stripe".into(), indexes: vec![0, 2] }],
+            targets: vec![Target {
+                destination: "billing".into(),
+                source: "stripe".into(),
+                indexes: vec![0, 2],
+            }],
         }),
         record::Record::Attempt(Attempt {
             delivery: Some(delivery),

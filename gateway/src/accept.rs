@@ -60,13 +60,6 @@ impl Received {
     pub(crate) fn for_test(request: http::Request<Bytes>, at: SystemTime) -> Self {
         let (parts, raw) = request.into_parts();
         let coding = Coding::of(&parts.headers).unwrap();
-        Self {
-            parts,
-            raw,
-            coding,
-            limit: 1 << 20,
-            peer: SocketAddr::from(([192, 0, 2, 1], 443)),
-            at,
-        }
+        Self { parts, raw, coding, limit: 1 << 20, peer: SocketAddr::from(([192, 0, 2, 1], 443)), at }
     }
 }

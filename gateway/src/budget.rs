@@ -18,22 +18,14 @@ pub(crate) struct Exhausted;
 impl Budget {
     pub(crate) fn new(bytes: usize) -> Self {
         let total = bytes.min(Semaphore::MAX_PERMITS);
-        Self {
-            free: Arc::new(Semaphore::new(total)),
-            total,
-        }
+        Self { free: Arc::new(Semaphore::new(total)), total }
     }
 
     /// Takes `bytes` of it, without waiting.
     pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation, Exhausted> {
         let count = u32::try_from(bytes).map_err(|_| Exhausted)?;
-        let permit = Arc::clone(&self.free)
-            .try_acquire_many_owned(count)
-            .map_err(|_| Exhausted)?;
-        Ok(Reservation {
-            budget: self.clone(),
-            permit,
-        })
+        let permit = Arc::clone(&self.free).try_acquire_many_owned(count).map_err(|_| Exhausted)?;
+        Ok(Reservation { budget: self.clone(), permit })
     }
 
     /// Bytes that are taken.

@@ -66,15 +66,9 @@ impl Config {
     /// Names the file and the key that is wrong.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = read(path)?;
-        let file = toml::from_str(&text).map_err(|source| ConfigError::Syntax {
-            path: path.into(),
-            source: Box::new(source),
-        })?;
-        Checker {
-            path,
-            folder: path.parent().unwrap_or(Path::new(".")),
-        }
-        .check(file)
+        let file = toml::from_str(&text)
+            .map_err(|source| ConfigError::Syntax { path: path.into(), source: Box::new(source) })?;
+        Checker { path, folder: path.parent().unwrap_or(Path::new(".")) }.check(file)
     }
 }
 
@@ -86,13 +80,8 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn check(&self, file: File) -> Result<Config, ConfigError> {
-        file.limits
-            .check()
-            .map_err(|bad| self.invalid(bad.key, bad.reason))?;
-        file.handlers.check().map_err(|source| ConfigError::Handlers {
-            path: self.path.into(),
-            source,
-        })?;
+        file.limits.check().map_err(|bad| self.invalid(bad.key, bad.reason))?;
+        file.handlers.check().map_err(|source| ConfigError::Handlers { path: self.path.into(), source })?;
         Ok(Config {
             gateway: file.gateway.unwrap_or_else(|| random_name(&file.region)),
             listen: file.listen,
@@ -121,10 +110,9 @@ impl Checker<'_> {
         match (plaintext, files) {
             (true, None) => Ok(None),
             (true, Some(_)) => Err(self.invalid("plaintext", "there is a [tls] table as well; choose one")),
-            (false, None) => Err(self.invalid(
-                "tls",
-                "certificate_file and key_file are required unless plaintext = true",
-            )),
+            (false, None) => {
+                Err(self.invalid("tls", "certificate_file and key_file are required unless plaintext = true"))
+            }
             (false, Some(files)) => {
                 let certificate = self.folder.join(&files.certificate_file);
                 let key = self.folder.join(&files.key_file);
@@ -134,10 +122,7 @@ impl Checker<'_> {
     }
 
     fn nats(&self, file: &file::Nats) -> Result<Nats, ConfigError> {
-        let url = file
-            .url
-            .parse()
-            .map_err(|_| self.invalid("nats.url", "expected nats://host:port"))?;
+        let url = file.url.parse().map_err(|_| self.invalid("nats.url", "expected nats://host:port"))?;
         let credentials = match (&file.user, &file.password_file) {
             (None, None) => None,
             (Some(user), Some(password)) => {
@@ -150,19 +135,12 @@ impl Checker<'_> {
     }
 
     fn invalid(&self, key: &'static str, reason: &'static str) -> ConfigError {
-        ConfigError::Invalid {
-            path: self.path.into(),
-            key,
-            reason,
-        }
+        ConfigError::Invalid { path: self.path.into(), key, reason }
     }
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-        path: path.into(),
-        source,
-    })
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.into(), source })
 }
 
 /// A name for a gateway that was given none. It need not outlive the process: reports of gone gateways expire.
@@ -170,9 +148,7 @@ fn random_name(region: &Name) -> Name {
     let region = &region.as_str()[..region.len().min(Name::MAX_LEN - 9)];
     // Only characters of a name, begun by those of one, and within its length.
     #[allow(clippy::expect_used)]
-    format!("{region}-{:08x}", rand::random::<u32>())
-        .parse()
-        .expect("a region and hex digits make a name")
+    format!("{region}-{:08x}", rand::random::<u32>()).parse().expect("a region and hex digits make a name")
 }
 
 /// Why a configuration was refused. The operator's fault in each case.
@@ -246,11 +222,7 @@ url = "nats://127.0.0.1:4222"
 
     fn load(text: &str) -> Result<Config, String> {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(
-            folder.path().join("key"),
-            OpeningKey::generate().to_text().expose(),
-        )
-        .unwrap();
+        std::fs::write(folder.path().join("key"), OpeningKey::generate().to_text().expose()).unwrap();
         let path = folder.path().join("gateway.toml");
         std::fs::write(&path, text).unwrap();
         let prefix = format!("{}/", folder.path().display());
@@ -269,17 +241,11 @@ url = "nats://127.0.0.1:4222"
     fn bad_files_are_refused_by_name() {
         let cases = [
             ("unknown_key", format!("lisen = \"x\"\n{GOOD}")),
-            (
-                "unknown_key_in_table",
-                format!("{GOOD}\n[limits]\nmax_conections = 1\n"),
-            ),
+            ("unknown_key_in_table", format!("{GOOD}\n[limits]\nmax_conections = 1\n")),
             ("missing_key", GOOD.replace("region = \"eu\"\n", "")),
             ("bad_name", GOOD.replace("\"eu\"", "\"EU\"")),
             ("zero_limit", format!("{GOOD}\n[limits]\nblock_events = 0\n")),
-            (
-                "limit_over_bound",
-                format!("{GOOD}\n[limits]\nblock_bytes = 100000000\n"),
-            ),
+            ("limit_over_bound", format!("{GOOD}\n[limits]\nblock_bytes = 100000000\n")),
             ("no_tls", GOOD.replace("plaintext = true\n", "")),
             (
                 "both_tls_and_plaintext",

@@ -85,29 +85,19 @@ impl Enqueue {
         let acks = Acks::listen(link.client()).await?;
         let (writers, closing) = (TaskTracker::new(), CancellationToken::new());
         let mut queues = Vec::new();
-        for (lane, shard) in Lane::ALL
-            .into_iter()
-            .flat_map(|lane| (0..shards).map(move |shard| (lane, shard)))
+        for (lane, shard) in
+            Lane::ALL.into_iter().flat_map(|lane| (0..shards).map(move |shard| (lane, shard)))
         {
             let (sender, entries) = mpsc::channel(limits.queue_events);
-            let destination = Destination {
-                region: region.clone(),
-                lane,
-                shard,
-                gateway: gateway.to_string(),
-            };
+            let destination =
+                Destination { region: region.clone(), lane, shard, gateway: gateway.to_string() };
             let publisher = Publisher::new(link, acks.clone(), lane, shard, limits.publish_timeout());
             let writer = Writer::new(destination, entries, publisher, limits, metrics);
             writers.spawn(writer.run(closing.clone()));
             queues.push(sender);
         }
         writers.close();
-        Ok(Self {
-            queues,
-            shards,
-            writers,
-            closing,
-        })
+        Ok(Self { queues, shards, writers, closing })
     }
 
     /// How many shards it was started for.
@@ -122,21 +112,14 @@ impl Enqueue {
         handled: Handled,
         mut memory: Reservation,
     ) -> Result<Enqueued, NotEnqueued> {
-        let Handled {
-            events,
-            shard,
-            answer,
-        } = handled;
+        let Handled { events, shard, answer } = handled;
         // A `Handled` is never empty, and ids and lanes in it are ours.
         let first = events.first().ok_or(NotEnqueued::Queue)?;
         let id = EventId::try_from(&*first.id).map_err(|_| NotEnqueued::Queue)?;
         let lane = Lane::try_from(first.lane).map_err(|_| NotEnqueued::Queue)?;
         let queue = self.queue(lane, shard).ok_or(NotEnqueued::Queue)?;
 
-        let events: Vec<_> = events
-            .iter()
-            .map(|event| EncodedEvent::new(source.clone(), event))
-            .collect();
+        let events: Vec<_> = events.iter().map(|event| EncodedEvent::new(source.clone(), event)).collect();
         let size = events.iter().map(EncodedEvent::framed_len).sum();
         if size > MAX_BLOCK_BYTES {
             return Err(NotEnqueued::TooLarge);
@@ -144,14 +127,7 @@ impl Enqueue {
         // Once as it waits, once in the block.
         memory.grow_by(2 * size).map_err(|_| NotEnqueued::Memory)?;
         let (durable, done) = oneshot::channel();
-        queue
-            .try_send(Entry {
-                events,
-                size,
-                memory,
-                durable,
-            })
-            .map_err(|_| NotEnqueued::Queue)?;
+        queue.try_send(Entry { events, size, memory, durable }).map_err(|_| NotEnqueued::Queue)?;
         match done.await {
             Ok(true) => Ok(Enqueued { id, answer }),
             Ok(false) | Err(_) => Err(NotEnqueued::NoAck),
@@ -162,11 +138,7 @@ impl Enqueue {
         let lane = Lane::ALL.iter().position(|&each| each == lane)?;
         let shard = usize::try_from(shard).ok()?;
         let shards = usize::try_from(self.shards).ok()?;
-        if shard < shards {
-            self.queues.get(lane * shards + shard)
-        } else {
-            None
-        }
+        if shard < shards { self.queues.get(lane * shards + shard) } else { None }
     }
 
     /// Takes no more events and waits until every block has its ack or has failed.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event};
+use floodgate_event::subject;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -36,13 +37,12 @@ impl Link {
         let (lost, losses) = watch::channel(0);
         let mut options = ConnectOptions::new()
             .name(name)
+            .custom_inbox_prefix(subject::GATEWAY_INBOX)
             .retry_on_initial_connect()
             .ping_interval(PING_INTERVAL)
             .connection_timeout(CONNECT_TIMEOUT)
             .reconnect_delay_callback(|attempts| {
-                Duration::from_millis(50)
-                    .saturating_mul(1 << attempts.min(10))
-                    .min(MAX_RECONNECT_DELAY)
+                Duration::from_millis(50).saturating_mul(1 << attempts.min(10)).min(MAX_RECONNECT_DELAY)
             })
             .client_capacity(CLIENT_CAPACITY)
             .event_callback(move |event| {

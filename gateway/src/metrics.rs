@@ -42,22 +42,14 @@ impl Metrics {
     pub(crate) fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let metrics = Self {
-            requests: counters(
-                "ingest_requests_total",
-                "Requests, by outcome.",
-                &["source", "outcome"],
-            )?,
+            requests: counters("ingest_requests_total", "Requests, by outcome.", &["source", "outcome"])?,
             ingest_seconds: Histogram::with_opts(histogram(
                 "ingest_duration_seconds",
                 "From a request's headers to its answer.",
                 SECONDS,
             )?)?,
             blocks: IntCounter::new("floodgate_blocks_total", "Blocks with a publish ack.")?,
-            blocks_failed: counters(
-                "blocks_failed_total",
-                "Blocks without a publish ack.",
-                &["reason"],
-            )?,
+            blocks_failed: counters("blocks_failed_total", "Blocks without a publish ack.", &["reason"])?,
             block_events: Histogram::with_opts(histogram(
                 "block_events",
                 "Events of a durable block.",
@@ -134,7 +126,5 @@ fn gauge(name: &str, help: &str) -> prometheus::Result<IntGauge> {
 fn histogram(name: &str, help: &str, buckets: (f64, f64, usize)) -> prometheus::Result<HistogramOpts> {
     let (start, factor, count) = buckets;
     let buckets = prometheus::exponential_buckets(start, factor, count)?;
-    Ok(HistogramOpts::new(name, help)
-        .namespace("floodgate")
-        .buckets(buckets))
+    Ok(HistogramOpts::new(name, help).namespace("floodgate").buckets(buckets))
 }

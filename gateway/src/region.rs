@@ -73,11 +73,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Gate
     let limits = Arc::new(config.limits.clone());
     let state = Arc::new(State::new(link.clone(), shutdown.clone()));
 
-    let operations = Operations {
-        state: Arc::clone(&state),
-        metrics: Arc::clone(&metrics),
-        budget: budget.clone(),
-    };
+    let operations =
+        Operations { state: Arc::clone(&state), metrics: Arc::clone(&metrics), budget: budget.clone() };
     let operations = Port {
         listener: listen(config.metrics_listen).await?,
         tls: None,
@@ -102,25 +99,14 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Gate
 
     let background = CancellationToken::new();
     let _stop_background = background.clone().drop_guard();
-    let opener = Opener::new(
-        &config,
-        link.clone(),
-        engine.clone(),
-        Arc::clone(&metrics),
-        Components::new(engine),
-    );
-    background_task(
-        &background,
-        Follower::new(link.clone(), Arc::clone(&state), opener).run(),
-    );
+    let opener =
+        Opener::new(&config, link.clone(), engine.clone(), Arc::clone(&metrics), Components::new(engine));
+    background_task(&background, Follower::new(link.clone(), Arc::clone(&state), opener).run());
     background_task(
         &background,
         Health::new(link.clone(), Arc::clone(&state), limits.publish_timeout()).run(),
     );
-    background_task(
-        &background,
-        report::run(link, Arc::clone(&state), config.gateway.clone()),
-    );
+    background_task(&background, report::run(link, Arc::clone(&state), config.gateway.clone()));
     drop(start(operations, &background));
 
     info!(region = %config.region, gateway = %config.gateway, listen = %config.listen, "gateway started");
@@ -162,7 +148,5 @@ fn background_task(stop: &CancellationToken, task: impl Future<Output = ()> + Se
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, GatewayError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| GatewayError::Listen { address, source })
+    TcpListener::bind(address).await.map_err(|source| GatewayError::Listen { address, source })
 }

@@ -61,14 +61,8 @@ impl Verifier {
     ) -> Result<Self, InvalidSecret> {
         let scheme = source.scheme;
         let intake = Arc::new(source.intake.clone());
-        let event_id = intake
-            .event_id
-            .clone()
-            .unwrap_or_else(|| scheme.default_event_id());
-        let event_type = intake
-            .event_type
-            .clone()
-            .unwrap_or_else(|| scheme.default_event_type());
+        let event_id = intake.event_id.clone().unwrap_or_else(|| scheme.default_event_id());
+        let event_type = intake.event_type.clone().unwrap_or_else(|| scheme.default_event_type());
         let tolerance = source.tolerance_seconds.or(scheme.default_tolerance_seconds());
         Ok(Self {
             name,
@@ -94,50 +88,32 @@ impl Verifier {
     pub(crate) fn verify(&self, request: &Received) -> Result<Verified, Refusal> {
         let now = time::unix_micros(request.at()) / 1_000_000;
         let headers = &request.parts().headers;
-        let secret = self
-            .keys
-            .check(headers, request.raw(), now)
-            .ok_or(Refusal::SignatureRefused)?;
+        let secret = self.keys.check(headers, request.raw(), now).ok_or(Refusal::SignatureRefused)?;
         let body = request.decode()?;
         let found = self.fields.find(headers, &body);
         let body_hash = BodyHash::of(request.raw());
         let identity = self.identify(&found, &body_hash);
         let shard = self.shard(identity.id, &found);
         let event = self.envelope(request, found, identity, body_hash, secret);
-        Ok(Verified {
-            event,
-            raw: request.raw().clone(),
-            body,
-            intake: Arc::clone(&self.intake),
-            shard,
-        })
+        Ok(Verified { event, raw: request.raw().clone(), body, intake: Arc::clone(&self.intake), shard })
     }
 
     fn identify(&self, found: &Found, body_hash: &BodyHash) -> Identity {
         let (tenant, source) = (self.tenant.as_str(), self.name.as_str());
         match (self.intake.dedup, &found.id) {
-            (Dedup::None, _) => Identity {
-                id: EventId::unique(),
-                kind: KeyKind::None,
-            },
-            (Dedup::Id, Some(id)) if self.id_is_key => Identity {
-                id: EventId::from_provider_id(tenant, source, id),
-                kind: KeyKind::Id,
-            },
-            (Dedup::Id | Dedup::Body, _) => Identity {
-                id: EventId::from_body(tenant, source, body_hash),
-                kind: KeyKind::Body,
-            },
+            (Dedup::None, _) => Identity { id: EventId::unique(), kind: KeyKind::None },
+            (Dedup::Id, Some(id)) if self.id_is_key => {
+                Identity { id: EventId::from_provider_id(tenant, source, id), kind: KeyKind::Id }
+            }
+            (Dedup::Id | Dedup::Body, _) => {
+                Identity { id: EventId::from_body(tenant, source, body_hash), kind: KeyKind::Body }
+            }
         }
     }
 
     fn shard(&self, id: EventId, found: &Found) -> u32 {
         let order = found.order.as_deref();
-        let order = order.map(|value| OrderValue {
-            tenant: &self.tenant,
-            source: &self.name,
-            value,
-        });
+        let order = order.map(|value| OrderValue { tenant: &self.tenant, source: &self.name, value });
         shard_of(id, order, self.deployment.shards)
     }
 }
@@ -159,28 +135,16 @@ mod tests {
                  "tolerance_seconds": null, "intake": {intake}}}"#
         );
         let secrets = vec![("sec_1".to_owned(), Secret::new("k"))];
-        let deployment = Deployment {
-            region: "eu".parse().unwrap(),
-            revision: 7,
-            shards: 8,
-        };
-        Verifier::new(
-            "github".parse().unwrap(),
-            &serde_json::from_str(&source).unwrap(),
-            secrets,
-            deployment,
-        )
-        .unwrap()
+        let deployment = Deployment { region: "eu".parse().unwrap(), revision: 7, shards: 8 };
+        Verifier::new("github".parse().unwrap(), &serde_json::from_str(&source).unwrap(), secrets, deployment)
+            .unwrap()
     }
 
     fn request(body: &'static str, delivery: &str) -> Received {
         let mut mac = Hmac::<Sha256>::new_from_slice(b"k").unwrap();
         mac.update(body.as_bytes());
         let request = Request::post("/in/github?x=1")
-            .header(
-                "x-hub-signature-256",
-                format!("sha256={}", hex::encode(mac.finalize().into_bytes())),
-            )
+            .header("x-hub-signature-256", format!("sha256={}", hex::encode(mac.finalize().into_bytes())))
             .header("x-github-delivery", delivery)
             .header("x-github-event", "push")
             .body(Bytes::from_static(body.as_bytes()))
@@ -194,20 +158,14 @@ mod tests {
         let first = verifier.verify(&request("{}", "a")).unwrap().event;
         let again = verifier.verify(&request("{}", "b")).unwrap().event;
         assert_eq!((&first.id, first.key_kind), (&again.id, KeyKind::Body.into()));
-        assert_eq!(
-            (first.provider_id.as_str(), again.provider_id.as_str()),
-            ("a", "b")
-        );
+        assert_eq!((first.provider_id.as_str(), again.provider_id.as_str()), ("a", "b"));
     }
 
     #[test]
     fn an_id_that_it_covers_decides_whatever_the_rest_of_the_body_says() {
         let verifier = verifier(r#"{"event_id": {"json": "/id"}}"#);
         let first = verifier.verify(&request(r#"{"id": 5}"#, "a")).unwrap().event;
-        let again = verifier
-            .verify(&request(r#"{"id": "5", "x": 1}"#, "a"))
-            .unwrap()
-            .event;
+        let again = verifier.verify(&request(r#"{"id": "5", "x": 1}"#, "a")).unwrap().event;
         assert_eq!((&first.id, first.key_kind), (&again.id, KeyKind::Id.into()));
         assert_ne!(first.body_hash, again.body_hash);
         let without = verifier.verify(&request(r#"{"id": null}"#, "a")).unwrap().event;
@@ -224,26 +182,16 @@ mod tests {
     #[test]
     fn what_is_ordered_together_shares_a_shard() {
         let verifier = verifier(r#"{"order_by": {"json": "/customer"}}"#);
-        let bodies = [
-            r#"{"customer":"c","n":1}"#,
-            r#"{"customer":"c","n":2}"#,
-            r#"{"customer":"c","n":3}"#,
-        ];
+        let bodies = [r#"{"customer":"c","n":1}"#, r#"{"customer":"c","n":2}"#, r#"{"customer":"c","n":3}"#];
         let shards = bodies.map(|body| verifier.verify(&request(body, "a")).unwrap().shard);
         assert_eq!(shards, [shards[0]; 3]);
     }
 
     #[test]
     fn the_envelope_says_what_was_received() {
-        let event = verifier(r#"{"lanes": {"push": "critical"}}"#)
-            .verify(&request("{}", "a"))
-            .unwrap()
-            .event;
+        let event = verifier(r#"{"lanes": {"push": "critical"}}"#).verify(&request("{}", "a")).unwrap().event;
         let request = event.request.unwrap();
-        assert_eq!(
-            (request.path.as_str(), request.query.as_str()),
-            ("/in/github", "x=1")
-        );
+        assert_eq!((request.path.as_str(), request.query.as_str()), ("/in/github", "x=1"));
         assert_eq!(request.headers.len(), 3);
         assert_eq!(
             (event.r#type.as_str(), event.lane),

@@ -11,11 +11,11 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
+use async_nats::jetstream::Context;
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::stream::RawMessageErrorKind;
-use async_nats::jetstream::Context;
 use bytes::Bytes;
 
 use crate::lease::Lease;
@@ -90,6 +90,11 @@ impl FencedAppender {
         self.pending.len()
     }
 
+    /// Whether an append's ack did not come, so that what is under way must be settled before anything else is sent.
+    pub fn in_doubt(&self) -> bool {
+        self.pending.iter().any(|pending| pending.ack.is_none())
+    }
+
     /// Sends an append without waiting for its ack, which [`Self::settle`] does.
     ///
     /// # Errors
@@ -97,8 +102,7 @@ impl FencedAppender {
     pub async fn submit(&mut self, append: Append) -> Result<(), AppendError> {
         let expected = self.next_sequence() - 1;
         // Behind an append in doubt nothing else is sent: it would be refused.
-        let doubtful = self.pending.iter().any(|pending| pending.ack.is_none());
-        let ack = if doubtful { None } else { self.target.send(&append, expected).await? };
+        let ack = if self.in_doubt() { None } else { self.target.send(&append, expected).await? };
         self.pending.push_back(Pending { append, ack });
         Ok(())
     }
@@ -122,7 +126,11 @@ impl FencedAppender {
                     return Ok(self.confirmed);
                 }
                 Ok(ack) => {
-                    tracing::error!(stream = self.target.stream, sequence = ack.sequence, "acked out of order");
+                    tracing::error!(
+                        stream = self.target.stream,
+                        sequence = ack.sequence,
+                        "acked out of order"
+                    );
                     return Err(AppendError::Superseded);
                 }
                 Err(error) => {
@@ -145,27 +153,33 @@ impl FencedAppender {
         self.settle().await
     }
 
-    /// Settles the oldest append, whose ack did not come: it stands in the stream, or it is sent again.
+    /// Settles appends whose acks did not come: what stands in the stream is done, the rest is sent again in order.
     async fn resolve(&mut self) -> Result<(), AppendError> {
-        let sequence = self.confirmed + 1;
-        let Some(oldest) = self.pending.front_mut() else { return Ok(()) };
-        oldest.ack = match self.target.read(sequence).await? {
-            Some(found) if found == oldest.append.payload => {
-                let ack = PublishAck { sequence, ..PublishAck::default() };
-                Some(Box::pin(std::future::ready(Ok(ack))))
+        let first = self.confirmed + 1;
+        for (pending, sequence) in self.pending.iter_mut().zip(first..) {
+            match self.target.read(sequence).await? {
+                Some(found) if found == pending.append.payload => {
+                    let ack = PublishAck { sequence, ..PublishAck::default() };
+                    pending.ack = Some(Box::pin(std::future::ready(Ok(ack))));
+                }
+                Some(_) => return Err(AppendError::Superseded),
+                None => break,
             }
-            Some(_) => return Err(AppendError::Superseded),
-            None => {
-                pause(&self.target.lease).await?;
-                self.target.send(&oldest.append, self.confirmed).await?
+        }
+        if self.pending.iter().all(|pending| pending.ack.is_some()) {
+            return Ok(());
+        }
+        pause(&self.target.lease).await?;
+        for (pending, sequence) in self.pending.iter_mut().zip(first..) {
+            if pending.ack.is_none() {
+                pending.ack = self.target.send(&pending.append, sequence - 1).await?;
             }
-        };
+        }
         Ok(())
     }
 }
 
 impl Target {
-
     /// What stands at a sequence, waiting out an unreachable server.
     async fn read(&self, sequence: u64) -> Result<Option<Bytes>, AppendError> {
         loop {

@@ -10,6 +10,7 @@ mod sheet;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use async_nats::connection::State;
 use async_nats::jetstream::Context;
 use floodgate_event::block::EventCounts;
 use floodgate_event::{Lane, Name};
@@ -41,6 +42,8 @@ pub struct ShardBooks {
     pub ledger: Arc<Ledger>,
     /// Its deliveries.
     pub deliveries: Arc<DeliveryIndex>,
+    /// Since when its feeds are out of reach.
+    pub progress: Progress,
 }
 
 /// Takes the books. Folds are kept between calls, and thrown away when a stream lost a message within what they cover.
@@ -48,7 +51,6 @@ pub struct Bookkeeper {
     centre: Context,
     regions: Vec<RegionStreams>,
     shards: Vec<ShardBooks>,
-    progress: Progress,
     folds: Mutex<BTreeMap<u32, Folds>>,
 }
 
@@ -60,8 +62,8 @@ struct Folds {
 
 impl Bookkeeper {
     /// Keeps the books of these shards and regions.
-    pub fn new(centre: Context, regions: Vec<RegionStreams>, shards: Vec<ShardBooks>, progress: Progress) -> Self {
-        Self { centre, regions, shards, progress, folds: Mutex::default() }
+    pub fn new(centre: Context, regions: Vec<RegionStreams>, shards: Vec<ShardBooks>) -> Self {
+        Self { centre, regions, shards, folds: Mutex::default() }
     }
 
     /// Takes the books now.
@@ -79,7 +81,12 @@ impl Bookkeeper {
         Ok(books)
     }
 
-    async fn take_shard(&self, shard: &ShardBooks, folds: &mut Folds, books: &mut Books) -> Result<(), BooksError> {
+    async fn take_shard(
+        &self,
+        shard: &ShardBooks,
+        folds: &mut Folds,
+        books: &mut Books,
+    ) -> Result<(), BooksError> {
         let cut = shard.ledger.cut();
         let through = cut.checkpoint.map_or(0, |checkpoint| checkpoint.sequence);
         folds.log.advance(&self.centre, shard.shard, through).await?;
@@ -89,44 +96,25 @@ impl Bookkeeper {
             for lane in Lane::ALL {
                 let feed = Feed { region: region.name.to_string(), lane };
                 let fold = folds.regions.entry(feed.clone()).or_default();
-                self.take_feed(shard.shard, &region.context, &feed, &cut, &folds.log, fold, books).await;
+                take_feed(shard, &region.context, &feed, &cut, &folds.log, fold, books).await;
             }
         }
-        let totals = shard.deliveries.totals().map_err(|error| BooksError::Deliveries(error.to_string()))?;
+        let totals = tokio::task::block_in_place(|| shard.deliveries.totals());
+        let totals = totals.map_err(|error| BooksError::Deliveries(error.to_string()))?;
         books.add_deliveries(shard.shard, &totals);
         Ok(())
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    async fn take_feed(
-        &self,
-        shard: u32,
-        context: &Context,
-        feed: &Feed,
-        cut: &Cut,
-        log: &LogFold,
-        fold: &mut RegionFold,
-        books: &mut Books,
-    ) {
-        let cursor = cut.cursors.get(feed).cloned().unwrap_or_default();
-        // What earlier incarnations of the stream held can only be known from the log.
-        books.add_accepted(&log.of_earlier_incarnations(feed, &cursor.incarnation));
-        let purge = log.purge(feed, &cursor.incarnation);
-        match fold.advance(context, shard, feed, &cursor, purge).await {
-            Ok(count) => books.add_feed(shard, feed, &cursor, &count),
-            Err(error) => {
-                tracing::debug!(region = feed.region, lane = %feed.lane, %error, "the books do without this feed");
-                books.add_accepted(&log.of_incarnation(feed, &cursor.incarnation));
-                books.add_unknown(feed, self.progress.missed_since_us(feed));
-            }
-        }
     }
 
     /// What a feed held up to and with `through`, for a purge to note before it happens.
     ///
     /// # Errors
     /// If the region or the centre cannot be read.
-    pub async fn accepted_through(&self, shard: u32, feed: &Feed, through: u64) -> Result<EventCounts, BooksError> {
+    pub async fn accepted_through(
+        &self,
+        shard: u32,
+        feed: &Feed,
+        through: u64,
+    ) -> Result<EventCounts, BooksError> {
         let Some(books) = self.shards.iter().find(|books| books.shard == shard) else {
             return Err(BooksError::Unknown);
         };
@@ -140,6 +128,36 @@ impl Bookkeeper {
         let incarnation = cut.cursors.get(feed).map(|cursor| cursor.incarnation.clone()).unwrap_or_default();
         let purge = log.purge(feed, &incarnation);
         Ok(region_fold::accepted(&region.context, shard, feed, purge, through).await?)
+    }
+}
+
+async fn take_feed(
+    shard: &ShardBooks,
+    context: &Context,
+    feed: &Feed,
+    cut: &Cut,
+    log: &LogFold,
+    fold: &mut RegionFold,
+    books: &mut Books,
+) {
+    let cursor = cut.cursors.get(feed).cloned().unwrap_or_default();
+    // What earlier incarnations of the stream held can only be known from the log.
+    books.add_accepted(&log.of_earlier_incarnations(feed, &cursor.incarnation));
+    let counted = match context.client().connection_state() {
+        State::Connected => {
+            let purge = log.purge(feed, &cursor.incarnation);
+            fold.advance(context, shard.shard, feed, &cursor, purge).await
+        }
+        // Not worth a time-out.
+        State::Pending | State::Disconnected => Err(ReadError::from(async_nats::Error::from("disconnected"))),
+    };
+    match counted {
+        Ok(count) => books.add_feed(shard.shard, feed, &cursor, &count),
+        Err(error) => {
+            tracing::debug!(region = feed.region, lane = %feed.lane, %error, "the books do without this feed");
+            books.add_accepted(&log.of_incarnation(feed, &cursor.incarnation));
+            books.add_unknown(feed, shard.progress.missed_since_us(feed));
+        }
     }
 }
 

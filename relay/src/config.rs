@@ -171,14 +171,22 @@ impl Config {
         require((1..=64).contains(&self.shards), "shards", "1 to 64")?;
         require((2..=300).contains(&self.lease.seconds), "lease.seconds", "2 to 300")?;
         require((1..=90).contains(&self.dedup.window_days), "dedup.window_days", "1 to 90")?;
-        require(self.history.kept_seconds <= 30 * 86_400, "history.kept_seconds", "at most 2592000 (30 days)")?;
+        require(
+            self.history.kept_seconds <= 30 * 86_400,
+            "history.kept_seconds",
+            "at most 2592000 (30 days)",
+        )?;
         require((1..=64).contains(&self.regions.len()), "regions", "1 to 64 regions")?;
         let mut names: Vec<_> = self.regions.iter().map(|region| &region.name).collect();
         names.sort();
         names.dedup();
         require(names.len() == self.regions.len(), "regions.name", "a name of its own for each region")?;
         let command = self.handlers.check_command.as_ref();
-        require(command.is_none_or(|command| !command.is_empty()), "handlers.check_command", "a program at least")
+        require(
+            command.is_none_or(|command| !command.is_empty()),
+            "handlers.check_command",
+            "a program at least",
+        )
     }
 
     /// Reads the centre's private key.
@@ -197,7 +205,11 @@ impl Config {
     pub fn admin_token(&self) -> Result<Secret, ConfigError> {
         let token = read_secret(&self.admin.token_file)?;
         if token.expose().len() < 16 {
-            return Err(ConfigError::Bounds(self.admin.token_file.clone(), "token", "16 characters at least"));
+            return Err(ConfigError::Bounds(
+                self.admin.token_file.clone(),
+                "token",
+                "16 characters at least",
+            ));
         }
         Ok(token)
     }
@@ -270,7 +282,12 @@ mod tests {
         assert!(unknown.contains("relay.toml") && unknown.contains("retries"), "{unknown}");
         let bounds = load(&format!("{GOOD}\n[lease]\nseconds = 1")).unwrap_err().to_string();
         assert!(bounds.ends_with("`lease.seconds` is out of bounds: expected 2 to 300"), "{bounds}");
-        let twice = GOOD.to_owned() + GOOD.split_once("[[regions]]").map(|(_, rest)| "[[regions]]".to_owned() + rest).unwrap().as_str();
+        let twice = GOOD.to_owned()
+            + GOOD
+                .split_once("[[regions]]")
+                .map(|(_, rest)| "[[regions]]".to_owned() + rest)
+                .unwrap()
+                .as_str();
         assert!(load(&twice).unwrap_err().to_string().contains("regions.name"));
     }
 }

@@ -110,44 +110,24 @@ impl Control {
     /// `shutdown` came first.
     pub async fn start(context: ControlContext) -> Result<Self, StartError> {
         let checker = Checker::new(context.check_command)?;
-        let keys = context
-            .regions
-            .iter()
-            .map(|region| (region.name.clone(), region.sealing_key.clone()));
+        let keys = context.regions.iter().map(|region| (region.name.clone(), region.sealing_key.clone()));
         let vault = Arc::new(Vault::new(context.opening_key, keys.collect()));
         let store = Arc::new(open(&context.centre, &context.shutdown).await?);
         let routes = watch::Sender::new(Arc::new(routing::routes(&store.latest(), &vault)?));
 
-        let tasks = Tasks {
-            tracker: TaskTracker::new(),
-            shutdown: context.shutdown,
-        };
+        let tasks = Tasks { tracker: TaskTracker::new(), shutdown: context.shutdown };
         let mut regions = Vec::with_capacity(context.regions.len());
         for region in context.regions {
             let failure = watch::Sender::new(None);
             let (name, link) = (region.name.clone(), region.context.clone());
-            regions.push(Asker {
-                name,
-                context: link,
-                failure: failure.subscribe(),
-            });
+            regions.push(Asker { name, context: link, failure: failure.subscribe() });
             tasks.spawn(
-                distributor(
-                    region,
-                    &context.centre,
-                    context.shards,
-                    &store,
-                    &context.may_write,
-                    failure,
-                )
-                .run(),
+                distributor(region, &context.centre, context.shards, &store, &context.may_write, failure)
+                    .run(),
             );
         }
         let route_watch = routes.subscribe();
-        let upkeep = Arc::new(Upkeep {
-            store: store.clone(),
-            vault: vault.clone(),
-        });
+        let upkeep = Arc::new(Upkeep { store: store.clone(), vault: vault.clone() });
         tasks.spawn(upkeep.clone().follow());
         tasks.spawn(upkeep.clone().routes(routes));
         tasks.spawn(upkeep.clone().seals(context.may_write));
@@ -155,15 +135,7 @@ impl Control {
         tasks.tracker.close();
 
         let (centre, tasks) = (context.centre, tasks.tracker);
-        Ok(Self(Arc::new(Inner {
-            store,
-            vault,
-            checker,
-            centre,
-            regions,
-            routes: route_watch,
-            tasks,
-        })))
+        Ok(Self(Arc::new(Inner { store, vault, checker, centre, regions, routes: route_watch, tasks })))
     }
 
     /// Destinations for forwarding, replaced at every change.
@@ -192,10 +164,7 @@ impl Control {
         document: &SourceDocument,
         mode: Mode,
     ) -> Result<Changed<()>, ChangeError> {
-        self.change(mode, |configuration| {
-            configuration.put_source(name, document, &self.0.vault)
-        })
-        .await
+        self.change(mode, |configuration| configuration.put_source(name, document, &self.0.vault)).await
     }
 
     pub(crate) async fn put_destination(
@@ -204,10 +173,7 @@ impl Control {
         document: &DestinationDocument,
         mode: Mode,
     ) -> Result<Changed<()>, ChangeError> {
-        self.change(mode, |configuration| {
-            configuration.put_destination(name, document, &self.0.vault)
-        })
-        .await
+        self.change(mode, |configuration| configuration.put_destination(name, document, &self.0.vault)).await
     }
 
     pub(crate) async fn delete(&self, kind: Kind, name: &Name) -> Result<Changed<()>, ChangeError> {
@@ -220,10 +186,7 @@ impl Control {
     }
 
     pub(crate) async fn promote(&self, handler: &Name, version: u32) -> Result<Changed<()>, ChangeError> {
-        self.change(Mode::Write, |configuration| {
-            configuration.promote(handler, version)
-        })
-        .await
+        self.change(Mode::Write, |configuration| configuration.promote(handler, version)).await
     }
 
     /// What every region has and serves.
@@ -267,14 +230,7 @@ fn distributor(
     failure: watch::Sender<Option<String>>,
 ) -> Distributor {
     let (centre, configuration) = (centre.clone(), store.subscribe());
-    Distributor {
-        region,
-        centre,
-        shards,
-        configuration,
-        may_write: may_write.clone(),
-        failure,
-    }
+    Distributor { region, centre, shards, configuration, may_write: may_write.clone(), failure }
 }
 
 /// Waits for the centre, however long it takes; what waiting does not mend ends it.
@@ -283,16 +239,11 @@ async fn open(centre: &Context, shutdown: &CancellationToken) -> Result<Store, S
         match Store::open(centre.clone()).await {
             Ok(store) => return Ok(store),
             Err(error @ (StoreError::Format(_) | StoreError::Deleted)) => return Err(error.into()),
-            Err(error) => tracing::warn!(
-                error = chain(&error),
-                "waiting for the configuration in the centre"
-            ),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "waiting for the configuration in the centre")
+            }
         }
-        if shutdown
-            .run_until_cancelled(tokio::time::sleep(START_PAUSE))
-            .await
-            .is_none()
-        {
+        if shutdown.run_until_cancelled(tokio::time::sleep(START_PAUSE)).await.is_none() {
             return Err(StartError::Stopped);
         }
     }

@@ -21,10 +21,14 @@ pub struct Routes {
 
 impl Routes {
     /// The enabled destinations that subscribed to events of this source and type.
-    pub fn matching<'a>(&'a self, source: &'a str, event_type: &'a str) -> impl Iterator<Item = &'a Arc<Destination>> {
-        self.destinations
-            .values()
-            .filter(move |destination| destination.enabled && destination.subscribe.matches(source, event_type))
+    pub fn matching<'a>(
+        &'a self,
+        source: &'a str,
+        event_type: &'a str,
+    ) -> impl Iterator<Item = &'a Arc<Destination>> {
+        self.destinations.values().filter(move |destination| {
+            destination.enabled && destination.subscribe.matches(source, event_type)
+        })
     }
 }
 

@@ -105,32 +105,16 @@ pub async fn run(context: ForwardContext) -> Result<(), ForwardError> {
 /// Takes over the journal: a fence, so that whatever an earlier writer has under way is refused, then all that it
 /// wrote into the index.
 async fn open_journal(context: &ForwardContext) -> Result<(Journal, Writer), ForwardError> {
-    let ForwardContext {
-        jetstream,
-        shard,
-        lease,
-        index,
-        metrics,
-        ..
-    } = context;
+    let ForwardContext { jetstream, shard, lease, index, metrics, .. } = context;
     let stream = subject::journal_stream(*shard);
     let mut appender = FencedAppender::open(jetstream.clone(), stream, lease.clone()).await?;
     let stamp = Stamp::new(lease, *shard);
-    let fence = record::Record::Fence(Fence {
-        holder: context.relay.clone(),
-    });
+    let fence = record::Record::Fence(Fence { holder: context.relay.clone() });
     let (_, payload) = stamp.seal(vec![Record { record: Some(fence) }]);
     let fence = appender.append(stamp.subject.clone(), payload).await?;
 
     let (jetstream, shard) = (jetstream.clone(), *shard);
-    Follower {
-        jetstream,
-        shard,
-        index: Arc::clone(index),
-        metrics: metrics.clone(),
-    }
-    .up_to(fence)
-    .await?;
+    Follower { jetstream, shard, index: Arc::clone(index), metrics: metrics.clone() }.up_to(fence).await?;
     Ok(Journal::new(appender, Arc::clone(index), stamp, metrics.clone()))
 }
 
@@ -147,10 +131,7 @@ struct Crew {
 impl Crew {
     fn start(context: ForwardContext, journal: Journal, writer: Writer) -> Result<Self, ForwardError> {
         let dispatch = Dispatch::new(context.guard.clone())?;
-        let log = Arc::new(Log::new(
-            context.jetstream.clone(),
-            subject::log_stream(context.shard),
-        ));
+        let log = Arc::new(Log::new(context.jetstream.clone(), subject::log_stream(context.shard)));
         let mut crew = Self {
             writer: JoinSet::new(),
             readers: JoinSet::new(),
@@ -218,15 +199,7 @@ fn lane_reader(
     let (stream, filter) = (subject::log_stream(shard), subject::log(shard, lane));
     let reader = StreamReader::new(context.jetstream.clone(), stream, filter, from);
     let (routes, metrics) = (context.routes.clone(), context.metrics.clone());
-    Ok(LaneReader {
-        lane,
-        shard,
-        reader,
-        routes,
-        journal,
-        log,
-        metrics,
-    })
+    Ok(LaneReader { lane, shard, reader, routes, journal, log, metrics })
 }
 
 /// Waits for the one task of a set.

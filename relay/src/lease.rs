@@ -170,17 +170,27 @@ impl Keeper {
                 () = pause => {}
             }
             let asked = Instant::now();
-            let renewal = self.store.update(&self.key, encode(self.lease.epoch, &self.holder, false), revision);
+            let renewal =
+                self.store.update(&self.key, encode(self.lease.epoch, &self.holder, false), revision);
             match tokio::time::timeout_at(self.lease.valid_until(), renewal).await {
                 Ok(Ok(next)) => {
                     revision = next;
                     self.lease.extend(asked + self.length);
                 }
-                Ok(Err(error)) if error.kind() == UpdateErrorKind::WrongLastRevision => break,
+                Ok(Err(error)) if error.kind() == UpdateErrorKind::WrongLastRevision => {
+                    // Either somebody took over, or a renewal of ours was written whose ack was lost.
+                    match tokio::time::timeout_at(self.lease.valid_until(), self.own_revision()).await {
+                        Ok(Some(own)) => revision = own,
+                        Ok(None) | Err(_) => break,
+                    }
+                }
                 // Try again while the lease lasts.
                 Ok(Err(error)) => tracing::warn!(key = self.key, %error, "cannot renew the lease"),
                 Err(_) => break,
             }
+        }
+        if !self.lease.lost.is_cancelled() {
+            tracing::warn!(key = self.key, epoch = self.lease.epoch, "the lease is lost");
         }
         self.lease.give_up();
         // Lets the next holder start at once. If it fails or is late, the lease runs out by itself.
@@ -188,6 +198,14 @@ impl Keeper {
         if let Err(error) = self.store.update(&self.key, released, revision).await {
             tracing::debug!(key = self.key, %error, "the lease was not released");
         }
+    }
+
+    /// The key's revision, if what stands there is this lease.
+    async fn own_revision(&self) -> Option<u64> {
+        let entry = self.store.entry(&self.key).await.ok()??;
+        let record: Record = serde_json::from_slice(&entry.value).ok()?;
+        let own = record.epoch == self.lease.epoch && record.holder == self.holder && !record.released;
+        own.then_some(entry.revision)
     }
 }
 

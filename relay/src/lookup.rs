@@ -9,9 +9,9 @@ use floodgate_event::proto::log_block::Content;
 use floodgate_event::proto::{Event, LogBlock, Origin, Verdict};
 use floodgate_event::{EventId, subject};
 
+use crate::books::ShardBooks;
 use crate::dedup::ledger::LedgerError;
 use crate::dedup::value::Position;
-use crate::books::ShardBooks;
 
 /// An event as the log has it.
 #[derive(Debug)]

@@ -77,7 +77,12 @@ async fn ensure(context: &Context, config: Config) -> Result<(), async_nats::Err
     Ok(())
 }
 
-async fn bucket(context: &Context, name: &str, history: i64, max_age: Duration) -> Result<(), async_nats::Error> {
+async fn bucket(
+    context: &Context,
+    name: &str,
+    history: i64,
+    max_age: Duration,
+) -> Result<(), async_nats::Error> {
     if context.get_key_value(name).await.is_ok() {
         return Ok(());
     }
@@ -90,7 +95,8 @@ async fn objects(context: &Context) -> Result<(), async_nats::Error> {
     if context.get_object_store(subject::HANDLERS_BUCKET).await.is_ok() {
         return Ok(());
     }
-    let config = object_store::Config { bucket: subject::HANDLERS_BUCKET.into(), ..object_store::Config::default() };
+    let config =
+        object_store::Config { bucket: subject::HANDLERS_BUCKET.into(), ..object_store::Config::default() };
     context.create_object_store(config).await?;
     Ok(())
 }

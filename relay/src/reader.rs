@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use tokio::time::sleep;
 
 /// Messages that one pull may ask for.
-const BATCH_MESSAGES: usize = 256;
+const BATCH_MESSAGES: usize = 64;
 /// Bytes that one pull may bring; more than the largest message (8 MiB), or that one would never come.
 const BATCH_BYTES: usize = 9 * 1024 * 1024;
 /// A server that stays silent for twice as long is given up.

@@ -61,12 +61,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Rela
     });
     let control = control.await?;
 
-    let streams: Vec<RegionStreams> =
-        regions.iter().map(|region| RegionStreams { name: region.name.clone(), context: region.context.clone() }).collect();
+    let streams: Vec<RegionStreams> = regions
+        .iter()
+        .map(|region| RegionStreams { name: region.name.clone(), context: region.context.clone() })
+        .collect();
     let shard_books = open_shards(&config)?;
-    let progress = Progress::default();
-    let books =
-        Arc::new(Bookkeeper::new(centre.clone(), streams.clone(), shard_books.clone(), progress.clone()));
+    let books = Arc::new(Bookkeeper::new(centre.clone(), streams.clone(), shard_books.clone()));
     let lookup = EventLookup::new(centre.clone(), shard_books.clone().into());
 
     let api = api::router(ApiState::new(control.clone(), &config.admin_token()?, Arc::clone(&books), lookup));
@@ -89,7 +89,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Rela
             ledger: opened.ledger,
             deliveries: opened.deliveries,
             books: Arc::clone(&books),
-            progress: progress.clone(),
+            progress: opened.progress,
             feeds: feeds(&streams),
             routes: control.routes(),
             disable: disable.clone(),
@@ -142,7 +142,7 @@ fn open_shards(config: &Config) -> Result<Vec<ShardBooks>, RelayError> {
     let open = |shard: u32| {
         let ledger = Arc::new(Ledger::open(&config.state_dir.join(format!("ledger-{shard}")))?);
         let deliveries = Arc::new(DeliveryIndex::open(&config.state_dir, shard)?);
-        Ok(ShardBooks { shard, ledger, deliveries })
+        Ok(ShardBooks { shard, ledger, deliveries, progress: Progress::default() })
     };
     (0..config.shards).map(open).collect()
 }

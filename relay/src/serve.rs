@@ -24,7 +24,8 @@ impl Listener {
 
     /// Serves until `shutdown`, then lets requests finish.
     pub(crate) async fn serve(self, shutdown: CancellationToken) {
-        let served = axum::serve(self.listener, self.router).with_graceful_shutdown(shutdown.cancelled_owned());
+        let served =
+            axum::serve(self.listener, self.router).with_graceful_shutdown(shutdown.cancelled_owned());
         if let Err(error) = served.await {
             tracing::error!(%error, "a listener ended");
         }

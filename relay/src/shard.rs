@@ -62,7 +62,8 @@ impl Shard {
         let shutdown = self.shutdown.clone();
         let Some(contender) = shutdown.run_until_cancelled(self.contender()).await else { return Ok(()) };
         loop {
-            match shutdown.run_until_cancelled(takeover::check(&self.centre, self.shard, &self.ledger)).await {
+            match shutdown.run_until_cancelled(takeover::check(&self.centre, self.shard, &self.ledger)).await
+            {
                 None => break,
                 Some(checked) => checked?,
             }
@@ -99,7 +100,9 @@ impl Shard {
         );
         tokio::select! {
             lease = contender.acquire(&self.shutdown) => Ok(lease),
-            followed = takeover::follow(&self.centre, self.shard, &self.ledger) => Err(following_ended(followed.err().map(Into::into))),
+            followed = takeover::follow(&self.centre, self.shard, &self.ledger) => {
+                Err(followed.err().map_or(ShardError::Ended, ShardError::from))
+            }
             followed = follow_journal => match followed {
                 // It only ends by itself on shutdown.
                 Ok(()) => Ok(None),
@@ -210,10 +213,6 @@ fn settle(ended: Result<(), WriteError>, lease: &Lease) -> Result<(), ShardError
         }
         Err(error) => Err(error.into()),
     }
-}
-
-fn following_ended(error: Option<ShardError>) -> ShardError {
-    error.unwrap_or(ShardError::Ended)
 }
 
 /// Why a shard stopped. All of it is this host's fault.

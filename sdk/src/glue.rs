@@ -1,7 +1,7 @@
 //! What the attribute's code calls: between the component's types and this crate's. Not for handlers.
 
 use std::fmt::Display;
-use std::panic;
+use std::panic::{self, PanicHookInfo};
 
 use serde::de::DeserializeOwned;
 
@@ -48,7 +48,16 @@ pub fn run_with<P: DeserializeOwned, E: Display>(
 
 /// A panic ends in a trap, which says nothing; the host takes the last error line as the reason.
 fn report_panics() {
-    panic::set_hook(Box::new(|info| write(Level::Error, &info.to_string())));
+    panic::set_hook(Box::new(|info| write(Level::Error, &describe(info))));
+}
+
+/// On one line, which the standard library's own form is not.
+fn describe(info: &PanicHookInfo<'_>) -> String {
+    let message = info.payload_as_str().unwrap_or("without a message");
+    match info.location() {
+        Some(place) => format!("panicked at {place}: {message}"),
+        None => format!("panicked: {message}"),
+    }
 }
 
 pub(crate) fn write(level: Level, message: &str) {

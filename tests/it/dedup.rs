@@ -16,16 +16,9 @@ async fn the_same_event_is_stored_and_delivered_once() -> Result<()> {
         let log = outside::read_log(&scene.deployment).await?;
         log.check()?;
         assert_eq!(log.count("stored").len(), ids.len(), "each event is stored");
-        assert_eq!(
-            log.total("duplicate"),
-            2 * events,
-            "every further copy left its verdict"
-        );
+        assert_eq!(log.total("duplicate"), 2 * events, "every further copy left its verdict");
         let deliveries = scene.consumer.counts();
-        assert!(
-            ids.iter().all(|id| deliveries.get(id) == Some(&1)),
-            "each came once: {deliveries:?}"
-        );
+        assert!(ids.iter().all(|id| deliveries.get(id) == Some(&1)), "each came once: {deliveries:?}");
         Ok(())
     })
     .await
@@ -34,9 +27,8 @@ async fn the_same_event_is_stored_and_delivered_once() -> Result<()> {
 /// Twice to one region, once to the other; gives the ids, which must agree.
 async fn send_everything_three_times(scene: &Scene) -> Result<Vec<String>> {
     let mut ids = Vec::new();
-    let github = fixtures::GITHUB
-        .iter()
-        .map(|payload| scene.github(payload.event, "delivery-1", payload.body));
+    let github =
+        fixtures::GITHUB.iter().map(|payload| scene.github(payload.event, "delivery-1", payload.body));
     let stripe = fixtures::STRIPE.iter().map(|payload| scene.stripe(payload.body));
     let standard = std::iter::once(scene.standard("msg_1", r#"{"type":"order.paid"}"#));
     for signed in github.chain(stripe).chain(standard) {
@@ -56,14 +48,8 @@ async fn send_everything_three_times(scene: &Scene) -> Result<Vec<String>> {
 async fn an_id_that_the_signature_does_not_cover_decides_nothing() -> Result<()> {
     Scene::play(async |scene| {
         let body = fixtures::GITHUB[0].body;
-        let first = scene
-            .sender
-            .post("eu", &scene.github("push", "delivery-1", body)?)
-            .await?;
-        let replayed = scene
-            .sender
-            .post("us", &scene.github("push", "delivery-2", body)?)
-            .await?;
+        let first = scene.sender.post("eu", &scene.github("push", "delivery-1", body)?).await?;
+        let replayed = scene.sender.post("us", &scene.github("push", "delivery-2", body)?).await?;
         assert_eq!(
             first.accepted()?,
             replayed.accepted()?,
@@ -80,14 +66,8 @@ async fn an_id_that_the_signature_does_not_cover_decides_nothing() -> Result<()>
 #[tokio::test(flavor = "multi_thread")]
 async fn another_body_under_a_covered_id_is_a_duplicate() -> Result<()> {
     Scene::play(async |scene| {
-        let first = scene
-            .sender
-            .post("eu", &scene.standard("msg_1", r#"{"type":"a","n":1}"#)?)
-            .await?;
-        let rewritten = scene
-            .sender
-            .post("us", &scene.standard("msg_1", r#"{"type":"a","n":2}"#)?)
-            .await?;
+        let first = scene.sender.post("eu", &scene.standard("msg_1", r#"{"type":"a","n":1}"#)?).await?;
+        let rewritten = scene.sender.post("us", &scene.standard("msg_1", r#"{"type":"a","n":2}"#)?).await?;
         assert_eq!(first.accepted()?, rewritten.accepted()?);
 
         let books = scene.balanced_books().await?;

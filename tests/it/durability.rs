@@ -28,27 +28,18 @@ async fn each_200_follows_an_fsync_that_covers_its_event() -> Result<()> {
         let calls = trace.end()?;
 
         let stream = outside::read_region(&scene.deployment, "eu", "standard").await?;
-        let messages: BTreeMap<_, _> = stream
-            .events
-            .iter()
-            .map(|event| (&event.id, &event.message_id))
-            .collect();
+        let messages: BTreeMap<_, _> =
+            stream.events.iter().map(|event| (&event.id, &event.message_id)).collect();
         for (id, answered) in &answers {
-            let message = messages
-                .get(id)
-                .ok_or_else(|| Failure::new(format!("{id} is not in the stream")))?;
+            let message =
+                messages.get(id).ok_or_else(|| Failure::new(format!("{id} is not in the stream")))?;
             let synced = synced_at(&calls, message)?;
             assert!(
                 synced <= *answered,
                 "{id} was answered {answered}, and its block {message} synced {synced}"
             );
         }
-        eprintln!(
-            "{} answers, {} blocks, {} calls traced",
-            answers.len(),
-            blocks(&messages),
-            calls.len()
-        );
+        eprintln!("{} answers, {} blocks, {} calls traced", answers.len(), blocks(&messages), calls.len());
         Ok(())
     })
     .await
@@ -63,25 +54,20 @@ type Micros = u128;
 
 /// When the message was safe: the end of the first fsync that began after its write had ended.
 fn synced_at(calls: &[Call], message: &str) -> Result<Micros> {
-    let written = calls
-        .iter()
-        .find(|call| call.name == "pwrite64" && call.text.contains(message));
+    let written = calls.iter().find(|call| call.name == "pwrite64" && call.text.contains(message));
     let written = written.ok_or_else(|| Failure::new(format!("no write of the block {message} was seen")))?;
     let covers =
         |call: &&Call| call.name == "fsync" && call.path == written.path && call.start >= written.end;
     let synced = calls.iter().find(covers);
-    synced
-        .map(|call| call.end)
-        .ok_or_else(|| Failure::new(format!("no fsync covers the block {message}")))
+    synced.map(|call| call.end).ok_or_else(|| Failure::new(format!("no fsync covers the block {message}")))
 }
 
 async fn send(scene: &Scene) -> Result<Vec<(String, Micros)>> {
     let mut senders = JoinSet::new();
     for first in 0..SENDERS {
         let numbers = first * EVENTS_PER_SENDER..(first + 1) * EVENTS_PER_SENDER;
-        let signed: Result<Vec<_>> = numbers
-            .map(|number| scene.standard(&format!("msg_{number}"), "{}"))
-            .collect();
+        let signed: Result<Vec<_>> =
+            numbers.map(|number| scene.standard(&format!("msg_{number}"), "{}")).collect();
         let (signed, sender) = (signed?, scene.sender.clone());
         senders.spawn(async move {
             let mut answers = Vec::new();
@@ -114,17 +100,7 @@ impl Trace {
         let output = scene.deployment.scratch().join("strace.txt");
         let said = scene.deployment.scratch().join("strace.log");
         let strace = Command::new("strace")
-            .args([
-                "-f",
-                "-ttt",
-                "-T",
-                "-y",
-                "-s",
-                SHOWN,
-                "-e",
-                "trace=pwrite64,fsync",
-                "-o",
-            ])
+            .args(["-f", "-ttt", "-T", "-y", "-s", SHOWN, "-e", "trace=pwrite64,fsync", "-o"])
             .arg(&output)
             .args(["-p", &scene.deployment.process("nats-eu")?.to_string()])
             .stdin(Stdio::null())
@@ -205,13 +181,7 @@ fn call(text: &str, start: Micros, end: Micros) -> Option<Call> {
     let (name, arguments) = text.split_once('(')?;
     let path = arguments.split_once('<')?.1.split_once('>')?.0;
     let ours = path.contains("/IN_STANDARD/") && path.ends_with(".blk");
-    ours.then(|| Call {
-        name: name.to_owned(),
-        path: path.to_owned(),
-        text: text.to_owned(),
-        start,
-        end,
-    })
+    ours.then(|| Call { name: name.to_owned(), path: path.to_owned(), text: text.to_owned(), start, end })
 }
 
 fn micros(seconds: &str) -> Result<Micros> {

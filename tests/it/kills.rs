@@ -29,21 +29,14 @@ async fn a_killed_relay_loses_nothing_and_stores_nothing_twice() -> Result<()> {
         let acknowledged = kill_under_load(scene, &["relay"]).await?;
         check(scene, &acknowledged).await?;
         let most = scene.consumer.counts().into_values().max().unwrap_or_default();
-        assert!(
-            most <= 1 + KILLS,
-            "an event came {most} times: at most once more for each kill"
-        );
+        assert!(most <= 1 + KILLS, "an event came {most} times: at most once more for each kill");
         Ok(())
     })
     .await
 }
 
 async fn kill_under_load(scene: &Scene, parts: &[&str]) -> Result<BTreeMap<u64, String>> {
-    let plan = Plan {
-        workers: 8,
-        pause: Duration::from_millis(10),
-        ..scene.load(&["eu", "us"])
-    };
+    let plan = Plan { workers: 8, pause: Duration::from_millis(10), ..scene.load(&["eu", "us"]) };
     let load = Load::start(&scene.sender, plan);
     for round in 1..=KILLS {
         for part in parts {

@@ -26,10 +26,7 @@ impl SecondRelay {
         let config = scene.deployment.scratch().join("relay-2.toml");
         fs::write(
             &config,
-            edited(
-                &fs::read_to_string(scene.deployment.find("relay.toml")?)?,
-                scene.deployment.scratch(),
-            )?,
+            edited(&fs::read_to_string(scene.deployment.find("relay.toml")?)?, scene.deployment.scratch())?,
         )?;
         let log = fs::File::create(scene.deployment.state_folder().join("log/relay-2.log"))?;
         let child = Command::new(programs::floodgate()?)
@@ -53,10 +50,7 @@ impl Drop for SecondRelay {
 fn edited(config: &str, scratch: &Path) -> Result<String> {
     let mut config: toml::Table = config.parse()?;
     config.insert("relay".to_owned(), "relay-2".into());
-    config.insert(
-        "state_dir".to_owned(),
-        scratch.join("relay-2").to_string_lossy().into_owned().into(),
-    );
+    config.insert("state_dir".to_owned(), scratch.join("relay-2").to_string_lossy().into_owned().into());
     config.insert("metrics_listen".to_owned(), free_address()?.to_string().into());
     let admin = config.get_mut("admin").and_then(toml::Value::as_table_mut);
     let admin = admin.ok_or_else(|| Failure::new("the relay's configuration has no [admin]"))?;
@@ -72,16 +66,9 @@ fn free_address() -> Result<SocketAddr> {
 async fn a_stopped_holder_is_replaced_and_its_late_appends_are_refused() -> Result<()> {
     Scene::play(async |scene| {
         let second = SecondRelay::start(scene)?;
-        let relays = [
-            ("relay-1", scene.deployment.process("relay")?),
-            ("relay-2", second.0.id()),
-        ];
+        let relays = [("relay-1", scene.deployment.process("relay")?), ("relay-2", second.0.id())];
         wait_holder(scene, "relay-1").await?;
-        let plan = Plan {
-            workers: 8,
-            pause: Duration::from_millis(10),
-            ..scene.load(&["eu", "us"])
-        };
+        let plan = Plan { workers: 8, pause: Duration::from_millis(10), ..scene.load(&["eu", "us"]) };
         let load = Load::start(&scene.sender, plan);
         for round in 0..ROUNDS {
             let (_, holder) = relays[round % 2];
@@ -100,27 +87,16 @@ async fn a_stopped_holder_is_replaced_and_its_late_appends_are_refused() -> Resu
         let log = outside::read_log(&scene.deployment).await?;
         log.check()?;
         let holders = log.appends.iter().filter(|append| append.kind == "fence").count();
-        assert!(
-            holders > ROUNDS,
-            "each holder fenced the one before it: {holders} fences"
-        );
+        assert!(holders > ROUNDS, "each holder fenced the one before it: {holders} fences");
         let most = scene.consumer.counts().into_values().max().unwrap_or_default();
-        assert!(
-            most <= 1 + ROUNDS,
-            "an event came {most} times: at most once more for each stopped relay"
-        );
+        assert!(most <= 1 + ROUNDS, "an event came {most} times: at most once more for each stopped relay");
         Ok(())
     })
     .await
 }
 
 async fn wait_holder(scene: &Scene, relay: &str) -> Result<()> {
-    let leases = scene
-        .deployment
-        .centre_nats()
-        .await?
-        .get_key_value("floodgate_lease")
-        .await?;
+    let leases = scene.deployment.centre_nats().await?.get_key_value("floodgate_lease").await?;
     wait::until(format!("{relay} to hold the lease"), TAKEOVER_LIMIT, async || {
         let Some(record) = leases.get("shard.0").await? else {
             return Ok(None);

@@ -29,10 +29,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 async fn two_million_ids_fit_and_survive_the_loss_of_the_ledger() -> Result<()> {
     Scene::play(async |scene| {
         // This is about ids; nothing needs to be delivered.
-        scene
-            .admin
-            .request(Method::DELETE, "/v1/destinations/consumer", None)
-            .await?;
+        scene.admin.request(Method::DELETE, "/v1/destinations/consumer", None).await?;
         publish(scene, "eu", 0..BLOCKS).await?;
         let books = replicated(scene, EVENTS).await?;
         assert_eq!((books.events.stored, books.events.duplicate), (EVENTS, 0));
@@ -72,11 +69,7 @@ fn ledger_folders(scene: &Scene) -> Result<Vec<PathBuf>> {
             folders.push(entry.path());
         }
     }
-    if folders.is_empty() {
-        Err(Failure::new("no ledger in the relay's state folder"))
-    } else {
-        Ok(folders)
-    }
+    if folders.is_empty() { Err(Failure::new("no ledger in the relay's state folder")) } else { Ok(folders) }
 }
 
 async fn replicated(scene: &Scene, accepted: u64) -> Result<Books> {
@@ -115,10 +108,7 @@ fn block(region: &str, number: u64) -> Result<SealedBlock> {
     };
     let mut block = OpenBlock::default();
     for event in number * EVENTS_PER_BLOCK..(number + 1) * EVENTS_PER_BLOCK {
-        block.push(&EncodedEvent::new(
-            "standard".parse()?,
-            &event_numbered(region, event),
-        ));
+        block.push(&EncodedEvent::new("standard".parse()?, &event_numbered(region, event)));
     }
     Ok(block.seal(&destination, SystemTime::now()))
 }
@@ -127,9 +117,7 @@ fn event_numbered(region: &str, number: u64) -> Event {
     let provider_id = format!("msg_{number}");
     let body = format!(r#"{{"number":{number}}}"#);
     Event {
-        id: EventId::from_provider_id("default", "standard", &provider_id)
-            .as_bytes()
-            .to_vec(),
+        id: EventId::from_provider_id("default", "standard", &provider_id).as_bytes().to_vec(),
         key_kind: KeyKind::Id.into(),
         tenant: "default".to_owned(),
         source: "standard".to_owned(),
@@ -138,10 +126,7 @@ fn event_numbered(region: &str, number: u64) -> Event {
         lane: floodgate_event::proto::Lane::Standard.into(),
         region: region.to_owned(),
         body_hash: BodyHash::of(body.as_bytes()).as_bytes().to_vec(),
-        request: Some(Request {
-            raw: Some(body.into()),
-            ..Request::default()
-        }),
+        request: Some(Request { raw: Some(body.into()), ..Request::default() }),
         ..Event::default()
     }
 }

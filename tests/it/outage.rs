@@ -12,11 +12,7 @@ const READY_LIMIT: Duration = Duration::from_secs(60);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_region_without_its_centre_accepts_restarts_and_loses_nothing() -> Result<()> {
     Scene::play(async |scene| {
-        scene
-            .sender
-            .post("eu", &scene.standard("msg_before", "{}")?)
-            .await?
-            .accepted()?;
+        scene.sender.post("eu", &scene.standard("msg_before", "{}")?).await?.accepted()?;
         scene.balanced_books().await?;
         scene.deployment.signal("relay", Signal::SIGSTOP)?;
         scene.deployment.signal("nats-centre", Signal::SIGSTOP)?;
@@ -31,11 +27,7 @@ async fn a_region_without_its_centre_accepts_restarts_and_loses_nothing() -> Res
         let second = send(scene, "eu", EVENTS..2 * EVENTS).await?;
         let copies = send(scene, "us", 0..EVENTS).await?;
         assert_eq!(first, copies, "regions agree on ids without asking each other");
-        assert_eq!(
-            scene.consumer.deliveries().len(),
-            1,
-            "nothing gets past a stopped centre"
-        );
+        assert_eq!(scene.consumer.deliveries().len(), 1, "nothing gets past a stopped centre");
 
         scene.deployment.signal("nats-centre", Signal::SIGCONT)?;
         scene.deployment.signal("relay", Signal::SIGCONT)?;
@@ -54,13 +46,5 @@ async fn send(
     region: &str,
     numbers: std::ops::Range<u64>,
 ) -> Result<std::collections::BTreeMap<u64, String>> {
-    Load::start(
-        &scene.sender,
-        Plan {
-            numbers,
-            ..scene.load(&[region])
-        },
-    )
-    .complete()
-    .await
+    Load::start(&scene.sender, Plan { numbers, ..scene.load(&[region]) }).complete().await
 }

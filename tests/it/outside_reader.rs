@@ -20,15 +20,8 @@ async fn the_streams_say_what_the_api_says() -> Result<()> {
         assert_eq!((eu.undecodable, us.undecodable), (0, 0));
         assert_eq!(books.events.accepted, (eu.events.len() + us.events.len()) as u64);
         let first = &us.events[0];
-        assert_eq!(
-            (first.source.as_str(), first.event_type.as_str()),
-            ("github", "push")
-        );
-        assert_eq!(
-            first.raw_bytes,
-            fixtures::GITHUB[0].body.len(),
-            "the signed bytes are kept whole"
-        );
+        assert_eq!((first.source.as_str(), first.event_type.as_str()), ("github", "push"));
+        assert_eq!(first.raw_bytes, fixtures::GITHUB[0].body.len(), "the signed bytes are kept whole");
 
         let log = outside::read_log(&scene.deployment).await?;
         log.check()?;
@@ -47,20 +40,10 @@ async fn agrees_with_events(scene: &Scene, log: &CentralLog) -> Result<()> {
         assert_eq!(event["source"], "github");
         assert_eq!(event["deliveries"][0]["destination"], "consumer", "{event}");
         assert_eq!(event["deliveries"][0]["state"], "delivered", "{event}");
-        assert_eq!(
-            event["deliveries"][0]["attempts"].as_array().map(Vec::len),
-            Some(1),
-            "{event}"
-        );
+        assert_eq!(event["deliveries"][0]["attempts"].as_array().map(Vec::len), Some(1), "{event}");
     }
-    let unknown = scene
-        .admin
-        .request(
-            reqwest::Method::GET,
-            "/v1/events/evt_00000000000000000000000000",
-            None,
-        )
-        .await?;
+    let unknown =
+        scene.admin.request(reqwest::Method::GET, "/v1/events/evt_00000000000000000000000000", None).await?;
     assert_eq!(unknown.status, 404);
     Ok(())
 }

@@ -11,11 +11,7 @@ const HALF_LIMIT: Duration = Duration::from_secs(120);
 #[tokio::test(flavor = "multi_thread")]
 async fn every_acknowledged_event_is_delivered_and_none_comes_through_again() -> Result<()> {
     Scene::play(async |scene| {
-        let plan = Plan {
-            workers: 64,
-            numbers: 0..EVENTS,
-            ..scene.load(&["eu"])
-        };
+        let plan = Plan { workers: 64, numbers: 0..EVENTS, ..scene.load(&["eu"]) };
         let load = Load::start(&scene.sender, plan.clone());
         let half = EVENTS as usize / 2;
         wait::until("half of the events", HALF_LIMIT, async || {
@@ -31,10 +27,7 @@ async fn every_acknowledged_event_is_delivered_and_none_comes_through_again() ->
         scene.check_arrived(&acknowledged)?;
         scene.check_no_repeats()?;
 
-        let elsewhere = Plan {
-            regions: vec!["us".to_owned()],
-            ..plan
-        };
+        let elsewhere = Plan { regions: vec!["us".to_owned()], ..plan };
         let again = Load::start(&scene.sender, elsewhere).complete().await?;
         assert_eq!(again, acknowledged, "the other region answers with the same ids");
         let after = scene.balanced_books().await?;

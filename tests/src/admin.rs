@@ -57,14 +57,8 @@ pub struct EventBalance {
 impl EventBalance {
     /// Accepted less everything that became of them: 0 where the books balance.
     pub fn difference(&self) -> i128 {
-        let known = [
-            self.stored,
-            self.duplicate,
-            self.filtered,
-            self.responded,
-            self.quarantined,
-            self.in_transit,
-        ];
+        let known =
+            [self.stored, self.duplicate, self.filtered, self.responded, self.quarantined, self.in_transit];
         i128::from(self.accepted) - known.into_iter().map(i128::from).sum::<i128>()
     }
 }
@@ -108,11 +102,7 @@ impl Admin {
     /// If no client can be made.
     pub fn new(ready: &Ready) -> Result<Self> {
         let client = client_builder().tls_certs_only([]).timeout(TIMEOUT).build()?;
-        Ok(Self {
-            client,
-            url: ready.admin.url.clone(),
-            token: ready.admin.token.clone(),
-        })
+        Ok(Self { client, url: ready.admin.url.clone(), token: ready.admin.token.clone() })
     }
 
     /// Any request, with JSON or nothing as its body.
@@ -120,10 +110,7 @@ impl Admin {
     /// # Errors
     /// If no answer came.
     pub async fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Reply> {
-        let mut request = self
-            .client
-            .request(method, format!("{}{path}", self.url))
-            .bearer_auth(&self.token);
+        let mut request = self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -163,17 +150,12 @@ impl Admin {
     /// # Errors
     /// If one does not in time.
     pub async fn wait_served(&self, written: &Value) -> Result<()> {
-        let revision = written["revision"]
-            .as_u64()
-            .ok_or_else(|| Failure::new(format!("no revision in {written}")))?;
-        wait::until(
-            format!("revision {revision} to be served everywhere"),
-            SERVED_LIMIT,
-            async || {
-                let regions = self.get("/v1/regions").await?;
-                Ok(serves(&regions, revision).then_some(()))
-            },
-        )
+        let revision =
+            written["revision"].as_u64().ok_or_else(|| Failure::new(format!("no revision in {written}")))?;
+        wait::until(format!("revision {revision} to be served everywhere"), SERVED_LIMIT, async || {
+            let regions = self.get("/v1/regions").await?;
+            Ok(serves(&regions, revision).then_some(()))
+        })
         .await
     }
 
@@ -214,11 +196,7 @@ impl Books {
 
 fn serves(regions: &Value, revision: u64) -> bool {
     let regions = regions["items"].as_array().map_or(&[][..], Vec::as_slice);
-    let serves = |region: &Value| {
-        region["serving"]
-            .as_u64()
-            .is_some_and(|serving| serving >= revision)
-    };
+    let serves = |region: &Value| region["serving"].as_u64().is_some_and(|serving| serving >= revision);
     !regions.is_empty() && regions.iter().all(serves)
 }
 
@@ -226,10 +204,7 @@ async fn reply(request: reqwest::RequestBuilder) -> Result<Reply> {
     let response = request.send().await?;
     let status = response.status();
     let text = response.text().await?;
-    Ok(Reply {
-        status,
-        body: serde_json::from_str(&text).unwrap_or(Value::Null),
-    })
+    Ok(Reply { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
 }
 
 fn expect_success(reply: Reply) -> Result<Value> {

@@ -68,11 +68,7 @@ impl Consumer {
             delay_ms: AtomicU64::new(0),
         });
         let server = tokio::spawn(serve(listener, Arc::clone(&state)));
-        Ok(Self {
-            address,
-            state,
-            server,
-        })
+        Ok(Self { address, state, server })
     }
 
     /// Where deliveries go.
@@ -87,28 +83,17 @@ impl Consumer {
 
     /// From now on it takes this long to answer.
     pub fn answer_after(&self, delay: Duration) {
-        self.state.delay_ms.store(
-            u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-            Ordering::Relaxed,
-        );
+        self.state.delay_ms.store(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// What came so far, in order.
     pub fn deliveries(&self) -> Vec<Delivery> {
-        self.state
-            .deliveries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.state.deliveries.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How often each event came.
     pub fn counts(&self) -> BTreeMap<String, usize> {
-        let deliveries = self
-            .state
-            .deliveries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let deliveries = self.state.deliveries.lock().unwrap_or_else(PoisonError::into_inner);
         let mut counts = BTreeMap::new();
         for delivery in deliveries.iter() {
             *counts.entry(delivery.id.clone()).or_default() += 1;
@@ -132,9 +117,7 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
 /// A connection that breaks is the other side's affair: it is what the tests do to it.
 async fn serve_connection(stream: TcpStream, state: Arc<State>) {
     let service = service_fn(move |request| answer(request, Arc::clone(&state)));
-    let _ = hyper::server::conn::http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Empty<Bytes>>, Infallible> {
@@ -143,29 +126,17 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
         return Ok(status(StatusCode::BAD_REQUEST));
     };
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let headers: BTreeMap<_, _> = head
-        .headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), text(value)))
-        .collect();
+    let headers: BTreeMap<_, _> =
+        head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     let delivery = Delivery {
         id: headers.get("webhook-id").cloned().unwrap_or_default(),
-        attempt: headers
-            .get("floodgate-attempt")
-            .and_then(|number| number.parse().ok())
-            .unwrap_or_default(),
+        attempt: headers.get("floodgate-attempt").and_then(|number| number.parse().ok()).unwrap_or_default(),
         headers,
         body: body.to_bytes(),
     };
-    state
-        .deliveries
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(delivery);
+    state.deliveries.lock().unwrap_or_else(PoisonError::into_inner).push(delivery);
     tokio::time::sleep(Duration::from_millis(state.delay_ms.load(Ordering::Relaxed))).await;
-    Ok(status(
-        StatusCode::from_u16(state.status.load(Ordering::Relaxed)).unwrap_or(StatusCode::NO_CONTENT),
-    ))
+    Ok(status(StatusCode::from_u16(state.status.load(Ordering::Relaxed)).unwrap_or(StatusCode::NO_CONTENT)))
 }
 
 fn status(status: StatusCode) -> Response<Empty<Bytes>> {

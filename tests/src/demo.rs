@@ -59,8 +59,5 @@ async fn play(show: &Show, deployment: &Deployment) -> Result<()> {
         show.end();
         return Ok(());
     }
-    Err(Failure::new(format!(
-        "not as it must be:\n  {}",
-        faults.join("\n  ")
-    )))
+    Err(Failure::new(format!("not as it must be:\n  {}", faults.join("\n  "))))
 }

@@ -82,7 +82,11 @@ impl Deployment {
     pub async fn start() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("floodgate-").tempdir()?;
         let log = File::create(folder.path().join("dev.log"))?;
-        let dev = Command::new(programs::floodgate()?)
+        let floodgate = programs::floodgate()?;
+        // Tethered, so that a test that is killed leaves no deployment behind.
+        let dev = Command::new(floodgate)
+            .args(["tether", "--parent", &std::process::id().to_string(), "--"])
+            .arg(floodgate)
             .args(["dev", "--regions", "eu,us", "--port-base", "0"])
             .arg("--dir")
             .arg(folder.path().join("state"))
@@ -106,14 +110,10 @@ impl Deployment {
         let deadline = Instant::now() + START_LIMIT;
         while self.ready().is_err() {
             if let Some(status) = self.dev.try_wait()? {
-                return Err(Failure::new(format!(
-                    "`floodgate dev` ended while starting: {status}"
-                )));
+                return Err(Failure::new(format!("`floodgate dev` ended while starting: {status}")));
             }
             if Instant::now() > deadline {
-                return Err(Failure::new(format!(
-                    "waited {START_LIMIT:?} in vain for the ready file"
-                )));
+                return Err(Failure::new(format!("waited {START_LIMIT:?} in vain for the ready file")));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -190,10 +190,7 @@ impl Deployment {
     /// If it cannot be reached.
     pub async fn region_nats(&self, region: &str) -> Result<async_nats::jetstream::Context> {
         let ready = self.ready()?;
-        let region = ready
-            .regions
-            .get(region)
-            .ok_or_else(|| Failure::new(format!("no region {region}")))?;
+        let region = ready.regions.get(region).ok_or_else(|| Failure::new(format!("no region {region}")))?;
         jetstream(&region.nats).await
     }
 
@@ -210,10 +207,7 @@ impl Deployment {
         let mut logs = vec![self.folder.path().join("dev.log")];
         let folder = fs::read_dir(self.state_folder().join("log"));
         logs.extend(folder.into_iter().flatten().flatten().map(|entry| entry.path()));
-        for log in logs
-            .iter()
-            .filter(|log| log.extension().is_some_and(|extension| extension == "log"))
-        {
+        for log in logs.iter().filter(|log| log.extension().is_some_and(|extension| extension == "log")) {
             let text = fs::read(log).unwrap_or_default();
             let text = String::from_utf8_lossy(&text);
             let lines: Vec<_> = text.lines().collect();
@@ -226,10 +220,8 @@ impl Deployment {
 
     /// A part that a test stopped could not obey otherwise.
     fn resume_all(&self) -> Vec<ProcessId> {
-        let processes: Vec<_> = self
-            .ready()
-            .map(|ready| ready.processes.into_values().collect())
-            .unwrap_or_default();
+        let processes: Vec<_> =
+            self.ready().map(|ready| ready.processes.into_values().collect()).unwrap_or_default();
         for &id in processes.iter().chain(&[self.dev.id()]) {
             let _ = process::signal(id, Signal::SIGCONT);
         }
@@ -268,9 +260,7 @@ impl Drop for Deployment {
 }
 
 async fn jetstream(url: &str) -> Result<async_nats::jetstream::Context> {
-    let client = async_nats::connect(url)
-        .await
-        .during(format!("connecting to {url}"))?;
+    let client = async_nats::connect(url).await.during(format!("connecting to {url}"))?;
     Ok(async_nats::jetstream::new(client))
 }
 

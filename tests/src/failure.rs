@@ -14,27 +14,18 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 impl Failure {
     /// In these words.
     pub fn new(what: impl fmt::Display) -> Self {
-        Self {
-            text: what.to_string(),
-            missing: false,
-        }
+        Self { text: what.to_string(), missing: false }
     }
 
     /// This machine lacks what the rest of a test needs: it is skipped, aloud.
     pub fn missing(what: impl fmt::Display) -> Self {
-        Self {
-            text: what.to_string(),
-            missing: true,
-        }
+        Self { text: what.to_string(), missing: true }
     }
 
     /// The same, with what was being done when it happened.
     #[must_use]
     pub fn during(self, what: impl fmt::Display) -> Self {
-        Self {
-            text: format!("{what}: {}", self.text),
-            ..self
-        }
+        Self { text: format!("{what}: {}", self.text), ..self }
     }
 
     /// Whether this machine lacks something, rather than something being wrong.

@@ -31,10 +31,8 @@ pub const GITHUB: &[Payload] = payloads![
 ];
 
 /// GitHub's `ping`, which the redact handler drops.
-pub const GITHUB_PING: Payload = Payload {
-    event: "ping",
-    body: include_str!("../fixtures/github/ping.json"),
-};
+pub const GITHUB_PING: Payload =
+    Payload { event: "ping", body: include_str!("../fixtures/github/ping.json") };
 
 /// Stripe-shaped events with test card numbers and made-up people in them.
 pub const STRIPE: &[Payload] = payloads![

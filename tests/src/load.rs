@@ -68,11 +68,7 @@ impl Load {
 
     /// How many events have their 2xx.
     pub fn acknowledged(&self) -> usize {
-        self.shared
-            .acknowledged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        self.shared.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Starts no further event, waits for those under way, and gives every acknowledged id by its number.
@@ -92,13 +88,7 @@ impl Load {
         while let Some(worker) = self.workers.join_next().await {
             worker??;
         }
-        Ok(std::mem::take(
-            &mut *self
-                .shared
-                .acknowledged
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        ))
+        Ok(std::mem::take(&mut *self.shared.acknowledged.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
@@ -110,10 +100,7 @@ impl Shared {
                 break;
             }
             let id = self.send(number).await?;
-            self.acknowledged
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(number, id);
+            self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).insert(number, id);
             tokio::time::sleep(self.plan.pause).await;
         }
         Ok(())
@@ -138,12 +125,7 @@ impl Shared {
 
     async fn try_once(&self, region: &str, number: u64) -> Result<String> {
         let body = format!(r#"{{"type":"load.sent","number":{number}}}"#);
-        let signed = sign::standard(
-            &self.plan.source,
-            &self.plan.secret,
-            &format!("msg_{number}"),
-            body,
-        )?;
+        let signed = sign::standard(&self.plan.source, &self.plan.secret, &format!("msg_{number}"), body)?;
         let answer = self.sender.post(region, &signed).await?;
         if (400..=499).contains(&answer.status) {
             // A fault of ours must never look like one of the sender's: providers do not retry a 4xx.

@@ -15,8 +15,7 @@ pub async fn sum(url: &str, name: &str) -> Result<f64> {
 
 fn sample(line: &str, name: &str) -> Option<f64> {
     let rest = line.strip_prefix(name)?;
-    rest.starts_with(['{', ' '])
-        .then(|| rest.rsplit(' ').next()?.parse().ok())?
+    rest.starts_with(['{', ' ']).then(|| rest.rsplit(' ').next()?.parse().ok())?
 }
 
 #[cfg(test)]

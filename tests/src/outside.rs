@@ -122,9 +122,9 @@ impl CentralLog {
 
     fn check_stored_once(&self) -> Result<()> {
         match self.count("stored").into_iter().find(|&(_, count)| count > 1) {
-            Some((id, count)) => Err(Failure::new(format!(
-                "{id} is stored {count} times in the central log"
-            ))),
+            Some((id, count)) => {
+                Err(Failure::new(format!("{id} is stored {count} times in the central log")))
+            }
             None => Ok(()),
         }
     }
@@ -136,9 +136,7 @@ impl CentralLog {
             let first = *at.entry(origin).or_insert(entry.sequence);
             if first != entry.sequence {
                 let both = format!("at {first} and at {}", entry.sequence);
-                return Err(Failure::new(format!(
-                    "the block {origin:?} is in the central log {both}"
-                )));
+                return Err(Failure::new(format!("the block {origin:?} is in the central log {both}")));
             }
         }
         Ok(())
@@ -169,10 +167,9 @@ impl CentralLog {
             pair[1].epoch < pair[0].epoch || (!same_writer && pair[1].kind != "fence")
         });
         match fell {
-            Some(pair) => Err(Failure::new(format!(
-                "{:?} follows {:?}: a superseded writer went on",
-                pair[1], pair[0]
-            ))),
+            Some(pair) => {
+                Err(Failure::new(format!("{:?} follows {:?}: a superseded writer went on", pair[1], pair[0])))
+            }
             None => Ok(()),
         }
     }
@@ -195,10 +192,7 @@ pub struct Verification {
 /// If the reader fails.
 pub async fn read_region(deployment: &Deployment, region: &str, lane: &str) -> Result<RegionalStream> {
     let ready = deployment.ready()?;
-    let region = ready
-        .regions
-        .get(region)
-        .ok_or_else(|| Failure::new(format!("no region {region}")))?;
+    let region = ready.regions.get(region).ok_or_else(|| Failure::new(format!("no region {region}")))?;
     read(&region.nats, &format!("IN_{}", lane.to_uppercase()), "region").await
 }
 
@@ -213,9 +207,7 @@ pub async fn read_log(deployment: &Deployment) -> Result<CentralLog> {
 async fn read<T: DeserializeOwned>(nats: &str, stream: &str, format: &str) -> Result<T> {
     let proto = programs::root().join("event/proto");
     let proto = proto.to_string_lossy();
-    let arguments = [
-        "--proto", &*proto, "--nats", nats, "--stream", stream, "--format", format,
-    ];
+    let arguments = ["--proto", &*proto, "--nats", nats, "--stream", stream, "--format", format];
     run("outside_reader.py", &arguments, Vec::new()).await
 }
 

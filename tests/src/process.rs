@@ -22,11 +22,8 @@ pub fn signal(process: ProcessId, signal: Signal) -> Result<()> {
 
 /// Whether the process runs. One that ended and was not waited for yet does not.
 pub fn is_running(process: ProcessId) -> bool {
-    fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| {
-        stat.rsplit(')')
-            .next()
-            .is_some_and(|rest| !rest.trim_start().starts_with('Z'))
-    })
+    fs::read_to_string(format!("/proc/{process}/stat"))
+        .is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with('Z')))
 }
 
 /// The most memory that the process ever had resident, in bytes.

@@ -27,10 +27,7 @@ pub fn floodgate() -> Result<&'static Path> {
     }
     let program = profile_folder()?.join("floodgate");
     if !program.is_file() {
-        eprintln!(
-            "building the floodgate command, which is not at {}",
-            program.display()
-        );
+        eprintln!("building the floodgate command, which is not at {}", program.display());
         build(&program)?;
     }
     Ok(FOUND.get_or_init(|| program))
@@ -72,8 +69,5 @@ fn build(program: &Path) -> Result<()> {
     if status.success() && program.is_file() {
         return Ok(());
     }
-    Err(Failure::new(format!(
-        "`cargo build --release -p floodgate` did not make {}",
-        program.display()
-    )))
+    Err(Failure::new(format!("`cargo build --release -p floodgate` did not make {}", program.display())))
 }

@@ -91,17 +91,13 @@ impl Scene {
     }
 
     async fn configure(&self) -> Result<()> {
-        self.admin
-            .put("/v1/destinations/consumer", &self.destination())
-            .await?;
+        self.admin.put("/v1/destinations/consumer", &self.destination()).await?;
         for (scheme, secret) in [
             ("github", &self.secrets.github),
             ("stripe", &self.secrets.stripe),
             ("standard", &self.secrets.standard),
         ] {
-            self.admin
-                .put(&format!("/v1/sources/{scheme}"), &source(scheme, secret))
-                .await?;
+            self.admin.put(&format!("/v1/sources/{scheme}"), &source(scheme, secret)).await?;
         }
         Ok(())
     }
@@ -167,10 +163,7 @@ impl Scene {
     /// With how many it did not get, and one of them.
     pub fn check_arrived(&self, acknowledged: &BTreeMap<u64, String>) -> Result<()> {
         let counts = self.consumer.counts();
-        let missing: Vec<_> = acknowledged
-            .values()
-            .filter(|id| !counts.contains_key(*id))
-            .collect();
+        let missing: Vec<_> = acknowledged.values().filter(|id| !counts.contains_key(*id)).collect();
         match missing.first() {
             None => Ok(()),
             Some(first) => {
@@ -191,10 +184,9 @@ impl Scene {
         let repeated: Vec<_> = counts.iter().filter(|&(_, &count)| count > 1).collect();
         match repeated.first() {
             None => Ok(()),
-            Some((id, count)) => Err(Failure::new(format!(
-                "{} events came twice or more, {id} {count} times",
-                repeated.len()
-            ))),
+            Some((id, count)) => {
+                Err(Failure::new(format!("{} events came twice or more, {id} {count} times", repeated.len())))
+            }
         }
     }
 }

@@ -45,10 +45,7 @@ impl Answer {
     pub fn accepted(&self) -> Result<&str> {
         match (self.status, &self.id) {
             (200..=299, Some(id)) => Ok(id),
-            _ => Err(Failure::new(format!(
-                "expected a 2xx with an id, got {} {}",
-                self.status, self.body
-            ))),
+            _ => Err(Failure::new(format!("expected a 2xx with an id, got {} {}", self.status, self.body))),
         }
     }
 }
@@ -71,15 +68,8 @@ impl Sender {
                 authorities.extend(reqwest::Certificate::from_pem_bundle(&pem)?);
             }
         }
-        let client = client_builder()
-            .tls_certs_only(authorities)
-            .timeout(TIMEOUT)
-            .build()?;
-        let urls = ready
-            .regions
-            .iter()
-            .map(|(name, region)| (name.clone(), region.url.clone()))
-            .collect();
+        let client = client_builder().tls_certs_only(authorities).timeout(TIMEOUT).build()?;
+        let urls = ready.regions.iter().map(|(name, region)| (name.clone(), region.url.clone())).collect();
         Ok(Self { client, urls })
     }
 
@@ -88,35 +78,18 @@ impl Sender {
     /// # Errors
     /// If no answer came.
     pub async fn post(&self, region: &str, request: &Signed) -> Result<Answer> {
-        let url = self
-            .urls
-            .get(region)
-            .ok_or_else(|| Failure::new(format!("no region {region}")))?;
-        let mut post = self
-            .client
-            .post(format!("{url}/in/{}", request.source))
-            .body(request.body.clone());
+        let url = self.urls.get(region).ok_or_else(|| Failure::new(format!("no region {region}")))?;
+        let mut post = self.client.post(format!("{url}/in/{}", request.source)).body(request.body.clone());
         for (name, value) in &request.headers {
             post = post.header(*name, value);
         }
         let response = post.send().await?;
         let status = response.status().as_u16();
-        let retry_after = response
-            .headers()
-            .get("retry-after")
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
+        let retry_after =
+            response.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = response.text().await?;
-        let id = serde_json::from_str::<Accepted>(&body)
-            .ok()
-            .map(|accepted| accepted.id);
-        Ok(Answer {
-            status,
-            id,
-            retry_after,
-            body,
-            finished: SystemTime::now(),
-        })
+        let id = serde_json::from_str::<Accepted>(&body).ok().map(|accepted| accepted.id);
+        Ok(Answer { status, id, retry_after, body, finished: SystemTime::now() })
     }
 
     /// The status of a GET, for `/readyz`.
@@ -124,17 +97,8 @@ impl Sender {
     /// # Errors
     /// If no answer came.
     pub async fn get(&self, region: &str, path: &str) -> Result<u16> {
-        let url = self
-            .urls
-            .get(region)
-            .ok_or_else(|| Failure::new(format!("no region {region}")))?;
-        Ok(self
-            .client
-            .get(format!("{url}{path}"))
-            .send()
-            .await?
-            .status()
-            .as_u16())
+        let url = self.urls.get(region).ok_or_else(|| Failure::new(format!("no region {region}")))?;
+        Ok(self.client.get(format!("{url}{path}")).send().await?.status().as_u16())
     }
 }
 

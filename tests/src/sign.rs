@@ -49,16 +49,9 @@ pub fn github(
         ("content-type", "application/json".to_owned()),
         ("x-github-event", event.to_owned()),
         ("x-github-delivery", delivery.to_owned()),
-        (
-            "x-hub-signature-256",
-            format!("sha256={}", hex::encode(hmac(secret.as_bytes(), &[&body])?)),
-        ),
+        ("x-hub-signature-256", format!("sha256={}", hex::encode(hmac(secret.as_bytes(), &[&body])?))),
     ];
-    Ok(Signed {
-        source: source.to_owned(),
-        headers,
-        body,
-    })
+    Ok(Signed { source: source.to_owned(), headers, body })
 }
 
 /// As Stripe does: `Stripe-Signature` over time and body, now.
@@ -73,11 +66,7 @@ pub fn stripe(source: &str, secret: &str, body: impl Into<Bytes>) -> Result<Sign
         ("content-type", "application/json".to_owned()),
         ("stripe-signature", format!("t={time},v1={tag}")),
     ];
-    Ok(Signed {
-        source: source.to_owned(),
-        headers,
-        body,
-    })
+    Ok(Signed { source: source.to_owned(), headers, body })
 }
 
 /// As Standard Webhooks says: over id, time and body, now.
@@ -94,11 +83,7 @@ pub fn standard(source: &str, secret: &str, id: &str, body: impl Into<Bytes>) ->
         ("webhook-timestamp", time),
         ("webhook-signature", format!("v1,{tag}")),
     ];
-    Ok(Signed {
-        source: source.to_owned(),
-        headers,
-        body,
-    })
+    Ok(Signed { source: source.to_owned(), headers, body })
 }
 
 /// The base64 of a Standard Webhooks v1 signature.
@@ -140,20 +125,9 @@ mod tests {
     /// GitHub's documentation gives this value.
     #[test]
     fn github_as_documented() -> Result<()> {
-        let signed = github(
-            "github",
-            "It's a Secret to Everybody",
-            "push",
-            "1",
-            "Hello, World!",
-        )?;
+        let signed = github("github", "It's a Secret to Everybody", "push", "1", "Hello, World!")?;
         let tag = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
-        assert!(
-            signed
-                .headers
-                .iter()
-                .any(|(name, value)| *name == "x-hub-signature-256" && value == tag)
-        );
+        assert!(signed.headers.iter().any(|(name, value)| *name == "x-hub-signature-256" && value == tag));
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::{Failure, Result};
 
 /// Between two looks.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Looks until there is something to see.
 ///

@@ -47,11 +47,7 @@ fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
     match value {
         Value::Object(members) => {
             for (key, value) in members {
-                let path = if path.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{path}.{key}")
-                };
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                 flatten(&path, value, into);
             }
         }
@@ -69,25 +65,13 @@ fn is_secrets(path: &str) -> bool {
 
 fn ids(secrets: &Value) -> Value {
     let secrets = secrets.as_array().map(Vec::as_slice).unwrap_or_default();
-    secrets
-        .iter()
-        .filter_map(|secret| secret.get("id").cloned())
-        .collect()
+    secrets.iter().filter_map(|secret| secret.get("id").cloned()).collect()
 }
 
 fn name_new_secrets(old: &BTreeMap<String, Value>, new: &mut BTreeMap<String, Value>) {
     for (path, after) in new.iter_mut().filter(|(path, _)| is_secrets(path)) {
-        let known = old
-            .get(path)
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        for id in after
-            .as_array_mut()
-            .into_iter()
-            .flatten()
-            .filter(|id| !known.contains(id))
-        {
+        let known = old.get(path).and_then(Value::as_array).cloned().unwrap_or_default();
+        for id in after.as_array_mut().into_iter().flatten().filter(|id| !known.contains(id)) {
             *id = NEW_SECRET.into();
         }
     }

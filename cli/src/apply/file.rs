@@ -67,20 +67,13 @@ impl Wanted {
     /// Names the file and the key.
     pub(crate) fn read(path: &Path) -> Result<Self, FileError> {
         Self::parse(
-            &read_text(path).map_err(|source| FileError::Read {
-                file: path.to_owned(),
-                source,
-            })?,
+            &read_text(path).map_err(|source| FileError::Read { file: path.to_owned(), source })?,
             path,
         )
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, FileError> {
-        let wrong = |key: String, fault: Fault| FileError::Key {
-            file: path.to_owned(),
-            key,
-            fault,
-        };
+        let wrong = |key: String, fault: Fault| FileError::Key { file: path.to_owned(), key, fault };
         let table: toml::Table = text.parse().map_err(|error| syntax(text, path, &error))?;
         let json = serde_json::to_value(table).map_err(|error| wrong(String::new(), Fault::Json(error)))?;
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -103,9 +96,7 @@ impl Wanted {
 
     /// Whether the file names this object.
     pub(crate) fn has(&self, kind: Kind, name: &str) -> bool {
-        self.0
-            .iter()
-            .any(|object| object.kind == kind && object.name.as_str() == name)
+        self.0.iter().any(|object| object.kind == kind && object.name.as_str() == name)
     }
 }
 
@@ -131,9 +122,7 @@ fn members(value: Value) -> serde_json::Map<String, Value> {
 fn read_text(path: &Path) -> std::io::Result<String> {
     use std::io::Read as _;
     let mut text = String::new();
-    let read = std::fs::File::open(path)?
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_string(&mut text)?;
+    let read = std::fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
     if read as u64 > MAX_FILE_BYTES {
         return Err(std::io::Error::new(
             std::io::ErrorKind::FileTooLarge,
@@ -145,16 +134,9 @@ fn read_text(path: &Path) -> std::io::Result<String> {
 
 /// The library's own message shows the line that is wrong, and a secret may stand in it.
 fn syntax(text: &str, path: &Path, error: &toml::de::Error) -> FileError {
-    let before = error
-        .span()
-        .and_then(|span| text.get(..span.start))
-        .unwrap_or_default();
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
-    FileError::Syntax {
-        file: path.to_owned(),
-        line,
-        message: error.message().to_owned(),
-    }
+    FileError::Syntax { file: path.to_owned(), line, message: error.message().to_owned() }
 }
 
 /// Why the file cannot be used.
@@ -163,17 +145,9 @@ pub(crate) enum FileError {
     #[error("cannot read {}", file.display())]
     Read { file: PathBuf, source: std::io::Error },
     #[error("{}, line {line}: {message}", file.display())]
-    Syntax {
-        file: PathBuf,
-        line: usize,
-        message: String,
-    },
+    Syntax { file: PathBuf, line: usize, message: String },
     #[error("{}: {}", file.display(), fault.at(key))]
-    Key {
-        file: PathBuf,
-        key: String,
-        fault: Fault,
-    },
+    Key { file: PathBuf, key: String, fault: Fault },
 }
 
 /// What is wrong with a key of the file.
@@ -218,10 +192,7 @@ mod tests {
     use super::*;
 
     fn refusal(text: &str) -> String {
-        Wanted::parse(text, Path::new("floodgate.toml"))
-            .err()
-            .unwrap()
-            .to_string()
+        Wanted::parse(text, Path::new("floodgate.toml")).err().unwrap().to_string()
     }
 
     #[test]
@@ -236,10 +207,7 @@ mod tests {
             "{message}"
         );
         let message = refusal("[sources.a]\nverify = { scheme = 'github', secrets = [{ enw = 'X' }] }");
-        assert!(
-            message.starts_with("floodgate.toml: `sources.a`: a secret is a text"),
-            "{message}"
-        );
+        assert!(message.starts_with("floodgate.toml: `sources.a`: a secret is a text"), "{message}");
     }
 
     #[test]
@@ -258,11 +226,7 @@ mod tests {
                     [sources.z]\nverify={scheme='github',secrets=['s']}";
         let wanted = Wanted::parse(text, Path::new("f")).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(
-            wanted
-                .0
-                .iter()
-                .map(|object| object.kind.as_str())
-                .collect::<Vec<_>>(),
+            wanted.0.iter().map(|object| object.kind.as_str()).collect::<Vec<_>>(),
             ["sources", "destinations"]
         );
     }

@@ -69,10 +69,7 @@ impl Plan {
         for kind in Kind::ALL {
             let there: Listed = api.get(&[kind.as_str()]).await?;
             revision = there.revision;
-            let unnamed = there
-                .items
-                .into_iter()
-                .filter(|item| prune && !wanted.has(kind, &item.name));
+            let unnamed = there.items.into_iter().filter(|item| prune && !wanted.has(kind, &item.name));
             deletions.extend(unnamed.map(|item| Step::delete(kind, item.name)));
         }
         let mut steps = Vec::new();
@@ -102,15 +99,8 @@ impl Plan {
     /// The difference as text.
     pub(crate) fn render(&self) -> String {
         let text: String = self.steps.iter().map(Step::render).collect();
-        let kept = self
-            .steps
-            .iter()
-            .filter(|step| step.action == Action::Keep)
-            .count();
-        format!(
-            "{text}{} to change, {kept} as they are\n",
-            self.steps.len() - kept
-        )
+        let kept = self.steps.iter().filter(|step| step.action == Action::Keep).count();
+        format!("{text}{} to change, {kept} as they are\n", self.steps.len() - kept)
     }
 }
 
@@ -125,23 +115,11 @@ impl Step {
         };
         let view = |view: Option<Value>| view.unwrap_or(Value::Null);
         let difference = difference::between(&view(foreseen.before), &view(foreseen.after));
-        Ok(Self {
-            kind,
-            name,
-            action,
-            difference,
-            document,
-        })
+        Ok(Self { kind, name, action, difference, document })
     }
 
     fn delete(kind: Kind, name: Name) -> Self {
-        Self {
-            kind,
-            name,
-            action: Action::Delete,
-            difference: Vec::new(),
-            document: Value::Null,
-        }
+        Self { kind, name, action: Action::Delete, difference: Vec::new(), document: Value::Null }
     }
 
     async fn take(&self, api: &Api) -> Result<Option<Written>, ApiError> {

@@ -56,11 +56,7 @@ pub(crate) async fn wait(api: &Api, revision: u64) -> Result<Vec<Rollout>, ApiEr
     let deadline = Instant::now() + PATIENCE;
     loop {
         let listed: Listed = api.get(&["regions"]).await?;
-        let regions: Vec<_> = listed
-            .items
-            .into_iter()
-            .map(|region| region.rollout(revision))
-            .collect();
+        let regions: Vec<_> = listed.items.into_iter().map(|region| region.rollout(revision)).collect();
         if Instant::now() >= deadline || !regions.iter().any(Rollout::is_late) {
             return Ok(regions);
         }
@@ -71,18 +67,13 @@ pub(crate) async fn wait(api: &Api, revision: u64) -> Result<Vec<Rollout>, ApiEr
 /// What became of it, as text.
 pub(crate) fn render(revision: u64, regions: &[Rollout]) -> String {
     let lines = regions.iter().map(|region| {
-        let reason = region
-            .reason
-            .as_ref()
-            .map(|reason| format!(": {reason}"))
-            .unwrap_or_default();
+        let reason = region.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         match region.state {
             State::Serves => format!("{} serves revision {revision}\n", region.name),
             State::Late => format!("{} does NOT serve revision {revision} yet{reason}\n", region.name),
-            State::Unreachable => format!(
-                "{} gets revision {revision} once it can be reached{reason}\n",
-                region.name
-            ),
+            State::Unreachable => {
+                format!("{} gets revision {revision} once it can be reached{reason}\n", region.name)
+            }
         }
     });
     lines.collect()
@@ -102,16 +93,8 @@ impl Region {
             (true, Some(serving)) if serving >= revision => State::Serves,
             (true, _) => State::Late,
         };
-        let reason = if state == State::Serves {
-            None
-        } else {
-            self.reason()
-        };
-        Rollout {
-            name: self.name,
-            state,
-            reason,
-        }
+        let reason = if state == State::Serves { None } else { self.reason() };
+        Rollout { name: self.name, state, reason }
     }
 
     fn reason(&self) -> Option<String> {
@@ -119,10 +102,7 @@ impl Region {
             |gateway: &Gateway| Some(format!("{}: {}", gateway.gateway, gateway.error.as_ref()?));
         let live = || self.gateways.iter().filter(|gateway| !gateway.stale);
         let nobody = || (self.reachable && live().next().is_none()).then(|| "no gateway reports".to_owned());
-        self.error
-            .clone()
-            .or_else(|| live().find_map(of_gateway))
-            .or_else(nobody)
+        self.error.clone().or_else(|| live().find_map(of_gateway)).or_else(nobody)
     }
 }
 
@@ -143,10 +123,7 @@ mod tests {
             r#"{"name": "eu", "reachable": true, "serving": 6, "error": null,
                 "gateways": [{"gateway": "eu-1", "stale": false, "error": "no memory"}]}"#,
         );
-        assert_eq!(
-            (late.state, late.reason.as_deref()),
-            (State::Late, Some("eu-1: no memory"))
-        );
+        assert_eq!((late.state, late.reason.as_deref()), (State::Late, Some("eu-1: no memory")));
     }
 
     #[test]
@@ -155,10 +132,7 @@ mod tests {
             r#"{"name": "eu", "reachable": true, "serving": null, "error": null,
                 "gateways": [{"gateway": "eu-1", "stale": true, "error": null}]}"#,
         );
-        assert_eq!(
-            (silent.state, silent.reason.as_deref()),
-            (State::Late, Some("no gateway reports"))
-        );
+        assert_eq!((silent.state, silent.reason.as_deref()), (State::Late, Some("no gateway reports")));
         let away =
             rollout(r#"{"name": "us", "reachable": false, "serving": null, "gateways": [], "error": "x"}"#);
         assert_eq!(away.state, State::Unreachable);

@@ -36,28 +36,20 @@ pub(crate) fn issue(directory: &Directory) -> Result<Tls, CertificateError> {
     let authority_key = KeyPair::from_pem(new_key(directory)?.expose())?;
     let ca = match directory.read("tls/ca.pem")? {
         Some(_) => directory.path("tls/ca.pem"),
-        None => directory.write(
-            "tls/ca.pem",
-            authority()?.self_signed(&authority_key)?.pem().as_bytes(),
-        )?,
+        None => directory.write("tls/ca.pem", authority()?.self_signed(&authority_key)?.pem().as_bytes())?,
     };
     let key = KeyPair::generate()?;
     let certificate = leaf()?.signed_by(&key, &Issuer::new(authority()?, authority_key))?;
     Ok(Tls {
         ca,
         certificate: directory.write("tls/gateway.pem", certificate.pem().as_bytes())?,
-        key: directory.write(
-            "tls/gateway.key",
-            Secret::new(key.serialize_pem()).expose().as_bytes(),
-        )?,
+        key: directory.write("tls/gateway.key", Secret::new(key.serialize_pem()).expose().as_bytes())?,
     })
 }
 
 fn new_key(directory: &Directory) -> Result<Secret, CertificateError> {
     let fresh = KeyPair::generate()?;
-    Ok(directory
-        .keep("tls/ca.key", || Secret::new(fresh.serialize_pem()))?
-        .secret)
+    Ok(directory.keep("tls/ca.key", || Secret::new(fresh.serialize_pem()))?.secret)
 }
 
 fn authority() -> Result<CertificateParams, rcgen::Error> {
@@ -68,11 +60,7 @@ fn authority() -> Result<CertificateParams, rcgen::Error> {
 }
 
 fn leaf() -> Result<CertificateParams, rcgen::Error> {
-    let mut params = named(
-        "Floodgate development gateway",
-        NAMES.map(String::from).into(),
-        LEAF_VALID,
-    )?;
+    let mut params = named("Floodgate development gateway", NAMES.map(String::from).into(), LEAF_VALID)?;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;

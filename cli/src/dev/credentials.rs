@@ -74,10 +74,8 @@ impl RegionCredentials {
 
 fn key(directory: &Directory, file: &str) -> Result<Key, CredentialError> {
     let kept = directory.keep(file, || OpeningKey::generate().to_text())?;
-    let opening = OpeningKey::parse(&kept.secret).map_err(|source| CredentialError::Key {
-        path: kept.path.clone(),
-        source,
-    })?;
+    let opening = OpeningKey::parse(&kept.secret)
+        .map_err(|source| CredentialError::Key { path: kept.path.clone(), source })?;
     Ok(Key { kept, opening })
 }
 

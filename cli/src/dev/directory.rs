@@ -21,10 +21,7 @@ pub(crate) struct Directory {
 impl Directory {
     /// Opens the folder, making it if it is not there.
     pub(crate) fn open(root: &Path) -> Result<Self, DirectoryError> {
-        let failed = |source| DirectoryError::Open {
-            path: root.to_owned(),
-            source,
-        };
+        let failed = |source| DirectoryError::Open { path: root.to_owned(), source };
         for folder in FOLDERS {
             private_folder(&root.join(folder)).map_err(failed)?;
         }
@@ -50,10 +47,8 @@ impl Directory {
     /// Writes a file that only its owner can read, all of it or nothing, and gives its path.
     pub(crate) fn write(&self, relative: &str, contents: &[u8]) -> Result<PathBuf, DirectoryError> {
         let path = self.path(relative);
-        write_private(&path, contents).map_err(|source| DirectoryError::Write {
-            path: path.clone(),
-            source,
-        })?;
+        write_private(&path, contents)
+            .map_err(|source| DirectoryError::Write { path: path.clone(), source })?;
         Ok(path)
     }
 
@@ -70,10 +65,7 @@ impl Directory {
     /// The secret in a file; made and written if there is none yet.
     pub(crate) fn keep(&self, relative: &str, make: impl FnOnce() -> Secret) -> Result<Kept, DirectoryError> {
         if let Some(text) = self.read(relative)? {
-            return Ok(Kept {
-                path: self.path(relative),
-                secret: Secret::new(text),
-            });
+            return Ok(Kept { path: self.path(relative), secret: Secret::new(text) });
         }
         let secret = make();
         let path = self.write(relative, secret.expose().as_bytes())?;
@@ -97,10 +89,7 @@ fn private_folder(path: &Path) -> io::Result<()> {
 /// Replaces a file by one that only its owner can read. Synced before it takes the name: a key that is lost after
 /// it was used takes what was sealed to it along.
 pub(crate) fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // `tempfile` makes its files with mode 0600.
     let mut file = NamedTempFile::new_in(folder)?;
     file.write_all(contents)?;
@@ -161,10 +150,7 @@ mod tests {
     fn one_holder_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let held = Directory::open(folder.path()).unwrap();
-        assert!(matches!(
-            Directory::open(folder.path()),
-            Err(DirectoryError::InUse(_))
-        ));
+        assert!(matches!(Directory::open(folder.path()), Err(DirectoryError::InUse(_))));
         drop(held);
         assert!(Directory::open(folder.path()).is_ok());
     }

@@ -31,34 +31,18 @@ fn candidates() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let on_path = env::split_paths(&path).map(|folder| folder.join("nats-server"));
     let near = [env::current_dir(), env::current_exe()];
-    let fetched = near
-        .iter()
-        .flatten()
-        .flat_map(|place| place.ancestors())
-        .map(|folder| folder.join(FETCHED));
-    fetched
-        .chain(on_path)
-        .filter(|program| program.is_file())
-        .collect()
+    let fetched =
+        near.iter().flatten().flat_map(|place| place.ancestors()).map(|folder| folder.join(FETCHED));
+    fetched.chain(on_path).filter(|program| program.is_file()).collect()
 }
 
 fn check(program: &Path) -> Result<(), NatsServerError> {
     let output = Command::new(program).arg("--version").output();
-    let output = output.map_err(|source| NatsServerError::Run {
-        program: program.to_owned(),
-        source,
-    })?;
-    let said = String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .to_owned();
+    let output = output.map_err(|source| NatsServerError::Run { program: program.to_owned(), source })?;
+    let said = String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned();
     match Version::parse(&said) {
         Some(version) if version >= OLDEST => Ok(()),
-        _ => Err(NatsServerError::Old {
-            program: program.to_owned(),
-            said,
-        }),
+        _ => Err(NatsServerError::Old { program: program.to_owned(), said }),
     }
 }
 
@@ -110,13 +94,7 @@ mod tests {
         let new_enough = |said| Version::parse(said).is_some_and(|version| version >= OLDEST);
         assert!(new_enough("nats-server: v2.15.1"));
         assert!(new_enough("nats-server: v2.100.0"));
-        for old in [
-            "nats-server: v2.9.10",
-            "nats-server: v2.15.0",
-            "nats-server: v2.15.1-RC.1",
-            "",
-            "v2",
-        ] {
+        for old in ["nats-server: v2.9.10", "nats-server: v2.15.0", "nats-server: v2.15.1-RC.1", "", "v2"] {
             assert!(!new_enough(old), "{old}");
         }
     }

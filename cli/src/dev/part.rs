@@ -71,12 +71,7 @@ impl Part {
     pub(crate) fn spawn(&self) -> io::Result<Child> {
         let log = self.open_log()?;
         Command::new(&self.floodgate)
-            .args([
-                tether::SUBCOMMAND,
-                "--parent",
-                &std::process::id().to_string(),
-                "--",
-            ])
+            .args([tether::SUBCOMMAND, "--parent", &std::process::id().to_string(), "--"])
             .arg(&self.program)
             .args(&self.arguments)
             .stdin(Stdio::null())
@@ -91,11 +86,7 @@ impl Part {
         if fs::metadata(&self.log).is_ok_and(|log| log.len() > MAX_LOG_BYTES) {
             self.set_log_aside()?;
         }
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&self.log)
+        OpenOptions::new().create(true).append(true).mode(0o600).open(&self.log)
     }
 
     /// Asks it to end, and kills it if it does not in time.

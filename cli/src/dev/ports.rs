@@ -98,11 +98,7 @@ fn fixed(base: u16, regions: &Regions) -> Result<Ports, PortError> {
     let mut ports = Ports::default();
     for (role, offset) in roles(regions) {
         let port = base + offset;
-        listen(port).map_err(|source| PortError::Taken {
-            port,
-            role: role.key(),
-            source,
-        })?;
+        listen(port).map_err(|source| PortError::Taken { port, role: role.key(), source })?;
         ports.0.insert(role.key(), port);
     }
     Ok(ports)
@@ -110,18 +106,11 @@ fn fixed(base: u16, regions: &Regions) -> Result<Ports, PortError> {
 
 /// The ports of the last run, so that URLs stay valid across restarts; another where one is taken by now.
 fn free(regions: &Regions, directory: &Directory) -> Result<Ports, PortError> {
-    let kept = directory
-        .read(FILE)?
-        .map(|text| serde_json::from_str(&text))
-        .transpose();
+    let kept = directory.read(FILE)?.map(|text| serde_json::from_str(&text)).transpose();
     let mut ports: Ports = kept.map_err(PortError::File)?.unwrap_or_default();
     let mut used: BTreeSet<u16> = ports.0.values().copied().collect();
     for (role, _) in roles(regions) {
-        let kept = ports
-            .0
-            .get(&role.key())
-            .copied()
-            .filter(|&port| listen(port).is_ok());
+        let kept = ports.0.get(&role.key()).copied().filter(|&port| listen(port).is_ok());
         let port = kept.or_else(|| unused(&used)).ok_or(PortError::NoneFree)?;
         used.insert(port);
         ports.0.insert(role.key(), port);

@@ -44,10 +44,8 @@ impl Prober {
     pub(crate) fn new(ca: Option<&Path>) -> Result<Self, ProbeError> {
         let mut client = Client::builder().no_proxy().timeout(ATTEMPT);
         if let Some(path) = ca {
-            let pem = std::fs::read(path).map_err(|source| ProbeError::Ca {
-                path: path.to_owned(),
-                source,
-            })?;
+            let pem =
+                std::fs::read(path).map_err(|source| ProbeError::Ca { path: path.to_owned(), source })?;
             client = client.tls_certs_only([Certificate::from_pem(&pem).map_err(ProbeError::Client)?]);
         }
         client.build().map(Self).map_err(ProbeError::Client)
@@ -59,10 +57,7 @@ impl Prober {
         for probe in probes {
             while let Err(answer) = self.ask(&probe.question).await {
                 if Instant::now() >= deadline {
-                    return Err(ProbeError::NotReady {
-                        part: probe.part,
-                        answer,
-                    });
+                    return Err(ProbeError::NotReady { part: probe.part, answer });
                 }
                 sleep(PAUSE).await;
             }
@@ -76,11 +71,7 @@ impl Prober {
             Question::Http(url) => {
                 let response = self.0.get(url).send().await.map_err(Answer::Unreachable)?;
                 let status = response.status();
-                if status.is_success() {
-                    Ok(())
-                } else {
-                    Err(Answer::Status(status))
-                }
+                if status.is_success() { Ok(()) } else { Err(Answer::Status(status)) }
             }
         }
     }
@@ -91,11 +82,7 @@ async fn greeted(address: SocketAddr) -> io::Result<()> {
     let greeting = async {
         let mut first = [0; 4];
         TcpStream::connect(address).await?.read_exact(&mut first).await?;
-        if &first == b"INFO" {
-            Ok(())
-        } else {
-            Err(io::Error::from(io::ErrorKind::InvalidData))
-        }
+        if &first == b"INFO" { Ok(()) } else { Err(io::Error::from(io::ErrorKind::InvalidData)) }
     };
     timeout(ATTEMPT, greeting).await.map_err(io::Error::from)?
 }

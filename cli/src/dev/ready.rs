@@ -94,10 +94,7 @@ impl ReadyFile {
         let written = serde_json::to_vec_pretty(&Document { ready, processes })
             .map_err(io::Error::from)
             .and_then(|text| write_private(&self.0, &text));
-        written.map_err(|source| ReadyFileError {
-            path: self.0.clone(),
-            source,
-        })
+        written.map_err(|source| ReadyFileError { path: self.0.clone(), source })
     }
 
     /// Removes it, if it was written.
@@ -122,10 +119,7 @@ mod tests {
     #[test]
     fn form_is_what_scripts_read() {
         let ready = Ready {
-            admin: Admin {
-                url: "http://127.0.0.1:8400".into(),
-                token: "t".into(),
-            },
+            admin: Admin { url: "http://127.0.0.1:8400".into(), token: "t".into() },
             regions: BTreeMap::from([(
                 "eu".parse().unwrap(),
                 Region {
@@ -135,10 +129,7 @@ mod tests {
                     metrics: "m".into(),
                 },
             )]),
-            centre: Centre {
-                nats: "n".into(),
-                metrics: "m".into(),
-            },
+            centre: Centre { nats: "n".into(), metrics: "m".into() },
         };
         let processes = BTreeMap::from([("relay".to_owned(), 104)]);
         let expected = serde_json::json!({
@@ -148,11 +139,7 @@ mod tests {
             "processes": {"relay": 104},
         });
         assert_eq!(
-            serde_json::to_value(Document {
-                ready: &ready,
-                processes: &processes
-            })
-            .unwrap(),
+            serde_json::to_value(Document { ready: &ready, processes: &processes }).unwrap(),
             expected
         );
     }

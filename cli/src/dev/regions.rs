@@ -51,26 +51,15 @@ mod tests {
     use super::*;
 
     fn regions(names: &str) -> Result<Regions, InvalidRegions> {
-        Regions::new(
-            names
-                .split_terminator(',')
-                .map(|name| name.parse().unwrap())
-                .collect(),
-        )
+        Regions::new(names.split_terminator(',').map(|name| name.parse().unwrap()).collect())
     }
 
     #[test]
     fn names_must_tell_regions_apart() {
         assert!(regions("eu,us").is_ok());
         assert_eq!(regions("").unwrap_err(), InvalidRegions::Count(0));
-        assert_eq!(
-            regions("a,b,c,d,e,f,g,h,i,j").unwrap_err(),
-            InvalidRegions::Count(10)
-        );
-        assert_eq!(
-            regions("eu,us,eu").unwrap_err(),
-            InvalidRegions::Twice("eu".parse().unwrap())
-        );
+        assert_eq!(regions("a,b,c,d,e,f,g,h,i,j").unwrap_err(), InvalidRegions::Count(10));
+        assert_eq!(regions("eu,us,eu").unwrap_err(), InvalidRegions::Twice("eu".parse().unwrap()));
         assert_eq!(regions("centre").unwrap_err(), InvalidRegions::Centre);
     }
 }

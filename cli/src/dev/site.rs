@@ -37,12 +37,7 @@ impl Site {
     ) -> Result<Self, SiteError> {
         let credentials = Credentials::load(&directory, regions)?;
         let tls = tls.then(|| certificates::issue(&directory)).transpose()?;
-        let site = Self {
-            directory,
-            ports,
-            credentials,
-            tls,
-        };
+        let site = Self { directory, ports, credentials, tls };
         files::write(&site)?;
         Ok(site)
     }
@@ -58,20 +53,10 @@ impl Site {
         let nats = |name: String| self.part(&floodgate, nats_server, &[], name, Stage::Nats, "conf");
         let gateway =
             |name: String| self.part(&floodgate, &floodgate, &["gateway"], name, Stage::Gateway, "toml");
-        let relay = self.part(
-            &floodgate,
-            &floodgate,
-            &["relay"],
-            "relay".to_owned(),
-            Stage::Relay,
-            "toml",
-        );
+        let relay = self.part(&floodgate, &floodgate, &["relay"], "relay".to_owned(), Stage::Relay, "toml");
         let mut parts = vec![nats("nats-centre".to_owned()), relay];
         for region in self.regions() {
-            parts.extend([
-                nats(format!("nats-{region}")),
-                gateway(format!("gateway-{region}")),
-            ]);
+            parts.extend([nats(format!("nats-{region}")), gateway(format!("gateway-{region}"))]);
         }
         Ok(parts)
     }
@@ -89,33 +74,17 @@ impl Site {
         let mut arguments: Vec<OsString> = subcommand.iter().map(OsString::from).collect();
         arguments.extend(["--config".into(), config.into()]);
         let log = self.directory.path(format!("log/{name}.log"));
-        Part {
-            name,
-            stage,
-            floodgate: floodgate.to_owned(),
-            program: program.to_owned(),
-            arguments,
-            log,
-        }
+        Part { name, stage, floodgate: floodgate.to_owned(), program: program.to_owned(), arguments, log }
     }
 
     /// What to ask the parts of these stages, to know that they are ready.
     pub(crate) fn probes(&self, stages: &[Stage]) -> Vec<Probe> {
-        stages
-            .iter()
-            .flat_map(|stage| self.stage_probes(*stage))
-            .collect()
+        stages.iter().flat_map(|stage| self.stage_probes(*stage)).collect()
     }
 
     fn stage_probes(&self, stage: Stage) -> Vec<Probe> {
-        let nats = |part, role| Probe {
-            part,
-            question: Question::Nats(self.ports.address(role)),
-        };
-        let http = |part, url| Probe {
-            part,
-            question: Question::Http(format!("{url}/readyz")),
-        };
+        let nats = |part, role| Probe { part, question: Question::Nats(self.ports.address(role)) };
+        let http = |part, url| Probe { part, question: Question::Http(format!("{url}/readyz")) };
         let regions = self.regions();
         match stage {
             Stage::Nats => regions
@@ -123,9 +92,9 @@ impl Site {
                 .chain([nats("nats-centre".to_owned(), Role::CentreNats)])
                 .collect(),
             Stage::Relay => vec![http("relay".to_owned(), self.admin_url())],
-            Stage::Gateway => regions
-                .map(|region| http(format!("gateway-{region}"), self.gateway_url(region)))
-                .collect(),
+            Stage::Gateway => {
+                regions.map(|region| http(format!("gateway-{region}"), self.gateway_url(region))).collect()
+            }
         }
     }
 
@@ -133,14 +102,8 @@ impl Site {
     pub(crate) fn ready(&self) -> Ready {
         let token = self.credentials.admin_token.secret.expose().to_owned();
         Ready {
-            admin: ready::Admin {
-                url: self.admin_url(),
-                token,
-            },
-            regions: self
-                .regions()
-                .map(|region| (region.clone(), self.ready_region(region)))
-                .collect(),
+            admin: ready::Admin { url: self.admin_url(), token },
+            regions: self.regions().map(|region| (region.clone(), self.ready_region(region))).collect(),
             centre: ready::Centre {
                 nats: self.nats_url(Role::CentreNats),
                 metrics: self.metrics_url(Role::RelayMetrics),

@@ -58,26 +58,14 @@ impl Supervisor {
     /// A supervisor of these parts, none of which runs yet.
     pub(crate) fn new(parts: Vec<Part>) -> Self {
         let (report, changes) = mpsc::channel(MAX_CHANGES);
-        Self {
-            waiting: parts,
-            running: Vec::new(),
-            processes: BTreeMap::new(),
-            report,
-            changes,
-        }
+        Self { waiting: parts, running: Vec::new(), processes: BTreeMap::new(), report, changes }
     }
 
     /// Starts the parts of a stage.
     pub(crate) fn start(&mut self, stage: Stage) {
-        let mut running = Running {
-            stage,
-            stop: CancellationToken::new(),
-            tasks: JoinSet::new(),
-        };
+        let mut running = Running { stage, stop: CancellationToken::new(), tasks: JoinSet::new() };
         for part in self.waiting.extract_if(.., |part| part.stage == stage) {
-            running
-                .tasks
-                .spawn(keep_running(part, running.stop.clone(), self.report.clone()));
+            running.tasks.spawn(keep_running(part, running.stop.clone(), self.report.clone()));
         }
         self.running.push(running);
     }
@@ -153,14 +141,7 @@ async fn run_once(part: &Part, stop: &CancellationToken, report: &mpsc::Sender<C
         Err(error) => return tracing::error!(part = part.name, %error, "cannot be started"),
     };
     if let Some(pid) = child.id() {
-        tell(
-            report,
-            Change::Started {
-                part: part.name.clone(),
-                pid,
-            },
-        )
-        .await;
+        tell(report, Change::Started { part: part.name.clone(), pid }).await;
     }
     tokio::select! {
         () = stop.cancelled() => part.end(child).await,
@@ -173,15 +154,8 @@ async fn run_once(part: &Part, stop: &CancellationToken, report: &mpsc::Sender<C
 
 async fn tell_end(part: &Part, status: ExitStatus, report: &mpsc::Sender<Change>) {
     tracing::warn!(part = part.name, %status, log = %part.log().display(), "ended; starting it again");
-    tell(
-        report,
-        Change::Ended(PartEnded {
-            part: part.name.clone(),
-            status,
-            log: part.log().to_owned(),
-        }),
-    )
-    .await;
+    tell(report, Change::Ended(PartEnded { part: part.name.clone(), status, log: part.log().to_owned() }))
+        .await;
 }
 
 async fn tell(report: &mpsc::Sender<Change>, change: Change) {

@@ -99,8 +99,8 @@ fn render_line(line: &Line) -> String {
 }
 
 fn difference(expected: &Expected, found: &Expected) -> Result<String, Failure> {
-    let expected = serde_json::to_string_pretty(expected).map_err(Failure::work)?;
-    let found = serde_json::to_string_pretty(found).map_err(Failure::work)?;
+    let text = |outcome| serde_json::to_string_pretty(outcome).map(|text| text + "\n").map_err(Failure::work);
+    let (expected, found) = (text(expected)?, text(found)?);
     let diff = TextDiff::from_lines(&expected, &found);
     Ok(diff.unified_diff().header("expected", "found").to_string())
 }

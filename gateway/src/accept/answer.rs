@@ -33,9 +33,7 @@ pub(crate) fn durable(enqueued: Enqueued, status: AcceptedStatus) -> Response<Fu
         AcceptedStatus::NoContent => StatusCode::NO_CONTENT,
     };
     if status != AcceptedStatus::NoContent {
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     response
 }
@@ -44,9 +42,6 @@ pub(crate) fn durable(enqueued: Enqueued, status: AcceptedStatus) -> Response<Fu
 pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }

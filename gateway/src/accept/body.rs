@@ -55,17 +55,7 @@ pub(crate) async fn receive(
     if coding != Coding::Identity {
         memory.grow_by(limit)?;
     }
-    Ok((
-        Received {
-            parts,
-            raw,
-            coding,
-            limit,
-            peer,
-            at: SystemTime::now(),
-        },
-        memory,
-    ))
+    Ok((Received { parts, raw, coding, limit, peer, at: SystemTime::now() }, memory))
 }
 
 async fn collect(body: &mut Incoming, limit: usize, memory: &mut Reservation) -> Result<Bytes, Refusal> {
@@ -77,11 +67,7 @@ async fn collect(body: &mut Incoming, limit: usize, memory: &mut Reservation) ->
     let first = next_data(body).await?.unwrap_or_default();
     if first.len() == announced && body.is_end_stream() {
         // The usual webhook arrives in one piece, which is passed on without a copy.
-        return if first.len() > limit {
-            Err(Refusal::TooLarge { limit })
-        } else {
-            Ok(first)
-        };
+        return if first.len() > limit { Err(Refusal::TooLarge { limit }) } else { Ok(first) };
     }
     let mut whole = BytesMut::with_capacity(announced.clamp(first.len(), STEP.max(first.len())));
     let mut next = Some(first);

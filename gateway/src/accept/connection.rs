@@ -63,11 +63,7 @@ enum Protocol {
 
 impl Protocol {
     fn of(alpn: Option<&[u8]>) -> Self {
-        if alpn == Some(tls::HTTP2) {
-            Self::Http2
-        } else {
-            Self::Http1
-        }
+        if alpn == Some(tls::HTTP2) { Self::Http2 } else { Self::Http1 }
     }
 }
 

@@ -49,14 +49,8 @@ fn gunzip(raw: &[u8], limit: usize) -> Result<Bytes, Refusal> {
     let mut decoded = Vec::new();
     // One byte more than allowed tells "exactly at the limit" from "over it", and stops a bomb there.
     let mut bounded = MultiGzDecoder::new(raw).take(limit as u64 + 1);
-    bounded
-        .read_to_end(&mut decoded)
-        .map_err(|_| Refusal::Malformed("the body is not gzip"))?;
-    if decoded.len() > limit {
-        Err(Refusal::TooLarge { limit })
-    } else {
-        Ok(decoded.into())
-    }
+    bounded.read_to_end(&mut decoded).map_err(|_| Refusal::Malformed("the body is not gzip"))?;
+    if decoded.len() > limit { Err(Refusal::TooLarge { limit }) } else { Ok(decoded.into()) }
 }
 
 #[cfg(test)]
@@ -78,24 +72,15 @@ mod tests {
     #[test]
     fn a_bomb_stops_at_the_limit() {
         let bomb = gzip(&vec![0; 10_000_000]);
-        assert_eq!(
-            Coding::Gzip.decode(&bomb, 1_000),
-            Err(Refusal::TooLarge { limit: 1_000 })
-        );
-        assert_eq!(
-            Coding::Gzip.decode(&gzip(&[7; 1_000]), 1_000).unwrap(),
-            vec![7; 1_000]
-        );
+        assert_eq!(Coding::Gzip.decode(&bomb, 1_000), Err(Refusal::TooLarge { limit: 1_000 }));
+        assert_eq!(Coding::Gzip.decode(&gzip(&[7; 1_000]), 1_000).unwrap(), vec![7; 1_000]);
     }
 
     #[test]
     fn what_is_cut_off_is_malformed() {
         let whole = gzip(b"{\"id\":1}");
         let cut = whole.slice(..whole.len() - 3);
-        assert!(matches!(
-            Coding::Gzip.decode(&cut, 1_000),
-            Err(Refusal::Malformed(_))
-        ));
+        assert!(matches!(Coding::Gzip.decode(&cut, 1_000), Err(Refusal::Malformed(_))));
     }
 
     #[test]

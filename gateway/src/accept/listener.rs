@@ -74,10 +74,7 @@ impl<S: Service> Port<S> {
         &self,
         slots: &Arc<Semaphore>,
     ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-        let slot = Arc::clone(slots)
-            .acquire_owned()
-            .await
-            .map_err(io::Error::other)?;
+        let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
         let (stream, peer) = self.listener.accept().await?;
         Ok((stream, peer, slot))
     }

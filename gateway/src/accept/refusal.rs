@@ -122,10 +122,7 @@ impl Refusal {
     /// The problem document that the sender gets.
     pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
         let code = self.code();
-        let document = Problem {
-            detail: self.detail(),
-            ..Problem::new(code)
-        };
+        let document = Problem { detail: self.detail(), ..Problem::new(code) };
         // A document of strings and a number always serializes; an empty body would still carry the status.
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let mut response = Response::new(Full::from(body));
@@ -145,9 +142,7 @@ impl Refusal {
 
 /// Rounded up, so that whoever waits that long does not come too early.
 fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_secs()
-        .saturating_add(u64::from(wait.subsec_nanos() > 0))
-        .max(1)
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 #[cfg(test)]
@@ -156,29 +151,17 @@ mod tests {
 
     #[test]
     fn what_may_be_retried_says_when() {
-        let limited = Refusal::RateLimited {
-            wait: Duration::from_millis(1_200),
-        }
-        .into_response();
+        let limited = Refusal::RateLimited { wait: Duration::from_millis(1_200) }.into_response();
         assert_eq!(
             (limited.status().as_u16(), &limited.headers()[RETRY_AFTER]),
             (429, &HeaderValue::from(2))
         );
         let unavailable = Refusal::Unavailable(Unavailable::Queue).into_response();
         assert_eq!(
-            (
-                unavailable.status().as_u16(),
-                unavailable.headers().contains_key(RETRY_AFTER)
-            ),
+            (unavailable.status().as_u16(), unavailable.headers().contains_key(RETRY_AFTER)),
             (503, true)
         );
         let refused = Refusal::SignatureRefused.into_response();
-        assert_eq!(
-            (
-                refused.status().as_u16(),
-                refused.headers().contains_key(RETRY_AFTER)
-            ),
-            (401, false)
-        );
+        assert_eq!((refused.status().as_u16(), refused.headers().contains_key(RETRY_AFTER)), (401, false));
     }
 }

@@ -30,10 +30,7 @@ pub enum TlsError {
 pub(crate) fn load(certificate_file: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, ConfigError> {
     let refused = |path: &Path| {
         let path = path.to_owned();
-        move |error| ConfigError::Tls {
-            path,
-            source: TlsError::Pem(error),
-        }
+        move |error| ConfigError::Tls { path, source: TlsError::Pem(error) }
     };
     let chain = CertificateDer::pem_file_iter(certificate_file)
         .and_then(Iterator::collect)

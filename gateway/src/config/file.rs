@@ -54,10 +54,7 @@ pub(super) struct Drain {
 
 impl Default for Drain {
     fn default() -> Self {
-        Self {
-            grace_seconds: 2,
-            timeout_seconds: 30,
-        }
+        Self { grace_seconds: 2, timeout_seconds: 30 }
     }
 }
 

@@ -85,78 +85,28 @@ impl Limits {
     pub(super) fn check(&self) -> Result<(), OutOfBounds> {
         // The largest event and its decoded form must fit, or no such event could ever pass.
         let least_memory = 4 * Intake::MAX_BODY_BYTES as usize;
-        within(
-            "limits.max_connections",
-            self.max_connections,
-            1..=1_000_000,
-            "expected 1 to 1000000",
-        )?;
-        within(
-            "limits.max_streams",
-            self.max_streams,
-            1..=10_000,
-            "expected 1 to 10000",
-        )?;
+        within("limits.max_connections", self.max_connections, 1..=1_000_000, "expected 1 to 1000000")?;
+        within("limits.max_streams", self.max_streams, 1..=10_000, "expected 1 to 10000")?;
         within(
             "limits.max_header_bytes",
             self.max_header_bytes,
             8_192..=1_048_576,
             "expected 8192 to 1048576",
         )?;
-        within(
-            "limits.tls_handshake_seconds",
-            self.tls_handshake_seconds,
-            1..=300,
-            "expected 1 to 300",
-        )?;
-        within(
-            "limits.header_seconds",
-            self.header_seconds,
-            1..=3_600,
-            "expected 1 to 3600",
-        )?;
-        within(
-            "limits.body_seconds",
-            self.body_seconds,
-            1..=3_600,
-            "expected 1 to 3600",
-        )?;
+        within("limits.tls_handshake_seconds", self.tls_handshake_seconds, 1..=300, "expected 1 to 300")?;
+        within("limits.header_seconds", self.header_seconds, 1..=3_600, "expected 1 to 3600")?;
+        within("limits.body_seconds", self.body_seconds, 1..=3_600, "expected 1 to 3600")?;
         within(
             "limits.memory_bytes",
             self.memory_bytes,
             least_memory..=1 << 40,
             "expected 12582912 to 2^40",
         )?;
-        within(
-            "limits.queue_events",
-            self.queue_events,
-            1..=1_000_000,
-            "expected 1 to 1000000",
-        )?;
-        within(
-            "limits.block_events",
-            self.block_events,
-            1..=10_000,
-            "expected 1 to 10000",
-        )?;
-        within(
-            "limits.block_bytes",
-            self.block_bytes,
-            1..=4 << 20,
-            "expected 1 to 4194304",
-        )?;
-        within(
-            "limits.blocks_in_flight",
-            self.blocks_in_flight,
-            1..=256,
-            "expected 1 to 256",
-        )?;
-        within(
-            "limits.publish_timeout_ms",
-            self.publish_timeout_ms,
-            100..=60_000,
-            "expected 100 to 60000",
-        )
+        within("limits.queue_events", self.queue_events, 1..=1_000_000, "expected 1 to 1000000")?;
+        within("limits.block_events", self.block_events, 1..=10_000, "expected 1 to 10000")?;
+        within("limits.block_bytes", self.block_bytes, 1..=4 << 20, "expected 1 to 4194304")?;
+        within("limits.blocks_in_flight", self.blocks_in_flight, 1..=256, "expected 1 to 256")?;
+        within("limits.publish_timeout_ms", self.publish_timeout_ms, 100..=60_000, "expected 100 to 60000")
     }
 }
 
@@ -166,9 +116,5 @@ fn within<T: PartialOrd>(
     bounds: RangeInclusive<T>,
     reason: &'static str,
 ) -> Result<(), OutOfBounds> {
-    if bounds.contains(&value) {
-        Ok(())
-    } else {
-        Err(OutOfBounds { key, reason })
-    }
+    if bounds.contains(&value) { Ok(()) } else { Err(OutOfBounds { key, reason }) }
 }

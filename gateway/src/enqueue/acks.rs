@@ -27,11 +27,7 @@ impl Acks {
     pub(super) async fn listen(client: &Client) -> Result<Self, SubscribeError> {
         let prefix = format!("{}.", client.new_inbox());
         let mut messages = client.subscribe(format!("{prefix}*")).await?;
-        let acks = Self(Arc::new(Inner {
-            prefix,
-            next: AtomicU64::new(0),
-            waiting: Mutex::default(),
-        }));
+        let acks = Self(Arc::new(Inner { prefix, next: AtomicU64::new(0), waiting: Mutex::default() }));
         let inner = Arc::downgrade(&acks.0);
         tokio::spawn(async move {
             while let Some(message) = messages.next().await {
@@ -47,20 +43,13 @@ impl Acks {
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         self.0.waiting().insert(number, sender);
-        Expected {
-            acks: Arc::clone(&self.0),
-            number,
-            receiver,
-        }
+        Expected { acks: Arc::clone(&self.0), number, receiver }
     }
 }
 
 impl Inner {
     fn settle(&self, message: Message) {
-        let number = message
-            .subject
-            .strip_prefix(&self.prefix)
-            .and_then(|number| number.parse().ok());
+        let number = message.subject.strip_prefix(&self.prefix).and_then(|number| number.parse().ok());
         let sender = number.and_then(|number: u64| self.waiting().remove(&number));
         if let Some(sender) = sender {
             // Whoever does not wait any more has given up on the block.

@@ -77,10 +77,7 @@ impl Publisher {
         match serde_json::from_slice(&message.payload).map_err(PublishError::Malformed)? {
             Response::Err { error } => Err(PublishError::Refused(error)),
             Response::Ok(PublishAck { stream, .. }) if stream != self.stream => {
-                Err(PublishError::OtherStream {
-                    expected: self.stream,
-                    found: stream,
-                })
+                Err(PublishError::OtherStream { expected: self.stream, found: stream })
             }
             Response::Ok(_) => Ok(()),
         }

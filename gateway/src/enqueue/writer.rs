@@ -1,7 +1,10 @@
-//! Fills blocks of one lane and shard. There is no linger: a block is sealed as soon as there is an event and a free
-//! place in flight, and while all places are taken the next block's events gather in the queue.
+//! Fills blocks of one lane and shard. There is no linger: with nothing in flight an event goes at once. While a
+//! block is in flight the next one goes when it has its share of events, or when the one before it is settled: the
+//! server syncs a stream's messages one after the other, so a smaller one would only cost a sync and not be sooner
+//! (as in Nagle's algorithm, [RFC 896](https://www.rfc-editor.org/rfc/rfc896)).
 
 use std::future::Future;
+use std::mem;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -23,18 +26,26 @@ use crate::metrics::Metrics;
 pub(super) struct Writer {
     destination: Destination,
     entries: mpsc::Receiver<Entry>,
-    /// Came out of the queue and did not fit the block before.
+    /// The block that is being filled, and who waits for it.
+    open: OpenBlock,
+    waiting: Waiting,
+    /// Came out of the queue and did not fit the block.
     held: Option<Entry>,
     publisher: Publisher,
-    block_events: usize,
-    block_bytes: usize,
-    in_flight: usize,
+    bounds: Bounds,
     metrics: Arc<Metrics>,
     seconds: Histogram,
 }
 
 /// Who waits for a block, and the memory that it takes.
 type Waiting = Vec<(oneshot::Sender<bool>, Reservation)>;
+
+/// Bounds of blocks.
+struct Bounds {
+    events: usize,
+    bytes: usize,
+    in_flight: usize,
+}
 
 impl Writer {
     pub(super) fn new(
@@ -45,16 +56,18 @@ impl Writer {
         metrics: &Arc<Metrics>,
     ) -> Self {
         Self {
-            seconds: metrics
-                .publish_seconds
-                .with_label_values(&[destination.lane.as_str()]),
+            seconds: metrics.publish_seconds.with_label_values(&[destination.lane.as_str()]),
             destination,
             entries,
+            open: OpenBlock::default(),
+            waiting: Waiting::new(),
             held: None,
             publisher,
-            block_events: limits.block_events,
-            block_bytes: limits.block_bytes,
-            in_flight: limits.blocks_in_flight,
+            bounds: Bounds {
+                events: limits.block_events,
+                bytes: limits.block_bytes,
+                in_flight: limits.blocks_in_flight,
+            },
             metrics: Arc::clone(metrics),
         }
     }
@@ -66,32 +79,60 @@ impl Writer {
             tokio::select! {
                 () = closing.cancelled(), if !self.entries.is_closed() => self.entries.close(),
                 Some(()) = in_flight.next(), if !in_flight.is_empty() => {}
-                entry = self.next(), if in_flight.len() < self.in_flight => match entry {
-                    Some(entry) => in_flight.push(self.send(entry)),
+                entry = self.entries.recv(), if self.held.is_none() => match entry {
+                    Some(entry) => self.fill(entry),
                     None => break,
                 }
             }
+            while self.is_due(in_flight.len()) {
+                in_flight.push(self.send());
+            }
+        }
+        while !self.open.is_empty() {
+            in_flight.push(self.send());
         }
         while in_flight.next().await.is_some() {}
     }
 
-    /// Loses nothing when it is dropped halfway.
-    async fn next(&mut self) -> Option<Entry> {
-        match self.held.take() {
-            Some(entry) => Some(entry),
-            None => self.entries.recv().await,
+    /// Puts `first` and whatever else waits into the open block, until one does not fit.
+    fn fill(&mut self, first: Entry) {
+        let mut next = Some(first);
+        while let Some(entry) = next {
+            if !self.fits(&entry) {
+                self.held = Some(entry);
+                return;
+            }
+            self.add(entry);
+            next = self.entries.try_recv().ok();
         }
     }
 
-    /// Seals a block that begins with `first`, and returns what brings it to disk.
-    fn send(&mut self, first: Entry) -> impl Future<Output = ()> + use<> {
-        let (block, waiting) = self.fill(first);
-        let block = block.seal(&self.destination, SystemTime::now());
-        let (publisher, metrics, seconds) = (
-            self.publisher.clone(),
-            Arc::clone(&self.metrics),
-            self.seconds.clone(),
-        );
+    /// A block takes at least one, however large.
+    fn fits(&self, entry: &Entry) -> bool {
+        let (events, bytes) = (self.open.len() + entry.events.len(), self.open.size() + entry.size);
+        self.open.is_empty() || (events <= self.bounds.events && bytes <= self.bounds.bytes)
+    }
+
+    fn add(&mut self, entry: Entry) {
+        entry.events.iter().for_each(|event| self.open.push(event));
+        self.waiting.push((entry.durable, entry.memory));
+    }
+
+    fn is_due(&self, in_flight: usize) -> bool {
+        let Bounds { events, bytes, in_flight: most } = self.bounds;
+        let has_its_share = self.open.len() * most >= events || self.open.size() * most >= bytes;
+        !self.open.is_empty() && in_flight < most && (in_flight == 0 || has_its_share || self.held.is_some())
+    }
+
+    /// Seals the open block and returns what brings it to disk; what was held begins the next one.
+    fn send(&mut self) -> impl Future<Output = ()> + use<> {
+        let block = mem::take(&mut self.open).seal(&self.destination, SystemTime::now());
+        let waiting = mem::take(&mut self.waiting);
+        if let Some(entry) = self.held.take() {
+            self.fill(entry);
+        }
+        let (publisher, metrics, seconds) =
+            (self.publisher.clone(), Arc::clone(&self.metrics), self.seconds.clone());
         async move {
             let durable = publish(&publisher, block, &metrics, &seconds).await;
             for (sender, _memory) in waiting {
@@ -99,25 +140,6 @@ impl Writer {
                 let _ = sender.send(durable);
             }
         }
-    }
-
-    fn fill(&mut self, first: Entry) -> (OpenBlock, Waiting) {
-        let mut block = OpenBlock::default();
-        let mut waiting = Waiting::new();
-        let mut next = Some(first);
-        while let Some(entry) = next {
-            entry.events.iter().for_each(|event| block.push(event));
-            waiting.push((entry.durable, entry.memory));
-            next = self.entries.try_recv().ok();
-            if next.as_ref().is_some_and(|entry| !self.fits(&block, entry)) {
-                self.held = next.take();
-            }
-        }
-        (block, waiting)
-    }
-
-    fn fits(&self, block: &OpenBlock, entry: &Entry) -> bool {
-        block.len() + entry.events.len() <= self.block_events && block.size() + entry.size <= self.block_bytes
     }
 }
 

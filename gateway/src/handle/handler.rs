@@ -40,8 +40,9 @@ impl Handler {
     /// Compiles what was looked over before.
     pub(crate) fn compile(engine: Engine, bytes: &[u8]) -> Result<Self, LoadError> {
         let component = Component::from_binary(engine.wasm(), bytes).map_err(LoadError::Compile)?;
-        contract::check(engine.wasm(), &component)?;
+        contract::check_imports(engine.wasm(), &component)?;
         let pre = engine.linker().instantiate_pre(&component).map_err(Breach::Type)?;
+        contract::check_export(engine.wasm(), &component)?;
         let pre = HandlerPre::new(pre).map_err(Breach::Type)?;
         let share = Semaphore::new(engine.limits().share());
         Ok(Self { engine, pre: Arc::new(pre), share: Arc::new(share) })

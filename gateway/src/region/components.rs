@@ -20,10 +20,7 @@ pub(super) struct Components {
 
 impl Components {
     pub(super) fn new(engine: Engine) -> Self {
-        Self {
-            engine,
-            loaded: HashMap::new(),
-        }
+        Self { engine, loaded: HashMap::new() }
     }
 
     /// Loads what the snapshot names and is not there yet.
@@ -49,32 +46,19 @@ impl Components {
 
     /// Forgets what the snapshot does not name. Requests under way keep what they run.
     pub(super) fn retain(&mut self, snapshot: &Snapshot) {
-        self.loaded
-            .retain(|digest, _| snapshot.handlers.contains_key(digest));
+        self.loaded.retain(|digest, _| snapshot.handlers.contains_key(digest));
     }
 }
 
 /// Reads no more than the snapshot announced, and believes nothing that does not match its digest.
 async fn fetch(context: &Context, digest: Digest256, size: u64) -> Result<Vec<u8>, ComponentError> {
-    let store = context
-        .get_object_store(subject::HANDLERS_BUCKET)
-        .await
-        .map_err(ComponentError::Store)?;
-    let object = store
-        .get(digest.to_string())
-        .await
-        .map_err(|source| ComponentError::Get { digest, source })?;
+    let store = context.get_object_store(subject::HANDLERS_BUCKET).await.map_err(ComponentError::Store)?;
+    let object =
+        store.get(digest.to_string()).await.map_err(|source| ComponentError::Get { digest, source })?;
     let mut bytes = Vec::new();
     let mut bounded = object.take(size.saturating_add(1));
-    bounded
-        .read_to_end(&mut bytes)
-        .await
-        .map_err(|source| ComponentError::Read { digest, source })?;
-    if Digest256::of(&bytes) == digest {
-        Ok(bytes)
-    } else {
-        Err(ComponentError::Altered { digest })
-    }
+    bounded.read_to_end(&mut bytes).await.map_err(|source| ComponentError::Read { digest, source })?;
+    if Digest256::of(&bytes) == digest { Ok(bytes) } else { Err(ComponentError::Altered { digest }) }
 }
 
 async fn compile(engine: Engine, bytes: Vec<u8>) -> Result<Handler, LoadOrPanic> {
@@ -111,10 +95,7 @@ pub(super) enum ComponentError {
     #[error("handler {digest}: {source}")]
     Get { digest: Digest256, source: GetError },
     #[error("handler {digest}: {source}")]
-    Read {
-        digest: Digest256,
-        source: std::io::Error,
-    },
+    Read { digest: Digest256, source: std::io::Error },
     #[error("handler {digest}: what is stored does not match its digest")]
     Altered { digest: Digest256 },
     #[error("handler {digest}: {source}")]

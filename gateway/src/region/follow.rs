@@ -36,14 +36,7 @@ pub(super) struct Follower {
 impl Follower {
     pub(super) fn new(link: Link, state: Arc<State>, opener: Opener) -> Self {
         let context = jetstream::new(link.client().clone());
-        Self {
-            link,
-            context,
-            state,
-            opener,
-            current: None,
-            refused: None,
-        }
+        Self { link, context, state, opener, current: None, refused: None }
     }
 
     /// Runs for ever.
@@ -79,19 +72,12 @@ impl Follower {
     }
 
     async fn consider(&mut self, entry: &Entry) {
-        if self
-            .current
-            .as_ref()
-            .is_some_and(|(revision, _)| *revision == entry.revision)
-        {
+        if self.current.as_ref().is_some_and(|(revision, _)| *revision == entry.revision) {
             // Whatever kept the bucket out of reach has passed.
             self.state.set_trouble(None);
         } else if self.refused != Some(entry.revision) {
             let result = self.take(entry).await;
-            self.refused = result
-                .as_ref()
-                .is_err_and(|error| error.is_final())
-                .then_some(entry.revision);
+            self.refused = result.as_ref().is_err_and(|error| error.is_final()).then_some(entry.revision);
             self.note(result.err());
         }
     }
@@ -103,11 +89,7 @@ impl Follower {
             Some(served) if self.only_confirms(&snapshot) => served.confirmed(snapshot.created_at_us),
             _ => {
                 let served = self.opener.open(&snapshot, before.as_deref()).await?;
-                info!(
-                    revision = served.revision,
-                    sources = served.sources.len(),
-                    "configuration in use"
-                );
+                info!(revision = served.revision, sources = served.sources.len(), "configuration in use");
                 served
             }
         };
@@ -121,11 +103,7 @@ impl Follower {
         self.current.as_ref().is_some_and(|(_, current)| {
             let created_at_us = current.created_at_us;
             current.revision == snapshot.revision
-                && *current
-                    == Snapshot {
-                        created_at_us,
-                        ..snapshot.clone()
-                    }
+                && *current == Snapshot { created_at_us, ..snapshot.clone() }
         })
     }
 

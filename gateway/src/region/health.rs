@@ -26,11 +26,7 @@ pub(super) struct Health {
 
 impl Health {
     pub(super) fn new(link: Link, state: Arc<State>, publish_timeout: Duration) -> Self {
-        Self {
-            link,
-            state,
-            publish_timeout,
-        }
+        Self { link, state, publish_timeout }
     }
 
     /// Runs for ever.
@@ -46,9 +42,7 @@ impl Health {
     async fn check(&self) -> Result<(), Unfit> {
         for lane in Lane::ALL {
             let stream = subject::regional_stream(lane);
-            let info = look(self.link.client(), stream)
-                .await
-                .map_err(|fault| Unfit { stream, fault })?;
+            let info = look(self.link.client(), stream).await.map_err(|fault| Unfit { stream, fault })?;
             fitness(&info.config, self.publish_timeout).map_err(|fault| Unfit { stream, fault })?;
         }
         Ok(())
@@ -67,9 +61,7 @@ impl Health {
 /// Asks with an inbox of its own: the client would keep an entry for each question that is never answered.
 async fn look(client: &Client, stream: &str) -> Result<Info, Fault> {
     let request = Request::new().inbox(client.new_inbox()).timeout(Some(TIMEOUT));
-    let answer = client
-        .send_request(format!("$JS.API.STREAM.INFO.{stream}"), request)
-        .await?;
+    let answer = client.send_request(format!("$JS.API.STREAM.INFO.{stream}"), request).await?;
     match serde_json::from_slice(&answer.payload).map_err(Fault::Malformed)? {
         Response::Ok(info) => Ok(info),
         Response::Err { error } => Err(Fault::JetStream(error)),
@@ -83,10 +75,7 @@ fn fitness(config: &Config, publish_timeout: Duration) -> Result<(), Fault> {
     } else if config.discard != DiscardPolicy::New {
         Err(Fault::DiscardsOld)
     } else if config.duplicate_window < 2 * publish_timeout {
-        Err(Fault::DuplicateWindow {
-            window: config.duplicate_window,
-            least: 2 * publish_timeout,
-        })
+        Err(Fault::DuplicateWindow { window: config.duplicate_window, least: 2 * publish_timeout })
     } else {
         Ok(())
     }
@@ -128,19 +117,10 @@ mod tests {
             ..Config::default()
         };
         assert!(fitness(&good, timeout).is_ok());
-        let memory = Config {
-            storage: StorageType::Memory,
-            ..good.clone()
-        };
+        let memory = Config { storage: StorageType::Memory, ..good.clone() };
         assert!(matches!(fitness(&memory, timeout), Err(Fault::NotOnDisk)));
-        let old = Config {
-            discard: DiscardPolicy::Old,
-            ..good.clone()
-        };
+        let old = Config { discard: DiscardPolicy::Old, ..good.clone() };
         assert!(matches!(fitness(&old, timeout), Err(Fault::DiscardsOld)));
-        assert!(matches!(
-            fitness(&good, timeout * 2),
-            Err(Fault::DuplicateWindow { .. })
-        ));
+        assert!(matches!(fitness(&good, timeout * 2), Err(Fault::DuplicateWindow { .. })));
     }
 }

@@ -44,9 +44,7 @@ impl Service for Ingest {
         };
         // HTTP/2 says it with GOAWAY.
         if self.state.is_draining() && version < Version::HTTP_2 {
-            response
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
@@ -71,9 +69,7 @@ impl Ingest {
                 refusal.into_response()
             }
         };
-        self.metrics
-            .ingest_seconds
-            .observe(started.elapsed().as_secs_f64());
+        self.metrics.ingest_seconds.observe(started.elapsed().as_secs_f64());
         response
     }
 
@@ -88,10 +84,7 @@ impl Ingest {
     ) -> Result<Response<Full<Bytes>>, Refusal> {
         served.check_age(source, SystemTime::now())?;
         let intake = source.verifier.intake();
-        let bounds = Bounds {
-            bytes: intake.max_body_bytes as usize,
-            time: self.body_timeout,
-        };
+        let bounds = Bounds { bytes: intake.max_body_bytes as usize, time: self.body_timeout };
         let (received, memory) = body::receive(parts, body, peer, bounds, &self.budget).await?;
         let verified = source.verifier.verify(&received)?;
         // Only now: whoever cannot sign must not be able to use up what the source may send.
@@ -101,11 +94,7 @@ impl Ingest {
         let handled = source.chain.run(verified).await?;
         let answered = handled.answer.is_some();
         let enqueued = served.enqueue().put(&source.name, handled, memory).await?;
-        let counter = if answered {
-            &source.metrics.answered
-        } else {
-            &source.metrics.accepted
-        };
+        let counter = if answered { &source.metrics.answered } else { &source.metrics.accepted };
         counter.inc();
         Ok(answer::durable(enqueued, intake.status))
     }
@@ -134,9 +123,7 @@ impl From<NotEnqueued> for Refusal {
             NotEnqueued::Memory => Self::Unavailable(Unavailable::Memory),
             NotEnqueued::Queue => Self::Unavailable(Unavailable::Queue),
             NotEnqueued::NoAck => Self::Unavailable(Unavailable::NotDurable),
-            NotEnqueued::TooLarge => Self::TooLarge {
-                limit: crate::enqueue::MAX_BLOCK_BYTES,
-            },
+            NotEnqueued::TooLarge => Self::TooLarge { limit: crate::enqueue::MAX_BLOCK_BYTES },
         }
     }
 }

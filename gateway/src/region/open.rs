@@ -68,17 +68,14 @@ impl Opener {
         self.components.load(&self.context, snapshot).await?;
         let mut sources = HashMap::new();
         for (name, source) in &snapshot.sources {
-            let limiter = before
-                .and_then(|served| served.source(name))
-                .and_then(|source| source.limiter.clone());
+            let limiter =
+                before.and_then(|served| served.source(name)).and_then(|source| source.limiter.clone());
             let opened = self.source(name, source, snapshot, limiter)?;
             sources.insert(name.clone(), Arc::new(opened));
         }
         let enqueue = self.enqueue(snapshot.shards).await?;
         self.components.retain(snapshot);
-        self.metrics
-            .config_revision
-            .set(i64::try_from(snapshot.revision).unwrap_or(i64::MAX));
+        self.metrics.config_revision.set(i64::try_from(snapshot.revision).unwrap_or(i64::MAX));
         Ok(Served {
             revision: snapshot.revision,
             confirmed_at_us: snapshot.created_at_us,
@@ -105,17 +102,11 @@ impl Opener {
         snapshot: &Snapshot,
         limiter: Option<Arc<Limiter>>,
     ) -> Result<Source, OpenError> {
-        let deployment = Deployment {
-            region: self.region.clone(),
-            revision: snapshot.revision,
-            shards: snapshot.shards,
-        };
+        let deployment =
+            Deployment { region: self.region.clone(), revision: snapshot.revision, shards: snapshot.shards };
         let secrets = self.secrets(name, source)?;
-        let verifier =
-            Verifier::new(name.clone(), source, secrets, deployment).map_err(|fault| OpenError::Secret {
-                source_name: name.clone(),
-                fault,
-            })?;
+        let verifier = Verifier::new(name.clone(), source, secrets, deployment)
+            .map_err(|fault| OpenError::Secret { source_name: name.clone(), fault })?;
         let limit = source.intake.rate_limit;
         let kept = limiter.filter(|limiter| Some(limiter.limit()) == limit);
         Ok(Source {
@@ -128,18 +119,10 @@ impl Opener {
     }
 
     fn secrets(&self, name: &Name, source: &snapshot::Source) -> Result<Vec<(String, Secret)>, OpenError> {
-        let owner = Owner {
-            tenant: &source.tenant,
-            kind: "source",
-            name,
-            field: "secrets",
-        };
+        let owner = Owner { tenant: &source.tenant, kind: "source", name, field: "secrets" };
         let open = |sealed: &snapshot::SealedSecret| {
             let secret = self.key.open(&sealed.secret, owner);
-            let secret = secret.map_err(|fault| OpenError::Sealed {
-                source_name: name.clone(),
-                fault,
-            })?;
+            let secret = secret.map_err(|fault| OpenError::Sealed { source_name: name.clone(), fault })?;
             Ok((sealed.id.clone(), secret))
         };
         source.secrets.iter().map(open).collect()
@@ -148,17 +131,10 @@ impl Opener {
     fn chain(&self, name: &Name, source: &snapshot::Source) -> Result<Chain, OpenError> {
         let link = |binding: &snapshot::Binding| {
             let handler = self.components.get(&binding.digest);
-            let missing = || OpenError::Unnamed {
-                source_name: name.clone(),
-                digest: binding.digest,
-            };
+            let missing = || OpenError::Unnamed { source_name: name.clone(), digest: binding.digest };
             Ok((binding.clone(), handler.ok_or_else(missing)?))
         };
-        let links = source
-            .handlers
-            .iter()
-            .map(link)
-            .collect::<Result<_, OpenError>>()?;
+        let links = source.handlers.iter().map(link).collect::<Result<_, OpenError>>()?;
         Ok(Chain::new(&self.engine, links, source.intake.raw))
     }
 
@@ -166,15 +142,9 @@ impl Opener {
         if let Some(enqueue) = &self.enqueue {
             return Ok(Arc::clone(enqueue));
         }
-        let started = Enqueue::start(
-            &self.link,
-            &self.region,
-            &self.gateway,
-            shards,
-            &self.limits,
-            &self.metrics,
-        )
-        .await;
+        let started =
+            Enqueue::start(&self.link, &self.region, &self.gateway, shards, &self.limits, &self.metrics)
+                .await;
         let enqueue = Arc::new(started.map_err(OpenError::Subscribe)?);
         self.enqueue = Some(Arc::clone(&enqueue));
         Ok(enqueue)

@@ -34,9 +34,7 @@ impl Service for Operations {
 
 impl Operations {
     fn metrics(&self) -> Response<Full<Bytes>> {
-        self.metrics
-            .queue_bytes
-            .set(i64::try_from(self.budget.used()).unwrap_or(i64::MAX));
+        self.metrics.queue_bytes.set(i64::try_from(self.budget.used()).unwrap_or(i64::MAX));
         match self.metrics.render() {
             Ok(text) => answer::text(StatusCode::OK, text),
             Err(error) => {

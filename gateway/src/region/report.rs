@@ -47,14 +47,8 @@ fn report(state: &State, gateway: &Name) -> GatewayReport {
 async fn send(link: &Link, report: &GatewayReport) -> Result<(), ReportError> {
     let text = serde_json::to_vec(report).map_err(ReportError::Json)?;
     let context = jetstream::new(link.client().clone());
-    let bucket = context
-        .get_key_value(subject::GATEWAYS_BUCKET)
-        .await
-        .map_err(ReportError::Bucket)?;
-    bucket
-        .put(&report.gateway, text.into())
-        .await
-        .map_err(ReportError::Put)?;
+    let bucket = context.get_key_value(subject::GATEWAYS_BUCKET).await.map_err(ReportError::Bucket)?;
+    bucket.put(&report.gateway, text.into()).await.map_err(ReportError::Put)?;
     Ok(())
 }
 

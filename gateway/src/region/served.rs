@@ -76,11 +76,7 @@ impl Limiter {
     pub(super) fn new(limit: RateLimit) -> Self {
         let quota = Quota::per_second(limit.per_second).allow_burst(limit.burst);
         let clock = DefaultClock::default();
-        Self {
-            limit,
-            bucket: governor::RateLimiter::direct_with_clock(quota, clock.clone()),
-            clock,
-        }
+        Self { limit, bucket: governor::RateLimiter::direct_with_clock(quota, clock.clone()), clock }
     }
 
     pub(super) fn limit(&self) -> RateLimit {

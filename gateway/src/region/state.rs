@@ -49,12 +49,7 @@ impl State {
     }
 
     /// Tells when [`Self::swap`] or [`Self::set_trouble`] has changed something.
-    pub(super) fn changes(
-        &self,
-    ) -> (
-        watch::Receiver<Option<Arc<Served>>>,
-        watch::Receiver<Option<String>>,
-    ) {
+    pub(super) fn changes(&self) -> (watch::Receiver<Option<Arc<Served>>>, watch::Receiver<Option<String>>) {
         (self.served.subscribe(), self.trouble.subscribe())
     }
 

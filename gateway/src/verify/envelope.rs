@@ -52,10 +52,7 @@ impl Verifier {
 
 fn describe(parts: &Parts, peer: SocketAddr, scheme: Scheme) -> proto::Request {
     let secret = scheme.secret_headers();
-    let pairs = parts
-        .headers
-        .iter()
-        .filter(|(name, _)| !secret.contains(&name.as_str()));
+    let pairs = parts.headers.iter().filter(|(name, _)| !secret.contains(&name.as_str()));
     let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| Header {
         name: name.as_str().to_owned(),
         value: Bytes::copy_from_slice(value.as_bytes()),
@@ -71,9 +68,5 @@ fn describe(parts: &Parts, peer: SocketAddr, scheme: Scheme) -> proto::Request {
 }
 
 fn content_type(headers: &HeaderMap) -> String {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
-        .to_owned()
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }

@@ -38,25 +38,14 @@ impl Fields {
 
     /// Bodies that are not JSON have no values, which is not an error: providers also send forms.
     pub(super) fn find(&self, headers: &HeaderMap, body: &[u8]) -> Found {
-        let mut values = self
-            .pointers
-            .as_ref()
-            .map(|pointers| pointers.find(body))
-            .unwrap_or_default();
+        let mut values = self.pointers.as_ref().map(|pointers| pointers.find(body)).unwrap_or_default();
         for (value, locator) in values.iter_mut().zip(&self.locators) {
             if let Some(Locator::Header(name)) = locator {
-                *value = headers
-                    .get(name)
-                    .and_then(|value| value.to_str().ok())
-                    .map(str::to_owned);
+                *value = headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
             }
         }
         let [id, event_type, order] =
             values.map(|value| value.filter(|text| !text.is_empty() && text.len() <= MAX_LEN));
-        Found {
-            id,
-            event_type,
-            order,
-        }
+        Found { id, event_type, order }
     }
 }

@@ -12,9 +12,7 @@ const PREFIX: &str = "sha256=";
 
 pub(super) fn check<'k>(keys: &'k [Named<Keyed>], headers: &HeaderMap, body: &[u8]) -> Option<&'k str> {
     let theirs = single(headers, HEADER)?.strip_prefix(PREFIX)?;
-    keys.iter()
-        .find(|named| same(&sign(&named.key, body), theirs))
-        .map(|named| named.id.as_str())
+    keys.iter().find(|named| same(&sign(&named.key, body), theirs)).map(|named| named.id.as_str())
 }
 
 fn sign(key: &Keyed, body: &[u8]) -> String {

@@ -38,16 +38,10 @@ impl Keys {
         let tolerance = tolerance.unwrap_or_default();
         match scheme {
             Scheme::Github => Ok(Self::Github(named(secrets, keyed)?)),
-            Scheme::Stripe => Ok(Self::Stripe {
-                keys: named(secrets, keyed)?,
-                tolerance,
-            }),
+            Scheme::Stripe => Ok(Self::Stripe { keys: named(secrets, keyed)?, tolerance }),
             Scheme::Standard => {
                 let parse = |secret: &Secret| Key::parse(secret).map_err(InvalidSecret::Standard);
-                Ok(Self::Standard {
-                    keys: named(secrets, parse)?,
-                    tolerance,
-                })
+                Ok(Self::Standard { keys: named(secrets, parse)?, tolerance })
             }
         }
     }
@@ -72,15 +66,7 @@ fn named<K>(
     secrets: Vec<(String, Secret)>,
     parse: impl Fn(&Secret) -> Result<K, InvalidSecret>,
 ) -> Result<Vec<Named<K>>, InvalidSecret> {
-    secrets
-        .into_iter()
-        .map(|(id, secret)| {
-            Ok(Named {
-                id,
-                key: parse(&secret)?,
-            })
-        })
-        .collect()
+    secrets.into_iter().map(|(id, secret)| Ok(Named { id, key: parse(&secret)? })).collect()
 }
 
 fn keyed(secret: &Secret) -> Result<Keyed, InvalidSecret> {

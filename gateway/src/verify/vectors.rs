@@ -72,16 +72,12 @@ impl Vector {
 
     /// A secret that is refused when the source is set up never verifies anything.
     fn holds(&self) -> bool {
-        let secrets = self
-            .secret
-            .all()
-            .iter()
-            .map(|secret| (String::from("id"), Secret::new(secret.clone())));
+        let secrets =
+            self.secret.all().iter().map(|secret| (String::from("id"), Secret::new(secret.clone())));
         let Ok(keys) = Keys::new(self.scheme(), secrets.collect(), self.tolerance) else {
             return false;
         };
-        keys.check(&self.headers(), &self.body(), self.now.unwrap_or_default())
-            .is_some()
+        keys.check(&self.headers(), &self.body(), self.now.unwrap_or_default()).is_some()
     }
 }
 

@@ -19,9 +19,7 @@ fn gzip(bytes: &[u8]) -> Bytes {
 
 fn encoded(coding: &str, body: Bytes) -> Request<Bytes> {
     let mut request = signed(body);
-    request
-        .headers_mut()
-        .insert("content-encoding", coding.parse().unwrap());
+    request.headers_mut().insert("content-encoding", coding.parse().unwrap());
     request
 }
 
@@ -37,11 +35,7 @@ async fn the_table_of_answers() {
     let accepted = client.post("{}").await;
     assert_eq!(accepted.status, 200, "{}", accepted.body);
     assert!(accepted.body.starts_with(r#"{"id":"evt_"#), "{}", accepted.body);
-    assert_eq!(
-        client.post("{}").await.body,
-        accepted.body,
-        "the same body is the same event"
-    );
+    assert_eq!(client.post("{}").await.body, accepted.body, "the same body is the same event");
     assert_eq!(region.nats.messages(Lane::Standard).await, 2);
 
     let mut forged = signed("{}");
@@ -49,14 +43,7 @@ async fn the_table_of_answers() {
     let refused = client.send(forged).await;
     assert_eq!(refused.status, 401);
     assert_eq!(refused.headers["content-type"], "application/problem+json");
-    assert_eq!(
-        status(
-            &mut client,
-            Request::post("/in/github").body(Bytes::new()).unwrap()
-        )
-        .await,
-        401
-    );
+    assert_eq!(status(&mut client, Request::post("/in/github").body(Bytes::new()).unwrap()).await, 401);
 
     let mut elsewhere = signed("{}");
     *elsewhere.uri_mut() = "/in/nobody".parse().unwrap();
@@ -64,42 +51,21 @@ async fn the_table_of_answers() {
     let mut read = signed("{}");
     *read.method_mut() = Method::PUT;
     let refused = client.send(read).await;
-    assert_eq!(
-        (refused.status, &refused.headers["allow"]),
-        (405, &"POST".parse().unwrap())
-    );
+    assert_eq!((refused.status, &refused.headers["allow"]), (405, &"POST".parse().unwrap()));
 
     assert_eq!(status(&mut client, signed("x".repeat(1000))).await, 200);
     assert_eq!(status(&mut client, signed("x".repeat(1001))).await, 413);
     assert_eq!(status(&mut client, signed("x".repeat(3_000_000))).await, 413);
-    assert_eq!(
-        status(&mut client, encoded("gzip", gzip(&[b'x'; 1000]))).await,
-        200
-    );
-    assert_eq!(
-        status(&mut client, encoded("gzip", gzip(&[b'x'; 1001]))).await,
-        413
-    );
-    assert_eq!(
-        status(&mut client, encoded("gzip", Bytes::from_static(b"no"))).await,
-        400
-    );
-    assert_eq!(
-        status(&mut client, encoded("br", Bytes::from_static(b"no"))).await,
-        415
-    );
+    assert_eq!(status(&mut client, encoded("gzip", gzip(&[b'x'; 1000]))).await, 200);
+    assert_eq!(status(&mut client, encoded("gzip", gzip(&[b'x'; 1001]))).await, 413);
+    assert_eq!(status(&mut client, encoded("gzip", Bytes::from_static(b"no"))).await, 400);
+    assert_eq!(status(&mut client, encoded("br", Bytes::from_static(b"no"))).await, 415);
 
     let mut urgent = signed("{}");
-    urgent
-        .headers_mut()
-        .insert("x-github-event", "urgent".parse().unwrap());
+    urgent.headers_mut().insert("x-github-event", "urgent".parse().unwrap());
     assert_eq!(status(&mut client, urgent).await, 200);
     assert_eq!(region.nats.messages(Lane::Critical).await, 1);
-    assert_eq!(
-        region.nats.messages(Lane::Standard).await,
-        4,
-        "what was refused was not stored"
-    );
+    assert_eq!(region.nats.messages(Lane::Standard).await, 4, "what was refused was not stored");
 }
 
 #[tokio::test]
@@ -112,18 +78,11 @@ async fn a_source_chooses_its_answer_and_its_rate() {
         assert_eq!(status(&mut client, forged.clone()).await, 401);
     }
     let accepted = client.post("{}").await;
-    assert_eq!(
-        (accepted.status, accepted.body.as_str()),
-        (204, ""),
-        "forged requests use up nothing"
-    );
+    assert_eq!((accepted.status, accepted.body.as_str()), (204, ""), "forged requests use up nothing");
     let mut answers = Vec::new();
     for _ in 0..4 {
         answers.push(client.post("{}").await);
     }
-    let limited = answers
-        .iter()
-        .find(|answer| answer.status == 429)
-        .expect("one is over the rate");
+    let limited = answers.iter().find(|answer| answer.status == 429).expect("one is over the rate");
     assert!(limited.headers.contains_key("retry-after"));
 }

@@ -40,9 +40,7 @@ impl Client {
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> u16 {
-        self.send(Request::get(path).body(Bytes::new()).unwrap())
-            .await
-            .status
+        self.send(Request::get(path).body(Bytes::new()).unwrap()).await.status
     }
 
     /// Posts a body with its signature.
@@ -62,11 +60,7 @@ impl Answer {
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let body = String::from_utf8(body.to_vec()).unwrap();
-        Self {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            body,
-        }
+        Self { status: parts.status.as_u16(), headers: parts.headers, body }
     }
 }
 
@@ -74,10 +68,7 @@ impl Answer {
 pub(crate) fn signed(body: impl Into<Bytes>) -> Request<Bytes> {
     let body = body.into();
     let signature = signature(&body);
-    Request::post("/in/github")
-        .header("x-hub-signature-256", signature)
-        .body(body)
-        .unwrap()
+    Request::post("/in/github").header("x-hub-signature-256", signature).body(body).unwrap()
 }
 
 pub(crate) fn signature(body: &[u8]) -> String {

@@ -17,22 +17,13 @@ async fn a_request_under_way_is_answered_and_the_connection_closed() {
     slow.write_all(head.as_bytes()).await.unwrap();
     region.shutdown.cancel();
     let mut client = region.client().await;
-    until("it says that it is draining", async || {
-        region.client().await.get("/readyz").await == 503
-    })
-    .await;
+    until("it says that it is draining", async || region.client().await.get("/readyz").await == 503).await;
     let during = client.post("1").await;
-    assert_eq!(
-        (during.status, &during.headers["connection"]),
-        (200, &"close".parse().unwrap())
-    );
+    assert_eq!((during.status, &during.headers["connection"]), (200, &"close".parse().unwrap()));
 
     let address = region.address;
     let stopped = tokio::spawn(region.stop());
-    until("it accepts no more", async || {
-        TcpStream::connect(address).await.is_err()
-    })
-    .await;
+    until("it accepts no more", async || TcpStream::connect(address).await.is_err()).await;
     slow.write_all(b"}").await.unwrap();
     let mut answer = String::new();
     slow.read_to_string(&mut answer).await.unwrap();

@@ -24,32 +24,17 @@ async fn a_full_stream_gives_503_until_there_is_room() {
     );
     assert_eq!(region.nats.messages(Lane::Standard).await, 1);
 
-    context
-        .get_stream("IN_STANDARD")
-        .await
-        .unwrap()
-        .purge()
-        .await
-        .unwrap();
+    context.get_stream("IN_STANDARD").await.unwrap().purge().await.unwrap();
     assert_eq!(client.post("2").await.status, 200);
 }
 
 #[tokio::test]
 async fn a_missing_stream_gives_503() {
     let region = Region::with_source("{}").await;
-    region
-        .nats
-        .context()
-        .await
-        .delete_stream("IN_STANDARD")
-        .await
-        .unwrap();
+    region.nats.context().await.delete_stream("IN_STANDARD").await.unwrap();
     let mut client = region.client().await;
     assert_eq!(client.post("1").await.status, 503);
-    until("it says that it is not ready", async || {
-        region.client().await.get("/readyz").await == 503
-    })
-    .await;
+    until("it says that it is not ready", async || region.client().await.get("/readyz").await == 503).await;
 }
 
 #[tokio::test]
@@ -58,19 +43,12 @@ async fn a_killed_server_gives_503_and_loses_nothing() {
     let mut client = region.client().await;
     assert_eq!(client.post("1").await.status, 200);
     region.nats.kill();
-    until("it says that it is not ready", async || {
-        region.client().await.get("/readyz").await == 503
-    })
-    .await;
+    until("it says that it is not ready", async || region.client().await.get("/readyz").await == 503).await;
     assert_eq!(client.post("2").await.status, 503);
     assert_eq!(client.get("/healthz").await, 200);
     region.nats.restart();
     region.until_ready().await;
-    assert_eq!(
-        region.nats.messages(Lane::Standard).await,
-        1,
-        "what got 503 was not sent later"
-    );
+    assert_eq!(region.nats.messages(Lane::Standard).await, 1, "what got 503 was not sent later");
     assert_eq!(client.post("2").await.status, 200);
     assert_eq!(region.nats.messages(Lane::Standard).await, 2);
 }
@@ -86,8 +64,5 @@ async fn a_frozen_server_gives_503() {
     let refused = client.post("1").await;
     region.nats.thaw();
     assert_eq!(refused.status, 503, "{}", refused.body);
-    until("it accepts again", async || {
-        region.client().await.post("1").await.status == 200
-    })
-    .await;
+    until("it accepts again", async || region.client().await.post("1").await.status == 200).await;
 }

@@ -75,30 +75,16 @@ impl Nats {
             context.create_stream(stream_config(lane)).await.unwrap();
         }
         for bucket in [subject::SNAPSHOT_BUCKET, subject::GATEWAYS_BUCKET] {
-            let config = kv::Config {
-                bucket: bucket.to_owned(),
-                ..kv::Config::default()
-            };
+            let config = kv::Config { bucket: bucket.to_owned(), ..kv::Config::default() };
             context.create_key_value(config).await.unwrap();
         }
         let bucket = subject::HANDLERS_BUCKET.to_owned();
-        context
-            .create_object_store(object_store::Config {
-                bucket,
-                ..Default::default()
-            })
-            .await
-            .unwrap();
+        context.create_object_store(object_store::Config { bucket, ..Default::default() }).await.unwrap();
     }
 
     /// Messages in a lane's stream.
     pub(crate) async fn messages(&self, lane: Lane) -> u64 {
-        let stream = self
-            .context()
-            .await
-            .get_stream(subject::regional_stream(lane))
-            .await
-            .unwrap();
+        let stream = self.context().await.get_stream(subject::regional_stream(lane)).await.unwrap();
         stream.get_info().await.unwrap().state.messages
     }
 }
@@ -122,24 +108,14 @@ pub(crate) fn stream_config(lane: Lane) -> stream::Config {
 }
 
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn spawn(folder: &Path) -> Child {
     let program = program();
     let mut command = Command::new(&program);
-    command
-        .arg("--config")
-        .arg(folder.join("nats.conf"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command
-        .spawn()
-        .unwrap_or_else(|error| panic!("{}: {error}; `make setup` gets it", program.display()))
+    command.arg("--config").arg(folder.join("nats.conf")).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().unwrap_or_else(|error| panic!("{}: {error}; `make setup` gets it", program.display()))
 }
 
 fn program() -> PathBuf {

@@ -41,11 +41,7 @@ impl Region {
 
     /// With nothing but processes. `head` and `tables` go into `gateway.toml`.
     pub(crate) async fn bare(head: &str, tables: &str) -> Self {
-        let (nats, folder, key) = (
-            Nats::start(),
-            tempfile::tempdir().unwrap(),
-            OpeningKey::generate(),
-        );
+        let (nats, folder, key) = (Nats::start(), tempfile::tempdir().unwrap(), OpeningKey::generate());
         let (port, metrics) = (free_port(), free_port());
         std::fs::write(folder.path().join("key"), key.to_text().expose()).unwrap();
         let config = format!(
@@ -56,19 +52,9 @@ impl Region {
         let path = folder.path().join("gateway.toml");
         std::fs::write(&path, config).unwrap();
         let shutdown = CancellationToken::new();
-        let gateway = tokio::spawn(floodgate_gateway::run(
-            Config::load(&path).unwrap(),
-            shutdown.clone(),
-        ));
+        let gateway = tokio::spawn(floodgate_gateway::run(Config::load(&path).unwrap(), shutdown.clone()));
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        Self {
-            nats,
-            address,
-            shutdown,
-            key,
-            gateway,
-            _folder: folder,
-        }
+        Self { nats, address, shutdown, key, gateway, _folder: folder }
     }
 
     pub(crate) async fn client(&self) -> Client {
@@ -77,20 +63,12 @@ impl Region {
 
     pub(crate) fn snapshot(&self, revision: u64, intake: &str) -> Snapshot {
         let tenant = floodgate_event::source::default_tenant();
-        let owner = Owner {
-            tenant: &tenant,
-            kind: "source",
-            name: "github",
-            field: "secrets",
-        };
+        let owner = Owner { tenant: &tenant, kind: "source", name: "github", field: "secrets" };
         let secret = self.key.sealing_key().seal(&Secret::new(SECRET), owner).unwrap();
         let source = Source {
             tenant: tenant.clone(),
             scheme: Scheme::Github,
-            secrets: vec![SealedSecret {
-                id: "sec_1".to_owned(),
-                secret,
-            }],
+            secrets: vec![SealedSecret { id: "sec_1".to_owned(), secret }],
             tolerance_seconds: None,
             handlers: Vec::new(),
             intake: serde_json::from_str(intake).unwrap(),
@@ -106,40 +84,18 @@ impl Region {
     }
 
     pub(crate) async fn configure(&self, snapshot: Snapshot) {
-        let bucket = self
-            .nats
-            .context()
-            .await
-            .get_key_value(subject::SNAPSHOT_BUCKET)
-            .await
-            .unwrap();
-        bucket
-            .put(subject::SNAPSHOT_KEY, snapshot.to_bytes().unwrap().into())
-            .await
-            .unwrap();
+        let bucket = self.nats.context().await.get_key_value(subject::SNAPSHOT_BUCKET).await.unwrap();
+        bucket.put(subject::SNAPSHOT_KEY, snapshot.to_bytes().unwrap().into()).await.unwrap();
     }
 
     /// What the gateway says of itself.
     pub(crate) async fn report(&self) -> Option<GatewayReport> {
-        let bucket = self
-            .nats
-            .context()
-            .await
-            .get_key_value(subject::GATEWAYS_BUCKET)
-            .await
-            .unwrap();
-        bucket
-            .get("eu-1")
-            .await
-            .unwrap()
-            .map(|text| serde_json::from_slice(&text).unwrap())
+        let bucket = self.nats.context().await.get_key_value(subject::GATEWAYS_BUCKET).await.unwrap();
+        bucket.get("eu-1").await.unwrap().map(|text| serde_json::from_slice(&text).unwrap())
     }
 
     pub(crate) async fn until_ready(&self) {
-        until("the gateway is ready", async || {
-            self.client().await.get("/readyz").await == 200
-        })
-        .await;
+        until("the gateway is ready", async || self.client().await.get("/readyz").await == 200).await;
     }
 
     /// Shuts the gateway down and gives what `run` returned.

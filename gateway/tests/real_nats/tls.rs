@@ -26,17 +26,12 @@ async fn connect(
     let mut roots = RootCertStore::empty();
     roots.add(authority.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[version])
-        .unwrap();
+    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     let name = ServerName::try_from("localhost").unwrap();
     let stream = TcpStream::connect(address).await.unwrap();
-    TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await
-        .unwrap()
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
 }
 
 #[tokio::test]
@@ -46,18 +41,12 @@ async fn both_versions_and_both_protocols() {
     let (certificate, key) = (files.path().join("cert.pem"), files.path().join("key.pem"));
     std::fs::write(&certificate, cert.pem()).unwrap();
     std::fs::write(&key, signing_key.serialize_pem()).unwrap();
-    let table = format!(
-        "[tls]\ncertificate_file = \"{}\"\nkey_file = \"{}\"",
-        certificate.display(),
-        key.display()
-    );
+    let table =
+        format!("[tls]\ncertificate_file = \"{}\"\nkey_file = \"{}\"", certificate.display(), key.display());
     let region = Region::bare("", &table).await;
     region.nats.provision().await;
     region.configure(region.snapshot(1, "{}")).await;
-    until("it listens", async || {
-        TcpStream::connect(region.address).await.is_ok()
-    })
-    .await;
+    until("it listens", async || TcpStream::connect(region.address).await.is_ok()).await;
 
     let authority = cert.der();
     for (version, alpn, chosen) in [
@@ -70,9 +59,8 @@ async fn both_versions_and_both_protocols() {
     }
 
     let stream = connect(region.address, authority, &rustls::version::TLS13, &["h2"]).await;
-    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-        .await
-        .unwrap();
+    let (mut sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let post = || {
         let mut request = signed("{}").map(Full::<Bytes>::new);

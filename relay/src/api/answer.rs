@@ -47,10 +47,7 @@ impl<'a, T> Put<'a, T> {
         view: impl Fn(&'a Configuration, &'a Name) -> Option<T>,
     ) -> Self {
         let Changed { before, after, .. } = changed;
-        let difference = || Difference {
-            before: view(before, name),
-            after: view(after, name),
-        };
+        let difference = || Difference { before: view(before, name), after: view(after, name) };
         Self {
             name,
             revision: after.revision,

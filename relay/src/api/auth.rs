@@ -33,19 +33,12 @@ pub(super) async fn require_token(State(state): State<ApiState>, request: Reques
     }
     let detail = "send `Authorization: Bearer` with the admin token";
     let mut refused = ApiError::new(ProblemCode::Unauthorized, detail).into_response();
-    refused
-        .headers_mut()
-        .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    refused.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     refused
 }
 
 fn bearer(request: &Request) -> Option<&str> {
-    let (scheme, token) = request
-        .headers()
-        .get(AUTHORIZATION)?
-        .to_str()
-        .ok()?
-        .split_once(' ')?;
+    let (scheme, token) = request.headers().get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
@@ -64,12 +57,8 @@ mod tests {
 
     #[test]
     fn the_scheme_is_read_in_any_case() {
-        let request = |value: &str| {
-            Request::builder()
-                .header(AUTHORIZATION, value)
-                .body(Default::default())
-                .unwrap()
-        };
+        let request =
+            |value: &str| Request::builder().header(AUTHORIZATION, value).body(Default::default()).unwrap();
         assert_eq!(bearer(&request("bearer x")), Some("x"));
         assert_eq!(bearer(&request("Basic x")), None);
         assert_eq!(bearer(&request("x")), None);

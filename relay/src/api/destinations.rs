@@ -23,26 +23,16 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 
 async fn list(State(state): State<ApiState>) -> Response {
     let configuration = state.control.configuration();
-    let items = configuration
-        .destinations
-        .iter()
-        .map(|(name, destination)| DestinationView::new(name, destination));
-    Listed {
-        revision: configuration.revision,
-        items: items.collect(),
-    }
-    .into_response()
+    let items =
+        configuration.destinations.iter().map(|(name, destination)| DestinationView::new(name, destination));
+    Listed { revision: configuration.revision, items: items.collect() }.into_response()
 }
 
 async fn show(State(state): State<ApiState>, PathName(name): PathName) -> Result<Response, ApiError> {
     let configuration = state.control.configuration();
     match view(&configuration, &name) {
         Some(view) => Ok(Json(view).into_response()),
-        None => Err(Refused::NotFound {
-            kind: Kind::Destination,
-            name,
-        }
-        .into()),
+        None => Err(Refused::NotFound { kind: Kind::Destination, name }.into()),
     }
 }
 
@@ -58,15 +48,9 @@ async fn put(
 
 async fn delete(State(state): State<ApiState>, PathName(name): PathName) -> Result<Removed, ApiError> {
     let changed = state.control.delete(Kind::Destination, &name).await?;
-    Ok(Removed {
-        name,
-        revision: changed.after.revision,
-    })
+    Ok(Removed { name, revision: changed.after.revision })
 }
 
 fn view<'a>(configuration: &'a Configuration, name: &'a Name) -> Option<DestinationView<'a>> {
-    configuration
-        .destinations
-        .get(name)
-        .map(|destination| DestinationView::new(name, destination))
+    configuration.destinations.get(name).map(|destination| DestinationView::new(name, destination))
 }

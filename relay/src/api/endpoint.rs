@@ -33,19 +33,11 @@ impl Endpoint {
     }
 
     pub(crate) fn post<H: Handler<T, ApiState>, T: 'static>(path: &'static str, handler: H) -> Self {
-        Self::new(
-            Method::POST,
-            path,
-            within(TIMEOUT, on(MethodFilter::POST, handler)),
-        )
+        Self::new(Method::POST, path, within(TIMEOUT, on(MethodFilter::POST, handler)))
     }
 
     pub(crate) fn delete<H: Handler<T, ApiState>, T: 'static>(path: &'static str, handler: H) -> Self {
-        Self::new(
-            Method::DELETE,
-            path,
-            within(TIMEOUT, on(MethodFilter::DELETE, handler)),
-        )
+        Self::new(Method::DELETE, path, within(TIMEOUT, on(MethodFilter::DELETE, handler)))
     }
 
     /// A `PUT` of a large body, which may take its time.

@@ -24,11 +24,7 @@ impl ApiError {
 
     /// Something that the caller has no part in: logged here, once, and told without its inner workings.
     pub(crate) fn ours(code: ProblemCode, error: &(dyn std::error::Error + 'static)) -> Self {
-        tracing::error!(
-            code = code.as_str(),
-            error = chain(error),
-            "an admin request failed"
-        );
+        tracing::error!(code = code.as_str(), error = chain(error), "an admin request failed");
         Self::new(code, error.to_string())
     }
 }
@@ -39,9 +35,7 @@ impl IntoResponse for ApiError {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = Response::new(axum::Json(self.0).into_response().into_body());
         *response.status_mut() = status;
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }

@@ -153,8 +153,12 @@ fn status(kind: Kind) -> &'static str {
 fn reason(event: &Event) -> Option<String> {
     match event.disposition.as_ref()? {
         Disposition::Filtered(filtered) => Some(format!("{}: {}", filtered.handler, filtered.reason)),
-        Disposition::Responded(responded) => Some(format!("{}: answered {}", responded.handler, responded.status)),
-        Disposition::Quarantined(fault) => Some(format!("{}: {}: {}", fault.handler, fault.kind, fault.message)),
+        Disposition::Responded(responded) => {
+            Some(format!("{}: answered {}", responded.handler, responded.status))
+        }
+        Disposition::Quarantined(fault) => {
+            Some(format!("{}: {}: {}", fault.handler, fault.kind, fault.message))
+        }
     }
 }
 

@@ -19,12 +19,10 @@ impl<S: Send + Sync> FromRequestParts<S> for PathName {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let Path(text) = Path::<String>::from_request_parts(parts, state).await?;
-        let name = text
-            .parse()
-            .map_err(|error: floodgate_event::name::InvalidName| Invalid {
-                path: "name".to_owned(),
-                message: error.to_string(),
-            })?;
+        let name = text.parse().map_err(|error: floodgate_event::name::InvalidName| Invalid {
+            path: "name".to_owned(),
+            message: error.to_string(),
+        })?;
         Ok(Self(name))
     }
 }

@@ -62,22 +62,14 @@ async fn list(State(state): State<ApiState>) -> Response {
     let configuration = state.control.configuration();
     let view = |(name, handler)| HandlerView::new(&configuration, name, handler);
     let items = configuration.handlers.iter().map(view).collect();
-    Listed {
-        revision: configuration.revision,
-        items,
-    }
-    .into_response()
+    Listed { revision: configuration.revision, items }.into_response()
 }
 
 async fn show(State(state): State<ApiState>, PathName(name): PathName) -> Result<Response, ApiError> {
     let configuration = state.control.configuration();
     match configuration.handlers.get(&name) {
         Some(handler) => Ok(Json(HandlerView::new(&configuration, &name, handler)).into_response()),
-        None => Err(Refused::NotFound {
-            kind: Kind::Handler,
-            name,
-        }
-        .into()),
+        None => Err(Refused::NotFound { kind: Kind::Handler, name }.into()),
     }
 }
 
@@ -88,13 +80,7 @@ async fn upload(
 ) -> Result<Response, ApiError> {
     let uploaded = state.control.upload(&name, component).await?;
     let (version, digest, revision) = (uploaded.version, uploaded.digest, uploaded.revision);
-    Ok(Json(Taken {
-        name,
-        version,
-        digest,
-        revision,
-    })
-    .into_response())
+    Ok(Json(Taken { name, version, digest, revision }).into_response())
 }
 
 async fn promote(
@@ -104,18 +90,10 @@ async fn promote(
 ) -> Result<Response, ApiError> {
     let promoted = promotion.version.get();
     let changed = state.control.promote(&name, promoted).await?;
-    Ok(Json(Promoted {
-        name,
-        promoted,
-        revision: changed.after.revision,
-    })
-    .into_response())
+    Ok(Json(Promoted { name, promoted, revision: changed.after.revision }).into_response())
 }
 
 async fn delete(State(state): State<ApiState>, PathName(name): PathName) -> Result<Removed, ApiError> {
     let changed = state.control.delete(Kind::Handler, &name).await?;
-    Ok(Removed {
-        name,
-        revision: changed.after.revision,
-    })
+    Ok(Removed { name, revision: changed.after.revision })
 }

@@ -17,9 +17,6 @@ async fn ready(State(state): State<ApiState>) -> Result<&'static str, ApiError> 
     if state.control.is_ready() {
         Ok("ok\n")
     } else {
-        Err(ApiError::new(
-            ProblemCode::Unavailable,
-            "the centre did not answer when it was last asked",
-        ))
+        Err(ApiError::new(ProblemCode::Unavailable, "the centre did not answer when it was last asked"))
     }
 }

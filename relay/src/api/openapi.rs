@@ -25,27 +25,12 @@ mod tests {
     #[test]
     fn every_endpoint_is_in_the_document_and_nothing_else() {
         let document: serde_json::Value = serde_json::from_str(DOCUMENT).unwrap();
-        let described = document["paths"]
-            .as_object()
-            .unwrap()
-            .iter()
-            .flat_map(|(path, item)| {
-                let methods = item
-                    .as_object()
-                    .unwrap()
-                    .keys()
-                    .filter(|key| *key != "parameters");
-                methods
-                    .map(|method| (path.clone(), method.to_uppercase()))
-                    .collect::<Vec<_>>()
-            });
-        let served = super::super::endpoints()
-            .into_iter()
-            .chain(super::super::health::endpoints());
+        let described = document["paths"].as_object().unwrap().iter().flat_map(|(path, item)| {
+            let methods = item.as_object().unwrap().keys().filter(|key| *key != "parameters");
+            methods.map(|method| (path.clone(), method.to_uppercase())).collect::<Vec<_>>()
+        });
+        let served = super::super::endpoints().into_iter().chain(super::super::health::endpoints());
         let served = served.map(|endpoint| (endpoint.path.to_owned(), endpoint.method.to_string()));
-        assert_eq!(
-            described.collect::<BTreeSet<_>>(),
-            served.collect::<BTreeSet<_>>()
-        );
+        assert_eq!(described.collect::<BTreeSet<_>>(), served.collect::<BTreeSet<_>>());
     }
 }

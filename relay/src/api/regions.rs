@@ -12,9 +12,5 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 
 async fn list(State(state): State<ApiState>) -> Response {
     let revision = state.control.configuration().revision;
-    Listed {
-        revision,
-        items: state.control.regions().await,
-    }
-    .into_response()
+    Listed { revision, items: state.control.regions().await }.into_response()
 }

@@ -13,7 +13,7 @@ use crate::dedup::ledger::Feed;
 use crate::reader::{ReadError, ReadMessage, StreamReader};
 
 /// A fold of the log up to a sequence.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct LogFold {
     through: u64,
     /// First sequence and number of deleted messages when the fold was made: if they change, what is folded may be gone.
@@ -33,35 +33,34 @@ pub(super) struct PurgeBase {
 
 impl LogFold {
     /// Folds on to `through`; from the beginning if the log lost messages since.
-    pub(super) async fn advance(&mut self, context: &Context, shard: u32, through: u64) -> Result<(), ReadError> {
+    pub(super) async fn advance(
+        &mut self,
+        context: &Context,
+        shard: u32,
+        through: u64,
+    ) -> Result<(), ReadError> {
         let stream = context.get_stream(subject::log_stream(shard)).await;
         let stream = stream.map_err(|error| ReadError::from(async_nats::Error::from(error)))?;
         let state = &stream.cached_info().state;
         let shape = (state.first_sequence, state.deleted_count.unwrap_or(0));
-        if self.shape != Some(shape) || through < self.through {
-            *self = Self { shape: Some(shape), ..Self::default() };
-        }
-        match self.fold(context, shard, through).await {
-            Ok(()) => {
-                self.through = through;
-                Ok(())
-            }
-            Err(error) => {
-                // Half a fold is none.
-                *self = Self::default();
-                Err(error)
-            }
-        }
+        let stands = self.shape == Some(shape) && through >= self.through;
+        // Half a fold is none: whoever asked may be gone before it is done.
+        let mut next = if stands { self.clone() } else { Self { shape: Some(shape), ..Self::default() } };
+        next.fold(context, shard, through).await?;
+        *self = next;
+        Ok(())
     }
 
     async fn fold(&mut self, context: &Context, shard: u32, through: u64) -> Result<(), ReadError> {
-        let reader = |filter: String| {
-            StreamReader::new(context.clone(), subject::log_stream(shard), filter, self.through + 1)
-        };
+        let from = self.through + 1;
+        let reader =
+            |filter: String| StreamReader::new(context.clone(), subject::log_stream(shard), filter, from);
         let all = reader(subject::log_wildcard(shard)).headers_only();
         let control = reader(subject::log_control(shard));
         all.scan(through, |message| self.count(message)).await?;
-        control.scan(through, |message| self.note_purge(message)).await
+        control.scan(through, |message| self.note_purge(message)).await?;
+        self.through = through;
+        Ok(())
     }
 
     fn count(&mut self, message: &ReadMessage) {

@@ -86,10 +86,7 @@ impl Configuration {
         self.check_bindings(&document.handlers)?;
         room(&self.sources, name, "sources", MAX_SOURCES)?;
         // Secrets are bound to their tenant: under another one they are sealed anew.
-        let stored = self
-            .sources
-            .get(name)
-            .filter(|source| source.tenant == document.tenant);
+        let stored = self.sources.get(name).filter(|source| source.tenant == document.tenant);
         let secrets = vault.keep_or_seal(
             &document.verify.secrets,
             stored.map_or(&[], |source| &source.secrets),
@@ -115,10 +112,7 @@ impl Configuration {
         vault: &Vault,
     ) -> Result<(), Refused> {
         room(&self.destinations, name, "destinations", MAX_DESTINATIONS)?;
-        let stored = self
-            .destinations
-            .get(name)
-            .filter(|stored| stored.tenant == document.tenant);
+        let stored = self.destinations.get(name).filter(|stored| stored.tenant == document.tenant);
         let secrets = vault.keep_or_seal(
             &document.secrets,
             stored.map_or(&[], |stored| &stored.secrets),
@@ -126,14 +120,8 @@ impl Configuration {
             Readers::None,
         )?;
         let tenant = document.tenant.clone();
-        self.destinations.insert(
-            name.clone(),
-            Destination {
-                tenant,
-                secrets,
-                delivery: document.delivery(),
-            },
-        );
+        self.destinations
+            .insert(name.clone(), Destination { tenant, secrets, delivery: document.delivery() });
         Ok(())
     }
 
@@ -162,13 +150,11 @@ impl Configuration {
     ) -> Result<u32, Refused> {
         room(&self.handlers, name, "handlers", MAX_HANDLERS)?;
         match self.handlers.get_mut(name) {
-            Some(handler) => handler.version_of(digest, size, now_us).ok_or(Refused::Full {
-                what: "versions of this handler",
-                most: Handler::MAX_VERSIONS,
-            }),
+            Some(handler) => handler
+                .version_of(digest, size, now_us)
+                .ok_or(Refused::Full { what: "versions of this handler", most: Handler::MAX_VERSIONS }),
             None => {
-                self.handlers
-                    .insert(name.clone(), Handler::first(digest, size, now_us));
+                self.handlers.insert(name.clone(), Handler::first(digest, size, now_us));
                 Ok(1)
             }
         }
@@ -187,11 +173,7 @@ impl Configuration {
         let bound: Vec<_> = self.bindings(name).map(|(source, _)| source.clone()).collect();
         if let Some(source_name) = bound.first() {
             let source_name = source_name.clone();
-            return Err(Refused::Bound {
-                handler: name.clone(),
-                source_name,
-                count: bound.len(),
-            });
+            return Err(Refused::Bound { handler: name.clone(), source_name, count: bound.len() });
         }
         found(self.handlers.remove(name), Kind::Handler, name).map(drop)
     }
@@ -199,11 +181,7 @@ impl Configuration {
     /// Which sources bind a handler, and how.
     pub(crate) fn bindings(&self, handler: &Name) -> impl Iterator<Item = (&Name, &HandlerDocument)> {
         self.sources.iter().flat_map(move |(name, source)| {
-            source
-                .handlers
-                .iter()
-                .filter(move |bound| bound.name == *handler)
-                .map(move |bound| (name, bound))
+            source.handlers.iter().filter(move |bound| bound.name == *handler).map(move |bound| (name, bound))
         })
     }
 
@@ -232,10 +210,7 @@ fn no_version(path: impl Into<String>, handler: &Name, version: u32) -> Invalid 
 }
 
 fn found<T>(object: Option<T>, kind: Kind, name: &Name) -> Result<T, Refused> {
-    object.ok_or_else(|| Refused::NotFound {
-        kind,
-        name: name.clone(),
-    })
+    object.ok_or_else(|| Refused::NotFound { kind, name: name.clone() })
 }
 
 fn room<T>(

@@ -39,11 +39,7 @@ impl Checker {
             Some(program) => (program, words.collect()),
             None => (own_program()?, vec!["handler".to_owned(), "check".to_owned()]),
         };
-        Ok(Self {
-            program,
-            arguments,
-            permits: Semaphore::new(CHECKS_AT_ONCE),
-        })
+        Ok(Self { program, arguments, permits: Semaphore::new(CHECKS_AT_ONCE) })
     }
 
     /// Checks a component; waits until fewer than [`CHECKS_AT_ONCE`] are under way.
@@ -55,9 +51,9 @@ impl Checker {
         let (answer, status) = run.await.map_err(|_| CheckError::Slow)??;
         match serde_json::from_slice(&answer) {
             Ok(Answer { ok: true, .. }) if status.success() => Ok(()),
-            Ok(Answer { ok: false, error }) => Err(CheckError::Refused(
-                error.unwrap_or_else(|| "the component was refused".to_owned()),
-            )),
+            Ok(Answer { ok: false, error }) => {
+                Err(CheckError::Refused(error.unwrap_or_else(|| "the component was refused".to_owned())))
+            }
             _ => Err(CheckError::Ended(status)),
         }
     }
@@ -78,10 +74,7 @@ impl Checker {
 
 fn own_program() -> Result<String, CheckerError> {
     let program = std::env::current_exe().map_err(CheckerError::OwnProgram)?;
-    program
-        .into_os_string()
-        .into_string()
-        .map_err(|_| CheckerError::NotText)
+    program.into_os_string().into_string().map_err(|_| CheckerError::NotText)
 }
 
 async fn run(child: &mut Child, component: Bytes) -> Result<(Vec<u8>, std::process::ExitStatus), CheckError> {
@@ -93,10 +86,7 @@ async fn run(child: &mut Child, component: Bytes) -> Result<(Vec<u8>, std::proce
         }
     };
     let ((), answer) = tokio::join!(write, read(stdout));
-    Ok((
-        answer.map_err(CheckError::Talk)?,
-        child.wait().await.map_err(CheckError::Talk)?,
-    ))
+    Ok((answer.map_err(CheckError::Talk)?, child.wait().await.map_err(CheckError::Talk)?))
 }
 
 async fn read(stdout: Option<ChildStdout>) -> std::io::Result<Vec<u8>> {
@@ -147,10 +137,7 @@ mod tests {
 
     async fn check(script: &str) -> Result<(), CheckError> {
         let command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
-        Checker::new(command)
-            .unwrap()
-            .check(Bytes::from(vec![7; 1 << 20]))
-            .await
+        Checker::new(command).unwrap().check(Bytes::from(vec![7; 1 << 20])).await
     }
 
     #[tokio::test]
@@ -158,10 +145,7 @@ mod tests {
         check("/bin/cat >/dev/null; echo '{\"ok\":true}'").await.unwrap();
         let refused = check("echo '{\"ok\":false,\"error\":\"no export\"}'").await;
         assert!(matches!(refused, Err(CheckError::Refused(message)) if message == "no export"));
-        assert!(matches!(
-            check("echo '{\"ok\":true}'; exit 1").await,
-            Err(CheckError::Ended(_))
-        ));
+        assert!(matches!(check("echo '{\"ok\":true}'; exit 1").await, Err(CheckError::Ended(_))));
         assert!(matches!(check("kill -9 $$").await, Err(CheckError::Ended(_))));
     }
 }

@@ -24,11 +24,7 @@ pub(crate) struct Components(ObjectStore);
 
 impl Components {
     pub(crate) async fn open(context: &Context) -> Result<Self, ComponentError> {
-        context
-            .get_object_store(subject::HANDLERS_BUCKET)
-            .await
-            .map(Self)
-            .map_err(ComponentError::Bucket)
+        context.get_object_store(subject::HANDLERS_BUCKET).await.map(Self).map_err(ComponentError::Bucket)
     }
 
     /// Whether a component of this size is there. Its description is written after its last byte, so that a copy
@@ -53,9 +49,7 @@ impl Components {
         };
         let mut bytes: &[u8] = component;
         let write = self.0.put(object, &mut bytes);
-        tokio::time::timeout(TRANSFER_TIMEOUT, write)
-            .await
-            .map_err(|_| ComponentError::Slow)??;
+        tokio::time::timeout(TRANSFER_TIMEOUT, write).await.map_err(|_| ComponentError::Slow)??;
         Ok(())
     }
 
@@ -63,26 +57,14 @@ impl Components {
     pub(crate) async fn get(&self, digest: Digest256) -> Result<Bytes, ComponentError> {
         let read = tokio::time::timeout(TRANSFER_TIMEOUT, self.read(digest));
         let bytes = read.await.map_err(|_| ComponentError::Slow)??;
-        if Digest256::of(&bytes) == digest {
-            Ok(bytes.into())
-        } else {
-            Err(ComponentError::Altered(digest))
-        }
+        if Digest256::of(&bytes) == digest { Ok(bytes.into()) } else { Err(ComponentError::Altered(digest)) }
     }
 
     async fn read(&self, digest: Digest256) -> Result<Vec<u8>, ComponentError> {
-        let object = self
-            .0
-            .get(digest.to_string())
-            .await
-            .map_err(ComponentError::Get)?;
+        let object = self.0.get(digest.to_string()).await.map_err(ComponentError::Get)?;
         let mut bytes = Vec::new();
         // One more than allowed, so that what is too long does not pass for whole.
-        object
-            .take(MAX_BYTES as u64 + 1)
-            .read_to_end(&mut bytes)
-            .await
-            .map_err(ComponentError::Read)?;
+        object.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).await.map_err(ComponentError::Read)?;
         Ok(bytes)
     }
 }

@@ -82,17 +82,9 @@ impl Configuration {
         let text = serde_json::to_string(self).map_err(FormatError::Json)?;
         let hash = Digest256::of(text.as_bytes());
         let content = RawValue::from_string(text).map_err(FormatError::Json)?;
-        let stored = Stored {
-            format: FORMAT,
-            hash,
-            content: &content,
-        };
+        let stored = Stored { format: FORMAT, hash, content: &content };
         let bytes = serde_json::to_vec(&stored).map_err(FormatError::Json)?;
-        if bytes.len() > MAX_BYTES {
-            Err(FormatError::TooLarge(bytes.len()))
-        } else {
-            Ok(bytes)
-        }
+        if bytes.len() > MAX_BYTES { Err(FormatError::TooLarge(bytes.len())) } else { Ok(bytes) }
     }
 
     /// Reads a document and checks its hash.
@@ -131,22 +123,13 @@ mod tests {
 
     #[test]
     fn altered_and_foreign_documents_are_refused() {
-        let configuration = Configuration {
-            revision: 7,
-            ..Configuration::default()
-        };
+        let configuration = Configuration { revision: 7, ..Configuration::default() };
         let bytes = configuration.to_bytes().unwrap();
         assert_eq!(Configuration::from_bytes(&bytes).unwrap(), configuration);
         let text = String::from_utf8(bytes).unwrap();
         let altered = text.replace("\"revision\":7", "\"revision\":8");
-        assert!(matches!(
-            Configuration::from_bytes(altered.as_bytes()),
-            Err(FormatError::Hash)
-        ));
+        assert!(matches!(Configuration::from_bytes(altered.as_bytes()), Err(FormatError::Hash)));
         let newer = text.replace("\"format\":1", "\"format\":2");
-        assert!(matches!(
-            Configuration::from_bytes(newer.as_bytes()),
-            Err(FormatError::Version(2))
-        ));
+        assert!(matches!(Configuration::from_bytes(newer.as_bytes()), Err(FormatError::Version(2))));
     }
 }

@@ -83,19 +83,12 @@ impl Distributor {
     }
 
     async fn write(&self, snapshot: &Snapshot) -> Result<(), DistributeError> {
-        let bucket = self
-            .region
-            .context
-            .get_key_value(subject::SNAPSHOT_BUCKET)
-            .await?;
+        let bucket = self.region.context.get_key_value(subject::SNAPSHOT_BUCKET).await?;
         let stands = bucket.entry(subject::SNAPSHOT_KEY).await?;
         let there = stands.as_ref().and_then(decode);
         match &there {
             Some(there) if there.revision > snapshot.revision => {
-                return Err(DistributeError::Newer {
-                    there: there.revision,
-                    here: snapshot.revision,
-                });
+                return Err(DistributeError::Newer { there: there.revision, here: snapshot.revision });
             }
             Some(there) if there.revision == snapshot.revision && !same_content(there, snapshot) => {
                 tracing::error!(region = %self.region.name, revision = there.revision, "one revision had two contents");
@@ -105,9 +98,7 @@ impl Distributor {
         let expected = stands.map_or(0, |entry| entry.revision);
         // Also where only `created_at_us` differs: that is how a region learns that the centre still stands behind
         // its configuration. The revision tells gateways that there is nothing to build.
-        bucket
-            .update(subject::SNAPSHOT_KEY, snapshot.to_bytes()?.into(), expected)
-            .await?;
+        bucket.update(subject::SNAPSHOT_KEY, snapshot.to_bytes()?.into(), expected).await?;
         if there.is_none_or(|there| there.revision != snapshot.revision) {
             tracing::info!(region = %self.region.name, revision = snapshot.revision, "distributed the configuration");
         }
@@ -125,10 +116,7 @@ impl Distributor {
 }
 
 fn same_content(one: &Snapshot, other: &Snapshot) -> bool {
-    let one = Snapshot {
-        created_at_us: other.created_at_us,
-        ..one.clone()
-    };
+    let one = Snapshot { created_at_us: other.created_at_us, ..one.clone() };
     one == *other
 }
 

@@ -58,19 +58,12 @@ pub struct Invalid {
 
 impl Invalid {
     pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            message: message.into(),
-        }
+        Self { path: path.into(), message: message.into() }
     }
 }
 
 fn located(path: &str) -> String {
-    if path.is_empty() {
-        String::new()
-    } else {
-        format!("`{path}`: ")
-    }
+    if path.is_empty() { String::new() } else { format!("`{path}`: ") }
 }
 
 /// A field of the interface that this version does not build: only null is taken, so that nobody relies on a

@@ -33,14 +33,7 @@ pub(crate) fn snapshot(
         sources.insert(name.clone(), source);
     }
     let revision = configuration.revision;
-    Ok(Snapshot {
-        revision,
-        created_at_us,
-        region: region.clone(),
-        shards,
-        sources,
-        handlers,
-    })
+    Ok(Snapshot { revision, created_at_us, region: region.clone(), shards, sources, handlers })
 }
 
 fn source(
@@ -87,10 +80,7 @@ fn binding(bound: &HandlerDocument, version: &Version) -> Binding {
 
 fn secrets(stored: &configuration::Source, region: &Name) -> Option<Vec<SealedSecret>> {
     let sealed = |stored: &configuration::StoredSecret| {
-        Some(SealedSecret {
-            id: stored.id.clone(),
-            secret: stored.regions.get(region)?.clone(),
-        })
+        Some(SealedSecret { id: stored.id.clone(), secret: stored.regions.get(region)?.clone() })
     };
     stored.secrets.iter().map(sealed).collect()
 }

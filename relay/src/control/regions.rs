@@ -57,45 +57,20 @@ impl Asker {
         let Some((revision, gateways)) = answer.ok().and_then(Result::ok) else {
             let error = error.or_else(|| Some("out of reach".to_owned()));
             let (name, gateways) = (self.name.clone(), Vec::new());
-            return RegionView {
-                name,
-                reachable: false,
-                revision: None,
-                serving: None,
-                gateways,
-                error,
-            };
+            return RegionView { name, reachable: false, revision: None, serving: None, gateways, error };
         };
-        let serving = gateways
-            .iter()
-            .filter(|gateway| !gateway.stale)
-            .map(|gateway| gateway.revision)
-            .min();
-        RegionView {
-            name: self.name.clone(),
-            reachable: true,
-            revision,
-            serving,
-            gateways,
-            error,
-        }
+        let serving = gateways.iter().filter(|gateway| !gateway.stale).map(|gateway| gateway.revision).min();
+        RegionView { name: self.name.clone(), reachable: true, revision, serving, gateways, error }
     }
 
     async fn try_ask(&self) -> Result<(Option<u64>, Vec<GatewayView>), async_nats::Error> {
         let snapshots = self.context.get_key_value(subject::SNAPSHOT_BUCKET).await?;
         let snapshot = snapshots.get(subject::SNAPSHOT_KEY).await?;
-        let revision = snapshot
-            .and_then(|bytes| Snapshot::from_bytes(&bytes).ok())
-            .map(|there| there.revision);
+        let revision =
+            snapshot.and_then(|bytes| Snapshot::from_bytes(&bytes).ok()).map(|there| there.revision);
         let reports = reports(&self.context.get_key_value(subject::GATEWAYS_BUCKET).await?).await?;
         let now = time::unix_micros(SystemTime::now());
-        Ok((
-            revision,
-            reports
-                .into_iter()
-                .map(|report| GatewayView::new(report, now))
-                .collect(),
-        ))
+        Ok((revision, reports.into_iter().map(|report| GatewayView::new(report, now)).collect()))
     }
 }
 
@@ -104,10 +79,7 @@ async fn reports(bucket: &kv::Store) -> Result<Vec<GatewayReport>, async_nats::E
     let mut reports = Vec::new();
     while let Some(key) = keys.next().await {
         // A report that expired meanwhile, or that another version wrote, is not there.
-        let report = bucket
-            .get(key?)
-            .await?
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let report = bucket.get(key?).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         reports.extend(report);
     }
     Ok(reports)

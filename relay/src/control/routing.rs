@@ -33,20 +33,10 @@ enum KeyError {
 pub(crate) fn routes(configuration: &Configuration, vault: &Vault) -> Result<Routes, RouteError> {
     let open = |(name, stored): (&Name, &configuration::Destination)| match destination(name, stored, vault) {
         Ok(destination) => Ok((name.clone(), Arc::new(destination))),
-        Err(fault) => Err(RouteError {
-            destination: name.clone(),
-            fault,
-        }),
+        Err(fault) => Err(RouteError { destination: name.clone(), fault }),
     };
-    let destinations = configuration
-        .destinations
-        .iter()
-        .map(open)
-        .collect::<Result<_, _>>()?;
-    Ok(Routes {
-        revision: configuration.revision,
-        destinations,
-    })
+    let destinations = configuration.destinations.iter().map(open).collect::<Result<_, _>>()?;
+    Ok(Routes { revision: configuration.revision, destinations })
 }
 
 fn destination(

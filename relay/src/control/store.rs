@@ -55,19 +55,11 @@ impl Store {
     /// Reads the configuration; a new deployment gets an empty one at revision 1.
     pub(crate) async fn open(centre: Context) -> Result<Self, StoreError> {
         let (latest, _) = watch::channel(Arc::default());
-        let store = Self {
-            centre,
-            latest,
-            changing: Mutex::new(()),
-            reachable: AtomicBool::new(true),
-        };
+        let store = Self { centre, latest, changing: Mutex::new(()), reachable: AtomicBool::new(true) };
         let bucket = store.bucket().await?;
         let read = read(&bucket).await?;
         if read.configuration.revision == 0 {
-            let first = Configuration {
-                revision: 1,
-                ..Configuration::default()
-            };
+            let first = Configuration { revision: 1, ..Configuration::default() };
             write(&bucket, &first, read.kv_revision).await?;
         }
         store.refresh().await?;
@@ -132,11 +124,7 @@ impl Store {
             // that regions know with another content.
             after.revision = before.revision.max(self.latest.borrow().revision) + 1;
         }
-        Ok(Changed {
-            before: Arc::new(before),
-            after: Arc::new(after),
-            value,
-        })
+        Ok(Changed { before: Arc::new(before), after: Arc::new(after), value })
     }
 
     /// Follows changes that other relays make, through outages, for as long as it is polled.
@@ -144,10 +132,7 @@ impl Store {
         loop {
             if let Err(error) = self.follow_once().await {
                 self.reachable.store(false, Ordering::Relaxed);
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "cannot follow the configuration"
-                );
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot follow the configuration");
             }
             tokio::time::sleep(REWATCH).await;
         }
@@ -155,12 +140,8 @@ impl Store {
 
     /// Follows until the watch breaks.
     async fn follow_once(&self) -> Result<(), StoreError> {
-        let mut changes = self
-            .bucket()
-            .await?
-            .watch(subject::CONTROL_KEY)
-            .await
-            .map_err(StoreError::Watch)?;
+        let mut changes =
+            self.bucket().await?.watch(subject::CONTROL_KEY).await.map_err(StoreError::Watch)?;
         loop {
             self.refresh().await?;
             // What the watch brings is only a sign: the document is read, and a broken watch set up again.
@@ -190,29 +171,18 @@ impl Store {
     }
 
     async fn bucket(&self) -> Result<kv::Store, StoreError> {
-        self.centre
-            .get_key_value(subject::CONTROL_BUCKET)
-            .await
-            .map_err(StoreError::Bucket)
+        self.centre.get_key_value(subject::CONTROL_BUCKET).await.map_err(StoreError::Bucket)
     }
 }
 
 async fn read(bucket: &kv::Store) -> Result<Read, StoreError> {
-    match bucket
-        .entry(subject::CONTROL_KEY)
-        .await
-        .map_err(StoreError::Read)?
-    {
-        None => Ok(Read {
-            configuration: Configuration::default(),
-            kv_revision: 0,
-        }),
+    match bucket.entry(subject::CONTROL_KEY).await.map_err(StoreError::Read)? {
+        None => Ok(Read { configuration: Configuration::default(), kv_revision: 0 }),
         // Nothing here deletes it. Whoever did must put a copy from the bucket's history back.
         Some(entry) if entry.operation != Operation::Put => Err(StoreError::Deleted),
-        Some(entry) => Ok(Read {
-            configuration: Configuration::from_bytes(&entry.value)?,
-            kv_revision: entry.revision,
-        }),
+        Some(entry) => {
+            Ok(Read { configuration: Configuration::from_bytes(&entry.value)?, kv_revision: entry.revision })
+        }
     }
 }
 
@@ -224,10 +194,7 @@ async fn write(bucket: &kv::Store, next: &Configuration, expected: u64) -> Resul
         Ok(_) => return Ok(Written::Yes),
         Err(error) => error,
     };
-    let stands = bucket
-        .entry(subject::CONTROL_KEY)
-        .await
-        .map_err(StoreError::Read)?;
+    let stands = bucket.entry(subject::CONTROL_KEY).await.map_err(StoreError::Read)?;
     match stands {
         Some(entry) if entry.value == bytes => Ok(Written::Yes),
         _ if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(Written::SomethingElseWas),

@@ -40,12 +40,7 @@ async fn start(centre: &Server, region: Context, region_key: &OpeningKey, key: &
         disable: disabled,
         shutdown: shutdown.clone(),
     };
-    Site {
-        control: Control::start(context).await.unwrap(),
-        disable,
-        shutdown,
-        _may_write: may_write_sender,
-    }
+    Site { control: Control::start(context).await.unwrap(), disable, shutdown, _may_write: may_write_sender }
 }
 
 fn destination() -> DestinationDocument {
@@ -80,40 +75,19 @@ async fn changes_are_stored_once_and_reach_routes() {
     let site = start(&centre, centre.context().await, &eu, &key).await;
     let (control, shop) = (&site.control, name("shop"));
 
-    let first = control
-        .put_destination(&shop, &destination(), Mode::DryRun)
-        .await
-        .unwrap();
+    let first = control.put_destination(&shop, &destination(), Mode::DryRun).await.unwrap();
     assert_eq!((first.before.revision, first.after.revision), (1, 2));
     assert_eq!(control.configuration().revision, 1);
-    let first = control
-        .put_destination(&shop, &destination(), Mode::Write)
-        .await
-        .unwrap();
-    let again = control
-        .put_destination(&shop, &destination(), Mode::Write)
-        .await
-        .unwrap();
+    let first = control.put_destination(&shop, &destination(), Mode::Write).await.unwrap();
+    let again = control.put_destination(&shop, &destination(), Mode::Write).await.unwrap();
     assert_eq!((first.after.revision, again.after.revision), (2, 2));
 
     let mut routes = control.routes();
-    routes
-        .wait_for(|routes| routes.revision == 2 && routes.destinations["shop"].enabled)
-        .await
-        .unwrap();
+    routes.wait_for(|routes| routes.revision == 2 && routes.destinations["shop"].enabled).await.unwrap();
     site.disable.send(shop.clone()).await.unwrap();
-    routes
-        .wait_for(|routes| !routes.destinations["shop"].enabled)
-        .await
-        .unwrap();
-    control
-        .put_destination(&shop, &destination(), Mode::Write)
-        .await
-        .unwrap();
-    routes
-        .wait_for(|routes| routes.destinations["shop"].enabled)
-        .await
-        .unwrap();
+    routes.wait_for(|routes| !routes.destinations["shop"].enabled).await.unwrap();
+    control.put_destination(&shop, &destination(), Mode::Write).await.unwrap();
+    routes.wait_for(|routes| routes.destinations["shop"].enabled).await.unwrap();
     site.shutdown.cancel();
     control.stopped().await;
 }
@@ -131,21 +105,14 @@ async fn two_relays_change_at_once_and_nothing_is_lost() {
         async move {
             for number in 0..5 {
                 let name = name(&format!("{prefix}{number}"));
-                control
-                    .put_destination(&name, &document, Mode::Write)
-                    .await
-                    .unwrap();
+                control.put_destination(&name, &document, Mode::Write).await.unwrap();
             }
         }
     };
     tokio::join!(puts(&one, "a"), puts(&other, "b"));
     for site in [one, other] {
         let mut routes = site.control.routes();
-        let all = routes
-            .wait_for(|routes| routes.destinations.len() == 10)
-            .await
-            .unwrap()
-            .clone();
+        let all = routes.wait_for(|routes| routes.destinations.len() == 10).await.unwrap().clone();
         assert_eq!(all.revision, 11);
     }
 }
@@ -162,42 +129,22 @@ async fn a_region_that_comes_up_late_gets_components_and_snapshot() {
     let refused = site.control.upload(&name("redact"), "no".into()).await;
     assert!(matches!(refused, Err(UploadError::Check(CheckError::Refused(text))) if text == "not ok"));
     let component = bytes::Bytes::from([b"ok".as_slice(), &[7; 3_000_000]].concat());
-    let uploaded = site
-        .control
-        .upload(&name("redact"), component.clone())
-        .await
-        .unwrap();
+    let uploaded = site.control.upload(&name("redact"), component.clone()).await.unwrap();
     assert_eq!(uploaded.version, 1);
-    let again = site
-        .control
-        .upload(&name("redact"), component.clone())
-        .await
-        .unwrap();
+    let again = site.control.upload(&name("redact"), component.clone()).await.unwrap();
     assert_eq!((again.version, again.revision), (1, uploaded.revision));
     let document = source("s3cret", r#"[{"name": "redact"}]"#);
-    let put = site
-        .control
-        .put_source(&name("github"), &document, Mode::Write)
-        .await
-        .unwrap();
+    let put = site.control.put_source(&name("github"), &document, Mode::Write).await.unwrap();
 
     let _late = Server::start(Some(port)).await;
     server::provision(&region).await;
     let snapshot = snapshot_of(&region, put.after.revision).await;
     let digest = snapshot.sources["github"].handlers[0].digest;
-    let there = components::Components::open(&region)
-        .await
-        .unwrap()
-        .get(digest)
-        .await
-        .unwrap();
+    let there = components::Components::open(&region).await.unwrap().get(digest).await.unwrap();
     assert_eq!(there, component);
     let sealed = &snapshot.sources["github"].secrets[0].secret;
     let (tenant, github) = (name("default"), name("github"));
-    assert_eq!(
-        eu.open(sealed, vault::source(&tenant, &github)).unwrap().expose(),
-        "s3cret"
-    );
+    assert_eq!(eu.open(sealed, vault::source(&tenant, &github)).unwrap().expose(), "s3cret");
     assert!(!serde_json::to_string(&snapshot).unwrap().contains("s3cret"));
 }
 
@@ -206,27 +153,14 @@ async fn a_region_with_a_new_key_is_sealed_to_at_the_next_start() {
     let centre = Server::start(None).await;
     let context = centre.context().await;
     server::provision(&context).await;
-    let (key, old, new) = (
-        OpeningKey::generate(),
-        OpeningKey::generate(),
-        OpeningKey::generate(),
-    );
+    let (key, old, new) = (OpeningKey::generate(), OpeningKey::generate(), OpeningKey::generate());
     let before = start(&centre, context.clone(), &old, &key).await;
-    before
-        .control
-        .put_source(&name("github"), &source("s", "[]"), Mode::Write)
-        .await
-        .unwrap();
+    before.control.put_source(&name("github"), &source("s", "[]"), Mode::Write).await.unwrap();
     before.shutdown.cancel();
     before.control.stopped().await;
 
     let _after = start(&centre, context.clone(), &new, &key).await;
     let snapshot = snapshot_of(&context, 3).await;
     let sealed = &snapshot.sources["github"].secrets[0].secret;
-    assert_eq!(
-        new.open(sealed, vault::source(&name("default"), &name("github")))
-            .unwrap()
-            .expose(),
-        "s"
-    );
+    assert_eq!(new.open(sealed, vault::source(&name("default"), &name("github"))).unwrap().expose(), "s");
 }

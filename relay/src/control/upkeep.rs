@@ -66,10 +66,7 @@ impl Upkeep {
     }
 
     async fn reseal(&self) -> bool {
-        let resealed = self
-            .store
-            .change(|configuration| Ok(self.vault.reseal(configuration)?))
-            .await;
+        let resealed = self.store.change(|configuration| Ok(self.vault.reseal(configuration)?)).await;
         match resealed {
             Ok(changed) => {
                 tracing::info!(
@@ -79,10 +76,7 @@ impl Upkeep {
                 true
             }
             Err(error) => {
-                tracing::error!(
-                    error = chain(&error),
-                    "cannot seal the sources' secrets to new region keys"
-                );
+                tracing::error!(error = chain(&error), "cannot seal the sources' secrets to new region keys");
                 false
             }
         }

@@ -26,23 +26,14 @@ impl Control {
         if !self.has_version(name, digest) {
             self.0.checker.check(component.clone()).await?;
         }
-        Components::open(&self.0.centre)
-            .await?
-            .put(digest, &component)
-            .await?;
+        Components::open(&self.0.centre).await?.put(digest, &component).await?;
         let (size, now) = (component.len() as u64, time::unix_micros(SystemTime::now()));
         let changed = self
-            .change(Mode::Write, |configuration| {
-                configuration.add_version(name, digest, size, now)
-            })
+            .change(Mode::Write, |configuration| configuration.add_version(name, digest, size, now))
             .await?;
         let (version, revision) = (changed.value, changed.after.revision);
         tracing::info!(handler = %name, version, %digest, revision, "took a component");
-        Ok(Uploaded {
-            version,
-            digest,
-            revision,
-        })
+        Ok(Uploaded { version, digest, revision })
     }
 
     fn has_version(&self, name: &Name, digest: Digest256) -> bool {

@@ -24,22 +24,12 @@ pub(crate) enum Readers {
 
 /// Binds a source's secrets to it.
 pub(crate) fn source<'a>(tenant: &'a Name, name: &'a Name) -> Owner<'a> {
-    Owner {
-        tenant,
-        kind: "source",
-        name,
-        field: "secrets",
-    }
+    Owner { tenant, kind: "source", name, field: "secrets" }
 }
 
 /// Binds a destination's secrets to it.
 pub(crate) fn destination<'a>(tenant: &'a Name, name: &'a Name) -> Owner<'a> {
-    Owner {
-        tenant,
-        kind: "destination",
-        name,
-        field: "secrets",
-    }
+    Owner { tenant, kind: "destination", name, field: "secrets" }
 }
 
 impl Vault {
@@ -61,16 +51,9 @@ impl Vault {
         owner: Owner<'_>,
         readers: Readers,
     ) -> Result<Vec<StoredSecret>, SealError> {
-        let opened: Vec<_> = stored
-            .iter()
-            .map(|stored| (self.open(stored, owner).ok(), stored))
-            .collect();
-        let known = |secret| {
-            opened
-                .iter()
-                .find(|(open, _)| open.as_ref() == Some(secret))
-                .map(|(_, stored)| *stored)
-        };
+        let opened: Vec<_> = stored.iter().map(|stored| (self.open(stored, owner).ok(), stored)).collect();
+        let known =
+            |secret| opened.iter().find(|(open, _)| open.as_ref() == Some(secret)).map(|(_, stored)| *stored);
         given
             .iter()
             .map(|secret| match known(secret) {
@@ -96,10 +79,7 @@ impl Vault {
     pub(crate) fn reseal(&self, configuration: &mut Configuration) -> Result<(), SealError> {
         for (name, stored) in &mut configuration.sources {
             let owner = source(&stored.tenant, name);
-            stored
-                .secrets
-                .iter_mut()
-                .try_for_each(|secret| self.complete(secret, owner))?;
+            stored.secrets.iter_mut().try_for_each(|secret| self.complete(secret, owner))?;
         }
         Ok(())
     }
@@ -126,12 +106,7 @@ impl Vault {
         let held: Vec<_> = self
             .regions
             .iter()
-            .filter(|(region, key)| {
-                stored
-                    .regions
-                    .get(*region)
-                    .is_none_or(|sealed| sealed.key != key.id())
-            })
+            .filter(|(region, key)| stored.regions.get(*region).is_none_or(|sealed| sealed.key != key.id()))
             .collect();
         held.into_iter()
     }
@@ -146,10 +121,7 @@ mod tests {
     }
 
     fn vault(opening_key: &OpeningKey, regions: &[(&str, &OpeningKey)]) -> Vault {
-        let regions = regions
-            .iter()
-            .map(|(region, key)| (name(region), key.sealing_key().clone()))
-            .collect();
+        let regions = regions.iter().map(|(region, key)| (name(region), key.sealing_key().clone())).collect();
         Vault::new(opening_key.clone(), regions)
     }
 
@@ -160,29 +132,19 @@ mod tests {
         let (tenant, stripe) = (name("default"), name("stripe"));
         let owner = source(&tenant, &stripe);
         let (old, new) = (Secret::new("old"), Secret::new("new"));
-        let first = vault
-            .keep_or_seal(std::slice::from_ref(&old), &[], owner, Readers::Regions)
-            .unwrap();
-        let second = vault
-            .keep_or_seal(&[new.clone(), old], &first, owner, Readers::Regions)
-            .unwrap();
+        let first = vault.keep_or_seal(std::slice::from_ref(&old), &[], owner, Readers::Regions).unwrap();
+        let second = vault.keep_or_seal(&[new.clone(), old], &first, owner, Readers::Regions).unwrap();
         assert_eq!(second[1], first[0]);
         assert_eq!(eu.open(&second[0].regions["eu"], owner).unwrap(), new);
     }
 
     #[test]
     fn a_new_region_and_a_new_key_are_sealed_to() {
-        let (centre, eu, us) = (
-            OpeningKey::generate(),
-            OpeningKey::generate(),
-            OpeningKey::generate(),
-        );
+        let (centre, eu, us) = (OpeningKey::generate(), OpeningKey::generate(), OpeningKey::generate());
         let (tenant, stripe) = (name("default"), name("stripe"));
         let owner = source(&tenant, &stripe);
         let secret = Secret::new("s");
-        let mut stored = vault(&centre, &[("eu", &eu)])
-            .seal(&secret, owner, Readers::Regions)
-            .unwrap();
+        let mut stored = vault(&centre, &[("eu", &eu)]).seal(&secret, owner, Readers::Regions).unwrap();
         let renewed = OpeningKey::generate();
         let later = vault(&centre, &[("eu", &renewed), ("us", &us)]);
         assert_eq!(later.missing(&stored).count(), 2);

@@ -79,25 +79,14 @@ impl<'a> SourceView<'a> {
             secrets: secrets(&source.secrets),
             tolerance_seconds: source.tolerance_seconds,
         };
-        Self {
-            name,
-            tenant: &source.tenant,
-            verify,
-            handlers: &source.handlers,
-            intake: &source.intake,
-        }
+        Self { name, tenant: &source.tenant, verify, handlers: &source.handlers, intake: &source.intake }
     }
 }
 
 impl<'a> DestinationView<'a> {
     pub(crate) fn new(name: &'a Name, destination: &'a Destination) -> Self {
         let secrets = secrets(&destination.secrets);
-        Self {
-            name,
-            tenant: &destination.tenant,
-            secrets,
-            delivery: &destination.delivery,
-        }
+        Self { name, tenant: &destination.tenant, secrets, delivery: &destination.delivery }
     }
 }
 
@@ -109,37 +98,19 @@ impl<'a> HandlerView<'a> {
             pinned: binding.version.is_some(),
         });
         let versions = handler.versions.iter().map(VersionView::new).collect();
-        Self {
-            name,
-            promoted: handler.promoted,
-            versions,
-            bound: bound.collect(),
-        }
+        Self { name, promoted: handler.promoted, versions, bound: bound.collect() }
     }
 }
 
 impl VersionView {
     fn new(version: &Version) -> Self {
-        let Version {
-            version,
-            digest,
-            size,
-            created_at_us,
-        } = *version;
-        Self {
-            version,
-            digest,
-            size,
-            created_at: rfc3339(created_at_us),
-        }
+        let Version { version, digest, size, created_at_us } = *version;
+        Self { version, digest, size, created_at: rfc3339(created_at_us) }
     }
 }
 
 fn secrets(stored: &[StoredSecret]) -> Vec<SecretView<'_>> {
-    stored
-        .iter()
-        .map(|secret| SecretView { id: &secret.id })
-        .collect()
+    stored.iter().map(|secret| SecretView { id: &secret.id }).collect()
 }
 
 /// A time of ours as text, by [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339); empty past the year 9999.

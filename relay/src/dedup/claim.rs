@@ -96,7 +96,8 @@ impl Deduplicator {
         for (index, event) in block.events.into_iter().enumerate() {
             // The format was checked when the block was read.
             let Ok(id) = EventId::try_from(&*event.id) else { continue };
-            let follows = event.parent.as_ref().and_then(|of| parent.filter(|(id, _)| of.id == id.as_bytes()));
+            let follows =
+                event.parent.as_ref().and_then(|of| parent.filter(|(id, _)| of.id == id.as_bytes()));
             let claimed_by = match follows {
                 Some((_, verdict)) => verdict,
                 None => self.find(id)?.filter(|known| known.claims),

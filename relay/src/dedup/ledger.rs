@@ -18,7 +18,7 @@ use floodgate_event::{EventId, Lane, time};
 use super::value::{Known, Position};
 
 /// Bytes of blocks kept in memory for lookups.
-const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes of writes of one day kept in memory.
 const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
 const CHECKPOINT_KEY: &[u8] = b"checkpoint";
@@ -78,10 +78,7 @@ impl Ledger {
     /// # Errors
     /// If the disk fails or another process has it open.
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
-        let database = Database::builder(folder)
-            .cache_size(CACHE_BYTES)
-            .worker_threads(1)
-            .open()?;
+        let database = Database::builder(folder).cache_size(CACHE_BYTES).worker_threads(1).open()?;
         let meta = database.keyspace(META, KeyspaceCreateOptions::default)?;
         let mut days = BTreeMap::new();
         for name in database.list_keyspace_names() {
@@ -165,14 +162,18 @@ impl Ledger {
     /// What a replica teaches of ids. An id that is claimed already stays where it is; a flagged duplicate notes that
     /// its sample is kept.
     fn learned(&self, sequence: u64, replica: &Replica) -> Result<Vec<(EventId, Known)>, LedgerError> {
-        let mut learned = Vec::with_capacity(replica.entries.len());
+        let mut learned: Vec<(EventId, Known)> = Vec::with_capacity(replica.entries.len());
         for (index, entry) in replica.entries.iter().enumerate() {
             let Some(verdict) = &entry.verdict else { continue };
             let Ok(id) = EventId::try_from(&*verdict.event_id) else { continue };
             if verdict.sample.is_some() {
-                if let Some(known) = self.find(id)? {
-                    learned.push((id, Known { sampled: true, ..known }));
-                }
+                // The first copy may stand in this very block.
+                let here = learned.iter().rev().find(|(known, _)| *known == id).map(|(_, known)| *known);
+                let known = match here {
+                    Some(known) => Some(known),
+                    None => self.find(id)?,
+                };
+                learned.extend(known.map(|known| (id, Known { sampled: true, ..known })));
                 continue;
             }
             let Some(event) = &entry.event else { continue };

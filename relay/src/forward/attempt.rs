@@ -48,10 +48,7 @@ impl Desk {
     /// the attempt is made again under the same number and the same `webhook-id`.
     pub(super) async fn attempt(&self, courier: &Courier, queued: Queued) -> Ended {
         let Queued { id, attempts } = queued;
-        let nothing = Ended {
-            delivery: id.clone(),
-            hold: None,
-        };
+        let nothing = Ended { delivery: id.clone(), hold: None };
         let event = tokio::select! {
             () = self.stop.cancelled() => return nothing,
             event = self.log.event(id.log_sequence, id.index) => event,
@@ -59,11 +56,7 @@ impl Desk {
         if !self.is_open() {
             return nothing;
         }
-        let run = Run {
-            id,
-            number: attempts + 1,
-            started: SystemTime::now(),
-        };
+        let run = Run { id, number: attempts + 1, started: SystemTime::now() };
         let clock = Instant::now();
         let answer = send(courier, &event, &run).await;
         let took = clock.elapsed();
@@ -75,10 +68,7 @@ impl Desk {
         if self.journal.record(vec![attempt]).await.is_ok() {
             self.follow_up(&run, &event, &answer, &judgement);
         }
-        Ended {
-            delivery: run.id,
-            hold,
-        }
+        Ended { delivery: run.id, hold }
     }
 
     fn count(&self, destination: &Name, judgement: &Judgement, took: Duration) {
@@ -87,14 +77,8 @@ impl Desk {
             Outcome::Ambiguous => "ambiguous",
             Outcome::Failed | Outcome::Unspecified => "failed",
         };
-        self.metrics
-            .attempts
-            .with_label_values(&[destination.as_str(), outcome])
-            .inc();
-        self.metrics
-            .duration
-            .with_label_values(&[destination.as_str()])
-            .observe(took.as_secs_f64());
+        self.metrics.attempts.with_label_values(&[destination.as_str(), outcome]).inc();
+        self.metrics.duration.with_label_values(&[destination.as_str()]).observe(took.as_secs_f64());
     }
 
     fn follow_up(
@@ -108,34 +92,15 @@ impl Desk {
             return;
         }
         let destination = run.id.destination.as_str();
-        let event_id = event
-            .as_ref()
-            .ok()
-            .and_then(|event| EventId::try_from(&*event.id).ok());
+        let event_id = event.as_ref().ok().and_then(|event| EventId::try_from(&*event.id).ok());
         if judgement.wait.is_some() {
-            tracing::debug!(
-                destination,
-                ?event_id,
-                number = run.number,
-                ?answer,
-                "attempt failed"
-            );
+            tracing::debug!(destination, ?event_id, number = run.number, ?answer, "attempt failed");
         } else {
             let (status, error) = (answer.status(), answer.error());
-            tracing::warn!(
-                destination,
-                ?event_id,
-                number = run.number,
-                status,
-                error,
-                "delivery is dead"
-            );
+            tracing::warn!(destination, ?event_id, number = run.number, status, error, "delivery is dead");
         }
         if judgement.disable && self.disable.try_send(run.id.destination.clone()).is_err() {
-            tracing::warn!(
-                destination,
-                "cannot be disabled now: the next answer of 410 asks again"
-            );
+            tracing::warn!(destination, "cannot be disabled now: the next answer of 410 asks again");
         }
     }
 }
@@ -172,9 +137,7 @@ impl Run {
             response: answer.response().to_vec(),
             next_attempt_at_us: next.unwrap_or(0),
         };
-        Record {
-            record: Some(record::Record::Attempt(attempt)),
-        }
+        Record { record: Some(record::Record::Attempt(attempt)) }
     }
 }
 

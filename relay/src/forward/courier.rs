@@ -42,9 +42,7 @@ impl Dispatch {
             Ok(verified) => verified.with_no_client_auth(),
             Err(error) => {
                 tracing::warn!(%error, "no root certificates on this host: no https destination will be trusted");
-                builder
-                    .with_root_certificates(RootCertStore::empty())
-                    .with_no_client_auth()
+                builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
             }
         };
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -64,11 +62,7 @@ impl Dispatch {
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(destination.concurrency.get().into())
             .build()?;
-        Ok(Courier {
-            client,
-            guard: self.guard.clone(),
-            destination,
-        })
+        Ok(Courier { client, guard: self.guard.clone(), destination })
     }
 }
 
@@ -84,10 +78,7 @@ impl Courier {
     /// Posts a delivery, within the destination's timeout.
     pub(crate) async fn post(&self, delivery: Delivery) -> Answer {
         if let Err(refused) = self.guard.check_literal(&self.destination.url) {
-            return Answer::None {
-                sent: false,
-                error: refused.to_string(),
-            };
+            return Answer::None { sent: false, error: refused.to_string() };
         }
         let request = self.client.post(self.destination.url.clone());
         match request.headers(delivery.headers).body(delivery.body).send().await {
@@ -109,19 +100,12 @@ async fn answer(mut response: reqwest::Response) -> Answer {
             break;
         }
     }
-    Answer::Status {
-        status,
-        response: body,
-        retry_after,
-    }
+    Answer::Status { status, response: body, retry_after }
 }
 
 fn no_answer(error: &reqwest::Error) -> Answer {
     let sent = !(error.is_connect() || error.is_builder());
-    Answer::None {
-        sent,
-        error: explain(error),
-    }
+    Answer::None { sent, error: explain(error) }
 }
 
 /// In words, without the URL: it may hold a secret.
@@ -136,9 +120,7 @@ fn explain(error: &reqwest::Error) -> String {
         (false, true) => "no connection",
         (false, false) => "the connection broke",
     };
-    let mut text = causes()
-        .last()
-        .map_or_else(|| what.to_owned(), |root| format!("{what}: {root}"));
+    let mut text = causes().last().map_or_else(|| what.to_owned(), |root| format!("{what}: {root}"));
     text.truncate(text.floor_char_boundary(MAX_ERROR));
     text
 }
@@ -166,16 +148,8 @@ mod tests {
             enabled: true,
         };
         let guard = SsrfGuard::new(allowed.iter().map(|network| network.parse().unwrap()).collect());
-        let courier = Dispatch::new(guard)
-            .unwrap()
-            .courier(Arc::new(destination))
-            .unwrap();
-        courier
-            .post(Delivery {
-                headers: HeaderMap::new(),
-                body: Bytes::new(),
-            })
-            .await
+        let courier = Dispatch::new(guard).unwrap().courier(Arc::new(destination)).unwrap();
+        courier.post(Delivery { headers: HeaderMap::new(), body: Bytes::new() }).await
     }
 
     fn error(answer: &Answer) -> &str {
@@ -189,10 +163,7 @@ mod tests {
     async fn names_and_literals_that_lead_inside_are_refused() {
         for url in ["http://localhost:9/", "http://127.0.0.1:9/", "https://[::1]:9/"] {
             let answer = post(url, &[]).await;
-            assert!(
-                error(&answer).contains("is not a public address"),
-                "{url}: {answer:?}"
-            );
+            assert!(error(&answer).contains("is not a public address"), "{url}: {answer:?}");
         }
     }
 

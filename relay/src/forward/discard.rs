@@ -24,11 +24,7 @@ pub(super) async fn all_open(desk: &Desk, destination: &Name, reason: &str) -> R
             }
             count += page.deliveries.len();
             behind = page.last;
-            let records = page
-                .deliveries
-                .iter()
-                .map(|queued| record(queued, reason))
-                .collect();
+            let records = page.deliveries.iter().map(|queued| record(queued, reason)).collect();
             if desk.journal.record(records).await.is_err() {
                 // The writer has ended, and takes everything down with it.
                 desk.stop.cancelled().await;
@@ -47,22 +43,12 @@ async fn read(
     queue: Queue,
     behind: Option<Vec<u8>>,
 ) -> Result<Page, ForwardError> {
-    let scan = Scan {
-        queue,
-        behind,
-        until_us: u64::MAX,
-        limit: PAGE,
-    };
+    let scan = Scan { queue, behind, until_us: u64::MAX, limit: PAGE };
     let (index, destination) = (Arc::clone(&desk.index), destination.clone());
     Ok(tokio::task::spawn_blocking(move || index.page(&destination, scan)).await??)
 }
 
 fn record(queued: &Queued, reason: &str) -> Record {
-    let discarded = Discarded {
-        delivery: Some(queued.id.to_proto()),
-        reason: reason.to_owned(),
-    };
-    Record {
-        record: Some(record::Record::Discarded(discarded)),
-    }
+    let discarded = Discarded { delivery: Some(queued.id.to_proto()), reason: reason.to_owned() };
+    Record { record: Some(record::Record::Discarded(discarded)) }
 }

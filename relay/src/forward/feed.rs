@@ -81,14 +81,7 @@ impl Feed {
         // Those that are taken may be met again after a rewind, and must not use up the page.
         let limit = room + self.taken.len();
         let until_us = unix_micros(SystemTime::now());
-        let page = self
-            .read(Scan {
-                queue,
-                behind,
-                until_us,
-                limit,
-            })
-            .await?;
+        let page = self.read(Scan { queue, behind, until_us, limit }).await?;
         let window = self.window(queue);
         window.next_due_us = page.next_due_us;
         if page.last.is_some() {
@@ -130,10 +123,7 @@ impl Feed {
             (false, true) => Queue::First,
         };
         self.turn = queue;
-        self.window(queue)
-            .ready
-            .pop_front()
-            .map(|delivery| (queue, delivery))
+        self.window(queue).ready.pop_front().map(|delivery| (queue, delivery))
     }
 
     /// Whether [`Self::take`] would give one.
@@ -152,11 +142,8 @@ impl Feed {
     /// How long until there is something new to read, if nothing happens before. A full window is not read to.
     pub(super) fn wait(&self) -> Duration {
         let due = self.retry.next_due_us.filter(|_| self.retry.wants_more());
-        let until_due = due.map(|due| {
-            from_unix_micros(due)
-                .duration_since(SystemTime::now())
-                .unwrap_or_default()
-        });
+        let until_due =
+            due.map(|due| from_unix_micros(due).duration_since(SystemTime::now()).unwrap_or_default());
         until_due.map_or(REWIND, |wait| wait.min(REWIND))
     }
 
@@ -178,12 +165,7 @@ mod tests {
         let destination: Name = "shop".parse().unwrap();
         let mut feed = Feed::new(index, destination.clone());
         for index in 0..first + retry {
-            let id = DeliveryId {
-                log_sequence: 1,
-                index,
-                generation: 0,
-                destination: destination.clone(),
-            };
+            let id = DeliveryId { log_sequence: 1, index, generation: 0, destination: destination.clone() };
             let queue = if index < first { Queue::First } else { Queue::Retry };
             feed.window(queue).ready.push_back(Queued { id, attempts: 0 });
         }
@@ -193,19 +175,8 @@ mod tests {
     #[test]
     fn the_queues_take_turns() {
         let mut feed = feed(3, 2);
-        let order: Vec<_> = std::iter::from_fn(|| feed.take(true))
-            .map(|(queue, _)| queue)
-            .collect();
-        assert_eq!(
-            order,
-            [
-                Queue::First,
-                Queue::Retry,
-                Queue::First,
-                Queue::Retry,
-                Queue::First
-            ]
-        );
+        let order: Vec<_> = std::iter::from_fn(|| feed.take(true)).map(|(queue, _)| queue).collect();
+        assert_eq!(order, [Queue::First, Queue::Retry, Queue::First, Queue::Retry, Queue::First]);
     }
 
     #[test]
@@ -219,16 +190,9 @@ mod tests {
     #[test]
     fn what_is_due_again_before_its_attempt_ended_comes_afterwards() {
         let mut feed = feed(0, 0);
-        let id = DeliveryId {
-            log_sequence: 1,
-            index: 0,
-            generation: 0,
-            destination: "shop".parse().unwrap(),
-        };
-        let queued = |attempts| Queued {
-            id: id.clone(),
-            attempts,
-        };
+        let id =
+            DeliveryId { log_sequence: 1, index: 0, generation: 0, destination: "shop".parse().unwrap() };
+        let queued = |attempts| Queued { id: id.clone(), attempts };
         feed.offer(Queue::First, queued(0));
         assert!(feed.take(true).is_some());
         feed.offer(Queue::Retry, queued(0));

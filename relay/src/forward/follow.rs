@@ -30,12 +30,7 @@ pub async fn follow(
     metrics: ForwardMetrics,
     stop: CancellationToken,
 ) -> Result<(), ForwardError> {
-    let follower = Follower {
-        jetstream,
-        shard,
-        index,
-        metrics,
-    };
+    let follower = Follower { jetstream, shard, index, metrics };
     match stop.run_until_cancelled(follower.up_to(u64::MAX)).await {
         Some(ended) => ended,
         None => Ok(()),
@@ -100,9 +95,7 @@ impl Follower {
 
     /// A block that cannot be decoded counts as one without records, loudly: stopping at it would stop all deliveries.
     fn decode(&self, message: ReadMessage) -> JournalMessage {
-        let ReadMessage {
-            sequence, payload, ..
-        } = message;
+        let ReadMessage { sequence, payload, .. } = message;
         let digest = Sha256::digest(&payload).into();
         let records = match format::decode::<JournalBlock>(payload) {
             Ok(block) => block.records,
@@ -113,11 +106,7 @@ impl Follower {
                 Vec::new()
             }
         };
-        JournalMessage {
-            sequence,
-            digest,
-            records,
-        }
+        JournalMessage { sequence, digest, records }
     }
 }
 

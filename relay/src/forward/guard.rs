@@ -35,12 +35,8 @@ const SPECIAL_V4: [Ipv4Net; 16] = [
 const GLOBAL_V6: Ipv6Net = v6([0x2000, 0, 0], 3);
 
 /// Parts of it that are not: Teredo and other protocol assignments, documentation, 6to4.
-const SPECIAL_V6: [Ipv6Net; 4] = [
-    v6([0x2001, 0, 0], 23),
-    v6([0x2001, 0xdb8, 0], 32),
-    v6([0x2002, 0, 0], 16),
-    v6([0x3fff, 0, 0], 20),
-];
+const SPECIAL_V6: [Ipv6Net; 4] =
+    [v6([0x2001, 0, 0], 23), v6([0x2001, 0xdb8, 0], 32), v6([0x2002, 0, 0], 16), v6([0x3fff, 0, 0], 20)];
 
 const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
@@ -59,9 +55,7 @@ pub struct SsrfGuard {
 impl SsrfGuard {
     /// `allow_networks` may be reached although they are private, loopback or otherwise special.
     pub fn new(allow_networks: Vec<IpNet>) -> Self {
-        Self {
-            allowed: allow_networks.into(),
-        }
+        Self { allowed: allow_networks.into() }
     }
 
     /// Whether this very address may be connected to.
@@ -174,31 +168,17 @@ mod tests {
 
     #[test]
     fn literal_hosts_are_read_as_the_connector_will() {
-        for url in [
-            "http://127.1/",
-            "http://0x7f000001/",
-            "http://2130706433/",
-            "http://[::1]/",
-            "http://0/",
-        ] {
+        for url in ["http://127.1/", "http://0x7f000001/", "http://2130706433/", "http://[::1]/", "http://0/"]
+        {
             assert!(guard(&[]).check_literal(&url.parse().unwrap()).is_err(), "{url}");
         }
-        assert!(
-            guard(&[])
-                .check_literal(&"http://example.com/".parse().unwrap())
-                .is_ok()
-        );
+        assert!(guard(&[]).check_literal(&"http://example.com/".parse().unwrap()).is_ok());
     }
 
     #[test]
     fn a_name_with_one_public_address_reaches_only_that() {
-        let mixed = ["10.0.0.1:0", "1.1.1.1:0"]
-            .map(|address| address.parse().unwrap())
-            .to_vec();
-        assert_eq!(
-            guard(&[]).permitted(mixed).unwrap(),
-            ["1.1.1.1:0".parse().unwrap()]
-        );
+        let mixed = ["10.0.0.1:0", "1.1.1.1:0"].map(|address| address.parse().unwrap()).to_vec();
+        assert_eq!(guard(&[]).permitted(mixed).unwrap(), ["1.1.1.1:0".parse().unwrap()]);
         assert!(guard(&[]).permitted(vec!["10.0.0.1:0".parse().unwrap()]).is_err());
     }
 

@@ -74,11 +74,7 @@ impl DeliveryIndex {
     /// If the folder cannot be read or written, or another process has it open.
     pub fn open(state_dir: &Path, shard: u32) -> Result<Self, IndexError> {
         let tables = Tables::open(&state_dir.join(format!("deliveries-{shard}")))?;
-        let index = Self {
-            tables,
-            folding: Mutex::default(),
-            backlogs: Mutex::default(),
-        };
+        let index = Self { tables, folding: Mutex::default(), backlogs: Mutex::default() };
         for (destination, open) in index.count_open()? {
             index.lock_backlogs().entry(destination).or_default().open = open;
         }
@@ -98,20 +94,14 @@ impl DeliveryIndex {
     /// Folds in a journal message; one that was folded in before is ignored.
     pub(crate) fn apply(&self, message: &JournalMessage) -> Result<(), IndexError> {
         let _folding = self.folding.lock().unwrap_or_else(PoisonError::into_inner);
-        if self
-            .checkpoint()?
-            .is_some_and(|checkpoint| checkpoint.sequence >= message.sequence)
-        {
+        if self.checkpoint()?.is_some_and(|checkpoint| checkpoint.sequence >= message.sequence) {
             return Ok(());
         }
         let mut fold = Fold::new(&self.tables, message.sequence);
         for record in &message.records {
             fold.record(record)?;
         }
-        let checkpoint = Checkpoint {
-            sequence: message.sequence,
-            digest: message.digest,
-        };
+        let checkpoint = Checkpoint { sequence: message.sequence, digest: message.digest };
         let changes = fold.commit(checkpoint)?;
         let mut backlogs = self.lock_backlogs();
         for (destination, change) in changes {
@@ -126,9 +116,7 @@ impl DeliveryIndex {
     pub(crate) fn wipe(&self) -> Result<(), IndexError> {
         let _folding = self.folding.lock().unwrap_or_else(PoisonError::into_inner);
         self.tables.wipe()?;
-        self.lock_backlogs()
-            .values_mut()
-            .for_each(|backlog| backlog.open = 0);
+        self.lock_backlogs().values_mut().for_each(|backlog| backlog.open = 0);
         Ok(())
     }
 
@@ -139,19 +127,13 @@ impl DeliveryIndex {
 
     /// Open deliveries of a destination.
     pub(crate) fn open_count(&self, destination: &Name) -> u64 {
-        self.lock_backlogs()
-            .get(destination)
-            .map_or(0, |backlog| backlog.open)
+        self.lock_backlogs().get(destination).map_or(0, |backlog| backlog.open)
     }
 
     /// The destinations that have open deliveries.
     pub(crate) fn open_destinations(&self) -> Vec<Name> {
         let backlogs = self.lock_backlogs();
-        backlogs
-            .iter()
-            .filter(|(_, backlog)| backlog.open > 0)
-            .map(|(name, _)| name.clone())
-            .collect()
+        backlogs.iter().filter(|(_, backlog)| backlog.open > 0).map(|(name, _)| name.clone()).collect()
     }
 
     fn lock_backlogs(&self) -> MutexGuard<'_, HashMap<Name, Backlog>> {

@@ -50,31 +50,14 @@ impl Journal {
         metrics: ForwardMetrics,
     ) -> (Self, Writer) {
         let (sender, entries) = mpsc::channel(QUEUE);
-        (
-            Self { entries: sender },
-            Writer {
-                appender,
-                index,
-                stamp,
-                metrics,
-                entries,
-                held: None,
-            },
-        )
+        (Self { entries: sender }, Writer { appender, index, stamp, metrics, entries, held: None })
     }
 
     /// Waits until the records are on disk and in the index.
     pub(super) async fn record(&self, records: Vec<Record>) -> Result<(), JournalClosed> {
         let bytes = records.iter().map(Record::encoded_len).sum();
         let (durable, done) = oneshot::channel();
-        self.entries
-            .send(Entry {
-                records,
-                bytes,
-                durable,
-            })
-            .await
-            .map_err(|_| JournalClosed)?;
+        self.entries.send(Entry { records, bytes, durable }).await.map_err(|_| JournalClosed)?;
         done.await.map_err(|_| JournalClosed)
     }
 }
@@ -89,11 +72,7 @@ pub(super) struct Stamp {
 
 impl Stamp {
     pub(super) fn new(lease: &Lease, shard: u32) -> Self {
-        Self {
-            writer: lease.writer(),
-            epoch: lease.epoch(),
-            subject: subject::journal(shard),
-        }
+        Self { writer: lease.writer(), epoch: lease.epoch(), subject: subject::journal(shard) }
     }
 
     /// A block of these records, as it goes on the wire.
@@ -124,10 +103,8 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) async fn run(mut self) -> Result<(), ForwardError> {
         while let Some(entries) = self.fill().await {
-            let (records, waiting): (Vec<_>, Vec<_>) = entries
-                .into_iter()
-                .map(|entry| (entry.records, entry.durable))
-                .unzip();
+            let (records, waiting): (Vec<_>, Vec<_>) =
+                entries.into_iter().map(|entry| (entry.records, entry.durable)).unzip();
             self.write(records.into_iter().flatten().collect()).await?;
             for durable in waiting {
                 // Whoever does not wait any more need not know.
@@ -163,17 +140,7 @@ impl Writer {
         let digest = Sha256::digest(&payload).into();
         let started = Instant::now();
         let sequence = self.appender.append(self.stamp.subject.clone(), payload).await?;
-        self.metrics
-            .journal_append
-            .observe(started.elapsed().as_secs_f64());
-        fold_in(
-            &self.index,
-            JournalMessage {
-                sequence,
-                digest,
-                records: block.records,
-            },
-        )
-        .await
+        self.metrics.journal_append.observe(started.elapsed().as_secs_f64());
+        fold_in(&self.index, JournalMessage { sequence, digest, records: block.records }).await
     }
 }

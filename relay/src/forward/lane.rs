@@ -62,14 +62,8 @@ impl Batch {
     fn push(&mut self, matched: Matched) {
         self.passed = None;
         self.unrecorded = 0;
-        self.deliveries += matched
-            .targets
-            .iter()
-            .map(|target| target.indexes.len())
-            .sum::<usize>();
-        let record = Record {
-            record: Some(record::Record::Matched(matched)),
-        };
+        self.deliveries += matched.targets.iter().map(|target| target.indexes.len()).sum::<usize>();
+        let record = Record { record: Some(record::Record::Matched(matched)) };
         self.bytes += record.encoded_len();
         self.records.push(record);
     }
@@ -120,18 +114,13 @@ impl LaneReader {
         self.journal.record(batch.records).await?;
         if let Some(last) = last {
             let labels = [self.lane.as_str(), &self.shard.to_string()];
-            self.metrics
-                .cursor
-                .with_label_values(&labels)
-                .set(i64::try_from(last).unwrap_or(i64::MAX));
+            self.metrics.cursor.with_label_values(&labels).set(i64::try_from(last).unwrap_or(i64::MAX));
         }
         Ok(())
     }
 
     fn route(&self, message: ReadMessage, batch: &mut Batch) {
-        let ReadMessage {
-            sequence, payload, ..
-        } = message;
+        let ReadMessage { sequence, payload, .. } = message;
         let stored = match Stored::decode(payload) {
             Ok(stored) => Arc::new(stored),
             Err(error) => {
@@ -149,20 +138,12 @@ impl LaneReader {
             return batch.pass(sequence);
         }
         self.log.keep(sequence, stored);
-        batch.push(Matched {
-            config_revision: revision,
-            ..self.matched(sequence, targets)
-        });
+        batch.push(Matched { config_revision: revision, ..self.matched(sequence, targets) });
     }
 
     fn matched(&self, log_sequence: u64, targets: Vec<Target>) -> Matched {
         let config_revision = self.routes.borrow().revision;
-        Matched {
-            log_sequence,
-            lane: proto::Lane::from(self.lane).into(),
-            config_revision,
-            targets,
-        }
+        Matched { log_sequence, lane: proto::Lane::from(self.lane).into(), config_revision, targets }
     }
 }
 
@@ -171,10 +152,7 @@ fn targets(routes: &Routes, stored: &Stored) -> Vec<Target> {
     let mut indexes: BTreeMap<(&str, &str), Vec<u32>> = BTreeMap::new();
     for (index, event) in stored.iter() {
         for destination in routes.matching(&event.source, &event.r#type) {
-            indexes
-                .entry((destination.name.as_str(), &event.source))
-                .or_default()
-                .push(index);
+            indexes.entry((destination.name.as_str(), &event.source)).or_default().push(index);
         }
     }
     let target = |((destination, source), indexes): ((&str, &str), _)| Target {

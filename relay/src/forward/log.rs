@@ -68,20 +68,11 @@ impl Stored {
             _ => Vec::new(),
         };
         let is_stored = |entry: &floodgate_event::proto::Entry| {
-            entry
-                .verdict
-                .as_ref()
-                .is_some_and(|verdict| verdict.kind() == verdict::Kind::Stored)
+            entry.verdict.as_ref().is_some_and(|verdict| verdict.kind() == verdict::Kind::Stored)
         };
         let events: Vec<_> = entries
             .into_iter()
-            .map(|entry| {
-                if is_stored(&entry) {
-                    entry.event.map(Arc::new)
-                } else {
-                    None
-                }
-            })
+            .map(|entry| if is_stored(&entry) { entry.event.map(Arc::new) } else { None })
             .collect();
         let bytes = bytes + EVENT_OVERHEAD * events.len() as u64;
         Ok(Self { events, bytes })
@@ -89,9 +80,7 @@ impl Stored {
 
     /// The stored events, each with its place in the block.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Arc<Event>)> {
-        (0_u32..)
-            .zip(&self.events)
-            .filter_map(|(index, event)| Some((index, event.as_ref()?)))
+        (0_u32..).zip(&self.events).filter_map(|(index, event)| Some((index, event.as_ref()?)))
     }
 
     fn get(&self, index: u32) -> Option<Arc<Event>> {
@@ -110,11 +99,7 @@ impl Weighter<u64, Arc<Stored>> for ByBytes {
 
 impl Log {
     pub(crate) fn new(context: Context, stream: String) -> Self {
-        Self {
-            context,
-            stream,
-            cache: Cache::with_weighter(CACHE_BLOCKS, CACHE_BYTES, ByBytes),
-        }
+        Self { context, stream, cache: Cache::with_weighter(CACHE_BLOCKS, CACHE_BYTES, ByBytes) }
     }
 
     /// Keeps a block in memory that is wanted soon.
@@ -125,11 +110,7 @@ impl Log {
     /// The event at a position; waits for as long as the server is out of reach.
     pub(crate) async fn event(&self, sequence: u64, index: u32) -> Result<Arc<Event>, Missing> {
         loop {
-            match self
-                .cache
-                .get_or_insert_async(&sequence, self.read(sequence))
-                .await
-            {
+            match self.cache.get_or_insert_async(&sequence, self.read(sequence)).await {
                 Ok(stored) => return stored.get(index).ok_or(Missing::Entry),
                 Err(ReadError::Missing(missing)) => return Err(missing),
                 Err(ReadError::Unreachable(error)) => {

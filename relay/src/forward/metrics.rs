@@ -34,11 +34,7 @@ impl ForwardMetrics {
                 &["destination"],
             )?,
             pending: gauges("deliveries_pending", "Open deliveries.", &["destination"])?,
-            cursor: gauges(
-                "forward_cursor",
-                "Log sequence that was routed last.",
-                &["lane", "shard"],
-            )?,
+            cursor: gauges("forward_cursor", "Log sequence that was routed last.", &["lane", "shard"])?,
             undecodable: counters(
                 "forward_undecodable_total",
                 "Messages of the log or the journal that could not be decoded and were passed over.",

@@ -45,35 +45,18 @@ pub(crate) struct Judgement {
 
 /// Judges attempt `number` (from 1). `spread` in 0..1 places the next one within the schedule's jitter.
 pub(crate) fn judge(answer: &Answer, schedule: &RetrySchedule, number: u32, spread: f64) -> Judgement {
-    let end = |outcome| Judgement {
-        outcome,
-        wait: None,
-        disable: false,
-        hold: None,
-    };
-    let again = |outcome, asked| Judgement {
-        wait: schedule.wait_after(number, spread, asked),
-        ..end(outcome)
-    };
+    let end = |outcome| Judgement { outcome, wait: None, disable: false, hold: None };
+    let again =
+        |outcome, asked| Judgement { wait: schedule.wait_after(number, spread, asked), ..end(outcome) };
     match answer {
         Answer::Status { status, .. } if status.is_success() => end(Outcome::Delivered),
         // Held back until the destination is disabled.
-        Answer::Status {
-            status: StatusCode::GONE,
-            ..
-        } => Judgement {
-            disable: true,
-            hold: Some(MAX_HOLD),
-            ..end(Outcome::Failed)
-        },
-        Answer::Status {
-            status, retry_after, ..
-        } if throttles(*status) => {
+        Answer::Status { status: StatusCode::GONE, .. } => {
+            Judgement { disable: true, hold: Some(MAX_HOLD), ..end(Outcome::Failed) }
+        }
+        Answer::Status { status, retry_after, .. } if throttles(*status) => {
             let hold = retry_after.map(|asked| asked.min(MAX_HOLD));
-            Judgement {
-                hold,
-                ..again(Outcome::Failed, *retry_after)
-            }
+            Judgement { hold, ..again(Outcome::Failed, *retry_after) }
         }
         Answer::Status { .. } | Answer::None { sent: false, .. } => again(Outcome::Failed, None),
         Answer::None { sent: true, .. } => again(Outcome::Ambiguous, None),
@@ -121,10 +104,7 @@ mod tests {
     fn success_and_gone_are_final() {
         assert_eq!(after_first(&status(204, None)).outcome, Outcome::Delivered);
         let gone = after_first(&status(410, None));
-        assert_eq!(
-            (gone.outcome, gone.wait, gone.disable),
-            (Outcome::Failed, None, true)
-        );
+        assert_eq!((gone.outcome, gone.wait, gone.disable), (Outcome::Failed, None, true));
     }
 
     #[test]
@@ -150,10 +130,7 @@ mod tests {
 
     #[test]
     fn what_may_have_arrived_is_ambiguous() {
-        let none = |sent| Answer::None {
-            sent,
-            error: String::new(),
-        };
+        let none = |sent| Answer::None { sent, error: String::new() };
         assert_eq!(after_first(&none(true)).outcome, Outcome::Ambiguous);
         assert_eq!(after_first(&none(false)).outcome, Outcome::Failed);
     }
@@ -172,10 +149,7 @@ mod tests {
             retry_after(&headers, now)
         };
         assert_eq!(parse(" 7 "), Some(Duration::from_secs(7)));
-        assert_eq!(
-            parse("Sun, 09 Sep 2001 01:47:00 GMT"),
-            Some(Duration::from_secs(20))
-        );
+        assert_eq!(parse("Sun, 09 Sep 2001 01:47:00 GMT"), Some(Duration::from_secs(20)));
         for bad in ["Sun, 09 Sep 2001 01:40:00 GMT", "-1", "soon", ""] {
             assert_eq!(parse(bad), None, "{bad}");
         }

@@ -67,13 +67,7 @@ impl Delivery {
         headers.insert(SOURCE, text(&event.source));
         headers.insert(REGION, text(&event.region));
         headers.insert(ATTEMPT, HeaderValue::from(number));
-        sign(
-            &mut headers,
-            destination,
-            &id.to_string(),
-            unix_seconds(now),
-            &body,
-        );
+        sign(&mut headers, destination, &id.to_string(), unix_seconds(now), &body);
         Some(Self { headers, body })
     }
 }
@@ -99,11 +93,7 @@ fn describe_body(headers: &mut HeaderMap, event: &Event) {
 
 /// A signature by each key, so that a consumer that knows only one of them can check it.
 fn sign(headers: &mut HeaderMap, destination: &Destination, id: &str, timestamp: u64, body: &[u8]) {
-    let signatures: Vec<_> = destination
-        .keys
-        .iter()
-        .map(|key| key.sign(id, timestamp, body))
-        .collect();
+    let signatures: Vec<_> = destination.keys.iter().map(|key| key.sign(id, timestamp, body)).collect();
     headers.insert(standard::ID_HEADER, text(id));
     headers.insert(standard::TIMESTAMP_HEADER, HeaderValue::from(timestamp));
     headers.insert(standard::SIGNATURE_HEADER, text(&signatures.join(" ")));
@@ -129,20 +119,15 @@ fn may_pass(name: &str) -> bool {
 
 /// A header's value from text that may hold anything: what no header may hold becomes `?`.
 fn text(value: &str) -> HeaderValue {
-    let safe = || {
-        value
-            .chars()
-            .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' })
-            .collect::<String>()
-    };
+    let safe =
+        || value.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect::<String>();
     HeaderValue::from_str(value)
         .or_else(|_| HeaderValue::from_str(&safe()))
         .unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 fn unix_seconds(at: SystemTime) -> u64 {
-    at.duration_since(UNIX_EPOCH)
-        .map_or(0, |since: Duration| since.as_secs())
+    at.duration_since(UNIX_EPOCH).map_or(0, |since: Duration| since.as_secs())
 }
 
 #[cfg(test)]
@@ -153,19 +138,15 @@ mod tests {
     use super::*;
     use crate::destination::Subscription;
 
-    const SECRETS: [&str; 2] = [
-        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-    ];
+    const SECRETS: [&str; 2] =
+        ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"];
 
     fn destination(original_headers: bool) -> Destination {
         Destination {
             name: "shop".parse().unwrap(),
             url: "https://example.com/hook".parse().unwrap(),
             subscribe: Subscription::default(),
-            keys: SECRETS
-                .map(|secret| standard::Key::parse(&Secret::new(secret)).unwrap())
-                .to_vec(),
+            keys: SECRETS.map(|secret| standard::Key::parse(&Secret::new(secret)).unwrap()).to_vec(),
             timeout: Duration::from_secs(15),
             concurrency: 1.try_into().unwrap(),
             rate_per_second: None,
@@ -176,10 +157,7 @@ mod tests {
     }
 
     fn pair(name: &str, value: &str) -> Header {
-        Header {
-            name: name.into(),
-            value: Bytes::copy_from_slice(value.as_bytes()),
-        }
+        Header { name: name.into(), value: Bytes::copy_from_slice(value.as_bytes()) }
     }
 
     fn event() -> Event {
@@ -199,21 +177,13 @@ mod tests {
             region: "eu".into(),
             content_type: "application/json".into(),
             added_headers: vec![pair("x-note", "1"), pair("floodgate-source", "forged")],
-            request: Some(Request {
-                headers,
-                raw: Some(Bytes::from_static(b"raw")),
-                ..Request::default()
-            }),
+            request: Some(Request { headers, raw: Some(Bytes::from_static(b"raw")), ..Request::default() }),
             ..Event::default()
         }
     }
 
     fn headers(delivery: &Delivery) -> Vec<(&str, &str)> {
-        delivery
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
-            .collect()
+        delivery.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect()
     }
 
     #[test]
@@ -223,11 +193,8 @@ mod tests {
         assert_eq!(&*delivery.body, b"raw");
         let id = EventId::from([7; 16]).to_string();
         let keys = destination(false).keys;
-        let signatures = keys
-            .iter()
-            .map(|key| key.sign(&id, 1_614_265_330, b"raw"))
-            .collect::<Vec<_>>()
-            .join(" ");
+        let signatures =
+            keys.iter().map(|key| key.sign(&id, 1_614_265_330, b"raw")).collect::<Vec<_>>().join(" ");
         let mut found = headers(&delivery);
         found.sort_unstable();
         let expected = [
@@ -248,10 +215,7 @@ mod tests {
 
     #[test]
     fn original_headers_pass_where_asked_for() {
-        let event = Event {
-            payload: Some(Bytes::from_static(b"changed")),
-            ..event()
-        };
+        let event = Event { payload: Some(Bytes::from_static(b"changed")), ..event() };
         let delivery = Delivery::new(&event, &destination(true), 1, SystemTime::now()).unwrap();
         assert_eq!(&*delivery.body, b"changed");
         let values = |name| delivery.headers.get_all(name).iter().collect::<Vec<_>>();
@@ -266,10 +230,7 @@ mod tests {
 
     #[test]
     fn an_event_without_a_body_cannot_be_delivered() {
-        let event = Event {
-            request: Some(Request::default()),
-            ..event()
-        };
+        let event = Event { request: Some(Request::default()), ..event() };
         assert!(Delivery::new(&event, &destination(false), 1, SystemTime::now()).is_none());
     }
 }

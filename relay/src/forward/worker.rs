@@ -55,27 +55,13 @@ impl Worker {
     ) -> Self {
         let feed = Feed::new(Arc::clone(&desk.index), name.clone());
         let (running, not_before) = (JoinSet::new(), Instant::now());
-        Self {
-            name,
-            desk,
-            dispatch,
-            routes,
-            feed,
-            running,
-            retries: 0,
-            not_before,
-        }
+        Self { name, desk, dispatch, routes, feed, running, retries: 0, not_before }
     }
 
     /// Gives its name back.
     pub(super) async fn run(mut self) -> Result<Name, ForwardError> {
         while !self.desk.stop.is_cancelled() {
-            let destination = self
-                .routes
-                .borrow_and_update()
-                .destinations
-                .get(&self.name)
-                .cloned();
+            let destination = self.routes.borrow_and_update().destinations.get(&self.name).cloned();
             match destination {
                 Some(destination) if destination.enabled => self.serve(destination).await?,
                 gone => {
@@ -140,8 +126,7 @@ impl Worker {
     fn begin(&mut self, route: &Route, queue: Queue, delivery: Queued) {
         self.retries += usize::from(queue == Queue::Retry);
         let (desk, courier) = (Arc::clone(&self.desk), route.courier.clone());
-        self.running
-            .spawn(async move { (queue, desk.attempt(&courier, delivery).await) });
+        self.running.spawn(async move { (queue, desk.attempt(&courier, delivery).await) });
     }
 
     fn ended(&mut self, (queue, ended): (Queue, Ended)) {
@@ -165,11 +150,7 @@ impl Worker {
         if stop.run_until_cancelled(self.finish_running()).await.is_none() {
             return Ok(());
         }
-        let reason = if disabled {
-            "the destination is disabled"
-        } else {
-            "the destination was removed"
-        };
+        let reason = if disabled { "the destination is disabled" } else { "the destination was removed" };
         discard::all_open(&self.desk, &self.name, reason).await?;
         let labels = [self.name.as_str()];
         // It is not there if no delivery was ever served.
@@ -188,11 +169,7 @@ impl Worker {
 
     fn report(&self) {
         let open = i64::try_from(self.desk.index.open_count(&self.name)).unwrap_or(i64::MAX);
-        self.desk
-            .metrics
-            .pending
-            .with_label_values(&[self.name.as_str()])
-            .set(open);
+        self.desk.metrics.pending.with_label_values(&[self.name.as_str()]).set(open);
     }
 }
 
@@ -202,20 +179,14 @@ impl Route {
             limiter: RateLimiter::direct(Quota::per_second(rate)),
             clock: DefaultClock::default(),
         });
-        Ok(Self {
-            courier: dispatch.courier(destination)?,
-            pace,
-        })
+        Ok(Self { courier: dispatch.courier(destination)?, pace })
     }
 }
 
 impl Pace {
     /// Takes a place; if there is none, how long until there is.
     fn wait(&self) -> Option<Duration> {
-        self.limiter
-            .check()
-            .err()
-            .map(|later| later.wait_time_from(self.clock.now()))
+        self.limiter.check().err().map(|later| later.wait_time_from(self.clock.now()))
     }
 }
 

@@ -51,10 +51,7 @@ pub(super) async fn run(
 }
 
 fn wanted(routes: &Routes, desk: &Desk) -> BTreeSet<Name> {
-    let enabled = routes
-        .destinations
-        .values()
-        .filter(|destination| destination.enabled);
+    let enabled = routes.destinations.values().filter(|destination| destination.enabled);
     let mut names: BTreeSet<Name> = enabled.map(|destination| destination.name.clone()).collect();
     names.extend(desk.index.open_destinations());
     names

@@ -13,6 +13,7 @@ use futures::StreamExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
+use super::feed::next_incarnation;
 use super::writer::Work;
 use crate::books::{Bookkeeper, RegionStreams};
 use crate::dedup::ledger::{Feed, Ledger};
@@ -63,11 +64,14 @@ impl Purger {
         let first_kept = self.first_kept(context, feed).await?;
         let through = first_kept.map_or(cursor.sequence, |first| cursor.sequence.min(first - 1));
         let info = stream.info().await?;
-        if info.state.messages == 0 || through < info.state.first_sequence {
+        // Of a stream that began anew, nothing is known to be in the log.
+        let is_another = next_incarnation(&cursor, info).is_some();
+        if is_another || info.state.messages == 0 || through < info.state.first_sequence {
             return Ok(());
         }
         let accepted = self.books.accepted_through(self.shard, feed, through).await?;
-        let accepted = accepted.0.into_iter().map(|(source, count)| SourceCount { source: source.into(), count });
+        let accepted =
+            accepted.0.into_iter().map(|(source, count)| SourceCount { source: source.into(), count });
         let purge = Purge {
             region: feed.region.clone(),
             incarnation: cursor.incarnation,
@@ -103,7 +107,8 @@ impl Purger {
             return Ok(None);
         }
         let mut first = consumer.fetch().max_messages(1).expires(LOOK_TIMEOUT).messages().await?;
-        let message = first.next().await.ok_or("the server did not say which message is the first to keep")??;
+        let message =
+            first.next().await.ok_or("the server did not say which message is the first to keep")??;
         Ok(Some(message.info()?.stream_sequence))
     }
 }

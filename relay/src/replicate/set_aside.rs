@@ -52,8 +52,7 @@ async fn copy(
     let mut headers = HeaderMap::new();
     headers.insert(subject::ORIGIN_HEADER, name);
     headers.insert(subject::REASON_HEADER, reason);
-    let publish =
-        PublishMessage::build().headers(headers).message_id(name).payload(message.payload.clone());
+    let publish = PublishMessage::build().headers(headers).message_id(name).payload(message.payload.clone());
     let target = subject::set_aside(&origin.feed.region, origin.feed.lane);
     context.send_publish(target, publish).await?.await?;
     Ok(())

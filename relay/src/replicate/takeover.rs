@@ -38,7 +38,11 @@ pub async fn check(context: &Context, shard: u32, ledger: &Ledger) -> Result<(),
     if stands {
         return Ok(());
     }
-    tracing::error!(shard, sequence = checkpoint.sequence, "the ledger does not fit the log and is folded anew");
+    tracing::error!(
+        shard,
+        sequence = checkpoint.sequence,
+        "the ledger does not fit the log and is folded anew"
+    );
     ledger.wipe()
 }
 
@@ -74,7 +78,8 @@ pub async fn take_over(
     holder: &str,
     ledger: &Ledger,
 ) -> Result<FencedAppender, WriteError> {
-    let mut appender = FencedAppender::open(context.clone(), subject::log_stream(shard), lease.clone()).await?;
+    let mut appender =
+        FencedAppender::open(context.clone(), subject::log_stream(shard), lease.clone()).await?;
     let last = ledger.cut().checkpoint.map_or(0, |checkpoint| checkpoint.appended_at_us);
     let now = time::unix_micros(SystemTime::now()).max(last);
     let fence = log_block(lease, now, Content::Fence(Fence { holder: holder.to_owned() }));
@@ -97,7 +102,9 @@ async fn fold(context: &Context, shard: u32, ledger: &Ledger, through: u64) -> R
         let message = reader.next().await;
         match format::decode::<LogBlock>(message.payload.clone()) {
             Ok(block) => ledger.apply(message.sequence, &message.payload, &block)?,
-            Err(error) => tracing::error!(shard, sequence = message.sequence, %error, "log block passed over"),
+            Err(error) => {
+                tracing::error!(shard, sequence = message.sequence, %error, "log block passed over")
+            }
         }
         folded = message.sequence;
     }

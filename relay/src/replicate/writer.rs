@@ -25,7 +25,7 @@ use crate::metrics::ReplicationMetrics;
 use crate::reader::ReadMessage;
 
 /// Appends under way at once.
-const WINDOW: usize = 32;
+const WINDOW: usize = 16;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -103,11 +103,12 @@ impl Writer {
     pub async fn run(mut self, mut work: mpsc::Receiver<Work>) -> Result<(), WriteError> {
         loop {
             let in_flight = self.appender.in_flight();
+            let has_room = in_flight < WINDOW && !self.appender.in_doubt();
             tokio::select! {
                 biased;
                 () = self.lease.lost() => return Ok(()),
                 settled = self.appender.settle(), if in_flight > 0 => self.settled(settled?)?,
-                work = work.recv(), if in_flight < WINDOW => match work {
+                work = work.recv(), if has_room => match work {
                     Some(work) => self.accept(work).await?,
                     None => return Ok(()),
                 },

@@ -17,10 +17,7 @@ async fn unknown_keys_in_json_are_refused_by_name() -> Result<()> {
     Scene::play(async |scene| {
         let mut document = source("github", "secret");
         document["verify"]["tolerence_seconds"] = json!(5);
-        let reply = scene
-            .admin
-            .request(Method::PUT, "/v1/sources/github", Some(&document))
-            .await?;
+        let reply = scene.admin.request(Method::PUT, "/v1/sources/github", Some(&document)).await?;
         assert!(reply.status.is_client_error(), "{reply:?}");
         assert!(reply.body.to_string().contains("tolerence_seconds"), "{reply:?}");
         assert!(
@@ -30,14 +27,8 @@ async fn unknown_keys_in_json_are_refused_by_name() -> Result<()> {
 
         let document =
             json!({"url": "https://example.com", "secrets": [scene.secrets.destination], "colour": "red"});
-        let reply = scene
-            .admin
-            .request(Method::PUT, "/v1/destinations/other", Some(&document))
-            .await?;
-        assert!(
-            reply.status.is_client_error() && reply.body.to_string().contains("colour"),
-            "{reply:?}"
-        );
+        let reply = scene.admin.request(Method::PUT, "/v1/destinations/other", Some(&document)).await?;
+        assert!(reply.status.is_client_error() && reply.body.to_string().contains("colour"), "{reply:?}");
         Ok(())
     })
     .await
@@ -65,18 +56,11 @@ fn unknown_keys_in_files_are_refused_by_name_and_file() -> Result<()> {
 
 fn run(arguments: &[&str], file: &Path) -> Result<Output> {
     let mut command = Command::new(programs::floodgate()?);
-    Ok(command
-        .args(arguments)
-        .arg(file)
-        .env("FLOODGATE_TOKEN", "none")
-        .output()?)
+    Ok(command.args(arguments).arg(file).env("FLOODGATE_TOKEN", "none").output()?)
 }
 
 fn refused(output: &Output, file: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(WRONG_USAGE), "{said}");
-    assert!(
-        said.contains("colour") && said.contains(file),
-        "names the key and the file: {said}"
-    );
+    assert!(said.contains("colour") && said.contains(file), "names the key and the file: {said}");
 }

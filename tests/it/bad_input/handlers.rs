@@ -19,24 +19,12 @@ const NEIGHBOURS: u64 = 200;
 async fn what_is_no_handler_is_refused_at_upload_by_name() -> Result<()> {
     Scene::play(async |scene| {
         refused(scene, "(component)", "handle").await?;
-        refused(
-            scene,
-            r#"(component (import "evil:net/sockets" (instance)))"#,
-            "evil:net/sockets",
-        )
-        .await?;
+        refused(scene, r#"(component (import "evil:net/sockets" (instance)))"#, "evil:net/sockets").await?;
         refused(scene, "(module)", "component").await?;
         let reply = scene.admin.upload("bad", b"not wasm at all".to_vec()).await?;
         assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{reply:?}");
-        let known = scene
-            .admin
-            .request(reqwest::Method::GET, "/v1/handlers/bad", None)
-            .await?;
-        assert_eq!(
-            known.status,
-            StatusCode::NOT_FOUND,
-            "nothing of them is kept: {known:?}"
-        );
+        let known = scene.admin.request(reqwest::Method::GET, "/v1/handlers/bad", None).await?;
+        assert_eq!(known.status, StatusCode::NOT_FOUND, "nothing of them is kept: {known:?}");
         Ok(())
     })
     .await
@@ -46,9 +34,7 @@ async fn refused(scene: &Scene, text: &str, named: &str) -> Result<()> {
     let reply = scene.admin.upload("bad", wat::parse_str(text)?).await?;
     assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{reply:?}");
     assert!(
-        reply.body["detail"]
-            .as_str()
-            .is_some_and(|detail| detail.contains(named)),
+        reply.body["detail"].as_str().is_some_and(|detail| detail.contains(named)),
         "names {named}: {reply:?}"
     );
     Ok(())
@@ -81,23 +67,13 @@ async fn misbehaving_handlers_are_quarantined_and_neighbours_unharmed() -> Resul
         }
         let signed = sign::github("panic-reject", &secret, "push", "1", "{}")?;
         let rejected = scene.sender.post("eu", &signed).await?;
-        assert!(
-            rejected.status >= 500,
-            "the provider is to try again: {rejected:?}"
-        );
+        assert!(rejected.status >= 500, "the provider is to try again: {rejected:?}");
         let acknowledged = neighbours.complete().await?;
 
         let books = scene.balanced_books().await?;
-        assert_eq!(
-            (books.events.quarantined, books.events.stored),
-            (3 * SENDS as u64, NEIGHBOURS)
-        );
+        assert_eq!((books.events.quarantined, books.events.stored), (3 * SENDS as u64, NEIGHBOURS));
         scene.check_arrived(&acknowledged)?;
-        assert_eq!(
-            scene.deployment.process("gateway-eu")?,
-            gateway,
-            "the gateway never fell"
-        );
+        assert_eq!(scene.deployment.process("gateway-eu")?, gateway, "the gateway never fell");
         Ok(())
     })
     .await
@@ -110,31 +86,19 @@ async fn bind(scene: &Scene, source: &str, on_fault: &str, secret: &str) -> Resu
         "verify": {"scheme": "github", "secrets": [secret]},
         "handlers": [{"name": "hostile", "on_fault": on_fault, "params": {"mode": mode}}],
     });
-    scene
-        .admin
-        .put(&format!("/v1/sources/{source}"), &document)
-        .await?;
+    scene.admin.put(&format!("/v1/sources/{source}"), &document).await?;
     Ok(())
 }
 
 /// Builds the hostile guest as a user builds a handler.
 async fn built() -> Result<PathBuf> {
     let folder = programs::root().join("tests/guests/hostile");
-    let output = Command::new(programs::floodgate()?)
-        .args(["handler", "build"])
-        .arg(&folder)
-        .output()
-        .await?;
+    let output =
+        Command::new(programs::floodgate()?).args(["handler", "build"]).arg(&folder).output().await?;
     if !output.status.success() {
-        return Err(Failure::new(format!(
-            "building the guest: {}",
-            String::from_utf8_lossy(&output.stderr)
-        )));
+        return Err(Failure::new(format!("building the guest: {}", String::from_utf8_lossy(&output.stderr))));
     }
     // Its first line is the component's path.
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    said.lines()
-        .next()
-        .map(PathBuf::from)
-        .ok_or_else(|| Failure::new("`handler build` printed no path"))
+    said.lines().next().map(PathBuf::from).ok_or_else(|| Failure::new("`handler build` printed no path"))
 }

@@ -18,24 +18,13 @@ async fn what_is_no_block_is_set_aside_and_the_rest_goes_on() -> Result<()> {
         let nats = scene.deployment.region_nats("eu").await?;
         let garbage: [&[u8]; 3] = [b"", b"garbage", &[0xff; 4096]];
         for (number, garbage) in garbage.into_iter().enumerate() {
-            scene
-                .sender
-                .post("eu", &scene.standard(&format!("msg_{number}"), "{}")?)
-                .await?
-                .accepted()?;
+            scene.sender.post("eu", &scene.standard(&format!("msg_{number}"), "{}")?).await?.accepted()?;
             nats.publish("in.standard.0", garbage.into()).await?.await?;
         }
-        scene
-            .sender
-            .post("eu", &scene.standard("msg_after", "{}")?)
-            .await?
-            .accepted()?;
+        scene.sender.post("eu", &scene.standard("msg_after", "{}")?).await?.accepted()?;
 
         let books = scene.balanced_books().await?;
-        assert_eq!(
-            books.events.stored, 4,
-            "events before, between and after all arrive"
-        );
+        assert_eq!(books.events.stored, 4, "events before, between and after all arrive");
         let centre = scene.deployment.centre_nats().await?;
         wait::until("the garbage in the set-aside stream", LIMIT, async || {
             let messages = centre.get_stream("SET_ASIDE").await?.cached_info().state.messages;
@@ -55,36 +44,18 @@ async fn what_is_no_block_is_set_aside_and_the_rest_goes_on() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_stream_gives_503_until_there_is_room() -> Result<()> {
     Scene::play(async |scene| {
-        scene
-            .sender
-            .post("eu", &scene.standard("msg_first", "{}")?)
-            .await?
-            .accepted()?;
+        scene.sender.post("eu", &scene.standard("msg_first", "{}")?).await?.accepted()?;
         let nats = scene.deployment.region_nats("eu").await?;
         let config = nats.get_stream("IN_STANDARD").await?.cached_info().config.clone();
-        let full = async_nats::jetstream::stream::Config {
-            max_bytes: 1,
-            ..config.clone()
-        };
+        let full = async_nats::jetstream::stream::Config { max_bytes: 1, ..config.clone() };
         nats.update_stream(&full).await?;
 
-        refused_for_now(
-            &scene
-                .sender
-                .post("eu", &scene.standard("msg_second", "{}")?)
-                .await?,
-        );
-        let elsewhere = scene
-            .sender
-            .post("us", &scene.standard("msg_third", "{}")?)
-            .await?;
+        refused_for_now(&scene.sender.post("eu", &scene.standard("msg_second", "{}")?).await?);
+        let elsewhere = scene.sender.post("us", &scene.standard("msg_third", "{}")?).await?;
         elsewhere.accepted()?;
 
         nats.update_stream(&config).await?;
-        let plan = Plan {
-            numbers: 0..1,
-            ..scene.load(&["eu"])
-        };
+        let plan = Plan { numbers: 0..1, ..scene.load(&["eu"]) };
         Load::start(&scene.sender, plan).complete().await?;
         let books = scene.balanced_books().await?;
         assert_eq!(books.events.stored, 3, "what was refused is not stored");
@@ -118,12 +89,6 @@ async fn no_ack_in_time_gives_503() -> Result<()> {
 
 fn refused_for_now(answer: &Answer) {
     assert_eq!(answer.status, 503, "{answer:?}");
-    let seconds = answer
-        .retry_after
-        .as_deref()
-        .and_then(|text| text.parse::<u32>().ok());
-    assert!(
-        seconds.is_some_and(|seconds| seconds > 0),
-        "with a Retry-After: {answer:?}"
-    );
+    let seconds = answer.retry_after.as_deref().and_then(|text| text.parse::<u32>().ok());
+    assert!(seconds.is_some_and(|seconds| seconds > 0), "with a Retry-After: {answer:?}");
 }

@@ -31,29 +31,14 @@ pub(super) fn faults(
 /// # Errors
 /// If the signature cannot be computed.
 pub(super) fn is_signed(delivery: &Delivery, secret: &str) -> Result<bool> {
-    let tag = sign::standard_tag(
-        secret,
-        &delivery.id,
-        delivery.header("webhook-timestamp"),
-        &delivery.body,
-    )?;
-    Ok(delivery
-        .header("webhook-signature")
-        .split(' ')
-        .any(|signature| signature == format!("v1,{tag}")))
+    let tag = sign::standard_tag(secret, &delivery.id, delivery.header("webhook-timestamp"), &delivery.body)?;
+    Ok(delivery.header("webhook-signature").split(' ').any(|signature| signature == format!("v1,{tag}")))
 }
 
 fn wrong_answers(sent: &[Sent]) -> Vec<String> {
-    let wrong = sent
-        .iter()
-        .filter(|sent| sent.answer.status != sent.request.remark.status());
+    let wrong = sent.iter().filter(|sent| sent.answer.status != sent.request.remark.status());
     wrong
-        .map(|sent| {
-            format!(
-                "{} got {} {}",
-                sent.request.label, sent.answer.status, sent.answer.body
-            )
-        })
+        .map(|sent| format!("{} got {} {}", sent.request.label, sent.answer.status, sent.answer.body))
         .collect()
 }
 
@@ -66,21 +51,10 @@ fn wrong_deliveries(sent: &[Sent], deliveries: &[Delivery]) -> Vec<String> {
         .collect();
     let came: BTreeSet<_> = deliveries.iter().map(|delivery| delivery.id.as_str()).collect();
     let mut faults = Vec::new();
-    faults.extend(
-        expected
-            .difference(&came)
-            .map(|id| format!("{id} was acknowledged and never came")),
-    );
-    faults.extend(
-        came.difference(&expected)
-            .map(|id| format!("{id} came and should not have")),
-    );
+    faults.extend(expected.difference(&came).map(|id| format!("{id} was acknowledged and never came")));
+    faults.extend(came.difference(&expected).map(|id| format!("{id} came and should not have")));
     if deliveries.len() != came.len() {
-        faults.push(format!(
-            "{} deliveries of {} events",
-            deliveries.len(),
-            came.len()
-        ));
+        faults.push(format!("{} deliveries of {} events", deliveries.len(), came.len()));
     }
     faults
 }
@@ -89,10 +63,7 @@ fn wrong_signatures(deliveries: &[Delivery], secret: &str) -> Result<Vec<String>
     let mut faults = Vec::new();
     for delivery in deliveries {
         if !is_signed(delivery, secret)? {
-            faults.push(format!(
-                "the delivery of {} is not signed as it must be",
-                delivery.id
-            ));
+            faults.push(format!("the delivery of {} is not signed as it must be", delivery.id));
         }
     }
     Ok(faults)
@@ -103,9 +74,7 @@ fn personal_data(deliveries: &[Delivery]) -> Vec<String> {
     let mut faults = Vec::new();
     for delivery in deliveries {
         let body = text(delivery);
-        let seen = fixtures::STRIPE_PERSONAL
-            .iter()
-            .filter(|personal| body.contains(**personal));
+        let seen = fixtures::STRIPE_PERSONAL.iter().filter(|personal| body.contains(**personal));
         faults.extend(seen.map(|personal| format!("{personal} was not taken out of {}", delivery.id)));
     }
     faults
@@ -120,9 +89,5 @@ fn wrong_books(sent: &[Sent], books: &Books) -> Vec<String> {
     let right = events.accepted == stored + duplicate + filtered
         && (events.stored, events.duplicate, events.filtered) == (stored, duplicate, filtered)
         && books.deliveries.delivered == stored;
-    if right {
-        Vec::new()
-    } else {
-        vec![format!("the books are off: {books:?}")]
-    }
+    if right { Vec::new() } else { vec![format!("the books are off: {books:?}")] }
 }

@@ -20,10 +20,7 @@ pub(super) struct Show {
 
 impl Show {
     pub(super) fn begin() -> Self {
-        let show = Self {
-            begun: Instant::now(),
-            colours: std::io::stdout().is_terminal(),
-        };
+        let show = Self { begun: Instant::now(), colours: std::io::stdout().is_terminal() };
         println!(
             "{}",
             show.bold("Floodgate: two regions, a centre, a handler and a consumer on this machine")
@@ -34,11 +31,7 @@ impl Show {
     pub(super) fn deployment(&self, ready: &Ready) {
         self.title(
             "Deployment",
-            &format!(
-                "{} processes, ready after {:.1?}",
-                ready.processes.len(),
-                self.begun.elapsed()
-            ),
+            &format!("{} processes, ready after {:.1?}", ready.processes.len(), self.begun.elapsed()),
         );
         for (name, region) in &ready.regions {
             println!("   region {name}   {}/in/{{source}}", region.url);
@@ -47,16 +40,9 @@ impl Show {
     }
 
     pub(super) fn handler(&self, fixtures: usize, pushed: &Pushed, took: Duration) {
-        let Pushed {
-            name,
-            version,
-            digest,
-        } = pushed;
+        let Pushed { name, version, digest } = pushed;
         self.title("Handler", &format!("built, tested and uploaded in {took:.1?}"));
-        println!(
-            "   {name} version {version}, {fixtures} fixtures pass, sha256 {}…",
-            short(digest)
-        );
+        println!("   {name} version {version}, {fixtures} fixtures pass, sha256 {}…", short(digest));
     }
 
     pub(super) fn configuration(&self, consumer: &str) {
@@ -67,32 +53,19 @@ impl Show {
     pub(super) fn sent(&self, sent: &[Sent]) {
         self.title("Sent", &format!("{} signed webhooks", sent.len()));
         for Sent { request, answer } in sent {
-            let status = if answer.status == 200 {
-                self.green("200")
-            } else {
-                self.red(&answer.status.to_string())
-            };
-            let id = answer
-                .id
-                .as_deref()
-                .map(|id| format!("{}…", short(id)))
-                .unwrap_or_default();
-            println!(
-                "   {}  {:<28} {status}  {id:<18} {}",
-                request.region,
-                request.label,
-                self.dim(request.remark.text())
-            );
+            let status =
+                if answer.status == 200 { self.green("200") } else { self.red(&answer.status.to_string()) };
+            let id = answer.id.as_deref().map(|id| format!("{}…", short(id))).unwrap_or_default();
+            let remark = self.dim(request.remark.text());
+            let line = format!("   {}  {:<28} {status}  {id:<18} {remark}", request.region, request.label);
+            println!("{}", line.trim_end());
         }
     }
 
     pub(super) fn received(&self, deliveries: &[Delivery]) {
         self.title(
             "Received",
-            &format!(
-                "by the consumer: {} events, each once, each signed",
-                deliveries.len()
-            ),
+            &format!("by the consumer: {} events, each once, each signed", deliveries.len()),
         );
         for delivery in deliveries {
             let label = format!(
@@ -115,16 +88,12 @@ impl Show {
         let Some(payload) = crate::fixtures::STRIPE.first() else {
             return;
         };
-        let Some(delivery) = deliveries
-            .iter()
-            .find(|delivery| delivery.header("floodgate-event-type") == payload.event)
+        let Some(delivery) =
+            deliveries.iter().find(|delivery| delivery.header("floodgate-event-type") == payload.event)
         else {
             return;
         };
-        self.title(
-            "Redacted",
-            &format!("stripe {}, as sent and as received", payload.event),
-        );
+        self.title("Redacted", &format!("stripe {}, as sent and as received", payload.event));
         let (Ok(sent), Ok(received)) = (
             serde_json::from_str::<serde_json::Value>(payload.body),
             serde_json::from_slice::<serde_json::Value>(&delivery.body),
@@ -141,12 +110,7 @@ impl Show {
             let text =
                 |value: Option<&serde_json::Value>| value.map_or("(gone)".to_owned(), ToString::to_string);
             let (before, after) = (text(sent.pointer(&at)), text(received.pointer(&at)));
-            println!(
-                "   {:<36} {} → {}",
-                pointer.replace('/', "."),
-                self.red(&before),
-                self.green(&after)
-            );
+            println!("   {:<36} {} → {}", pointer.replace('/', "."), self.red(&before), self.green(&after));
         }
     }
 
@@ -175,11 +139,7 @@ impl Show {
     }
 
     pub(super) fn end(&self) {
-        println!(
-            "\n{} ({:.1?})",
-            self.green("Everything is as it must be."),
-            self.begun.elapsed()
-        );
+        println!("\n{} ({:.1?})", self.green("Everything is as it must be."), self.begun.elapsed());
     }
 
     fn title(&self, title: &str, more: &str) {
@@ -203,11 +163,7 @@ impl Show {
     }
 
     fn coloured(&self, code: &str, text: &str) -> String {
-        if self.colours && !text.is_empty() {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
+        if self.colours && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }
 

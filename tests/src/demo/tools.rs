@@ -56,19 +56,14 @@ impl Tools {
     }
 
     pub(super) async fn push_handler(&self, folder: &str, name: &str) -> Result<Pushed> {
-        let said = self
-            .run(&["handler", "push", folder, "--name", name, "--json"])
-            .await?;
+        let said = self.run(&["handler", "push", folder, "--name", name, "--json"]).await?;
         serde_json::from_str(&said).during(format!("reading what `handler push` said: {said}"))
     }
 
     /// Applies the demo's configuration; the command returns once every region serves it.
     pub(super) async fn apply(&self, consumer: &str, scratch: &Path) -> Result<()> {
         let file = scratch.join("floodgate.toml");
-        fs::write(
-            &file,
-            CONFIGURATION.replace("\"CONSUMER_URL\"", &format!("\"{consumer}\"")),
-        )?;
+        fs::write(&file, CONFIGURATION.replace("\"CONSUMER_URL\"", &format!("\"{consumer}\"")))?;
         self.run(&["apply", "-f", &file.to_string_lossy()]).await?;
         Ok(())
     }
@@ -88,9 +83,6 @@ impl Tools {
         }
         let complaint = String::from_utf8_lossy(&output.stderr);
         let command = arguments.join(" ");
-        Err(Failure::new(format!(
-            "`floodgate {command}` failed ({}):\n{said}{complaint}",
-            output.status
-        )))
+        Err(Failure::new(format!("`floodgate {command}` failed ({}):\n{said}{complaint}", output.status)))
     }
 }

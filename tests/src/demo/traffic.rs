@@ -72,41 +72,17 @@ impl Traffic {
         let mut requests = Vec::new();
         let regions = ["eu", "us"];
         for (index, payload) in fixtures::GITHUB.iter().enumerate() {
-            requests.push(request(
-                regions[index % 2],
-                Remark::First,
-                github(secrets, payload)?,
-            ));
+            requests.push(request(regions[index % 2], Remark::First, github(secrets, payload)?));
         }
         for (index, payload) in fixtures::STRIPE.iter().enumerate() {
-            requests.push(request(
-                regions[index % 2],
-                Remark::First,
-                stripe(secrets, payload)?,
-            ));
+            requests.push(request(regions[index % 2], Remark::First, stripe(secrets, payload)?));
         }
         requests.push(request("us", Remark::First, order(secrets)?));
-        requests.push(request(
-            "us",
-            Remark::Elsewhere,
-            github(secrets, &fixtures::GITHUB[0])?,
-        ));
-        requests.push(request(
-            "eu",
-            Remark::Elsewhere,
-            github(secrets, &fixtures::GITHUB[1])?,
-        ));
-        requests.push(request(
-            "us",
-            Remark::Elsewhere,
-            stripe(secrets, &fixtures::STRIPE[0])?,
-        ));
+        requests.push(request("us", Remark::Elsewhere, github(secrets, &fixtures::GITHUB[0])?));
+        requests.push(request("eu", Remark::Elsewhere, github(secrets, &fixtures::GITHUB[1])?));
+        requests.push(request("us", Remark::Elsewhere, stripe(secrets, &fixtures::STRIPE[0])?));
         requests.push(request("us", Remark::Repeated, order(secrets)?));
-        requests.push(request(
-            "eu",
-            Remark::Dropped,
-            github(secrets, &fixtures::GITHUB_PING)?,
-        ));
+        requests.push(request("eu", Remark::Dropped, github(secrets, &fixtures::GITHUB_PING)?));
         let (label, signed) = stripe(secrets, &fixtures::STRIPE[0])?;
         requests.push(request("eu", Remark::Forged, (label, signed.forged())));
         Ok(Self(requests))
@@ -124,22 +100,11 @@ impl Traffic {
 }
 
 fn request(region: &'static str, remark: Remark, (label, signed): (String, Signed)) -> Request {
-    Request {
-        region,
-        label,
-        remark,
-        signed,
-    }
+    Request { region, label, remark, signed }
 }
 
 fn github(secrets: &Secrets, payload: &Payload) -> Result<(String, Signed)> {
-    let signed = sign::github(
-        "github",
-        &secrets.github,
-        payload.event,
-        "demo-delivery",
-        payload.body,
-    )?;
+    let signed = sign::github("github", &secrets.github, payload.event, "demo-delivery", payload.body)?;
     Ok((format!("github {}", payload.event), signed))
 }
 

@@ -37,9 +37,7 @@ pub(super) fn resolve(secret: &mut Value, folder: &Path) -> Result<(), SecretErr
 /// Without the newline that editors put at a file's end.
 fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
-    std::fs::File::open(path)?
-        .take(MAX_SECRET_FILE)
-        .read_to_string(&mut text)?;
+    std::fs::File::open(path)?.take(MAX_SECRET_FILE).read_to_string(&mut text)?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
@@ -69,15 +67,10 @@ mod tests {
 
     #[test]
     fn other_forms_are_refused() {
-        for other in [
-            serde_json::json!(5),
-            serde_json::json!({"env": "A", "file": "b"}),
-            serde_json::json!({}),
-        ] {
-            assert!(
-                matches!(resolve(&mut other.clone(), Path::new("")), Err(SecretError::Form)),
-                "{other}"
-            );
+        for other in
+            [serde_json::json!(5), serde_json::json!({"env": "A", "file": "b"}), serde_json::json!({})]
+        {
+            assert!(matches!(resolve(&mut other.clone(), Path::new("")), Err(SecretError::Form)), "{other}");
         }
     }
 }

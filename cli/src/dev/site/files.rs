@@ -26,8 +26,7 @@ pub(crate) fn write(site: &Site) -> Result<(), SiteError> {
         })?;
         site.directory.write(&format!("config/{name}.conf"), &config)?;
         let config = toml(&gateway(site, region, credentials))?;
-        site.directory
-            .write(&format!("config/gateway-{region}.toml"), &config)?;
+        site.directory.write(&format!("config/gateway-{region}.toml"), &config)?;
     }
     Ok(())
 }
@@ -61,10 +60,7 @@ fn gateway<'a>(site: &'a Site, region: &'a Name, credentials: &'a RegionCredenti
         opening_key_file: &credentials.key.kept.path,
         plaintext: tls.is_none(),
         nats: connection(site, Role::Nats(region), GATEWAY, &credentials.gateway),
-        tls: tls.map(|tls| TlsFiles {
-            certificate_file: &tls.certificate,
-            key_file: &tls.key,
-        }),
+        tls: tls.map(|tls| TlsFiles { certificate_file: &tls.certificate, key_file: &tls.key }),
     }
 }
 
@@ -75,22 +71,11 @@ fn relay(site: &Site) -> RelayFile<'_> {
         state_dir: site.directory.path("data/relay"),
         opening_key_file: &credentials.centre_key.kept.path,
         metrics_listen: site.ports.address(Role::RelayMetrics),
-        admin: Admin {
-            listen: site.ports.address(Role::Admin),
-            token_file: &credentials.admin_token.path,
-        },
+        admin: Admin { listen: site.ports.address(Role::Admin), token_file: &credentials.admin_token.path },
         nats: connection(site, Role::CentreNats, RELAY, &credentials.centre_relay),
-        lease: Lease {
-            seconds: LEASE_SECONDS,
-        },
-        forward: Forward {
-            allow_networks: LOOPBACK,
-        },
-        regions: credentials
-            .regions
-            .iter()
-            .map(|(region, keys)| relay_region(site, region, keys))
-            .collect(),
+        lease: Lease { seconds: LEASE_SECONDS },
+        forward: Forward { allow_networks: LOOPBACK },
+        regions: credentials.regions.iter().map(|(region, keys)| relay_region(site, region, keys)).collect(),
     }
 }
 
@@ -103,9 +88,5 @@ fn relay_region<'a>(site: &Site, region: &'a Name, credentials: &'a RegionCreden
 }
 
 fn connection<'a>(site: &Site, role: Role<'_>, user: &'static str, password: &'a Kept) -> Nats<'a> {
-    Nats {
-        url: site.nats_url(role),
-        user,
-        password_file: &password.path,
-    }
+    Nats { url: site.nats_url(role), user, password_file: &password.path }
 }

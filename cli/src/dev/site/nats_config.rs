@@ -72,22 +72,13 @@ impl Server<'_> {
 /// A gateway publishes blocks and its own report, reads the snapshot and the handlers, and nothing else.
 fn gateway_permissions() -> Value {
     let blocks = Lane::ALL.iter().map(|&lane| subject::regional_wildcard(lane));
-    let lanes = Lane::ALL
-        .iter()
-        .map(|&lane| stream_info(subject::regional_stream(lane)));
-    let reports = [
-        stream_info(&kv(subject::GATEWAYS_BUCKET)),
-        format!("$KV.{}.>", subject::GATEWAYS_BUCKET),
-    ];
+    let lanes = Lane::ALL.iter().map(|&lane| stream_info(subject::regional_stream(lane)));
+    let reports = [stream_info(&kv(subject::GATEWAYS_BUCKET)), format!("$KV.{}.>", subject::GATEWAYS_BUCKET)];
     let snapshot = reads(&kv(subject::SNAPSHOT_BUCKET));
     let handlers = reads(&format!("OBJ_{}", subject::HANDLERS_BUCKET));
-    let publish: Vec<String> = blocks
-        .chain(lanes)
-        .chain(reports)
-        .chain(snapshot)
-        .chain(handlers)
-        .collect();
-    json!({"publish": {"allow": publish}, "subscribe": {"allow": ["_INBOX.>"]}})
+    let publish: Vec<String> = blocks.chain(lanes).chain(reports).chain(snapshot).chain(handlers).collect();
+    let inbox = format!("{}.>", subject::GATEWAY_INBOX);
+    json!({"publish": {"allow": publish}, "subscribe": {"allow": [inbox]}})
 }
 
 fn kv(bucket: &str) -> String {

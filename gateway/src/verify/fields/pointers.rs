@@ -28,26 +28,14 @@ impl Pointers {
         let mut values = Values::default();
         let mut json = serde_json::Deserializer::from_slice(body);
         let wanted = self.0.each_ref().map(|tokens| tokens.as_deref());
-        let found = Node {
-            wanted,
-            values: &mut values,
-        }
-        .deserialize(&mut json);
-        if found.and_then(|()| json.end()).is_ok() {
-            values
-        } else {
-            Values::default()
-        }
+        let found = Node { wanted, values: &mut values }.deserialize(&mut json);
+        if found.and_then(|()| json.end()).is_ok() { values } else { Values::default() }
     }
 }
 
 /// The empty pointer has no tokens and means the document itself.
 fn tokens(pointer: &str) -> Vec<String> {
-    pointer
-        .split('/')
-        .skip(1)
-        .map(|token| token.replace("~1", "/").replace("~0", "~"))
-        .collect()
+    pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect()
 }
 
 /// A place in the document, with what is left of the pointers that lead through it.
@@ -104,10 +92,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(wanted) = map.next_key_seed(Key(&self))? {
             Self::forget(self.values, &wanted);
-            map.next_value_seed(Node {
-                wanted,
-                values: &mut *self.values,
-            })?;
+            map.next_value_seed(Node { wanted, values: &mut *self.values })?;
         }
         Ok(())
     }
@@ -115,13 +100,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         for index in 0_usize.. {
             let wanted = self.through(&index.to_string());
-            if seq
-                .next_element_seed(Node {
-                    wanted,
-                    values: &mut *self.values,
-                })?
-                .is_none()
-            {
+            if seq.next_element_seed(Node { wanted, values: &mut *self.values })?.is_none() {
                 break;
             }
         }
@@ -202,15 +181,8 @@ mod tests {
 
     #[test]
     fn only_strings_and_exact_numbers_count() {
-        let others = [
-            r#"{"id": null}"#,
-            r#"{"id": true}"#,
-            r#"{"id": {}}"#,
-            r#"{"id": ["x"]}"#,
-            r#"{}"#,
-            "[]",
-            "3",
-        ];
+        let others =
+            [r#"{"id": null}"#, r#"{"id": true}"#, r#"{"id": {}}"#, r#"{"id": ["x"]}"#, r#"{}"#, "[]", "3"];
         let rounded = [r#"{"id": 1.5}"#, r#"{"id": 123456789012345678901}"#];
         for body in others.into_iter().chain(rounded) {
             assert_eq!(one("/id", body), None, "{body}");
@@ -225,25 +197,15 @@ mod tests {
 
     #[test]
     fn what_is_not_json_has_no_values() {
-        for body in [
-            "",
-            "payload=%7B%7D",
-            r#"{"id": "a""#,
-            r#"{"id": "a"} x"#,
-            "{\"id\": \"a\", \"x\": \"\u{1}\"}",
-        ] {
+        for body in
+            ["", "payload=%7B%7D", r#"{"id": "a""#, r#"{"id": "a"} x"#, "{\"id\": \"a\", \"x\": \"\u{1}\"}"]
+        {
             assert_eq!(one("/id", body), None, "{body}");
         }
     }
 
     #[test]
     fn nesting_is_bounded() {
-        assert_eq!(
-            one(
-                "/id",
-                &format!("{{\"id\": \"a\", \"x\": {}", "[".repeat(1_000_000))
-            ),
-            None
-        );
+        assert_eq!(one("/id", &format!("{{\"id\": \"a\", \"x\": {}", "[".repeat(1_000_000))), None);
     }
 }

@@ -22,9 +22,7 @@ fn the_same_document_changes_nothing_and_another_secret_does() {
     let (vault, mut configuration) = (vault(), Configuration::default());
     let put = |configuration: &mut Configuration, secret: &str| {
         let text = format!(r#"{{"verify": {{"scheme": "github", "secrets": ["{secret}"]}}}}"#);
-        configuration
-            .put_source(&name("github"), &read_json(text.as_bytes()).unwrap(), &vault)
-            .unwrap();
+        configuration.put_source(&name("github"), &read_json(text.as_bytes()).unwrap(), &vault).unwrap();
     };
     put(&mut configuration, "one");
     let first = configuration.clone();
@@ -38,20 +36,10 @@ fn the_same_document_changes_nothing_and_another_secret_does() {
 fn secrets_are_sealed_anew_for_another_tenant() {
     let (vault, mut configuration) = (vault(), Configuration::default());
     let github = name("github");
-    configuration
-        .put_source(&github, &source(r#""tenant": "a""#), &vault)
-        .unwrap();
-    configuration
-        .put_source(&github, &source(r#""tenant": "b""#), &vault)
-        .unwrap();
+    configuration.put_source(&github, &source(r#""tenant": "a""#), &vault).unwrap();
+    configuration.put_source(&github, &source(r#""tenant": "b""#), &vault).unwrap();
     let stored = &configuration.sources["github"];
-    assert_eq!(
-        vault
-            .open(&stored.secrets[0], vault::source(&name("b"), &github))
-            .unwrap()
-            .expose(),
-        "s"
-    );
+    assert_eq!(vault.open(&stored.secrets[0], vault::source(&name("b"), &github)).unwrap().expose(), "s");
 }
 
 #[test]
@@ -60,28 +48,14 @@ fn bindings_must_exist_and_keep_their_handler() {
     let (github, redact) = (name("github"), name("redact"));
     let pinned = source(r#""handlers": [{"name": "redact", "version": 2}]"#);
     let missing = configuration.put_source(&github, &pinned, &vault).unwrap_err();
-    assert_eq!(
-        missing.to_string(),
-        "`handlers[0].name`: there is no handler `redact`: upload it first"
-    );
+    assert_eq!(missing.to_string(), "`handlers[0].name`: there is no handler `redact`: upload it first");
 
-    assert_eq!(
-        configuration.add_version(&redact, Digest256::of(b"1"), 1, 0),
-        Ok(1)
-    );
+    assert_eq!(configuration.add_version(&redact, Digest256::of(b"1"), 1, 0), Ok(1));
     let missing = configuration.put_source(&github, &pinned, &vault).unwrap_err();
-    assert_eq!(
-        missing.to_string(),
-        "`handlers[0].version`: handler `redact` has no version 2"
-    );
+    assert_eq!(missing.to_string(), "`handlers[0].version`: handler `redact` has no version 2");
 
-    configuration
-        .put_source(&github, &source(r#""handlers": [{"name": "redact"}]"#), &vault)
-        .unwrap();
-    assert!(matches!(
-        configuration.delete_handler(&redact),
-        Err(Refused::Bound { count: 1, .. })
-    ));
+    configuration.put_source(&github, &source(r#""handlers": [{"name": "redact"}]"#), &vault).unwrap();
+    assert!(matches!(configuration.delete_handler(&redact), Err(Refused::Bound { count: 1, .. })));
     configuration.delete_source(&github).unwrap();
     configuration.delete_handler(&redact).unwrap();
 }
@@ -104,16 +78,10 @@ fn unpinned_bindings_follow_the_promoted_version() {
     let (vault, mut configuration) = (vault(), Configuration::default());
     let redact = name("redact");
     for bytes in [b"a", b"b"] {
-        configuration
-            .add_version(&redact, Digest256::of(bytes), 1, 0)
-            .unwrap();
+        configuration.add_version(&redact, Digest256::of(bytes), 1, 0).unwrap();
     }
     configuration
-        .put_source(
-            &name("github"),
-            &source(r#""handlers": [{"name": "redact"}]"#),
-            &vault,
-        )
+        .put_source(&name("github"), &source(r#""handlers": [{"name": "redact"}]"#), &vault)
         .unwrap();
     let runs = |configuration: &Configuration| {
         let snapshot = regional::snapshot(configuration, &name("eu"), 1, 0).unwrap();

@@ -31,15 +31,7 @@ impl Handler {
 
     /// A handler with its first version, which is promoted at once.
     pub(crate) fn first(digest: Digest256, size: u64, created_at_us: u64) -> Self {
-        Self {
-            promoted: 1,
-            versions: vec![Version {
-                version: 1,
-                digest,
-                size,
-                created_at_us,
-            }],
-        }
+        Self { promoted: 1, versions: vec![Version { version: 1, digest, size, created_at_us }] }
     }
 
     /// The version with this number.
@@ -56,12 +48,7 @@ impl Handler {
             return None;
         }
         let version = self.versions.last().map_or(0, |last| last.version) + 1;
-        self.versions.push(Version {
-            version,
-            digest,
-            size,
-            created_at_us,
-        });
+        self.versions.push(Version { version, digest, size, created_at_us });
         Some(version)
     }
 }

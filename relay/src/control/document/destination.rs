@@ -112,30 +112,16 @@ impl DestinationDocument {
         if !self.url.username().is_empty() || self.url.password().is_some() {
             return wrong("user and password do not belong in a URL: deliveries are signed");
         }
-        if self.url.fragment().is_some() {
-            wrong("a fragment is never sent: leave it out")
-        } else {
-            Ok(())
-        }
+        if self.url.fragment().is_some() { wrong("a fragment is never sent: leave it out") } else { Ok(()) }
     }
 
     fn check_limits(&self) -> Result<(), Invalid> {
-        field::within(
-            "timeout_seconds",
-            self.timeout_seconds.into(),
-            1..=Self::MAX_TIMEOUT_SECONDS,
-        )?;
-        field::within(
-            "concurrency",
-            u16::from(self.concurrency).into(),
-            1..=Self::MAX_CONCURRENCY,
-        )?;
+        field::within("timeout_seconds", self.timeout_seconds.into(), 1..=Self::MAX_TIMEOUT_SECONDS)?;
+        field::within("concurrency", u16::from(self.concurrency).into(), 1..=Self::MAX_CONCURRENCY)?;
         match self.rate_per_second {
-            Some(rate) => field::within(
-                "rate_per_second",
-                u32::from(rate).into(),
-                1..=Self::MAX_RATE_PER_SECOND,
-            ),
+            Some(rate) => {
+                field::within("rate_per_second", u32::from(rate).into(), 1..=Self::MAX_RATE_PER_SECOND)
+            }
             None => Ok(()),
         }
     }
@@ -144,23 +130,11 @@ impl DestinationDocument {
 impl Document for DestinationDocument {
     fn check(&self) -> Result<(), Invalid> {
         field::secrets("secrets", &self.secrets, Self::MAX_SECRETS, |secret| {
-            standard_webhooks::Key::parse(secret)
-                .map(drop)
-                .map_err(|error| error.to_string())
+            standard_webhooks::Key::parse(secret).map(drop).map_err(|error| error.to_string())
         })?;
         self.check_url()?;
         self.check_limits()?;
-        field::at_most(
-            "subscribe.types",
-            "patterns",
-            self.subscribe.types.len(),
-            Subscription::MAX_ENTRIES,
-        )?;
-        field::at_most(
-            "subscribe.sources",
-            "names",
-            self.subscribe.sources.len(),
-            Subscription::MAX_ENTRIES,
-        )
+        field::at_most("subscribe.types", "patterns", self.subscribe.types.len(), Subscription::MAX_ENTRIES)?;
+        field::at_most("subscribe.sources", "names", self.subscribe.sources.len(), Subscription::MAX_ENTRIES)
     }
 }

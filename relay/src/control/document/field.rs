@@ -16,20 +16,14 @@ pub(super) fn within(path: &str, value: u64, allowed: RangeInclusive<u64>) -> Re
         return Ok(());
     }
     let (least, most) = allowed.into_inner();
-    Err(Invalid::new(
-        path,
-        format!("{value} is out of range: expected {least} to {most}"),
-    ))
+    Err(Invalid::new(path, format!("{value} is out of range: expected {least} to {most}")))
 }
 
 pub(super) fn at_most(path: &str, what: &str, count: usize, most: usize) -> Result<(), Invalid> {
     if count <= most {
         Ok(())
     } else {
-        Err(Invalid::new(
-            path,
-            format!("{count} {what}, and at most {most} are allowed"),
-        ))
+        Err(Invalid::new(path, format!("{count} {what}, and at most {most} are allowed")))
     }
 }
 
@@ -57,9 +51,7 @@ pub(super) fn secrets(
 fn one_secret(secret: &Secret) -> Result<(), String> {
     match secret.expose().len() {
         1..=MAX_SECRET_BYTES => Ok(()),
-        length => Err(format!(
-            "a secret has 1 to {MAX_SECRET_BYTES} bytes, and this one has {length}"
-        )),
+        length => Err(format!("a secret has 1 to {MAX_SECRET_BYTES} bytes, and this one has {length}")),
     }
 }
 

@@ -151,11 +151,7 @@ impl Document for SourceDocument {
         self.verify.check()?;
         self.check_handlers()?;
         self.check_lanes()?;
-        field::within(
-            "max_body_bytes",
-            self.max_body_bytes.into(),
-            1..=Intake::MAX_BODY_BYTES.into(),
-        )?;
+        field::within("max_body_bytes", self.max_body_bytes.into(), 1..=Intake::MAX_BODY_BYTES.into())?;
         match self.max_config_age_seconds {
             Some(age) => field::within("max_config_age_seconds", age, Self::CONFIG_AGE_SECONDS),
             None => Ok(()),
@@ -165,12 +161,9 @@ impl Document for SourceDocument {
 
 impl VerifyDocument {
     fn check(&self) -> Result<(), Invalid> {
-        field::secrets(
-            "verify.secrets",
-            &self.secrets,
-            SourceDocument::MAX_SECRETS,
-            |secret| self.parses(secret),
-        )?;
+        field::secrets("verify.secrets", &self.secrets, SourceDocument::MAX_SECRETS, |secret| {
+            self.parses(secret)
+        })?;
         let path = "verify.tolerance_seconds";
         match (self.tolerance_seconds, self.scheme.default_tolerance_seconds()) {
             (Some(_), None) => Err(Invalid::new(
@@ -188,9 +181,9 @@ impl VerifyDocument {
         match self.scheme {
             // Both use the secret's own bytes as the key, whatever they are.
             Scheme::Github | Scheme::Stripe => Ok(()),
-            Scheme::Standard => standard_webhooks::Key::parse(secret)
-                .map(drop)
-                .map_err(|error| error.to_string()),
+            Scheme::Standard => {
+                standard_webhooks::Key::parse(secret).map(drop).map_err(|error| error.to_string())
+            }
         }
     }
 

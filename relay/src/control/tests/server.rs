@@ -26,11 +26,7 @@ fn program() -> PathBuf {
 }
 
 pub(super) fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 impl Server {
@@ -50,11 +46,7 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .expect("nats-server: run `make setup`");
-        Self {
-            process,
-            port,
-            _folder: folder,
-        }
+        Self { process, port, _folder: folder }
     }
 
     pub(super) async fn context(&self) -> Context {
@@ -79,23 +71,13 @@ pub(super) async fn connect(port: u16) -> Context {
 
 /// Makes the buckets of a centre and of a region.
 pub(super) async fn provision(context: &Context) {
-    for bucket in [
-        subject::CONTROL_BUCKET,
-        subject::SNAPSHOT_BUCKET,
-        subject::GATEWAYS_BUCKET,
-    ] {
-        let config = kv::Config {
-            bucket: bucket.into(),
-            history: 8,
-            ..kv::Config::default()
-        };
+    for bucket in [subject::CONTROL_BUCKET, subject::SNAPSHOT_BUCKET, subject::GATEWAYS_BUCKET] {
+        let config = kv::Config { bucket: bucket.into(), history: 8, ..kv::Config::default() };
         while context.create_key_value(config.clone()).await.is_err() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
-    let config = object_store::Config {
-        bucket: subject::HANDLERS_BUCKET.into(),
-        ..object_store::Config::default()
-    };
+    let config =
+        object_store::Config { bucket: subject::HANDLERS_BUCKET.into(), ..object_store::Config::default() };
     context.create_object_store(config).await.unwrap();
 }

@@ -74,16 +74,8 @@ impl<'a> Fold<'a> {
             self.tally(&target.source)?.matched += target.indexes.len() as u64;
             for &index in &target.indexes {
                 let log_sequence = matched.log_sequence;
-                let id = DeliveryId {
-                    log_sequence,
-                    index,
-                    generation: 0,
-                    destination: destination.clone(),
-                };
-                let row = Row {
-                    source: target.source.clone(),
-                    ..Row::default()
-                };
+                let id = DeliveryId { log_sequence, index, generation: 0, destination: destination.clone() };
+                let row = Row { source: target.source.clone(), ..Row::default() };
                 let after = self.enqueue(row, 0);
                 self.rows.insert(id, Change { before: None, after });
             }
@@ -135,27 +127,16 @@ impl<'a> Fold<'a> {
         let previous = attempt_key(&delivery, attempt.number - 1);
         let known = match self.attempts.remove(&previous) {
             Some(known) => Some(known),
-            None => self
-                .tables
-                .attempts
-                .get(&previous)?
-                .map(|value| decode(&value, "an attempt"))
-                .transpose()?,
+            None => {
+                self.tables.attempts.get(&previous)?.map(|value| decode(&value, "an attempt")).transpose()?
+            }
         };
         if let Some(mut known) = known {
             known.response = Vec::new();
             self.attempts.insert(previous, known);
         }
-        let response = if delivered {
-            Vec::new()
-        } else {
-            attempt.response.clone()
-        };
-        let kept = Attempt {
-            delivery: None,
-            response,
-            ..attempt.clone()
-        };
+        let response = if delivered { Vec::new() } else { attempt.response.clone() };
+        let kept = Attempt { delivery: None, response, ..attempt.clone() };
         self.attempts.insert(attempt_key(&delivery, attempt.number), kept);
         Ok(())
     }
@@ -169,13 +150,7 @@ impl<'a> Fold<'a> {
             let Some(row) = self.tables.row(&id.encode())? else {
                 return Ok(None);
             };
-            self.rows.insert(
-                id.clone(),
-                Change {
-                    before: Some(row.clone()),
-                    after: row,
-                },
-            );
+            self.rows.insert(id.clone(), Change { before: Some(row.clone()), after: row });
         }
         let row = self.rows.get(&id).map(|change| change.after.clone());
         Ok(row.filter(Row::is_pending).map(|row| (id, row)))
@@ -190,12 +165,7 @@ impl<'a> Fold<'a> {
     fn enqueue(&mut self, row: Row, due_us: u64) -> Row {
         let ordinal = self.ordinal;
         self.ordinal += 1;
-        Row {
-            due_us,
-            journal_sequence: self.journal_sequence,
-            ordinal,
-            ..row
-        }
+        Row { due_us, journal_sequence: self.journal_sequence, ordinal, ..row }
     }
 
     fn tally(&mut self, source: &str) -> Result<&mut Tally, IndexError> {
@@ -230,31 +200,20 @@ impl<'a> Fold<'a> {
 }
 
 fn closed(row: Row, phase: Phase) -> Row {
-    Row {
-        phase: phase.into(),
-        due_us: 0,
-        ..row
-    }
+    Row { phase: phase.into(), due_us: 0, ..row }
 }
 
 /// Writes a delivery and its place in the queue; gives the change in open deliveries.
 fn write_row(tables: &Tables, batch: &mut fjall::OwnedWriteBatch, id: &DeliveryId, change: &Change) -> i64 {
     let delivery = id.encode();
-    let before = change
-        .before
-        .as_ref()
-        .and_then(|row| row.queue_key(&id.destination));
+    let before = change.before.as_ref().and_then(|row| row.queue_key(&id.destination));
     let after = change.after.queue_key(&id.destination);
     if let Some(key) = &before {
         batch.remove(&tables.queue, key.clone());
     }
     if let Some(key) = &after {
         let Row { source, attempts, .. } = change.after.clone();
-        let row = QueueRow {
-            delivery: delivery.clone(),
-            source,
-            attempts,
-        };
+        let row = QueueRow { delivery: delivery.clone(), source, attempts };
         batch.insert(&tables.queue, key.clone(), row.encode_to_vec());
     }
     if change.after.phase() == Phase::Dead {

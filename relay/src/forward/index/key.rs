@@ -100,12 +100,7 @@ pub(super) fn queue_prefix(destination: &str) -> Vec<u8> {
 
 /// The first key of a destination's queue that is due at or after `due_us`.
 pub(super) fn queue_from(destination: &str, due_us: u64) -> Vec<u8> {
-    QueuePlace {
-        due_us,
-        journal_sequence: 0,
-        ordinal: 0,
-    }
-    .encode(destination)
+    QueuePlace { due_us, journal_sequence: 0, ordinal: 0 }.encode(destination)
 }
 
 /// The destination and due time of a queue key.

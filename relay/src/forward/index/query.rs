@@ -36,35 +36,15 @@ impl DeliveryIndex {
     pub fn totals(&self) -> Result<DeliveryBooks, IndexError> {
         // Between the two reads a message may be folded in; then the cut would be of another moment.
         let (snapshot, cut) = {
-            let _folding = self
-                .folding
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            (
-                self.tables.db.snapshot(),
-                self.checkpoint()?.map_or(0, |checkpoint| checkpoint.sequence),
-            )
+            let _folding = self.folding.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            (self.tables.db.snapshot(), self.checkpoint()?.map_or(0, |checkpoint| checkpoint.sequence))
         };
-        let mut books = DeliveryBooks {
-            cut,
-            ..DeliveryBooks::default()
-        };
+        let mut books = DeliveryBooks { cut, ..DeliveryBooks::default() };
         for entry in snapshot.prefix(&self.tables.meta, tally_prefix()) {
             let (key, value) = entry.into_inner()?;
-            let Tally {
-                matched,
-                delivered,
-                dead,
-                discarded,
-            } = decode(&value, "a tally")?;
+            let Tally { matched, delivered, dead, discarded } = decode(&value, "a tally")?;
             let source = tally_source(&key).ok_or(IndexError::Damaged("a tally's key"))?;
-            let totals = Totals {
-                matched,
-                delivered,
-                dead,
-                discarded,
-                pending: 0,
-            };
+            let totals = Totals { matched, delivered, dead, discarded, pending: 0 };
             books.sources.insert(source.to_owned(), totals);
         }
         for entry in snapshot.iter(&self.tables.queue) {
@@ -81,11 +61,9 @@ impl DeliveryIndex {
     /// [`DeadLettersError::After`] if `after` is no page's `next`; else if the index cannot be read.
     pub fn dead(&self, limit: usize, after: Option<&str>) -> Result<DeadLetters, DeadLettersError> {
         let from = match after {
-            Some(text) => Bound::Excluded(
-                DeliveryId::from_text(text)
-                    .ok_or(DeadLettersError::After)?
-                    .encode(),
-            ),
+            Some(text) => {
+                Bound::Excluded(DeliveryId::from_text(text).ok_or(DeadLettersError::After)?.encode())
+            }
             None => Bound::Unbounded,
         };
         Ok(self.dead_behind(limit.clamp(1, Self::MAX_PAGE), from)?)
@@ -113,12 +91,7 @@ impl DeliveryIndex {
             .ok_or(IndexError::Damaged("a dead letter"))?;
         let row: Row = decode(&row, "a dead letter")?;
         let delivery = self.view(snapshot, id, &row)?;
-        Ok(DeadLetter {
-            log_sequence: id.log_sequence,
-            index: id.index,
-            source: row.source,
-            delivery,
-        })
+        Ok(DeadLetter { log_sequence: id.log_sequence, index: id.index, source: row.source, delivery })
     }
 
     fn view(&self, snapshot: &Snapshot, id: &DeliveryId, row: &Row) -> Result<DeliveryView, IndexError> {
@@ -146,10 +119,7 @@ impl Totals {
 impl DeliveryId {
     /// A form that is safe in a query string.
     fn to_text(&self) -> String {
-        format!(
-            "{}.{}.{}.{}",
-            self.log_sequence, self.index, self.generation, self.destination
-        )
+        format!("{}.{}.{}.{}", self.log_sequence, self.index, self.generation, self.destination)
     }
 
     fn from_text(text: &str) -> Option<Self> {

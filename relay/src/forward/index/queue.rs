@@ -83,10 +83,7 @@ impl DeliveryIndex {
             page.last = Some(key.to_vec());
             let row: QueueRow = decode(&value, "a queue entry")?;
             let id = DeliveryId::decode(&row.delivery)?;
-            page.deliveries.push(Queued {
-                id,
-                attempts: row.attempts,
-            });
+            page.deliveries.push(Queued { id, attempts: row.attempts });
         }
         Ok(page)
     }

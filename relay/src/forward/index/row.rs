@@ -42,20 +42,8 @@ impl Row {
 
     /// Its key in the queue while it is open.
     pub(super) fn queue_key(&self, destination: &Name) -> Option<Vec<u8>> {
-        let Self {
-            due_us,
-            journal_sequence,
-            ordinal,
-            ..
-        } = *self;
-        self.is_pending().then(|| {
-            QueuePlace {
-                due_us,
-                journal_sequence,
-                ordinal,
-            }
-            .encode(destination)
-        })
+        let Self { due_us, journal_sequence, ordinal, .. } = *self;
+        self.is_pending().then(|| QueuePlace { due_us, journal_sequence, ordinal }.encode(destination))
     }
 }
 

@@ -40,11 +40,8 @@ impl Tables {
             .max_journaling_size(JOURNALING_BYTES)
             .worker_threads(1)
             .open()?;
-        let table = |name| {
-            db.keyspace(name, || {
-                KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
-            })
-        };
+        let table =
+            |name| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES));
         Ok(Self {
             deliveries: table("deliveries")?,
             queue: table("queue")?,
@@ -57,13 +54,7 @@ impl Tables {
 
     /// The checkpoint goes first: without one, whatever else is left is wiped again before it is used.
     pub(super) fn wipe(&self) -> Result<(), IndexError> {
-        for table in [
-            &self.meta,
-            &self.queue,
-            &self.deliveries,
-            &self.attempts,
-            &self.dead,
-        ] {
+        for table in [&self.meta, &self.queue, &self.deliveries, &self.attempts, &self.dead] {
             table.clear()?;
         }
         Ok(())
@@ -74,10 +65,7 @@ impl Tables {
             return Ok(None);
         };
         let parts = value.split_first_chunk().and_then(|(sequence, digest)| {
-            Some(Checkpoint {
-                sequence: u64::from_be_bytes(*sequence),
-                digest: digest.try_into().ok()?,
-            })
+            Some(Checkpoint { sequence: u64::from_be_bytes(*sequence), digest: digest.try_into().ok()? })
         });
         parts.map(Some).ok_or(IndexError::Damaged("the checkpoint"))
     }
@@ -86,18 +74,12 @@ impl Tables {
         let Some(value) = self.meta.get(cursor_key(lane))? else {
             return Ok(0);
         };
-        let bytes = value
-            .as_ref()
-            .try_into()
-            .map_err(|_| IndexError::Damaged("a cursor"))?;
+        let bytes = value.as_ref().try_into().map_err(|_| IndexError::Damaged("a cursor"))?;
         Ok(u64::from_be_bytes(bytes))
     }
 
     pub(super) fn row(&self, delivery: &[u8]) -> Result<Option<Row>, IndexError> {
-        self.deliveries
-            .get(delivery)?
-            .map(|value| decode(&value, "a delivery"))
-            .transpose()
+        self.deliveries.get(delivery)?.map(|value| decode(&value, "a delivery")).transpose()
     }
 
     pub(super) fn tally(&self, source: &str) -> Result<Tally, IndexError> {
@@ -108,10 +90,7 @@ impl Tables {
 
 /// The meta entry of a checkpoint.
 pub(super) fn checkpoint_entry(checkpoint: Checkpoint) -> (&'static [u8], Vec<u8>) {
-    (
-        CHECKPOINT,
-        [checkpoint.sequence.to_be_bytes().as_slice(), &checkpoint.digest].concat(),
-    )
+    (CHECKPOINT, [checkpoint.sequence.to_be_bytes().as_slice(), &checkpoint.digest].concat())
 }
 
 pub(super) fn cursor_key(lane: Lane) -> String {

@@ -15,64 +15,32 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self {
-            index: DeliveryIndex::open(folder.path(), 0).unwrap(),
-            folder,
-            sequence: 0,
-        }
+        Self { index: DeliveryIndex::open(folder.path(), 0).unwrap(), folder, sequence: 0 }
     }
 
     fn reopen(self) -> Self {
-        let Self {
-            index,
-            folder,
-            sequence,
-        } = self;
+        let Self { index, folder, sequence } = self;
         drop(index);
-        Self {
-            index: DeliveryIndex::open(folder.path(), 0).unwrap(),
-            folder,
-            sequence,
-        }
+        Self { index: DeliveryIndex::open(folder.path(), 0).unwrap(), folder, sequence }
     }
 
     fn apply(&mut self, records: Vec<record::Record>) {
         self.sequence += 1;
-        let records = records
-            .into_iter()
-            .map(|record| Record { record: Some(record) })
-            .collect();
-        self.index
-            .apply(&JournalMessage {
-                sequence: self.sequence,
-                digest: [0; 32],
-                records,
-            })
-            .unwrap();
+        let records = records.into_iter().map(|record| Record { record: Some(record) }).collect();
+        self.index.apply(&JournalMessage { sequence: self.sequence, digest: [0; 32], records }).unwrap();
     }
 
     fn totals(&self) -> Totals {
         let books = self.index.totals().unwrap();
         assert_eq!(books.cut, self.sequence);
-        let Totals {
-            matched,
-            delivered,
-            dead,
-            discarded,
-            pending,
-        } = books.all;
+        let Totals { matched, delivered, dead, discarded, pending } = books.all;
         assert_eq!(matched, delivered + dead + discarded + pending);
         assert_eq!(pending, self.index.open_count(&"shop".parse().unwrap()));
         books.all
     }
 
     fn due(&self, queue: Queue, until_us: u64) -> Vec<(u64, u32, u32)> {
-        let scan = Scan {
-            queue,
-            behind: None,
-            until_us,
-            limit: 100,
-        };
+        let scan = Scan { queue, behind: None, until_us, limit: 100 };
         let page = self.index.page(&"shop".parse().unwrap(), scan).unwrap();
         page.deliveries
             .iter()
@@ -82,27 +50,13 @@ impl Fixture {
 }
 
 fn matched(log_sequence: u64, lane: Lane, indexes: &[u32]) -> record::Record {
-    let target = Target {
-        destination: "shop".into(),
-        source: "stripe".into(),
-        indexes: indexes.to_vec(),
-    };
+    let target = Target { destination: "shop".into(), source: "stripe".into(), indexes: indexes.to_vec() };
     let lane = proto::Lane::from(lane).into();
-    record::Record::Matched(Matched {
-        log_sequence,
-        lane,
-        config_revision: 1,
-        targets: vec![target],
-    })
+    record::Record::Matched(Matched { log_sequence, lane, config_revision: 1, targets: vec![target] })
 }
 
 fn id(log_sequence: u64, index: u32) -> DeliveryId {
-    DeliveryId {
-        log_sequence,
-        index,
-        generation: 0,
-        destination: "shop".parse().unwrap(),
-    }
+    DeliveryId { log_sequence, index, generation: 0, destination: "shop".parse().unwrap() }
 }
 
 fn attempt(log_sequence: u64, index: u32, number: u32, outcome: Outcome, next_us: u64) -> record::Record {
@@ -126,18 +80,9 @@ fn every_delivery_ends_in_one_column() {
         attempt(1, 1, 1, Outcome::Failed, 0),
         attempt(1, 2, 1, Outcome::Ambiguous, 50),
     ]);
-    let discarded = Discarded {
-        delivery: Some(id(1, 3).to_proto()),
-        reason: "gone".into(),
-    };
+    let discarded = Discarded { delivery: Some(id(1, 3).to_proto()), reason: "gone".into() };
     fixture.apply(vec![record::Record::Discarded(discarded)]);
-    let expected = Totals {
-        matched: 4,
-        delivered: 1,
-        dead: 1,
-        discarded: 1,
-        pending: 1,
-    };
+    let expected = Totals { matched: 4, delivered: 1, dead: 1, discarded: 1, pending: 1 };
     assert_eq!(fixture.totals(), expected);
     assert_eq!(fixture.reopen().totals(), expected);
 }
@@ -148,15 +93,9 @@ fn an_attempt_counts_only_as_the_next_one() {
     fixture.apply(vec![matched(1, Lane::Standard, &[0])]);
     fixture.apply(vec![attempt(1, 0, 2, Outcome::Delivered, 0)]);
     assert_eq!(fixture.totals().pending, 1);
-    fixture.apply(vec![
-        attempt(1, 0, 1, Outcome::Failed, 50),
-        attempt(1, 0, 1, Outcome::Delivered, 0),
-    ]);
+    fixture.apply(vec![attempt(1, 0, 1, Outcome::Failed, 50), attempt(1, 0, 1, Outcome::Delivered, 0)]);
     assert_eq!(fixture.due(Queue::Retry, 50), [(1, 0, 1)]);
-    fixture.apply(vec![
-        attempt(1, 0, 2, Outcome::Delivered, 0),
-        attempt(1, 0, 3, Outcome::Failed, 0),
-    ]);
+    fixture.apply(vec![attempt(1, 0, 2, Outcome::Delivered, 0), attempt(1, 0, 3, Outcome::Failed, 0)]);
     assert_eq!(fixture.totals().delivered, 1);
     assert!(fixture.due(Queue::Retry, u64::MAX).is_empty());
 }
@@ -165,10 +104,7 @@ fn an_attempt_counts_only_as_the_next_one() {
 fn what_a_lane_passed_is_not_matched_again() {
     let mut fixture = Fixture::new();
     fixture.apply(vec![matched(5, Lane::Standard, &[0])]);
-    fixture.apply(vec![
-        matched(5, Lane::Standard, &[0]),
-        matched(4, Lane::Standard, &[0]),
-    ]);
+    fixture.apply(vec![matched(5, Lane::Standard, &[0]), matched(4, Lane::Standard, &[0])]);
     fixture.apply(vec![matched(3, Lane::Bulk, &[0])]);
     assert_eq!(fixture.totals().matched, 2);
     assert_eq!(fixture.index.cursor(Lane::Standard).unwrap(), 5);
@@ -188,15 +124,9 @@ fn a_journal_message_is_folded_in_once() {
 #[test]
 fn first_attempts_keep_the_journals_order_and_retries_that_of_time() {
     let mut fixture = Fixture::new();
-    fixture.apply(vec![
-        matched(9, Lane::Bulk, &[0]),
-        matched(7, Lane::Standard, &[0, 1]),
-    ]);
+    fixture.apply(vec![matched(9, Lane::Bulk, &[0]), matched(7, Lane::Standard, &[0, 1])]);
     assert_eq!(fixture.due(Queue::First, 0), [(9, 0, 0), (7, 0, 0), (7, 1, 0)]);
-    fixture.apply(vec![
-        attempt(9, 0, 1, Outcome::Failed, 200),
-        attempt(7, 0, 1, Outcome::Failed, 100),
-    ]);
+    fixture.apply(vec![attempt(9, 0, 1, Outcome::Failed, 200), attempt(7, 0, 1, Outcome::Failed, 100)]);
     assert_eq!(fixture.due(Queue::First, 0), [(7, 1, 0)]);
     assert_eq!(fixture.due(Queue::Retry, 150), [(7, 0, 1)]);
     assert_eq!(fixture.due(Queue::Retry, 200), [(7, 0, 1), (9, 0, 1)]);
@@ -207,31 +137,12 @@ fn a_page_says_where_to_go_on() {
     let mut fixture = Fixture::new();
     fixture.apply(vec![matched(1, Lane::Standard, &[0, 1, 2])]);
     let shop = "shop".parse().unwrap();
-    let scan = Scan {
-        queue: Queue::First,
-        behind: None,
-        until_us: 0,
-        limit: 2,
-    };
+    let scan = Scan { queue: Queue::First, behind: None, until_us: 0, limit: 2 };
     let first = fixture.index.page(&shop, scan.clone()).unwrap();
-    let rest = fixture
-        .index
-        .page(
-            &shop,
-            Scan {
-                behind: first.last,
-                ..scan
-            },
-        )
-        .unwrap();
+    let rest = fixture.index.page(&shop, Scan { behind: first.last, ..scan }).unwrap();
     assert_eq!((first.deliveries.len(), rest.deliveries.len()), (2, 1));
     fixture.apply(vec![attempt(1, 0, 1, Outcome::Failed, 700)]);
-    let scan = Scan {
-        queue: Queue::Retry,
-        behind: None,
-        until_us: 10,
-        limit: 2,
-    };
+    let scan = Scan { queue: Queue::Retry, behind: None, until_us: 10, limit: 2 };
     assert_eq!(fixture.index.page(&shop, scan).unwrap().next_due_us, Some(700));
 }
 
@@ -239,19 +150,12 @@ fn a_page_says_where_to_go_on() {
 fn dead_letters_keep_each_attempt_and_the_last_answer() {
     let mut fixture = Fixture::new();
     fixture.apply(vec![matched(1, Lane::Standard, &[0, 1])]);
-    fixture.apply(vec![
-        attempt(1, 0, 1, Outcome::Failed, 50),
-        attempt(1, 1, 1, Outcome::Failed, 0),
-    ]);
+    fixture.apply(vec![attempt(1, 0, 1, Outcome::Failed, 50), attempt(1, 1, 1, Outcome::Failed, 0)]);
     fixture.apply(vec![attempt(1, 0, 2, Outcome::Failed, 0)]);
     let page = fixture.index.dead(1, None).unwrap();
     let letter = &page.items[0].delivery;
     assert_eq!(letter.state, DeliveryState::Dead);
-    let answers: Vec<_> = letter
-        .attempts
-        .iter()
-        .map(|attempt| attempt.response.as_deref())
-        .collect();
+    let answers: Vec<_> = letter.attempts.iter().map(|attempt| attempt.response.as_deref()).collect();
     assert_eq!(answers, [None, Some("answer 2")]);
     let rest = fixture.index.dead(1, page.next.as_deref()).unwrap();
     assert_eq!((rest.items[0].index, rest.next), (1, None));

@@ -38,15 +38,8 @@ pub(crate) async fn start() -> Result<Bare> {
         .kill_on_drop(true)
         .spawn()?;
     let out = child.stdout.take().ok_or_else(|| Failure::new("no output"))?;
-    let line = BufReader::new(out)
-        .lines()
-        .next_line()
-        .await?
-        .ok_or_else(|| Failure::new("no address"))?;
-    Ok(Bare {
-        address: line.parse()?,
-        _child: child,
-    })
+    let line = BufReader::new(out).lines().next_line().await?.ok_or_else(|| Failure::new("no address"))?;
+    Ok(Bare { address: line.parse()?, _child: child })
 }
 
 /// Is the yardstick: prints its address and serves until it is killed.
@@ -66,9 +59,7 @@ async fn connection(stream: TcpStream, key: Hmac<Sha256>) -> hyper::Result<()> {
         let mac = key.clone();
         async move { Ok::<_, Infallible>(check(request, mac).await) }
     });
-    http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), answer)
-        .await
+    http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await
 }
 
 async fn check(request: Request<Incoming>, mac: Hmac<Sha256>) -> Response<Full<Bytes>> {
@@ -81,9 +72,7 @@ async fn check(request: Request<Incoming>, mac: Hmac<Sha256>) -> Response<Full<B
 }
 
 fn holds(signature: Option<HeaderValue>, body: &[u8], mut mac: Hmac<Sha256>) -> bool {
-    let signature = signature
-        .as_ref()
-        .and_then(|value| value.as_bytes().strip_prefix(b"sha256="));
+    let signature = signature.as_ref().and_then(|value| value.as_bytes().strip_prefix(b"sha256="));
     let tag = signature.and_then(|text| hex::decode(text).ok());
     mac.update(body);
     tag.is_some_and(|tag| mac.verify_slice(&tag).is_ok())
@@ -92,9 +81,7 @@ fn holds(signature: Option<HeaderValue>, body: &[u8], mut mac: Hmac<Sha256>) -> 
 fn accepted() -> Response<Full<Bytes>> {
     let body = r#"{"id":"evt_00000000000000000000000000","status":"accepted"}"#;
     let mut response = Response::new(Full::from(body));
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

@@ -41,14 +41,8 @@ pub(crate) struct Round {
 
 impl Load {
     pub(crate) fn prepare(source: &str, secret: &str) -> Result<Self> {
-        let events = (0..EVENTS)
-            .map(|number| event(source, secret, number))
-            .collect::<Result<_>>()?;
-        Ok(Self {
-            path: format!("/in/{source}").into(),
-            events,
-            next: Arc::default(),
-        })
+        let events = (0..EVENTS).map(|number| event(source, secret, number)).collect::<Result<_>>()?;
+        Ok(Self { path: format!("/in/{source}").into(), events, next: Arc::default() })
     }
 
     /// Sends for `length` over `connections`. Any answer but 200 fails the round.
@@ -90,10 +84,7 @@ impl Load {
             let status = answer.status();
             let body = answer.into_body().collect().await?.to_bytes();
             if status != StatusCode::OK {
-                return Err(Failure::new(format!(
-                    "answered {status}: {}",
-                    String::from_utf8_lossy(&body)
-                )));
+                return Err(Failure::new(format!("answered {status}: {}", String::from_utf8_lossy(&body))));
             }
             times.push(started.elapsed());
         }
@@ -103,9 +94,8 @@ impl Load {
     fn request(&self, host: &HeaderValue) -> Result<Request<Full<Bytes>>> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let event = &self.events[number % self.events.len()];
-        let mut request = Request::post(&*self.path)
-            .header("host", host)
-            .body(Full::new(event.body.clone()))?;
+        let mut request =
+            Request::post(&*self.path).header("host", host).body(Full::new(event.body.clone()))?;
         for (name, value) in &event.headers {
             request.headers_mut().insert(*name, value.clone());
         }
@@ -127,10 +117,7 @@ fn event(source: &str, secret: &str, number: usize) -> Result<Event> {
     let signed = sign::github(source, secret, "bench", &format!("delivery-{number}"), body)?;
     let header = |(name, value): (&'static str, String)| Ok((name, HeaderValue::try_from(value)?));
     let headers = signed.headers.into_iter().map(header).collect::<Result<_>>()?;
-    Ok(Event {
-        body: signed.body,
-        headers,
-    })
+    Ok(Event { body: signed.body, headers })
 }
 
 impl Round {

@@ -71,19 +71,12 @@ async fn compare(connections: usize, length: Duration, bare: SocketAddr, gateway
         yardstick.push(load.run(bare, connections, length).await?);
         ours.push(load.run(gateway, connections, length).await?);
     }
-    Ok(Row {
-        connections,
-        bare: median(yardstick)?,
-        gateway: median(ours)?,
-    })
+    Ok(Row { connections, bare: median(yardstick)?, gateway: median(ours)? })
 }
 
 /// The round whose rate stands in the middle.
 fn median(mut rounds: Vec<Round>) -> Result<Round> {
     rounds.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
     let middle = rounds.len() / 2;
-    rounds
-        .into_iter()
-        .nth(middle)
-        .ok_or_else(|| Failure::new("no rounds"))
+    rounds.into_iter().nth(middle).ok_or_else(|| Failure::new("no rounds"))
 }

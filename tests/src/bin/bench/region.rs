@@ -59,25 +59,13 @@ impl Region {
 
     /// How large the blocks were.
     pub(crate) async fn report(&self) -> Result<()> {
-        let text = reqwest::get(format!("http://{}/metrics", self.metrics))
-            .await?
-            .text()
-            .await?;
+        let text = reqwest::get(format!("http://{}/metrics", self.metrics)).await?.text().await?;
         let value = |name: &str| {
-            let line = text
-                .lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-            line.and_then(|value| value.parse::<f64>().ok())
-                .ok_or_else(|| Failure::new(format!("no {name}")))
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line.and_then(|value| value.parse::<f64>().ok()).ok_or_else(|| Failure::new(format!("no {name}")))
         };
-        let (blocks, events) = (
-            value("floodgate_block_events_count")?,
-            value("floodgate_block_events_sum")?,
-        );
-        println!(
-            "\n{events:.0} events in {blocks:.0} blocks: {:.1} events per sync.",
-            events / blocks
-        );
+        let (blocks, events) = (value("floodgate_block_events_count")?, value("floodgate_block_events_sum")?);
+        println!("\n{events:.0} events in {blocks:.0} blocks: {:.1} events per sync.", events / blocks);
         Ok(())
     }
 }
@@ -88,10 +76,8 @@ fn free_ports<const N: usize>() -> Result<[u16; N]> {
     for _ in 0..N {
         listeners.push(TcpListener::bind("127.0.0.1:0")?);
     }
-    let ports: Vec<u16> = listeners
-        .iter()
-        .map(|listener| Ok(listener.local_addr()?.port()))
-        .collect::<Result<_>>()?;
+    let ports: Vec<u16> =
+        listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect::<Result<_>>()?;
     ports.try_into().map_err(|_| Failure::new("too few ports"))
 }
 
@@ -105,15 +91,8 @@ fn start_nats(folder: &Path, port: u16) -> Result<Child> {
     std::fs::write(&config, text)?;
     let program = nats_server();
     let mut command = Command::new(&program);
-    command
-        .arg("--config")
-        .arg(&config)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    command
-        .spawn()
-        .map_err(|error| Failure::from(error).during(program.display()))
+    command.arg("--config").arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command.spawn().map_err(|error| Failure::from(error).during(program.display()))
 }
 
 /// `FLOODGATE_NATS_SERVER`, or what `make setup` put into `.tools`, or the one on `PATH`.
@@ -146,41 +125,25 @@ async fn provision(context: &Context, key: &OpeningKey) -> Result<()> {
         };
         context.create_stream(config).await?;
     }
-    let bucket = |name: &str| kv::Config {
-        bucket: name.to_owned(),
-        ..kv::Config::default()
-    };
+    let bucket = |name: &str| kv::Config { bucket: name.to_owned(), ..kv::Config::default() };
     context.create_key_value(bucket(subject::GATEWAYS_BUCKET)).await?;
-    let handlers = object_store::Config {
-        bucket: subject::HANDLERS_BUCKET.to_owned(),
-        ..Default::default()
-    };
+    let handlers = object_store::Config { bucket: subject::HANDLERS_BUCKET.to_owned(), ..Default::default() };
     context.create_object_store(handlers).await?;
     let snapshots = context.create_key_value(bucket(subject::SNAPSHOT_BUCKET)).await?;
-    snapshots
-        .put(subject::SNAPSHOT_KEY, snapshot(key)?.to_bytes()?.into())
-        .await?;
+    snapshots.put(subject::SNAPSHOT_KEY, snapshot(key)?.to_bytes()?.into()).await?;
     Ok(())
 }
 
 fn snapshot(key: &OpeningKey) -> Result<Snapshot> {
     let tenant = floodgate_event::source::default_tenant();
-    let owner = Owner {
-        tenant: &tenant,
-        kind: "source",
-        name: SOURCE,
-        field: "secrets",
-    };
+    let owner = Owner { tenant: &tenant, kind: "source", name: SOURCE, field: "secrets" };
     let secret = key.sealing_key().seal(&Secret::new(SECRET), owner)?;
     let mut intake: floodgate_event::source::Intake = serde_json::from_str("{}")?;
     intake.dedup = Dedup::Body;
     let source = Source {
         tenant: tenant.clone(),
         scheme: Scheme::Github,
-        secrets: vec![SealedSecret {
-            id: "sec_bench".to_owned(),
-            secret,
-        }],
+        secrets: vec![SealedSecret { id: "sec_bench".to_owned(), secret }],
         tolerance_seconds: None,
         handlers: Vec::new(),
         intake,
@@ -204,11 +167,6 @@ fn start_gateway(folder: &Path, key: &OpeningKey, [nats, port, metrics]: [u16; 3
     );
     std::fs::write(&config, text)?;
     let mut command = Command::new(programs::floodgate()?);
-    command
-        .arg("gateway")
-        .arg("--config")
-        .arg(&config)
-        .stdout(Stdio::null())
-        .kill_on_drop(true);
+    command.arg("gateway").arg("--config").arg(&config).stdout(Stdio::null()).kill_on_drop(true);
     Ok(command.spawn()?)
 }
