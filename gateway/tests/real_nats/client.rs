@@ -45,7 +45,7 @@ impl Client {
 
     /// Posts a body with its signature.
     pub(crate) async fn post(&mut self, body: &str) -> Answer {
-        self.send(signed(body)).await
+        self.send(signed(body.to_owned())).await
     }
 
     pub(crate) async fn send(&mut self, request: Request<Bytes>) -> Answer {
