@@ -20,7 +20,7 @@ use super::value::{Known, Position};
 /// Bytes of blocks kept in memory for lookups.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes of writes of one day kept in memory.
-const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
+const MEMTABLE_BYTES: u64 = 4 * 1024 * 1024;
 const CHECKPOINT_KEY: &[u8] = b"checkpoint";
 const CURSOR_PREFIX: &str = "cursor/";
 const META: &str = "meta";

@@ -15,11 +15,11 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 /// Memory for decoded blocks.
-const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// Blocks that are expected to fit; only sizes tables.
 const CACHE_BLOCKS: usize = 4096;
 /// What an event takes beside its bytes, roughly.
-const EVENT_OVERHEAD: u64 = 1024;
+const EVENT_OVERHEAD: u64 = 2048;
 /// Wait before a server that did not answer is asked again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 

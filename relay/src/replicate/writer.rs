@@ -25,7 +25,7 @@ use crate::metrics::ReplicationMetrics;
 use crate::reader::ReadMessage;
 
 /// Appends under way at once.
-const WINDOW: usize = 16;
+const WINDOW: usize = 8;
 
 /// What the writer is asked to do.
 #[derive(Debug)]

@@ -10,9 +10,9 @@ use super::row::{Row, Tally};
 use super::{Checkpoint, IndexError};
 
 /// Memory for blocks read from disk.
-const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// Memory for each table's latest writes.
-const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
+const MEMTABLE_BYTES: u64 = 4 * 1024 * 1024;
 /// Disk for the storage engine's own write-ahead log.
 const JOURNALING_BYTES: u64 = 128 * 1024 * 1024;
 
