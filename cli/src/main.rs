@@ -20,10 +20,6 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::exit::Failure;
 
-/// Gives memory back, and keeps no arena per thread: a relay that catches up stays small.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A multi-region gateway for webhooks: verified, transformed and durable at the edge, delivered once from the centre.
 #[derive(Parser)]
 #[command(name = "floodgate", version, max_term_width = 100)]

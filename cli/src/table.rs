@@ -77,6 +77,6 @@ mod tests {
         let mut table = Table::new(["source", "stored"]);
         table.row(["stripe", "12"]);
         table.row(["a\u{1b}[2J", "3"]);
-        assert_eq!(table.render(), "source       stored\nstripe           12\na\\u{1b}[2J       3\n");
+        assert_eq!(table.render(), "source      stored\nstripe          12\na\\u{1b}[2J       3\n");
     }
 }

@@ -47,9 +47,9 @@ impl Default for Limits {
             body_seconds: 30,
             memory_bytes: 256 * 1024 * 1024,
             queue_events: 16_384,
-            block_events: 128,
+            block_events: 64,
             block_bytes: 1024 * 1024,
-            blocks_in_flight: 4,
+            blocks_in_flight: 2,
             publish_timeout_ms: 5_000,
         }
     }
