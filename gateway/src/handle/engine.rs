@@ -12,7 +12,8 @@ use super::guest::{self, Guest};
 use super::limits::{InvalidLimit, Limits};
 use super::metrics::Metrics;
 use super::{Handler, LoadError};
-use super::{contract, inspect, swap, ticker};
+use super::ticker::Ticker;
+use super::{contract, inspect, swap};
 
 /// Stack of a guest's native frames, in bytes. A Rust guest keeps its data in a stack of its own in linear memory.
 const WASM_STACK_BYTES: usize = 512 * 1024;
@@ -35,6 +36,7 @@ struct Inner {
     limits: Limits,
     metrics: Metrics,
     slots: Semaphore,
+    ticker: Ticker,
 }
 
 impl Engine {
@@ -47,9 +49,9 @@ impl Engine {
         let wasm = wasmtime::Engine::new(&config(&limits)).map_err(EngineError::Wasm)?;
         let linker = contract::linker(&wasm).map_err(EngineError::Wasm)?;
         let metrics = Metrics::register(registry)?;
-        ticker::spawn(&wasm).map_err(EngineError::Ticker)?;
+        let ticker = Ticker::spawn(&wasm).map_err(EngineError::Ticker)?;
         let slots = Semaphore::new(limits.instances as usize);
-        Ok(Self(Arc::new(Inner { wasm, linker, limits, metrics, slots })))
+        Ok(Self(Arc::new(Inner { wasm, linker, limits, metrics, slots, ticker })))
     }
 
     /// Compiles a component and checks that it is a handler. Blocks, for seconds if the component is large.
@@ -58,6 +60,7 @@ impl Engine {
     /// If it is not a component, too large, does not export `handle` as the world has it, or imports something else.
     pub fn load(&self, component: &[u8]) -> Result<Handler, LoadError> {
         inspect::check(component, &self.0.limits)?;
+        self.0.ticker.start();
         Handler::compile(self.clone(), component)
     }
 

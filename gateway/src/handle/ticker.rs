@@ -1,21 +1,47 @@
 //! Moves the engine's epoch, so that running guests look at their deadline.
 
 use std::io;
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 /// How often a running guest gives way to others and has its deadline checked.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 
-/// Starts the thread that ticks until the engine is gone; it must not keep the engine alive.
-pub(crate) fn spawn(engine: &wasmtime::Engine) -> io::Result<()> {
-    let engine = engine.weak();
-    let tick = move || {
-        while let Some(engine) = engine.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            thread::sleep(TICK);
-        }
-    };
-    thread::Builder::new().name("handler-ticker".into()).spawn(tick).map(drop)
+/// How often a thread that has nothing to tick for looks whether the engine is still there.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// The thread that ticks.
+pub(crate) struct Ticker {
+    thread: Thread,
+    needed: Arc<AtomicBool>,
+}
+
+impl Ticker {
+    /// Starts the thread, which ends with the engine; it must not keep the engine alive.
+    pub(crate) fn spawn(engine: &wasmtime::Engine) -> io::Result<Self> {
+        let engine = engine.weak();
+        let needed = Arc::new(AtomicBool::new(false));
+        let is_needed = Arc::clone(&needed);
+        let tick = move || {
+            while let Some(engine) = engine.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                match is_needed.load(Ordering::Acquire) {
+                    true => thread::sleep(TICK),
+                    false => thread::park_timeout(IDLE),
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("handler-ticker".into()).spawn(tick)?.thread().clone();
+        Ok(Self { thread, needed })
+    }
+
+    /// Ticks from now on. A gateway without handlers has nothing to interrupt, and a thousand wake-ups a second are
+    /// not free.
+    pub(crate) fn start(&self) {
+        self.needed.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
 }
