@@ -157,10 +157,9 @@ fn parse(trace: &str) -> Result<Vec<Call>> {
     let mut unfinished = BTreeMap::new();
     let mut calls = Vec::new();
     for line in trace.lines() {
-        let mut words = line.splitn(3, char::is_whitespace);
-        let (Some(thread), Some(time), Some(rest)) = (words.next(), words.next(), words.next()) else {
-            continue;
-        };
+        // Short thread numbers are padded.
+        let Some((thread, rest)) = line.split_once(char::is_whitespace) else { continue };
+        let Some((time, rest)) = rest.trim_start().split_once(char::is_whitespace) else { continue };
         let now = micros(time)?;
         let rest = rest.trim_start();
         if rest.starts_with("<... ") {
@@ -193,7 +192,7 @@ fn micros(seconds: &str) -> Result<Micros> {
 fn a_trace_is_read_with_its_interrupted_calls() -> Result<()> {
     let trace = "\
 7 1.000100 pwrite64(9</s/IN_STANDARD/msgs/1.blk>, \"Nats-Msg-Id: A\", 85, 0 <unfinished ...>
-8 1.000150 fsync(4</other/1.blk>) = 0 <0.000010>
+8   1.000150 fsync(4</other/1.blk>) = 0 <0.000010>
 7 1.000200 <... pwrite64 resumed>) = 85 <0.000100>
 7 1.000300 fsync(9</s/IN_STANDARD/msgs/1.blk>) = 0 <0.000400>
 ";

@@ -11,8 +11,8 @@ use wasmtime::{Config, Enabled, PoolingAllocationConfig};
 use super::guest::{self, Guest};
 use super::limits::{InvalidLimit, Limits};
 use super::metrics::Metrics;
-use super::{Handler, LoadError};
 use super::ticker::Ticker;
+use super::{Handler, LoadError};
 use super::{contract, inspect, swap};
 
 /// Stack of a guest's native frames, in bytes. A Rust guest keeps its data in a stack of its own in linear memory.
