@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use floodgate_event::causes::chain;
+
 /// Why the command did not do its work, and so its exit status.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -33,38 +35,4 @@ pub(crate) fn report(result: Result<(), Failure>) -> ExitCode {
     };
     eprintln!("floodgate: {}", chain(error.as_ref()));
     ExitCode::from(status)
-}
-
-/// An error and its causes on one line. A cause that the text before it already quotes is not said again.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = error.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    enum Layered {
-        #[error("cannot start")]
-        Silent(#[source] std::io::Error),
-        #[error("cannot start: {0}")]
-        Quoting(#[source] std::io::Error),
-    }
-
-    #[test]
-    fn causes_are_said_once() {
-        let cause = || std::io::Error::other("disk full");
-        assert_eq!(chain(&Layered::Silent(cause())), "cannot start: disk full");
-        assert_eq!(chain(&Layered::Quoting(cause())), "cannot start: disk full");
-    }
 }

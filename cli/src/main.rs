@@ -20,6 +20,11 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::exit::Failure;
 
+/// What glibc's allocator costs here: a tenth of a gateway's time, and, as it keeps memory for each thread apart, half
+/// of a relay's memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A multi-region gateway for webhooks: verified, transformed and durable at the edge, delivered once from the centre.
 #[derive(Parser)]
 #[command(name = "floodgate", version, max_term_width = 100)]

@@ -53,6 +53,12 @@ impl EncodedEvent {
         let len = self.bytes.len();
         key_len(EVENTS_FIELD) + encoded_len_varint(len as u64) + len
     }
+
+    fn frame(&self, block: &mut BytesMut) {
+        encode_key(EVENTS_FIELD, WireType::LengthDelimited, block);
+        encode_varint(self.bytes.len() as u64, block);
+        block.put_slice(&self.bytes);
+    }
 }
 
 /// Who fills a block, and for whom.
@@ -68,67 +74,6 @@ pub struct Destination {
     pub gateway: String,
 }
 
-/// A block that is still being filled.
-#[derive(Debug, Default)]
-pub struct OpenBlock {
-    events: BytesMut,
-    count: usize,
-    sources: BTreeMap<Name, u64>,
-}
-
-impl OpenBlock {
-    /// Adds an event; those of a split go in parent first.
-    pub fn push(&mut self, event: &EncodedEvent) {
-        self.events.reserve(event.framed_len());
-        encode_key(EVENTS_FIELD, WireType::LengthDelimited, &mut self.events);
-        encode_varint(event.bytes.len() as u64, &mut self.events);
-        self.events.put_slice(&event.bytes);
-        self.count += 1;
-        *self.sources.entry(event.source.clone()).or_default() += 1;
-    }
-
-    /// Events in it.
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// Bytes of events in it.
-    pub fn size(&self) -> usize {
-        self.events.len()
-    }
-
-    /// Closes it.
-    pub fn seal(self, destination: &Destination, now: SystemTime) -> SealedBlock {
-        let id = BlockId::generate();
-        let head = Block {
-            version: format::VERSION,
-            id: id.0.to_bytes().to_vec(),
-            region: destination.region.to_string(),
-            lane: destination.lane.into_proto().into(),
-            shard: destination.shard,
-            gateway: destination.gateway.clone(),
-            sealed_at_us: time::unix_micros(now),
-            events: Vec::new(),
-        };
-        let mut payload = BytesMut::with_capacity(head.encoded_len() + self.events.len());
-        // `BytesMut` grows, so encoding cannot run out of room.
-        head.encode_raw(&mut payload);
-        payload.extend_from_slice(&self.events);
-        SealedBlock { id, events: self.count, sources: EventCounts(self.sources), payload: payload.freeze() }
-    }
-}
-
-impl Lane {
-    fn into_proto(self) -> crate::proto::Lane {
-        self.into()
-    }
-}
-
 /// A block as it goes on the wire.
 #[derive(Debug)]
 pub struct SealedBlock {
@@ -142,11 +87,57 @@ pub struct SealedBlock {
     pub payload: Bytes,
 }
 
+impl SealedBlock {
+    /// Joins events to a block; those of a split go in parent first.
+    pub fn join<'e>(
+        events: impl Iterator<Item = &'e EncodedEvent> + Clone,
+        destination: &Destination,
+        now: SystemTime,
+    ) -> Self {
+        let id = BlockId::generate();
+        let head = Block {
+            version: format::VERSION,
+            id: id.0.to_bytes().to_vec(),
+            region: destination.region.to_string(),
+            lane: destination.lane.into_proto().into(),
+            shard: destination.shard,
+            gateway: destination.gateway.clone(),
+            sealed_at_us: time::unix_micros(now),
+            events: Vec::new(),
+        };
+        let size: usize = events.clone().map(EncodedEvent::framed_len).sum();
+        let mut payload = BytesMut::with_capacity(head.encoded_len() + size);
+        // `BytesMut` grows, so encoding cannot run out of room.
+        head.encode_raw(&mut payload);
+        let mut sources = EventCounts::default();
+        let mut count = 0;
+        for event in events {
+            event.frame(&mut payload);
+            sources.add(&event.source);
+            count += 1;
+        }
+        Self { id, events: count, sources, payload: payload.freeze() }
+    }
+}
+
+impl Lane {
+    fn into_proto(self) -> crate::proto::Lane {
+        self.into()
+    }
+}
+
 /// Events by source, as the header of a regional message gives them: `github=3;stripe=5`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventCounts(pub BTreeMap<Name, u64>);
 
 impl EventCounts {
+    fn add(&mut self, source: &Name) {
+        match self.0.get_mut(source) {
+            Some(count) => *count += 1,
+            None => drop(self.0.insert(source.clone(), 1)),
+        }
+    }
+
     /// Of all sources.
     pub fn total(&self) -> u64 {
         self.0.values().fold(0, |sum, &count| sum.saturating_add(count))
@@ -208,20 +199,16 @@ mod tests {
     #[test]
     fn a_joined_block_decodes_as_one_message() {
         let events = [event("stripe", b"{\"a\":1}"), event("github", b""), event("stripe", b"x")];
-        let mut open = OpenBlock::default();
-        let mut framed = 0;
-        for event in &events {
-            let encoded = EncodedEvent::new(event.source.parse().unwrap(), event);
-            framed += encoded.framed_len();
-            open.push(&encoded);
-        }
-        assert_eq!((open.len(), open.size()), (3, framed));
+        let encoded = events.each_ref().map(|event| EncodedEvent::new(event.source.parse().unwrap(), event));
+        let sealed = SealedBlock::join(encoded.iter(), &destination(), SystemTime::now());
 
-        let sealed = open.seal(&destination(), SystemTime::now());
         let block: Block = format::decode(sealed.payload.clone()).unwrap();
         assert_eq!(block.events, events);
         assert_eq!(block.id, sealed.id.0.to_bytes());
         assert_eq!(block.encode_to_vec(), sealed.payload);
+        let framed: usize = encoded.iter().map(EncodedEvent::framed_len).sum();
+        let head = Block { events: Vec::new(), ..block };
+        assert_eq!((sealed.events, framed + head.encoded_len()), (3, sealed.payload.len()));
         assert_eq!(sealed.sources.to_string(), "github=1;stripe=2");
         assert_eq!(sealed.sources.to_string().parse(), Ok(sealed.sources));
     }

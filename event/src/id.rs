@@ -72,8 +72,10 @@ impl TryFrom<&[u8]> for EventId {
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = Ulid::from_bytes(self.0).to_string().to_ascii_lowercase();
-        write!(f, "{PREFIX}{text}")
+        let mut digits = [0; ulid::ULID_LEN];
+        let digits = Ulid::from_bytes(self.0).array_to_str(&mut digits);
+        digits.make_ascii_lowercase();
+        write!(f, "{PREFIX}{digits}")
     }
 }
 

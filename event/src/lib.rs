@@ -5,6 +5,8 @@
 //! `docs/formats.md`; golden bytes in the tests hold them still.
 
 pub mod block;
+pub mod causes;
+pub mod document;
 pub mod format;
 pub mod id;
 pub mod lane;

@@ -4,18 +4,15 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::Name;
+use crate::document::{self, DocumentError};
 use crate::seal::Sealed;
 use crate::source::{Intake, OnFault, Scheme};
 
 /// The version of the document.
 pub const FORMAT: u32 = 1;
-
-/// The most bytes of a snapshot: what fits one NATS message with room to spare.
-pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// A region's configuration at one revision.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,28 +145,13 @@ impl From<Digest256> for String {
 #[error("not a SHA-256: expected 64 characters of lower-case hex")]
 pub struct InvalidDigest;
 
-/// What stands in the KV bucket: the snapshot's text and the hash of exactly that text.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stored<'a> {
-    format: u32,
-    hash: Digest256,
-    #[serde(borrow)]
-    content: &'a RawValue,
-}
-
 impl Snapshot {
     /// Writes the snapshot as it stands in the KV bucket.
     ///
     /// # Errors
-    /// If it is larger than [`MAX_BYTES`].
+    /// If it is larger than a [document](crate::document) may be.
     pub fn to_bytes(&self) -> Result<Vec<u8>, SnapshotError> {
-        let text = serde_json::to_string(self).map_err(SnapshotError::Json)?;
-        let hash = Digest256::of(text.as_bytes());
-        let content = RawValue::from_string(text).map_err(SnapshotError::Json)?;
-        let bytes = serde_json::to_vec(&Stored { format: FORMAT, hash, content: &content })
-            .map_err(SnapshotError::Json)?;
-        if bytes.len() > MAX_BYTES { Err(SnapshotError::TooLarge(bytes.len())) } else { Ok(bytes) }
+        Ok(document::to_bytes(FORMAT, self)?)
     }
 
     /// Reads a snapshot and checks its hash.
@@ -177,14 +159,7 @@ impl Snapshot {
     /// # Errors
     /// If it is not JSON of this form, of another version, or does not match its hash.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SnapshotError> {
-        let stored: Stored<'_> = serde_json::from_slice(bytes).map_err(SnapshotError::Json)?;
-        if stored.format != FORMAT {
-            return Err(SnapshotError::Format(stored.format));
-        }
-        if Digest256::of(stored.content.get().as_bytes()) != stored.hash {
-            return Err(SnapshotError::Hash);
-        }
-        serde_json::from_str(stored.content.get()).map_err(SnapshotError::Json)
+        Ok(document::from_bytes(FORMAT, bytes)?)
     }
 }
 
@@ -204,20 +179,8 @@ pub struct GatewayReport {
 
 /// Why a snapshot could not be read or written.
 #[derive(Debug, thiserror::Error)]
-pub enum SnapshotError {
-    /// Not the expected JSON.
-    #[error("snapshot: {0}")]
-    Json(#[source] serde_json::Error),
-    /// Another version.
-    #[error("snapshot: format {0}, and this program reads format {FORMAT}")]
-    Format(u32),
-    /// Altered.
-    #[error("snapshot: its content does not match its hash")]
-    Hash,
-    /// Too large.
-    #[error("snapshot: {0} bytes, and at most {MAX_BYTES} fit")]
-    TooLarge(usize),
-}
+#[error("snapshot: {0}")]
+pub struct SnapshotError(#[from] DocumentError);
 
 #[cfg(test)]
 mod tests {
@@ -243,12 +206,5 @@ mod tests {
         let bytes = snapshot().to_bytes().unwrap();
         insta::assert_snapshot!(String::from_utf8(bytes.clone()).unwrap());
         assert_eq!(Snapshot::from_bytes(&bytes).unwrap(), snapshot());
-    }
-
-    #[test]
-    fn altered_content_is_refused() {
-        let text = String::from_utf8(snapshot().to_bytes().unwrap()).unwrap();
-        let altered = text.replace("\"critical\"", "\"standard\"");
-        assert!(matches!(Snapshot::from_bytes(altered.as_bytes()), Err(SnapshotError::Hash)));
     }
 }

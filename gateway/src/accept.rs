@@ -38,6 +38,11 @@ impl Received {
         &self.raw
     }
 
+    /// Lets go of all but the bytes as sent.
+    pub(crate) fn into_raw(self) -> Bytes {
+        self.raw
+    }
+
     /// The bytes after content decoding. Costs an attacker little to make expensive, so only for verified requests.
     ///
     /// # Errors

@@ -3,19 +3,20 @@
 
 mod acks;
 mod publisher;
+mod queue;
 mod writer;
 
 use std::sync::Arc;
 
 use floodgate_event::block::{Destination, EncodedEvent};
 use floodgate_event::{EventId, Lane, Name};
-use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use futures::future::join_all;
+use tokio::sync::oneshot;
 
 use self::acks::Acks;
 pub(crate) use self::publisher::MAX_BLOCK_BYTES;
 use self::publisher::Publisher;
+use self::queue::Full;
 use self::writer::Writer;
 use crate::budget::Reservation;
 use crate::config::Limits;
@@ -63,17 +64,14 @@ struct Entry {
     durable: oneshot::Sender<bool>,
 }
 
-/// The queues of all lanes and shards, a [`Writer`] each.
-#[derive(Debug)]
+/// The [`Writer`]s of all lanes and shards.
 pub(crate) struct Enqueue {
-    queues: Vec<mpsc::Sender<Entry>>,
+    writers: Vec<Writer>,
     shards: u32,
-    writers: TaskTracker,
-    closing: CancellationToken,
 }
 
 impl Enqueue {
-    /// Starts the writers.
+    /// Subscribes to publish acks.
     pub(crate) async fn start(
         link: &Link,
         region: &Name,
@@ -83,21 +81,14 @@ impl Enqueue {
         metrics: &Arc<Metrics>,
     ) -> Result<Self, async_nats::SubscribeError> {
         let acks = Acks::listen(link.client()).await?;
-        let (writers, closing) = (TaskTracker::new(), CancellationToken::new());
-        let mut queues = Vec::new();
-        for (lane, shard) in
-            Lane::ALL.into_iter().flat_map(|lane| (0..shards).map(move |shard| (lane, shard)))
-        {
-            let (sender, entries) = mpsc::channel(limits.queue_events);
-            let destination =
-                Destination { region: region.clone(), lane, shard, gateway: gateway.to_string() };
+        let writer = |(lane, shard)| {
+            let gateway = gateway.to_string();
+            let destination = Destination { region: region.clone(), lane, shard, gateway };
             let publisher = Publisher::new(link, acks.clone(), lane, shard, limits.publish_timeout());
-            let writer = Writer::new(destination, entries, publisher, limits, metrics);
-            writers.spawn(writer.run(closing.clone()));
-            queues.push(sender);
-        }
-        writers.close();
-        Ok(Self { queues, shards, writers, closing })
+            Writer::new(destination, limits.into(), publisher, metrics)
+        };
+        let places = Lane::ALL.into_iter().flat_map(|lane| (0..shards).map(move |shard| (lane, shard)));
+        Ok(Self { writers: places.map(writer).collect(), shards })
     }
 
     /// How many shards it was started for.
@@ -110,14 +101,28 @@ impl Enqueue {
         &self,
         source: &Name,
         handled: Handled,
-        mut memory: Reservation,
+        memory: Reservation,
     ) -> Result<Enqueued, NotEnqueued> {
+        let (id, answer, durable) = self.queue_up(source, handled, memory)?;
+        match durable.await {
+            Ok(true) => Ok(Enqueued { id, answer }),
+            Ok(false) | Err(_) => Err(NotEnqueued::NoAck),
+        }
+    }
+
+    /// Of the event only the encoded form is kept from here on, and what its sender is answered.
+    fn queue_up(
+        &self,
+        source: &Name,
+        handled: Handled,
+        mut memory: Reservation,
+    ) -> Result<(EventId, Option<HandlerAnswer>, oneshot::Receiver<bool>), NotEnqueued> {
         let Handled { events, shard, answer } = handled;
         // A `Handled` is never empty, and ids and lanes in it are ours.
         let first = events.first().ok_or(NotEnqueued::Queue)?;
         let id = EventId::try_from(&*first.id).map_err(|_| NotEnqueued::Queue)?;
         let lane = Lane::try_from(first.lane).map_err(|_| NotEnqueued::Queue)?;
-        let queue = self.queue(lane, shard).ok_or(NotEnqueued::Queue)?;
+        let writer = self.writer(lane, shard).ok_or(NotEnqueued::Queue)?;
 
         let events: Vec<_> = events.iter().map(|event| EncodedEvent::new(source.clone(), event)).collect();
         let size = events.iter().map(EncodedEvent::framed_len).sum();
@@ -127,23 +132,19 @@ impl Enqueue {
         // Once as it waits, once in the block.
         memory.grow_by(2 * size).map_err(|_| NotEnqueued::Memory)?;
         let (durable, done) = oneshot::channel();
-        queue.try_send(Entry { events, size, memory, durable }).map_err(|_| NotEnqueued::Queue)?;
-        match done.await {
-            Ok(true) => Ok(Enqueued { id, answer }),
-            Ok(false) | Err(_) => Err(NotEnqueued::NoAck),
-        }
+        writer.write(Entry { events, size, memory, durable }).map_err(|Full| NotEnqueued::Queue)?;
+        Ok((id, answer, done))
     }
 
-    fn queue(&self, lane: Lane, shard: u32) -> Option<&mpsc::Sender<Entry>> {
+    fn writer(&self, lane: Lane, shard: u32) -> Option<&Writer> {
         let lane = Lane::ALL.iter().position(|&each| each == lane)?;
         let shard = usize::try_from(shard).ok()?;
         let shards = usize::try_from(self.shards).ok()?;
-        if shard < shards { self.queues.get(lane * shards + shard) } else { None }
+        if shard < shards { self.writers.get(lane * shards + shard) } else { None }
     }
 
     /// Takes no more events and waits until every block has its ack or has failed.
     pub(crate) async fn flush(&self) {
-        self.closing.cancel();
-        self.writers.wait().await;
+        join_all(self.writers.iter().map(Writer::flush)).await;
     }
 }

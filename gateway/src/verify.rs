@@ -85,7 +85,7 @@ impl Verifier {
     ///
     /// # Errors
     /// [`Refusal::SignatureRefused`], or whatever is wrong with the body's encoding.
-    pub(crate) fn verify(&self, request: &Received) -> Result<Verified, Refusal> {
+    pub(crate) fn verify(&self, request: Received) -> Result<Verified, Refusal> {
         let now = time::unix_micros(request.at()) / 1_000_000;
         let headers = &request.parts().headers;
         let secret = self.keys.check(headers, request.raw(), now).ok_or(Refusal::SignatureRefused)?;
@@ -94,8 +94,8 @@ impl Verifier {
         let body_hash = BodyHash::of(request.raw());
         let identity = self.identify(&found, &body_hash);
         let shard = self.shard(identity.id, &found);
-        let event = self.envelope(request, found, identity, body_hash, secret);
-        Ok(Verified { event, raw: request.raw().clone(), body, intake: Arc::clone(&self.intake), shard })
+        let event = self.envelope(&request, found, identity, body_hash, secret);
+        Ok(Verified { event, raw: request.into_raw(), body, intake: Arc::clone(&self.intake), shard })
     }
 
     fn identify(&self, found: &Found, body_hash: &BodyHash) -> Identity {
@@ -155,8 +155,8 @@ mod tests {
     #[test]
     fn an_id_that_the_signature_does_not_cover_is_for_display_only() {
         let verifier = verifier("{}");
-        let first = verifier.verify(&request("{}", "a")).unwrap().event;
-        let again = verifier.verify(&request("{}", "b")).unwrap().event;
+        let first = verifier.verify(request("{}", "a")).unwrap().event;
+        let again = verifier.verify(request("{}", "b")).unwrap().event;
         assert_eq!((&first.id, first.key_kind), (&again.id, KeyKind::Body.into()));
         assert_eq!((first.provider_id.as_str(), again.provider_id.as_str()), ("a", "b"));
     }
@@ -164,18 +164,18 @@ mod tests {
     #[test]
     fn an_id_that_it_covers_decides_whatever_the_rest_of_the_body_says() {
         let verifier = verifier(r#"{"event_id": {"json": "/id"}}"#);
-        let first = verifier.verify(&request(r#"{"id": 5}"#, "a")).unwrap().event;
-        let again = verifier.verify(&request(r#"{"id": "5", "x": 1}"#, "a")).unwrap().event;
+        let first = verifier.verify(request(r#"{"id": 5}"#, "a")).unwrap().event;
+        let again = verifier.verify(request(r#"{"id": "5", "x": 1}"#, "a")).unwrap().event;
         assert_eq!((&first.id, first.key_kind), (&again.id, KeyKind::Id.into()));
         assert_ne!(first.body_hash, again.body_hash);
-        let without = verifier.verify(&request(r#"{"id": null}"#, "a")).unwrap().event;
+        let without = verifier.verify(request(r#"{"id": null}"#, "a")).unwrap().event;
         assert_eq!(without.key_kind, i32::from(KeyKind::Body));
     }
 
     #[test]
     fn without_dedup_every_request_is_an_event() {
         let verifier = verifier(r#"{"dedup": "none"}"#);
-        let ids = ["a", "a"].map(|delivery| verifier.verify(&request("{}", delivery)).unwrap().event.id);
+        let ids = ["a", "a"].map(|delivery| verifier.verify(request("{}", delivery)).unwrap().event.id);
         assert_ne!(ids[0], ids[1]);
     }
 
@@ -183,13 +183,13 @@ mod tests {
     fn what_is_ordered_together_shares_a_shard() {
         let verifier = verifier(r#"{"order_by": {"json": "/customer"}}"#);
         let bodies = [r#"{"customer":"c","n":1}"#, r#"{"customer":"c","n":2}"#, r#"{"customer":"c","n":3}"#];
-        let shards = bodies.map(|body| verifier.verify(&request(body, "a")).unwrap().shard);
+        let shards = bodies.map(|body| verifier.verify(request(body, "a")).unwrap().shard);
         assert_eq!(shards, [shards[0]; 3]);
     }
 
     #[test]
     fn the_envelope_says_what_was_received() {
-        let event = verifier(r#"{"lanes": {"push": "critical"}}"#).verify(&request("{}", "a")).unwrap().event;
+        let event = verifier(r#"{"lanes": {"push": "critical"}}"#).verify(request("{}", "a")).unwrap().event;
         let request = event.request.unwrap();
         assert_eq!((request.path.as_str(), request.query.as_str()), ("/in/github", "x=1"));
         assert_eq!(request.headers.len(), 3);

@@ -20,7 +20,6 @@ pub use checker::{CheckError, CheckerError};
 pub use components::ComponentError;
 pub use components::MAX_BYTES as MAX_COMPONENT_BYTES;
 pub(crate) use configuration::Configuration;
-pub use configuration::FormatError;
 pub(crate) use regions::RegionView;
 pub use routing::RouteError;
 pub(crate) use store::Changed;
@@ -32,6 +31,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use floodgate_event::Name;
+use floodgate_event::causes::chain;
 use floodgate_event::seal::{OpeningKey, SealingKey};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -247,21 +247,6 @@ async fn open(centre: &Context, shutdown: &CancellationToken) -> Result<Store, S
             return Err(StartError::Stopped);
         }
     }
-}
-
-/// An error with its causes, for a log field or a status. A cause that the text before it already quotes is not said
-/// again.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// Why the control plane did not start.

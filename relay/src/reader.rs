@@ -5,7 +5,10 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
+use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::stream::RawMessageErrorKind;
 use bytes::Bytes;
+use floodgate_event::snapshot::Digest256;
 use futures::StreamExt as _;
 use tokio::time::sleep;
 
@@ -21,6 +24,8 @@ const EXPIRES: Duration = Duration::from_secs(20);
 const INACTIVE: Duration = Duration::from_secs(60);
 /// The first and the longest wait before a failed read is tried again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
+/// Wait before an unreachable server is asked for a message again.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// An ordered reader. It keeps no state in the server that matters: whatever goes wrong, it begins again behind the
 /// last message it gave out.
@@ -41,6 +46,34 @@ struct Open {
     waiting: u64,
     /// The consumer sequence that comes next; another one means that a message went missing on the way.
     expected: u64,
+}
+
+/// SHA-256 of the payload that stands at a sequence, if one does. An unreachable server is waited for.
+pub async fn digest_at(context: &Context, stream: &str, sequence: u64) -> Option<Digest256> {
+    loop {
+        match try_digest_at(context, stream, sequence).await {
+            Ok(digest) => return digest,
+            Err(error) => tracing::warn!(stream, sequence, %error, "cannot read what a checkpoint is of yet"),
+        }
+        sleep(RETRY_PAUSE).await;
+    }
+}
+
+async fn try_digest_at(
+    context: &Context,
+    stream: &str,
+    sequence: u64,
+) -> Result<Option<Digest256>, async_nats::Error> {
+    let stream = match context.get_stream(stream).await {
+        Ok(stream) => stream,
+        Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    match stream.get_raw_message(sequence).await {
+        Ok(message) => Ok(Some(Digest256::of(&message.payload))),
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A message of a stream.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use async_nats::HeaderMap;
-use floodgate_event::block::{Destination, EncodedEvent, OpenBlock, SealedBlock};
+use floodgate_event::block::{Destination, EncodedEvent, SealedBlock};
 use floodgate_event::id::BodyHash;
 use floodgate_event::proto::{Event, KeyKind, Request};
 use floodgate_event::{EventId, Lane, subject};
@@ -106,11 +106,11 @@ fn block(region: &str, number: u64) -> Result<SealedBlock> {
         shard: 0,
         gateway: "ledger-test".to_owned(),
     };
-    let mut block = OpenBlock::default();
-    for event in number * EVENTS_PER_BLOCK..(number + 1) * EVENTS_PER_BLOCK {
-        block.push(&EncodedEvent::new("standard".parse()?, &event_numbered(region, event)));
-    }
-    Ok(block.seal(&destination, SystemTime::now()))
+    let source: Name = "standard".parse()?;
+    let numbers = number * EVENTS_PER_BLOCK..(number + 1) * EVENTS_PER_BLOCK;
+    let events: Vec<_> =
+        numbers.map(|number| EncodedEvent::new(source.clone(), &event_numbered(region, number))).collect();
+    Ok(SealedBlock::join(events.iter(), &destination, SystemTime::now()))
 }
 
 fn event_numbered(region: &str, number: u64) -> Event {

@@ -74,9 +74,6 @@ impl Part {
             .args([tether::SUBCOMMAND, "--parent", &std::process::id().to_string(), "--"])
             .arg(&self.program)
             .args(&self.arguments)
-            // glibc keeps memory for each thread apart and gives little of it back; a relay that catches up would
-            // take twice as much.
-            .env("MALLOC_ARENA_MAX", "2")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -6,12 +6,13 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use clap::Args;
+use floodgate_event::causes::chain;
 use floodgate_gateway::handle::{Engine, Limits};
 use nix::sys::resource::{Resource, setrlimit};
 use prometheus::Registry;
 use serde::Serialize;
 
-use crate::exit::{self, Failure};
+use crate::exit::Failure;
 use crate::output;
 
 /// Processor time, in seconds.
@@ -53,7 +54,7 @@ fn check(args: &CheckArgs) -> Result<Option<String>, Failure> {
     let limits = Limits { instances: 1, ..Limits::default() };
     let component = read(args, limits.component_bytes).map_err(Failure::work)?;
     let engine = Engine::new(limits, &Registry::new()).map_err(Failure::work)?;
-    Ok(engine.load(&component).err().map(|error| exit::chain(&error)))
+    Ok(engine.load(&component).err().map(|error| chain(&error)))
 }
 
 /// Reads a byte more than is taken, so that what is too large is still seen to be.

@@ -112,6 +112,9 @@ fn builder(protocol: Protocol, limits: &Limits) -> Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
+        // A request that came whole is worked on to its end, whether its sender waits or has closed its side; and the
+        // socket is not read while that happens.
+        .half_close(true)
         .header_read_timeout(limits.header_timeout())
         .max_buf_size(MIN_BUFFER.max(limits.max_header_bytes as usize));
     builder

@@ -1,163 +1,117 @@
-//! Fills blocks of one lane and shard. There is no linger: with nothing in flight an event goes at once. While a
-//! block is in flight the next one goes when it has its share of events, or when the one before it is settled: the
-//! server syncs a stream's messages one after the other, so a smaller one would only cost a sync and not be sooner
-//! (as in Nagle's algorithm, [RFC 896](https://www.rfc-editor.org/rfc/rfc896)).
+//! Publishes the blocks of one lane and shard. A request puts its own event into the queue and, if that makes a block
+//! due, sets it going: no task in between has to be woken for each event.
 
-use std::future::Future;
-use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use floodgate_event::block::{Destination, OpenBlock, SealedBlock};
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
+use floodgate_event::block::{Destination, SealedBlock};
 use prometheus::Histogram;
-use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
+use tokio::task::yield_now;
+use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::Entry;
 use super::publisher::Publisher;
-use crate::budget::Reservation;
-use crate::config::Limits;
+use super::queue::{Batch, Bounds, Full, Queue};
 use crate::metrics::Metrics;
 
-/// Fills the blocks of a lane and shard.
-pub(super) struct Writer {
+/// A queue and what empties it.
+#[derive(Clone)]
+pub(super) struct Writer(Arc<Inner>);
+
+struct Inner {
+    queue: Mutex<Queue>,
     destination: Destination,
-    entries: mpsc::Receiver<Entry>,
-    /// The block that is being filled, and who waits for it.
-    open: OpenBlock,
-    waiting: Waiting,
-    /// Came out of the queue and did not fit the block.
-    held: Option<Entry>,
     publisher: Publisher,
-    bounds: Bounds,
+    /// A task for each block in flight.
+    publishing: TaskTracker,
     metrics: Arc<Metrics>,
     seconds: Histogram,
-}
-
-/// Who waits for a block, and the memory that it takes.
-type Waiting = Vec<(oneshot::Sender<bool>, Reservation)>;
-
-/// Bounds of blocks.
-struct Bounds {
-    events: usize,
-    bytes: usize,
-    in_flight: usize,
 }
 
 impl Writer {
     pub(super) fn new(
         destination: Destination,
-        entries: mpsc::Receiver<Entry>,
+        bounds: Bounds,
         publisher: Publisher,
-        limits: &Limits,
         metrics: &Arc<Metrics>,
     ) -> Self {
-        Self {
+        Self(Arc::new(Inner {
+            queue: Mutex::new(Queue::new(bounds)),
             seconds: metrics.publish_seconds.with_label_values(&[destination.lane.as_str()]),
             destination,
-            entries,
-            open: OpenBlock::default(),
-            waiting: Waiting::new(),
-            held: None,
             publisher,
-            bounds: Bounds {
-                events: limits.block_events,
-                bytes: limits.block_bytes,
-                in_flight: limits.blocks_in_flight,
-            },
+            publishing: TaskTracker::new(),
             metrics: Arc::clone(metrics),
-        }
+        }))
     }
 
-    /// Runs until the queue is closed and empty and every block is settled.
-    pub(super) async fn run(mut self, closing: CancellationToken) {
-        let mut in_flight = FuturesUnordered::new();
-        loop {
-            tokio::select! {
-                () = closing.cancelled(), if !self.entries.is_closed() => self.entries.close(),
-                Some(()) = in_flight.next(), if !in_flight.is_empty() => {}
-                entry = self.entries.recv(), if self.held.is_none() => match entry {
-                    Some(entry) => self.fill(entry),
-                    None => break,
-                }
-            }
-            while self.is_due(in_flight.len()) {
-                in_flight.push(self.send());
-            }
+    /// Takes an entry; its sender is told once its block is on disk or has failed.
+    pub(super) fn write(&self, entry: Entry) -> Result<(), Full> {
+        let is_due = self.0.queue().push(entry)?;
+        if is_due {
+            // Of its own: a request that is cut off must not take its neighbours' block along.
+            self.0.publishing.spawn(Arc::clone(&self.0).publish_blocks());
         }
-        while !self.open.is_empty() {
-            in_flight.push(self.send());
-        }
-        while in_flight.next().await.is_some() {}
+        Ok(())
     }
 
-    /// Puts `first` and whatever else waits into the open block, until one does not fit.
-    fn fill(&mut self, first: Entry) {
-        let mut next = Some(first);
-        while let Some(entry) = next {
-            if !self.fits(&entry) {
-                self.held = Some(entry);
-                return;
-            }
-            self.add(entry);
-            next = self.entries.try_recv().ok();
-        }
-    }
-
-    /// A block takes at least one, however large.
-    fn fits(&self, entry: &Entry) -> bool {
-        let (events, bytes) = (self.open.len() + entry.events.len(), self.open.size() + entry.size);
-        self.open.is_empty() || (events <= self.bounds.events && bytes <= self.bounds.bytes)
-    }
-
-    fn add(&mut self, entry: Entry) {
-        entry.events.iter().for_each(|event| self.open.push(event));
-        self.waiting.push((entry.durable, entry.memory));
-    }
-
-    fn is_due(&self, in_flight: usize) -> bool {
-        let Bounds { events, bytes, in_flight: most } = self.bounds;
-        let has_its_share = self.open.len() * most >= events || self.open.size() * most >= bytes;
-        !self.open.is_empty() && in_flight < most && (in_flight == 0 || has_its_share || self.held.is_some())
-    }
-
-    /// Seals the open block and returns what brings it to disk; what was held begins the next one.
-    fn send(&mut self) -> impl Future<Output = ()> + use<> {
-        let block = mem::take(&mut self.open).seal(&self.destination, SystemTime::now());
-        let waiting = mem::take(&mut self.waiting);
-        if let Some(entry) = self.held.take() {
-            self.fill(entry);
-        }
-        let (publisher, metrics, seconds) =
-            (self.publisher.clone(), Arc::clone(&self.metrics), self.seconds.clone());
-        async move {
-            let durable = publish(&publisher, block, &metrics, &seconds).await;
-            for (sender, _memory) in waiting {
-                // Whoever does not wait any more has hung up.
-                let _ = sender.send(durable);
-            }
-        }
+    /// Takes no more entries, and waits until all of them are settled.
+    pub(super) async fn flush(&self) {
+        self.0.queue().close();
+        self.0.publishing.close();
+        self.0.publishing.wait().await;
     }
 }
 
-async fn publish(publisher: &Publisher, block: SealedBlock, metrics: &Metrics, seconds: &Histogram) -> bool {
-    let (id, events) = (block.id, block.events);
-    let started = Instant::now();
-    let result = publisher.publish(block).await;
-    seconds.observe(started.elapsed().as_secs_f64());
-    match result {
-        Ok(()) => {
-            metrics.blocks.inc();
-            metrics.block_events.observe(events as f64);
-            true
+impl Inner {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // Nothing panics between two states of a queue.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes a block, and goes on while one is due when it is settled.
+    async fn publish_blocks(self: Arc<Self>) {
+        // Behind the requests that are ready by now: they belong into the same block.
+        yield_now().await;
+        let mut is_due = true;
+        while is_due {
+            let batch = self.queue().take();
+            if let Some(batch) = batch {
+                self.publish(batch).await;
+            }
+            is_due = self.queue().settle();
         }
-        Err(error) => {
-            metrics.blocks_failed.with_label_values(&[error.kind()]).inc();
-            warn!(block = %id, events, subject = publisher.subject(), %error, "block not made durable");
-            false
+    }
+
+    async fn publish(&self, batch: Batch) {
+        let events = batch.entries.iter().flat_map(|entry| &entry.events);
+        let block = SealedBlock::join(events, &self.destination, SystemTime::now());
+        // The encoded events are in the block now; who waits for them and what memory they take stays.
+        let waiting: Vec<_> = batch.entries.into_iter().map(|entry| (entry.durable, entry.memory)).collect();
+        let durable = self.is_durable(block).await;
+        for (sender, _memory) in waiting {
+            // Whoever does not wait any more has hung up.
+            let _ = sender.send(durable);
+        }
+    }
+
+    async fn is_durable(&self, block: SealedBlock) -> bool {
+        let (id, events) = (block.id, block.events);
+        let started = Instant::now();
+        let result = self.publisher.publish(block).await;
+        self.seconds.observe(started.elapsed().as_secs_f64());
+        match result {
+            Ok(()) => {
+                self.metrics.blocks.inc();
+                self.metrics.block_events.observe(events as f64);
+                true
+            }
+            Err(error) => {
+                self.metrics.blocks_failed.with_label_values(&[error.kind()]).inc();
+                warn!(block = %id, events, subject = self.publisher.subject(), %error, "block not made durable");
+                false
+            }
         }
     }
 }

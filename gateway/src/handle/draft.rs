@@ -1,6 +1,6 @@
 //! An event on its way through a chain.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use floodgate_event::proto::event::Disposition;
@@ -24,8 +24,8 @@ pub(crate) struct Draft {
     raw: Option<Bytes>,
     /// The body as received, after content decoding.
     received: Bytes,
-    /// The id as text, for handlers.
-    id: String,
+    /// The id as text, for handlers; made when the first one asks.
+    id: OnceLock<String>,
     body: Bytes,
     event_type: String,
     lane: Lane,
@@ -43,11 +43,10 @@ impl Draft {
     }
 
     pub(crate) fn of(envelope: Event, intake: Arc<Intake>, raw: Option<Bytes>, body: Bytes) -> Self {
-        // `verify` writes a known lane and 16 bytes of id.
+        // `verify` writes a known one.
         let lane = Lane::try_from(envelope.lane).unwrap_or_default();
-        let id = EventId::try_from(&*envelope.id).map(|id| id.to_string()).unwrap_or_default();
         Self {
-            id,
+            id: OnceLock::new(),
             raw,
             intake,
             received: body.clone(),
@@ -63,7 +62,9 @@ impl Draft {
     }
 
     pub(crate) fn id(&self) -> &str {
-        &self.id
+        // `verify` writes 16 bytes.
+        let text = || EventId::try_from(&*self.envelope.id).map(|id| id.to_string()).unwrap_or_default();
+        self.id.get_or_init(text)
     }
 
     pub(crate) fn envelope(&self) -> &Event {
@@ -94,7 +95,7 @@ impl Draft {
             None => Default::default(),
         };
         Input {
-            id: &self.id,
+            id: self.id(),
             tenant: &self.envelope.tenant,
             source: &self.envelope.source,
             type_: &self.event_type,

@@ -86,7 +86,7 @@ impl Ingest {
         let intake = source.verifier.intake();
         let bounds = Bounds { bytes: intake.max_body_bytes as usize, time: self.body_timeout };
         let (received, memory) = body::receive(parts, body, peer, bounds, &self.budget).await?;
-        let verified = source.verifier.verify(&received)?;
+        let verified = source.verifier.verify(received)?;
         // Only now: whoever cannot sign must not be able to use up what the source may send.
         if let Some(limiter) = &source.limiter {
             limiter.take()?;

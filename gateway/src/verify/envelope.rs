@@ -53,16 +53,17 @@ impl Verifier {
 fn describe(parts: &Parts, peer: SocketAddr, scheme: Scheme) -> proto::Request {
     let secret = scheme.secret_headers();
     let pairs = parts.headers.iter().filter(|(name, _)| !secret.contains(&name.as_str()));
-    let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| Header {
+    let mut headers = Vec::with_capacity(parts.headers.len());
+    headers.extend(pairs.map(|(name, value)| Header {
         name: name.as_str().to_owned(),
         value: Bytes::copy_from_slice(value.as_bytes()),
-    };
+    }));
     proto::Request {
         method: parts.method.as_str().to_owned(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         remote_address: peer.to_string(),
-        headers: pairs.map(header).collect(),
+        headers,
         raw: None,
     }
 }

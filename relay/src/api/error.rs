@@ -4,11 +4,13 @@ use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
+use floodgate_event::causes::chain;
+use floodgate_event::document::DocumentError;
 use floodgate_event::problem::CONTENT_TYPE as PROBLEM;
 use floodgate_event::{Problem, ProblemCode};
 
 use crate::control::document::Invalid;
-use crate::control::{ChangeError, CheckError, FormatError, Refused, StoreError, UploadError, chain};
+use crate::control::{ChangeError, CheckError, Refused, StoreError, UploadError};
 
 /// Seconds after which an unavailable service is worth another try.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
@@ -64,7 +66,7 @@ impl From<Refused> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match &error {
-            StoreError::Format(FormatError::TooLarge(_)) => {
+            StoreError::Format(DocumentError::TooLarge(_)) => {
                 Self::new(ProblemCode::Invalid, error.to_string())
             }
             StoreError::Busy => Self::new(ProblemCode::Conflict, error.to_string()),

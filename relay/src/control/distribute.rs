@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::KeyValueError;
 use async_nats::jetstream::kv::{self, EntryError, Operation, UpdateError};
+use floodgate_event::causes::chain;
 use floodgate_event::snapshot::{Snapshot, SnapshotError};
 use floodgate_event::{subject, time};
 use tokio::sync::watch;
@@ -107,7 +108,7 @@ impl Distributor {
 
     /// Logs a failure when it begins or changes, not in each round of an outage.
     fn report(&self, configuration: &Configuration, error: &DistributeError) {
-        let text = super::chain(error);
+        let text = chain(error);
         if self.failure.send_replace(Some(text.clone())).as_deref() != Some(&text) {
             let (region, revision) = (&self.region.name, configuration.revision);
             tracing::warn!(%region, revision, error = text, "cannot distribute the configuration");

@@ -9,12 +9,13 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::context::KeyValueError;
 use async_nats::jetstream::kv::{self, EntryError, Operation, UpdateError, UpdateErrorKind, WatchError};
 use bytes::Bytes;
+use floodgate_event::document::DocumentError;
 use floodgate_event::subject;
 use futures::StreamExt;
 use tokio::sync::{Mutex, watch};
 
 use super::change::Refused;
-use super::configuration::{Configuration, FormatError};
+use super::configuration::Configuration;
 
 /// How often a change is tried again because something else changed first.
 const MAX_CONFLICTS: usize = 8;
@@ -224,8 +225,8 @@ pub enum StoreError {
     #[error("the configuration kept changing: tried {MAX_CONFLICTS} times")]
     Busy,
     /// The document is not of the expected form, or would be too large.
-    #[error(transparent)]
-    Format(#[from] FormatError),
+    #[error("configuration: {0}")]
+    Format(#[from] DocumentError),
 }
 
 /// Why a change was not made.

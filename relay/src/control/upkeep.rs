@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use floodgate_event::Name;
+use floodgate_event::causes::chain;
 use tokio::sync::{mpsc, watch};
 
+use super::routing;
 use super::store::Store;
 use super::vault::Vault;
-use super::{chain, routing};
 use crate::destination::Routes;
 
 /// The wait before something that failed is tried again.

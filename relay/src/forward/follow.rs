@@ -1,10 +1,8 @@
 //! Keeping the index level with a journal that somebody else writes, or wrote.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::stream::RawMessageErrorKind;
 use floodgate_event::proto::JournalBlock;
 use floodgate_event::{format, subject};
 use sha2::{Digest as _, Sha256};
@@ -13,10 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::ForwardError;
 use super::index::{DeliveryIndex, JournalMessage};
 use super::metrics::ForwardMetrics;
-use crate::reader::{ReadMessage, StreamReader};
-
-/// Wait before a server that did not answer is asked again.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
+use crate::reader::{self, ReadMessage, StreamReader};
 
 /// Follows a shard's journal until `stop`. What a relay does that does not hold the lease: its API answers are fresh,
 /// and it can take over quickly.
@@ -62,7 +57,9 @@ impl Follower {
     /// Where the index stands, or 0 after wiping it because the journal does not hold what it was made from.
     async fn verified_checkpoint(&self) -> Result<u64, ForwardError> {
         if let Some(checkpoint) = self.index.checkpoint()? {
-            if self.journal_digest(checkpoint.sequence).await == Some(checkpoint.digest) {
+            let journal = subject::journal_stream(self.shard);
+            let digest = reader::digest_at(&self.jetstream, &journal, checkpoint.sequence).await;
+            if digest.is_some_and(|digest| *digest.as_bytes() == checkpoint.digest) {
                 return Ok(checkpoint.sequence);
             }
             let sequence = checkpoint.sequence;
@@ -75,22 +72,6 @@ impl Follower {
         let index = Arc::clone(&self.index);
         tokio::task::spawn_blocking(move || index.wipe()).await??;
         Ok(0)
-    }
-
-    /// SHA-256 of the journal message at a sequence, if there is one.
-    async fn journal_digest(&self, sequence: u64) -> Option<[u8; 32]> {
-        let name = subject::journal_stream(self.shard);
-        loop {
-            match self.jetstream.get_stream_no_info(&name).await {
-                Ok(stream) => match stream.get_raw_message(sequence).await {
-                    Ok(message) => return Some(Sha256::digest(&message.payload).into()),
-                    Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return None,
-                    Err(error) => tracing::warn!(stream = name, sequence, %error, "cannot read the journal"),
-                },
-                Err(error) => tracing::warn!(stream = name, %error, "cannot read the journal"),
-            }
-            tokio::time::sleep(RETRY_PAUSE).await;
-        }
     }
 
     /// A block that cannot be decoded counts as one without records, loudly: stopping at it would stop all deliveries.

@@ -1,26 +1,20 @@
 //! Keeping the ledger level with the log: as a follower while another process writes, and once more, up to this
 //! process's own fence, before it writes itself.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::context::GetStreamErrorKind;
-use async_nats::jetstream::stream::RawMessageErrorKind;
 use bytes::Bytes;
 use floodgate_event::proto::log_block::Content;
 use floodgate_event::proto::{Fence, LogBlock};
-use floodgate_event::snapshot::Digest256;
 use floodgate_event::{format, subject, time};
 use prost::Message as _;
 
 use super::writer::{WriteError, log_block};
 use crate::append::FencedAppender;
-use crate::dedup::ledger::{Checkpoint, Ledger, LedgerError};
+use crate::dedup::ledger::{Ledger, LedgerError};
 use crate::lease::Lease;
-use crate::reader::StreamReader;
-
-/// Wait before an unreachable server is asked again.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
+use crate::reader::{self, StreamReader};
 
 /// Empties the ledger unless its checkpoint stands in the log.
 ///
@@ -28,14 +22,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// If the ledger's disk fails. An unreachable server is waited for.
 pub async fn check(context: &Context, shard: u32, ledger: &Ledger) -> Result<(), LedgerError> {
     let Some(checkpoint) = ledger.cut().checkpoint else { return Ok(()) };
-    let stands = loop {
-        match stands(context, shard, &checkpoint).await {
-            Ok(stands) => break stands,
-            Err(error) => tracing::warn!(shard, %error, "cannot compare the ledger with the log yet"),
-        }
-        tokio::time::sleep(RETRY_PAUSE).await;
-    };
-    if stands {
+    let digest = reader::digest_at(context, &subject::log_stream(shard), checkpoint.sequence).await;
+    if digest == Some(checkpoint.hash) {
         return Ok(());
     }
     tracing::error!(
@@ -44,19 +32,6 @@ pub async fn check(context: &Context, shard: u32, ledger: &Ledger) -> Result<(),
         "the ledger does not fit the log and is folded anew"
     );
     ledger.wipe()
-}
-
-async fn stands(context: &Context, shard: u32, checkpoint: &Checkpoint) -> Result<bool, async_nats::Error> {
-    let stream = match context.get_stream(subject::log_stream(shard)).await {
-        Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(_)) => return Ok(false),
-        Err(error) => return Err(error.into()),
-    };
-    match stream.get_raw_message(checkpoint.sequence).await {
-        Ok(message) => Ok(Digest256::of(&message.payload) == checkpoint.hash),
-        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(false),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Folds the log into the ledger for as long as it is polled. Cancel-safe.

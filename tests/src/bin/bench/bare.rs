@@ -19,6 +19,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
+use crate::load::Server;
 use crate::region::SECRET;
 
 /// What this program is called with to be the yardstick.
@@ -26,8 +27,14 @@ pub(crate) const ARGUMENT: &str = "bare";
 
 /// A running yardstick.
 pub(crate) struct Bare {
-    pub(crate) address: SocketAddr,
-    _child: Child,
+    address: SocketAddr,
+    child: Child,
+}
+
+impl Bare {
+    pub(crate) fn server(&self) -> Server {
+        Server { address: self.address, processes: self.child.id().into_iter().collect() }
+    }
 }
 
 /// Starts it as a process of its own.
@@ -39,7 +46,7 @@ pub(crate) async fn start() -> Result<Bare> {
         .spawn()?;
     let out = child.stdout.take().ok_or_else(|| Failure::new("no output"))?;
     let line = BufReader::new(out).lines().next_line().await?.ok_or_else(|| Failure::new("no address"))?;
-    Ok(Bare { address: line.parse()?, _child: child })
+    Ok(Bare { address: line.parse()?, child })
 }
 
 /// Is the yardstick: prints its address and serves until it is killed.

@@ -14,6 +14,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use crate::cpu;
+
 /// The size of each event's body.
 pub(crate) const EVENT_BYTES: usize = 1024;
 /// How many different events there are; they are signed beforehand, so that signing is not measured.
@@ -32,11 +34,20 @@ struct Event {
     headers: Vec<(&'static str, HeaderValue)>,
 }
 
+/// What is sent to.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    /// The processes that do its work.
+    pub(crate) processes: Vec<u32>,
+}
+
 /// What one round came to.
 pub(crate) struct Round {
     pub(crate) per_second: f64,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
+    /// Processor time of the server's processes, per request.
+    pub(crate) cpu: Duration,
 }
 
 impl Load {
@@ -46,16 +57,13 @@ impl Load {
     }
 
     /// Sends for `length` over `connections`. Any answer but 200 fails the round.
-    pub(crate) async fn run(
-        &self,
-        address: SocketAddr,
-        connections: usize,
-        length: Duration,
-    ) -> Result<Round> {
+    pub(crate) async fn run(&self, server: &Server, connections: usize, length: Duration) -> Result<Round> {
+        let address = server.address;
         let mut senders = Vec::new();
         for _ in 0..connections {
             senders.push(connect(address).await?);
         }
+        let before = cpu::used(&server.processes)?;
         let started = Instant::now();
         let deadline = started + length;
         let mut tasks: JoinSet<Result<Vec<Duration>>> = JoinSet::new();
@@ -66,7 +74,8 @@ impl Load {
         while let Some(task) = tasks.join_next().await {
             times.extend(task??);
         }
-        Round::of(times, started.elapsed())
+        let used = cpu::used(&server.processes)?.saturating_sub(before);
+        Round::of(times, started.elapsed(), used)
     }
 
     async fn send(
@@ -121,7 +130,7 @@ fn event(source: &str, secret: &str, number: usize) -> Result<Event> {
 }
 
 impl Round {
-    fn of(mut times: Vec<Duration>, length: Duration) -> Result<Self> {
+    fn of(mut times: Vec<Duration>, length: Duration, used: Duration) -> Result<Self> {
         times.sort_unstable();
         let at = |share: usize| times.get(times.len().saturating_sub(1) * share / 100).copied();
         let none = || Failure::new("no request was answered");
@@ -129,6 +138,7 @@ impl Round {
             per_second: times.len() as f64 / length.as_secs_f64(),
             p50: at(50).ok_or_else(none)?,
             p99: at(99).ok_or_else(none)?,
+            cpu: used.div_f64(times.len() as f64),
         })
     }
 }

@@ -4,16 +4,17 @@
 //! that whatever else the machine does hits both alike.
 
 mod bare;
+mod cpu;
 mod load;
 mod region;
 mod table;
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use floodgate_tests::{Failure, Result};
 
+use self::bare::Bare;
 use self::load::{Load, Round};
 use self::region::Region;
 use self::table::Row;
@@ -56,22 +57,23 @@ async fn run() -> Result<()> {
     let region = Region::start().await?;
     table::head();
     for connections in CONNECTIONS {
-        let row = compare(connections, length, bare.address, region.address).await?;
+        let row = compare(connections, length, &bare, &region).await?;
         table::print(&row);
     }
     region.report().await
 }
 
-async fn compare(connections: usize, length: Duration, bare: SocketAddr, gateway: SocketAddr) -> Result<Row> {
+async fn compare(connections: usize, length: Duration, bare: &Bare, region: &Region) -> Result<Row> {
     let load = Load::prepare(region::SOURCE, region::SECRET)?;
-    load.run(bare, connections, WARM_UP).await?;
-    load.run(gateway, connections, WARM_UP).await?;
-    let (mut yardstick, mut ours) = (Vec::new(), Vec::new());
+    let (yardstick, ours) = (bare.server(), region.server());
+    load.run(&yardstick, connections, WARM_UP).await?;
+    load.run(&ours, connections, WARM_UP).await?;
+    let (mut bare, mut gateway) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        yardstick.push(load.run(bare, connections, length).await?);
-        ours.push(load.run(gateway, connections, length).await?);
+        bare.push(load.run(&yardstick, connections, length).await?);
+        gateway.push(load.run(&ours, connections, length).await?);
     }
-    Ok(Row { connections, bare: median(yardstick)?, gateway: median(ours)? })
+    Ok(Row { connections, bare: median(bare)?, gateway: median(gateway)? })
 }
 
 /// The round whose rate stands in the middle.

@@ -15,6 +15,8 @@ use floodgate_tests::{Failure, Result, programs, wait};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use crate::load::Server;
+
 /// The source that events are sent to.
 pub(crate) const SOURCE: &str = "bench";
 /// Its secret.
@@ -24,11 +26,11 @@ const START: Duration = Duration::from_secs(20);
 
 /// A running region.
 pub(crate) struct Region {
-    pub(crate) address: SocketAddr,
+    address: SocketAddr,
     metrics: SocketAddr,
     // Dropped in this order: processes before the folder that they write to.
-    _gateway: Child,
-    _nats: Child,
+    gateway: Child,
+    nats: Child,
     _folder: TempDir,
 }
 
@@ -44,12 +46,18 @@ impl Region {
         let region = Self {
             address: SocketAddr::from(([127, 0, 0, 1], port)),
             metrics: SocketAddr::from(([127, 0, 0, 1], metrics_port)),
-            _gateway: gateway,
-            _nats: nats,
+            gateway,
+            nats,
             _folder: folder,
         };
         wait::until("the gateway to be ready", START, async || region.ready().await).await?;
         Ok(region)
+    }
+
+    /// The gateway, and with it the server that does half of the work.
+    pub(crate) fn server(&self) -> Server {
+        let processes = [&self.gateway, &self.nats].into_iter().filter_map(Child::id).collect();
+        Server { address: self.address, processes }
     }
 
     async fn ready(&self) -> Result<Option<()>> {

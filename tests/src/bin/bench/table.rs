@@ -18,22 +18,26 @@ pub(crate) fn head() {
     println!(
         "rounds; `sync_interval: always`; load generator, servers and nats-server on the same processors.\n"
     );
-    println!("| connections | bare hyper + HMAC | p50 | p99 | gateway, from disk | p50 | p99 | ratio |");
-    println!("|---:|---:|---:|---:|---:|---:|---:|---:|");
+    println!(
+        "| connections | bare hyper + HMAC | p50 | p99 | CPU | gateway, from disk | p50 | p99 | CPU | ratio |"
+    );
+    println!("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
 }
 
 pub(crate) fn print(row: &Row) {
     println!(
-        "| {} | {:.0}/s | {} | {} | {:.0}/s | {} | {} | {:.2} |",
+        "| {} | {} | {} | {:.2} |",
         row.connections,
-        row.bare.per_second,
-        milliseconds(row.bare.p50),
-        milliseconds(row.bare.p99),
-        row.gateway.per_second,
-        milliseconds(row.gateway.p50),
-        milliseconds(row.gateway.p99),
+        columns(&row.bare),
+        columns(&row.gateway),
         row.gateway.per_second / row.bare.per_second,
     );
+}
+
+fn columns(round: &Round) -> String {
+    let Round { per_second, p50, p99, cpu } = round;
+    let cpu = cpu.as_secs_f64() * 1_000_000.0;
+    format!("{per_second:.0}/s | {} | {} | {cpu:.0} µs", milliseconds(*p50), milliseconds(*p99))
 }
 
 fn milliseconds(time: Duration) -> String {
