@@ -181,21 +181,16 @@ pub struct RateLimit {
 }
 
 /// What a source's answer to an accepted event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
 pub enum AcceptedStatus {
     /// 200 with the event's id.
+    #[default]
     Ok,
     /// 202 with the event's id.
     Accepted,
     /// 204, without a body.
     NoContent,
-}
-
-impl Default for AcceptedStatus {
-    fn default() -> Self {
-        Self::Ok
-    }
 }
 
 impl TryFrom<u16> for AcceptedStatus {

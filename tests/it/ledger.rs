@@ -8,7 +8,7 @@ use async_nats::HeaderMap;
 use floodgate_event::block::{Destination, EncodedEvent, SealedBlock};
 use floodgate_event::id::BodyHash;
 use floodgate_event::proto::{Event, KeyKind, Request};
-use floodgate_event::{EventId, Lane, subject};
+use floodgate_event::{EventId, Lane, Name, subject};
 use floodgate_tests::admin::Books;
 use floodgate_tests::{Failure, Result, Scene, process};
 use futures::{StreamExt as _, TryStreamExt as _, stream};

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, StorageType};
 use async_nats::{Client, Request, RequestError};
 use floodgate_event::{Lane, subject};
 use tracing::{info, warn};
 
-use super::state::State;
+use super::state::{State, Streams};
 use crate::link::Link;
 
 /// How often.
@@ -49,7 +50,8 @@ impl Health {
     }
 
     fn note(&self, result: Result<(), Unfit>) {
-        let news = self.state.set_streams(result.is_ok());
+        let fault = result.as_ref().err().map(|unfit| &unfit.fault);
+        let news = self.state.set_streams(self.state.streams().after(fault));
         match result {
             Ok(()) if news => info!("streams are ready"),
             Err(Unfit { stream, fault }) if news => warn!(stream, %fault, "stream is not ready"),
@@ -103,9 +105,48 @@ enum Fault {
     DuplicateWindow { window: Duration, least: Duration },
 }
 
+impl Streams {
+    /// What is known after a look that found this.
+    fn after(self, fault: Option<&Fault>) -> Self {
+        match fault {
+            None => Self::Fit,
+            Some(fault) if fault.is_certain() => Self::Unfit,
+            // The acks decide, one by one: an event that gets one is on disk.
+            Some(_) if self == Self::Fit => Self::Silent,
+            Some(_) => self,
+        }
+    }
+}
+
+impl Fault {
+    /// Whether it is known of the stream, and not only that nobody can tell: the server may be slow, or its cluster
+    /// without a leader for a moment.
+    fn is_certain(&self) -> bool {
+        match self {
+            Self::Request(_) | Self::Malformed(_) => false,
+            Self::JetStream(error) => error.error_code() == ErrorCode::STREAM_NOT_FOUND,
+            Self::NotOnDisk | Self::DiscardsOld | Self::DuplicateWindow { .. } => true,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use async_nats::RequestErrorKind;
+
     use super::*;
+
+    #[test]
+    fn only_what_is_certain_takes_a_stream_out_of_use() {
+        let (slow, old) = (Fault::Request(RequestErrorKind::TimedOut.into()), Fault::DiscardsOld);
+        let after = |faults: &[Option<&Fault>]| {
+            faults.iter().fold(Streams::Unseen, |streams, fault| streams.after(*fault))
+        };
+        assert_eq!(after(&[Some(&slow)]), Streams::Unseen);
+        assert_eq!(after(&[None, Some(&slow), Some(&slow)]), Streams::Silent);
+        assert_eq!(after(&[None, Some(&old), Some(&slow)]), Streams::Unfit);
+        assert_eq!(after(&[Some(&old), None]), Streams::Fit);
+    }
 
     #[test]
     fn a_stream_that_may_lose_events_is_unfit() {

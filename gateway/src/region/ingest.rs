@@ -14,7 +14,7 @@ use tracing::debug;
 
 use super::operations::health;
 use super::served::{Served, Source};
-use super::state::State;
+use super::state::{State, Streams};
 use crate::accept::body::{self, Bounds};
 use crate::accept::listener::Service;
 use crate::accept::refusal::Unavailable;
@@ -82,6 +82,9 @@ impl Ingest {
         body: &mut Incoming,
         peer: SocketAddr,
     ) -> Result<Response<Full<Bytes>>, Refusal> {
+        if matches!(self.state.streams(), Streams::Unseen | Streams::Unfit) {
+            return Err(Refusal::Unavailable(Unavailable::NotDurable));
+        }
         served.check_age(source, SystemTime::now())?;
         let intake = source.verifier.intake();
         let bounds = Bounds { bytes: intake.max_body_bytes as usize, time: self.body_timeout };

@@ -15,8 +15,20 @@ pub(super) struct State {
     served: watch::Sender<Option<Arc<Served>>>,
     /// Why a newer configuration is not served.
     trouble: watch::Sender<Option<String>>,
-    /// Whether every lane's stream is there and fit for use.
-    streams: watch::Sender<bool>,
+    streams: watch::Sender<Streams>,
+}
+
+/// What is known of the lanes' streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Streams {
+    /// Nothing yet.
+    Unseen,
+    /// All of them stand behind a 2xx.
+    Fit,
+    /// They were fit, and one does not answer now.
+    Silent,
+    /// One is such that its acks promise nothing, or is not there.
+    Unfit,
 }
 
 /// Why no event can be made durable now.
@@ -39,7 +51,7 @@ impl State {
             shutdown,
             served: watch::Sender::new(None),
             trouble: watch::Sender::new(None),
-            streams: watch::Sender::new(false),
+            streams: watch::Sender::new(Streams::Unseen),
         }
     }
 
@@ -72,8 +84,12 @@ impl State {
     }
 
     /// Returns whether it is news.
-    pub(super) fn set_streams(&self, fit: bool) -> bool {
-        self.streams.send_replace(fit) != fit
+    pub(super) fn set_streams(&self, streams: Streams) -> bool {
+        self.streams.send_replace(streams) != streams
+    }
+
+    pub(super) fn streams(&self) -> Streams {
+        *self.streams.borrow()
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -86,7 +102,7 @@ impl State {
             Err(NotReady::Draining)
         } else if !self.link.is_up() {
             Err(NotReady::Disconnected)
-        } else if !*self.streams.borrow() {
+        } else if self.streams() != Streams::Fit {
             Err(NotReady::Streams)
         } else if self.served.borrow().is_none() {
             Err(NotReady::NoConfiguration)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use floodgate_tests::load::{Load, Plan};
 use floodgate_tests::sender::Answer;
 use floodgate_tests::{Result, Scene, metrics, outside, wait};
@@ -47,7 +48,7 @@ async fn a_full_stream_gives_503_until_there_is_room() -> Result<()> {
         scene.sender.post("eu", &scene.standard("msg_first", "{}")?).await?.accepted()?;
         let nats = scene.deployment.region_nats("eu").await?;
         let config = nats.get_stream("IN_STANDARD").await?.cached_info().config.clone();
-        let full = async_nats::jetstream::stream::Config { max_bytes: 1, ..config.clone() };
+        let full = Config { max_bytes: 1, ..config.clone() };
         nats.update_stream(&full).await?;
 
         refused_for_now(&scene.sender.post("eu", &scene.standard("msg_second", "{}")?).await?);
@@ -59,6 +60,31 @@ async fn a_full_stream_gives_503_until_there_is_room() -> Result<()> {
         Load::start(&scene.sender, plan).complete().await?;
         let books = scene.balanced_books().await?;
         assert_eq!(books.events.stored, 3, "what was refused is not stored");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_2xx_from_a_stream_that_may_lose_events() -> Result<()> {
+    Scene::play(async |scene| {
+        let nats = scene.deployment.region_nats("eu").await?;
+        let config = nats.get_stream("IN_STANDARD").await?.cached_info().config.clone();
+        let lossy = Config { discard: DiscardPolicy::Old, ..config.clone() };
+        nats.update_stream(&lossy).await?;
+        let refused = wait::until("the region to refuse", LIMIT, async || {
+            let answer = scene.sender.post("eu", &scene.standard("msg_1", "{}")?).await?;
+            Ok((answer.status != 200).then_some(answer))
+        });
+        refused_for_now(&refused.await?);
+
+        nats.update_stream(&config).await?;
+        wait::until("the region to accept again", LIMIT, async || {
+            let answer = scene.sender.post("eu", &scene.standard("msg_1", "{}")?).await?;
+            Ok(answer.accepted().is_ok().then_some(()))
+        })
+        .await?;
+        assert_eq!(scene.balanced_books().await?.events.stored, 1);
         Ok(())
     })
     .await

@@ -22,11 +22,11 @@ use self::table::Row;
 /// Connections of the table's rows.
 const CONNECTIONS: [usize; 2] = [64, 256];
 /// Rounds of each server per row.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 7;
 /// Before the first round counts.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// Of each round, if `FLOODGATE_BENCH_SECONDS` does not say otherwise.
-const SECONDS: u64 = 5;
+const SECONDS: u64 = 2;
 
 fn main() -> ExitCode {
     // What reads the gateway's metrics needs to know it, also for plain HTTP. Fails only where it is done already.
