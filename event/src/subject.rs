@@ -46,7 +46,13 @@ pub fn log(shard: u32, lane: Lane) -> String {
     format!("events.{shard}.{lane}")
 }
 
-/// Where the writer of a shard appends what is not an event: fences, purges, incarnations.
+/// Where a writer of a shard's log puts up its fence, which each of its appends then names. Nothing else goes there, and
+/// the last one must never be purged.
+pub fn log_fence(shard: u32) -> String {
+    format!("events.{shard}.fence")
+}
+
+/// Where the writer of a shard appends what else is not an event: purges, incarnations.
 pub fn log_control(shard: u32) -> String {
     format!("events.{shard}.control")
 }
@@ -56,9 +62,19 @@ pub fn journal_stream(shard: u32) -> String {
     format!("JOURNAL_{shard}")
 }
 
-/// The delivery journal's subject of a shard.
+/// All that a shard's delivery journal takes in.
+pub fn journal_wildcard(shard: u32) -> String {
+    format!("journal.{shard}.*")
+}
+
+/// Where the writer of a shard's journal appends records.
 pub fn journal(shard: u32) -> String {
-    format!("journal.{shard}")
+    format!("journal.{shard}.records")
+}
+
+/// As [`log_fence`], of the journal.
+pub fn journal_fence(shard: u32) -> String {
+    format!("journal.{shard}.fence")
 }
 
 /// The central stream that keeps regional messages which could not be decoded.

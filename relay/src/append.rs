@@ -1,8 +1,11 @@
 //! Appending to a stream that has one writer.
 //!
-//! Every append says which sequence it expects to follow (`Nats-Expected-Last-Sequence`), also while earlier ones
-//! are still under way, so the stream itself refuses whatever comes from a writer that was replaced. An append whose
-//! ack is lost is settled by reading what stands at its sequence: the very bytes that were sent, or somebody
+//! A writer begins with a fence, on a subject that only fences have. Every append after it names that fence by its
+//! sequence (`Nats-Expected-Last-Subject-Sequence`), a fencing token: once another writer has put up its own, the stream
+//! refuses whatever still comes from this one. It also says which sequence it expects to follow
+//! (`Nats-Expected-Last-Sequence`), also while earlier ones are under way, so that no append takes another's place. That
+//! alone would not do: of two under way the second expects the very sequence that the other's fence was given. An append
+//! whose ack is lost is settled by reading what stands at its sequence: the very bytes that were sent, or somebody
 //! else's. Nothing is ever appended twice.
 
 use std::collections::VecDeque;
@@ -20,6 +23,8 @@ use bytes::Bytes;
 
 use crate::lease::Lease;
 
+/// Says which subject `Nats-Expected-Last-Subject-Sequence` is about, where it is not the message's own.
+const EXPECTED_LAST_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
 /// How long to wait before asking a server again that did not answer.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
@@ -37,6 +42,9 @@ struct Target {
     context: Context,
     stream: String,
     lease: Lease,
+    fence_subject: String,
+    /// The sequence of this writer's fence, once it is up.
+    fence: Option<u64>,
 }
 
 struct Pending {
@@ -59,12 +67,17 @@ pub struct Append {
 }
 
 impl FencedAppender {
-    /// Learns where the stream ends, waiting out an unreachable server. The caller appends a fence first, so that
-    /// whatever an earlier writer still has under way is refused.
+    /// Puts up a fence at the stream's end, waiting out an unreachable server. Whatever an earlier writer still has
+    /// under way is refused from here on; [`Self::last_sequence`] is the fence's.
     ///
     /// # Errors
     /// [`AppendError::Superseded`] if the lease is lost meanwhile.
-    pub async fn open(context: Context, stream: String, lease: Lease) -> Result<Self, AppendError> {
+    pub async fn open(
+        context: Context,
+        stream: String,
+        lease: Lease,
+        fence: Append,
+    ) -> Result<Self, AppendError> {
         let confirmed = loop {
             match context.get_stream(&stream).await {
                 Ok(found) => break found.cached_info().state.last_sequence,
@@ -72,7 +85,11 @@ impl FencedAppender {
             }
             pause(&lease).await?;
         };
-        Ok(Self { target: Target { context, stream, lease }, confirmed, pending: VecDeque::new() })
+        let target = Target { context, stream, lease, fence_subject: fence.subject.clone(), fence: None };
+        let mut appender = Self { target, confirmed, pending: VecDeque::new() };
+        appender.submit(fence).await?;
+        appender.target.fence = Some(appender.settle().await?);
+        Ok(appender)
     }
 
     /// The last sequence that is known to be written.
@@ -200,10 +217,15 @@ impl Target {
         if !self.lease.is_held() {
             return Err(AppendError::Superseded);
         }
-        let publish = PublishMessage::build()
+        let mut publish = PublishMessage::build()
             .headers(append.headers.clone())
             .payload(append.payload.clone())
             .expected_last_sequence(expected);
+        if let Some(fence) = self.fence {
+            publish = publish
+                .expected_last_subject_sequence(fence)
+                .header(EXPECTED_LAST_SUBJECT, self.fence_subject.as_str());
+        }
         match self.context.send_publish(append.subject.clone(), publish).await {
             Ok(ack) => Ok(Some(ack.into_future())),
             Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {

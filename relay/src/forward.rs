@@ -29,6 +29,7 @@ mod workers;
 
 use std::sync::Arc;
 
+use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use floodgate_event::proto::{Fence, Record, record};
 use floodgate_event::{Lane, Name, subject};
@@ -41,7 +42,7 @@ pub use guard::SsrfGuard;
 pub use index::DeliveryIndex;
 pub use metrics::ForwardMetrics;
 
-use crate::append::{AppendError, FencedAppender};
+use crate::append::{Append, AppendError, FencedAppender};
 use crate::destination::Routes;
 use crate::lease::Lease;
 use crate::reader::StreamReader;
@@ -107,11 +108,12 @@ pub async fn run(context: ForwardContext) -> Result<(), ForwardError> {
 async fn open_journal(context: &ForwardContext) -> Result<(Journal, Writer), ForwardError> {
     let ForwardContext { jetstream, shard, lease, index, metrics, .. } = context;
     let stream = subject::journal_stream(*shard);
-    let mut appender = FencedAppender::open(jetstream.clone(), stream, lease.clone()).await?;
     let stamp = Stamp::new(lease, *shard);
     let fence = record::Record::Fence(Fence { holder: context.relay.clone() });
     let (_, payload) = stamp.seal(vec![Record { record: Some(fence) }]);
-    let fence = appender.append(stamp.subject.clone(), payload).await?;
+    let fence = Append { subject: subject::journal_fence(*shard), headers: HeaderMap::new(), payload };
+    let appender = FencedAppender::open(jetstream.clone(), stream, lease.clone(), fence).await?;
+    let fence = appender.last_sequence();
 
     let (jetstream, shard) = (jetstream.clone(), *shard);
     Follower { jetstream, shard, index: Arc::clone(index), metrics: metrics.clone() }.up_to(fence).await?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_nats::jetstream::kv::{CreateErrorKind, Store, UpdateErrorKind};
 use floodgate_event::subject;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// A held lease. Clones share it.
@@ -152,6 +152,14 @@ impl Contender {
     }
 }
 
+/// How an attempt to renew ended.
+enum Renewal {
+    Renewed,
+    /// No answer, or one that leaves it open; tried again while the lease lasts.
+    Unclear,
+    TakenOver,
+}
+
 struct Keeper {
     store: Store,
     key: String,
@@ -162,31 +170,24 @@ struct Keeper {
 
 impl Keeper {
     async fn run(self, mut revision: u64) {
+        let (usual, soon) = (self.length / 3, self.length / 20);
+        let mut pause = usual;
         loop {
-            let pause = sleep(self.length / 3);
             tokio::select! {
                 () = self.lease.lost() => break,
                 () = sleep_until(self.lease.valid_until()) => break,
-                () = pause => {}
+                () = sleep(pause) => {}
             }
+            // One lost answer must leave time for another try.
             let asked = Instant::now();
-            let renewal =
-                self.store.update(&self.key, encode(self.lease.epoch, &self.holder, false), revision);
-            match tokio::time::timeout_at(self.lease.valid_until(), renewal).await {
-                Ok(Ok(next)) => {
-                    revision = next;
+            let deadline = self.lease.valid_until().min(asked + self.length / 4);
+            match timeout_at(deadline, self.renew(&mut revision)).await {
+                Ok(Renewal::Renewed) => {
                     self.lease.extend(asked + self.length);
+                    pause = usual;
                 }
-                Ok(Err(error)) if error.kind() == UpdateErrorKind::WrongLastRevision => {
-                    // Either somebody took over, or a renewal of ours was written whose ack was lost.
-                    match tokio::time::timeout_at(self.lease.valid_until(), self.own_revision()).await {
-                        Ok(Some(own)) => revision = own,
-                        Ok(None) | Err(_) => break,
-                    }
-                }
-                // Try again while the lease lasts.
-                Ok(Err(error)) => tracing::warn!(key = self.key, %error, "cannot renew the lease"),
-                Err(_) => break,
+                Ok(Renewal::Unclear) | Err(_) => pause = soon,
+                Ok(Renewal::TakenOver) => break,
             }
         }
         if !self.lease.lost.is_cancelled() {
@@ -200,12 +201,36 @@ impl Keeper {
         }
     }
 
-    /// The key's revision, if what stands there is this lease.
-    async fn own_revision(&self) -> Option<u64> {
-        let entry = self.store.entry(&self.key).await.ok()??;
-        let record: Record = serde_json::from_slice(&entry.value).ok()?;
-        let own = record.epoch == self.lease.epoch && record.holder == self.holder && !record.released;
-        own.then_some(entry.revision)
+    async fn renew(&self, revision: &mut u64) -> Renewal {
+        let record = encode(self.lease.epoch, &self.holder, false);
+        match self.store.update(&self.key, record, *revision).await {
+            Ok(next) => {
+                *revision = next;
+                Renewal::Renewed
+            }
+            // Either somebody took over, or a renewal of ours was written whose ack was lost.
+            Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {
+                match self.store.entry(&self.key).await {
+                    Ok(Some(entry)) if self.is_own(&entry.value) => {
+                        *revision = entry.revision;
+                        Renewal::Unclear
+                    }
+                    Ok(_) => Renewal::TakenOver,
+                    Err(_) => Renewal::Unclear,
+                }
+            }
+            Err(error) => {
+                tracing::warn!(key = self.key, %error, "cannot renew the lease");
+                Renewal::Unclear
+            }
+        }
+    }
+
+    /// Whether what stands at the key is this lease.
+    fn is_own(&self, value: &[u8]) -> bool {
+        serde_json::from_slice::<Record>(value).is_ok_and(|record| {
+            record.epoch == self.lease.epoch && record.holder == self.holder && !record.released
+        })
     }
 }
 

@@ -20,7 +20,7 @@ const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(2);
 /// # Errors
 /// If the password file cannot be read or the URL is malformed. An unreachable server is not an error.
 pub async fn connect(label: &str, nats: &Nats) -> Result<Client, ConnectError> {
-    let label = label.to_owned();
+    let (label, place) = (label.to_owned(), label.to_owned());
     let mut options = ConnectOptions::new()
         .name("floodgate-relay")
         .retry_on_initial_connect()
@@ -39,7 +39,7 @@ pub async fn connect(label: &str, nats: &Nats) -> Result<Client, ConnectError> {
         options = options.user_and_password(user.clone(), password.expose().to_owned());
     }
     let servers: Vec<&str> = nats.url.split(',').map(str::trim).collect();
-    options.connect(servers).await.map_err(|error| ConnectError::Url(nats.url.clone(), error))
+    options.connect(servers).await.map_err(|error| ConnectError::Url(place, error))
 }
 
 /// The JetStream API of a client.
@@ -61,7 +61,7 @@ pub enum ConnectError {
     /// The configuration is at fault.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The URL is.
-    #[error("cannot connect to `{0}`")]
+    /// The URL is, which may hold a password and so is not quoted.
+    #[error("the URL of {0}'s NATS cannot be used")]
     Url(String, #[source] async_nats::ConnectError),
 }

@@ -13,17 +13,27 @@ const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 const CONTROL_HISTORY: i64 = 64;
 /// After which a gateway's report is forgotten.
 const REPORT_AGE: Duration = Duration::from_secs(600);
-/// Wait between two attempts.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// What a server must let through: the largest block, and its verdicts.
+const LEAST_PAYLOAD: usize = 8 * 1024 * 1024;
+/// How often a region is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Wait before one out of reach is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the centre's NATS holds.
 ///
 /// # Errors
 /// If the server cannot be reached, or a stream of the name exists with an incompatible configuration.
 pub async fn centre(context: &Context, shards: u32) -> Result<(), async_nats::Error> {
+    let max_payload = context.client().server_info().max_payload;
+    if max_payload < LEAST_PAYLOAD {
+        let text =
+            format!("the centre's max_payload is {max_payload} bytes, and blocks need {LEAST_PAYLOAD}");
+        return Err(text.into());
+    }
     for shard in 0..shards {
         ensure(context, stream(subject::log_stream(shard), subject::log_wildcard(shard))).await?;
-        ensure(context, stream(subject::journal_stream(shard), subject::journal(shard))).await?;
+        ensure(context, stream(subject::journal_stream(shard), subject::journal_wildcard(shard))).await?;
     }
     ensure(context, stream(subject::SET_ASIDE_STREAM.into(), subject::SET_ASIDE_WILDCARD.into())).await?;
     bucket(context, subject::CONTROL_BUCKET, CONTROL_HISTORY, Duration::ZERO).await?;
@@ -45,16 +55,19 @@ pub async fn region(context: &Context) -> Result<(), async_nats::Error> {
     objects(context).await
 }
 
-/// Provisions a region as soon as it can be reached, until `shutdown`.
-pub async fn region_when_reachable(name: &str, context: &Context, shutdown: &CancellationToken) {
+/// Keeps a region provisioned until `shutdown`: one that lost its disk gets its streams back.
+pub async fn keep_region(name: &str, context: &Context, shutdown: &CancellationToken) {
     loop {
-        match region(context).await {
-            Ok(()) => return,
-            Err(error) => tracing::warn!(region = name, %error, "cannot provision the region yet"),
-        }
+        let pause = match region(context).await {
+            Ok(()) => LOOK_EVERY,
+            Err(error) => {
+                tracing::warn!(region = name, %error, "cannot provision the region yet");
+                RETRY_PAUSE
+            }
+        };
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(RETRY_PAUSE) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }

@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::RawMessageErrorKind;
+use async_nats::jetstream::{Context, ErrorCode};
 use bytes::Bytes;
 use floodgate_event::snapshot::Digest256;
 use futures::StreamExt as _;
 use tokio::time::sleep;
 
-/// Messages that one pull may ask for.
-const BATCH_MESSAGES: usize = 64;
+/// Messages that one pull may ask for: of whole ones, and of headers only. What a link's round trip lets through
+/// depends on it.
+const BATCH_MESSAGES: usize = 256;
+const BATCH_HEADERS: usize = 4_096;
 /// Bytes that one pull may bring; more than the largest message (8 MiB), or that one would never come.
 const BATCH_BYTES: usize = 9 * 1024 * 1024;
 /// A server that stays silent for twice as long is given up.
@@ -66,7 +68,7 @@ async fn try_digest_at(
 ) -> Result<Option<Digest256>, async_nats::Error> {
     let stream = match context.get_stream(stream).await {
         Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(_)) => return Ok(None),
+        Err(error) if is_missing(&error.kind()) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     match stream.get_raw_message(sequence).await {
@@ -74,6 +76,11 @@ async fn try_digest_at(
         Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Other answers, such as that a cluster has no leader for now, say nothing of the stream.
+fn is_missing(kind: &GetStreamErrorKind) -> bool {
+    matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }
 
 /// A message of a stream.
@@ -197,7 +204,7 @@ impl StreamReader {
         let waiting = consumer.cached_info().num_pending;
         let messages = consumer
             .stream()
-            .max_messages_per_batch(BATCH_MESSAGES)
+            .max_messages_per_batch(if self.headers_only { BATCH_HEADERS } else { BATCH_MESSAGES })
             .max_bytes_per_batch(BATCH_BYTES)
             .heartbeat(HEARTBEAT)
             .expires(EXPIRES)

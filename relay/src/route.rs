@@ -42,7 +42,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Rela
     for region in regions.clone() {
         let shutdown = shutdown.clone();
         background.spawn(async move {
-            provision::region_when_reachable(&region.name, &region.context, &shutdown).await;
+            provision::keep_region(&region.name, &region.context, &shutdown).await;
         });
     }
 

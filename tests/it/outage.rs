@@ -1,5 +1,6 @@
 //! A region lives alone.
 
+use std::fs;
 use std::time::Duration;
 
 use floodgate_tests::load::{Load, Plan};
@@ -47,4 +48,28 @@ async fn send(
     numbers: std::ops::Range<u64>,
 ) -> Result<std::collections::BTreeMap<u64, String>> {
     Load::start(&scene.sender, Plan { numbers, ..scene.load(&[region]) }).complete().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_lost_its_disk_comes_back_empty() -> Result<()> {
+    Scene::play(async |scene| {
+        let first = send(scene, "eu", 0..EVENTS).await?;
+        scene.balanced_books().await?;
+        // While it stands still, so that it has no chance to notice.
+        scene.deployment.signal("nats-eu", Signal::SIGSTOP)?;
+        fs::remove_dir_all(scene.deployment.find("nats-eu")?.join("jetstream"))?;
+        scene.deployment.kill("nats-eu").await?;
+        wait::until("the region to accept again", READY_LIMIT, async || {
+            let answer = scene.sender.post("eu", &scene.standard("msg_after", "{}")?).await?;
+            Ok(answer.accepted().is_ok().then_some(()))
+        })
+        .await?;
+        assert_eq!(send(scene, "eu", 0..EVENTS).await?, first);
+
+        let books = scene.balanced_books().await?;
+        assert_eq!((books.events.stored, books.events.duplicate), (EVENTS + 1, EVENTS), "{books:?}");
+        scene.check_arrived(&first)?;
+        scene.check_no_repeats()
+    })
+    .await
 }

@@ -6,6 +6,8 @@ use floodgate_event::proto::{Event, Filtered, Quarantined, Responded};
 use floodgate_event::snapshot::Binding;
 use floodgate_event::source::{OnFault, RawPolicy};
 
+use prost::Message as _;
+
 use super::draft::Draft;
 use super::metrics::Metrics;
 use super::split::{self, Birth};
@@ -47,9 +49,15 @@ impl Chain {
         }
         // On the heap: what a guest's run takes would make the future of every request as large.
         let end = Box::pin(self.walk(&self.links, &mut draft)).await?;
-        let children = match &end {
-            End::Split(split) => Box::pin(self.children(&draft, split)).await?,
-            End::Passed | End::Stopped(..) => Vec::new(),
+        let (end, children) = match end {
+            End::Split(split) => match Box::pin(self.children(&draft, &split)).await? {
+                Ok(children) => (End::Split(split), children),
+                Err(fault) => {
+                    self.failed(split.by, &draft, &fault);
+                    (split.by.fail(fault)?, Vec::new())
+                }
+            },
+            end => (end, Vec::new()),
         };
         let (disposition, answer) = end.into_parts();
         let mut events = vec![draft.finish(disposition)];
@@ -74,15 +82,26 @@ impl Chain {
     }
 
     /// The rest of the chain runs over each child: what it redacts must not slip through in a split.
-    async fn children(&self, parent: &Draft, split: &Split<'_>) -> Result<Vec<Event>, Rejected> {
+    /// The inner result fails if what it makes of them all outgrows a block.
+    async fn children(
+        &self,
+        parent: &Draft,
+        split: &Split<'_>,
+    ) -> Result<Result<Vec<Event>, Fault>, Rejected> {
         let mut events = Vec::with_capacity(split.children.len());
+        let mut bytes = parent.envelope().encoded_len();
         for (ordinal, child) in (0..).zip(&split.children) {
             let mut draft = parent.child(Birth { ordinal, by: &split.by.binding, child });
             let end = self.walk(split.rest, &mut draft).await?;
             let (disposition, _) = end.into_parts();
-            events.push(draft.finish(disposition));
+            let event = draft.finish(disposition);
+            bytes += event.encoded_len();
+            if let Err(fault) = split::check_size(bytes) {
+                return Ok(Err(fault));
+            }
+            events.push(event);
         }
-        Ok(events)
+        Ok(Ok(events))
     }
 
     async fn step(&self, link: &Link, draft: &mut Draft) -> Result<Outcome, Fault> {
@@ -93,10 +112,14 @@ impl Chain {
         draft.record(&link.binding, outcome);
         self.metrics.ran(&link.binding.name, outcome, run.duration);
         if let Err(fault) = &result {
-            self.metrics.failed(&link.binding.name, fault.kind());
-            link.warn(draft, fault);
+            self.failed(link, draft, fault);
         }
         result
+    }
+
+    fn failed(&self, link: &Link, draft: &Draft, fault: &Fault) {
+        self.metrics.failed(&link.binding.name, fault.kind());
+        link.warn(draft, fault);
     }
 }
 

@@ -16,7 +16,11 @@ const MAX_BYTES: usize = 6 * 1024 * 1024;
 /// Checks that a split's events fit one block.
 pub(crate) fn check(parent: &Draft, children: &[Child]) -> Result<(), Fault> {
     let bodies: usize = children.iter().map(|child| child.body.len()).sum();
-    let bytes = bodies + children.len() * parent.envelope().encoded_len();
+    check_size(bodies + children.len() * parent.envelope().encoded_len())
+}
+
+/// Checks what the rest of a chain made of them, so far.
+pub(crate) fn check_size(bytes: usize) -> Result<(), Fault> {
     if bytes > MAX_BYTES {
         return Err(Fault::output(format!(
             "a split of {bytes} bytes with headers; at most {MAX_BYTES} are taken"

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::response::Response;
-use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, StorageType};
+use async_nats::jetstream::stream::{
+    Config, DiscardPolicy, Info, PersistenceMode, RetentionPolicy, StorageType,
+};
 use async_nats::{Client, Request, RequestError};
 use floodgate_event::{Lane, subject};
 use tracing::{info, warn};
 
 use super::state::{State, Streams};
+use crate::enqueue::MAX_BLOCK_BYTES;
 use crate::link::Link;
 
 /// How often.
@@ -44,6 +47,10 @@ impl Health {
         for lane in Lane::ALL {
             let stream = subject::regional_stream(lane);
             let info = look(self.link.client(), stream).await.map_err(|fault| Unfit { stream, fault })?;
+            let max = self.link.client().server_info().max_payload;
+            if max < MAX_BLOCK_BYTES {
+                return Err(Unfit { stream, fault: Fault::MaxPayload { max, least: MAX_BLOCK_BYTES } });
+            }
             fitness(&info.config, self.publish_timeout).map_err(|fault| Unfit { stream, fault })?;
         }
         Ok(())
@@ -78,6 +85,12 @@ fn fitness(config: &Config, publish_timeout: Duration) -> Result<(), Fault> {
         Err(Fault::DiscardsOld)
     } else if config.duplicate_window < 2 * publish_timeout {
         Err(Fault::DuplicateWindow { window: config.duplicate_window, least: 2 * publish_timeout })
+    } else if !config.max_age.is_zero() || config.retention != RetentionPolicy::Limits {
+        Err(Fault::Forgets)
+    } else if config.max_messages_per_subject > 0 && !config.discard_new_per_subject {
+        Err(Fault::DiscardsOld)
+    } else if config.persist_mode == Some(PersistenceMode::Async) {
+        Err(Fault::AcksEarly)
     } else {
         Ok(())
     }
@@ -101,6 +114,12 @@ enum Fault {
     NotOnDisk,
     #[error("it discards old messages, which may not be replicated yet")]
     DiscardsOld,
+    #[error("it has a max_age, or keeps messages for consumers only: what is not replicated yet may go")]
+    Forgets,
+    #[error("it acknowledges before it writes (persist_mode async)")]
+    AcksEarly,
+    #[error("the server's max_payload is {max} bytes; blocks need {least}")]
+    MaxPayload { max: usize, least: usize },
     #[error("its duplicate window is {window:?}; the publish timeout needs at least {least:?}")]
     DuplicateWindow { window: Duration, least: Duration },
 }
@@ -125,7 +144,12 @@ impl Fault {
         match self {
             Self::Request(_) | Self::Malformed(_) => false,
             Self::JetStream(error) => error.error_code() == ErrorCode::STREAM_NOT_FOUND,
-            Self::NotOnDisk | Self::DiscardsOld | Self::DuplicateWindow { .. } => true,
+            Self::NotOnDisk
+            | Self::DiscardsOld
+            | Self::Forgets
+            | Self::AcksEarly
+            | Self::MaxPayload { .. }
+            | Self::DuplicateWindow { .. } => true,
         }
     }
 }
@@ -163,5 +187,13 @@ mod tests {
         let old = Config { discard: DiscardPolicy::Old, ..good.clone() };
         assert!(matches!(fitness(&old, timeout), Err(Fault::DiscardsOld)));
         assert!(matches!(fitness(&good, timeout * 2), Err(Fault::DuplicateWindow { .. })));
+        let aging = Config { max_age: timeout, ..good.clone() };
+        assert!(matches!(fitness(&aging, timeout), Err(Fault::Forgets)));
+        let interest = Config { retention: RetentionPolicy::Interest, ..good.clone() };
+        assert!(matches!(fitness(&interest, timeout), Err(Fault::Forgets)));
+        let few = Config { max_messages_per_subject: 1, ..good.clone() };
+        assert!(matches!(fitness(&few, timeout), Err(Fault::DiscardsOld)));
+        let early = Config { persist_mode: Some(PersistenceMode::Async), ..good.clone() };
+        assert!(matches!(fitness(&early, timeout), Err(Fault::AcksEarly)));
     }
 }

@@ -126,7 +126,8 @@ impl From<NotEnqueued> for Refusal {
             NotEnqueued::Memory => Self::Unavailable(Unavailable::Memory),
             NotEnqueued::Queue => Self::Unavailable(Unavailable::Queue),
             NotEnqueued::NoAck => Self::Unavailable(Unavailable::NotDurable),
-            NotEnqueued::TooLarge => Self::TooLarge { limit: crate::enqueue::MAX_BLOCK_BYTES },
+            // Bodies are bounded far below: handlers made it so large. Not the sender's fault, so no 4xx.
+            NotEnqueued::TooLarge => Self::HandlerFault,
         }
     }
 }

@@ -12,6 +12,9 @@ use floodgate_event::{Lane, format, subject};
 use crate::dedup::ledger::Feed;
 use crate::reader::{ReadError, ReadMessage, StreamReader};
 
+/// Messages folded at a time.
+const STEP: u64 = 50_000;
+
 /// A fold of the log up to a sequence.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LogFold {
@@ -44,10 +47,15 @@ impl LogFold {
         let state = &stream.cached_info().state;
         let shape = (state.first_sequence, state.deleted_count.unwrap_or(0));
         let stands = self.shape == Some(shape) && through >= self.through;
-        // Half a fold is none: whoever asked may be gone before it is done.
-        let mut next = if stands { self.clone() } else { Self { shape: Some(shape), ..Self::default() } };
-        next.fold(context, shard, through).await?;
-        *self = next;
+        if !stands {
+            *self = Self { shape: Some(shape), ..Self::default() };
+        }
+        // Half a step is none: whoever asked may be gone before it is done. Whole ones are kept for the next to ask.
+        while self.through < through {
+            let mut next = self.clone();
+            next.fold(context, shard, through.min(self.through + STEP)).await?;
+            *self = next;
+        }
         Ok(())
     }
 

@@ -25,6 +25,9 @@ struct Key {
     deleted: u64,
 }
 
+/// Messages counted at a time.
+const STEP: u64 = 50_000;
+
 /// A feed's events.
 #[derive(Debug, Default)]
 pub(super) struct FeedCount {
@@ -57,9 +60,13 @@ impl RegionFold {
         if self.key.as_ref() != Some(&key) || cursor.sequence < self.through {
             *self = Self { key: Some(key), through: purge.through, replicated: purge.accepted };
         }
-        let newly = count(context, shard, feed, self.through, cursor.sequence).await?;
-        add(&mut self.replicated, &newly);
-        self.through = cursor.sequence.max(self.through);
+        // In steps, which are kept if whoever asked is gone before the last.
+        while self.through < cursor.sequence {
+            let through = cursor.sequence.min(self.through + STEP);
+            let newly = count(context, shard, feed, self.through, through).await?;
+            add(&mut self.replicated, &newly);
+            self.through = through;
+        }
         let in_transit = count(context, shard, feed, self.through, state.last_sequence).await?;
         let mut accepted = self.replicated.clone();
         add(&mut accepted, &in_transit);

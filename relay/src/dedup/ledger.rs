@@ -96,10 +96,11 @@ impl Ledger {
     /// If the disk fails.
     pub fn wipe(&self) -> Result<(), LedgerError> {
         let mut days = self.days.write().unwrap_or_else(PoisonError::into_inner);
-        self.meta.clear()?;
         for (_, keyspace) in std::mem::take(&mut *days) {
             self.database.delete_keyspace(keyspace)?;
         }
+        // Last: a wipe that ends early is begun again, because the checkpoint still does not fit.
+        self.meta.clear()?;
         *self.cut.write().unwrap_or_else(PoisonError::into_inner) =
             Cut { checkpoint: None, cursors: HashMap::new() };
         Ok(())

@@ -44,7 +44,7 @@ impl Follower {
     /// Folds in the journal up to and with a sequence. Cancel-safe: a message is folded in whole or not at all.
     pub(super) async fn up_to(&self, sequence: u64) -> Result<(), ForwardError> {
         let mut done = self.verified_checkpoint().await?;
-        let (stream, filter) = (subject::journal_stream(self.shard), subject::journal(self.shard));
+        let (stream, filter) = (subject::journal_stream(self.shard), subject::journal_wildcard(self.shard));
         let mut reader = StreamReader::new(self.jetstream.clone(), stream, filter, done + 1);
         while done < sequence {
             let message = reader.next().await;

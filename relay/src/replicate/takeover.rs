@@ -3,6 +3,7 @@
 
 use std::time::SystemTime;
 
+use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use bytes::Bytes;
 use floodgate_event::proto::log_block::Content;
@@ -11,7 +12,7 @@ use floodgate_event::{format, subject, time};
 use prost::Message as _;
 
 use super::writer::{WriteError, log_block};
-use crate::append::FencedAppender;
+use crate::append::{Append, FencedAppender};
 use crate::dedup::ledger::{Ledger, LedgerError};
 use crate::lease::Lease;
 use crate::reader::{self, StreamReader};
@@ -53,13 +54,17 @@ pub async fn take_over(
     holder: &str,
     ledger: &Ledger,
 ) -> Result<FencedAppender, WriteError> {
-    let mut appender =
-        FencedAppender::open(context.clone(), subject::log_stream(shard), lease.clone()).await?;
     let last = ledger.cut().checkpoint.map_or(0, |checkpoint| checkpoint.appended_at_us);
     let now = time::unix_micros(SystemTime::now()).max(last);
     let fence = log_block(lease, now, Content::Fence(Fence { holder: holder.to_owned() }));
-    let target = subject::log_control(shard);
-    let sequence = appender.append(target, Bytes::from(fence.encode_to_vec())).await?;
+    let fence = Append {
+        subject: subject::log_fence(shard),
+        headers: HeaderMap::new(),
+        payload: Bytes::from(fence.encode_to_vec()),
+    };
+    let appender =
+        FencedAppender::open(context.clone(), subject::log_stream(shard), lease.clone(), fence).await?;
+    let sequence = appender.last_sequence();
     tokio::select! {
         () = lease.lost() => return Err(crate::append::AppendError::Superseded.into()),
         folded = fold(context, shard, ledger, sequence) => folded?,
