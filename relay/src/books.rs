@@ -19,10 +19,11 @@ use tokio::sync::Mutex;
 use self::log_fold::LogFold;
 use self::region_fold::RegionFold;
 pub use self::sheet::{Books, CutSheet, Deliveries, Events, FeedCut, LogCut, SourceBooks, Unknown};
-use crate::dedup::ledger::{Cut, Feed, Ledger};
+use crate::dedup::ledger::{Cursor, Cut, Feed, Ledger};
 use crate::forward::DeliveryIndex;
 use crate::progress::Progress;
 use crate::reader::ReadError;
+use crate::replicate::feed::next_incarnation;
 
 /// A region as the books see it.
 #[derive(Clone)]
@@ -140,16 +141,23 @@ async fn take_feed(
     fold: &mut RegionFold,
     books: &mut Books,
 ) {
-    let cursor = cut.cursors.get(feed).cloned().unwrap_or_default();
-    // What earlier incarnations of the stream held can only be known from the log.
-    books.add_accepted(&log.of_earlier_incarnations(feed, &cursor.incarnation));
-    let counted = match context.client().connection_state() {
-        State::Connected => {
-            let purge = log.purge(feed, &cursor.incarnation);
-            fold.advance(context, shard.shard, feed, &cursor, purge).await
-        }
+    let known = cut.cursors.get(feed).cloned().unwrap_or_default();
+    let info = match context.client().connection_state() {
+        State::Connected => region_fold::look(context, feed).await,
         // Not worth a time-out.
         State::Pending | State::Disconnected => Err(ReadError::from(async_nats::Error::from("disconnected"))),
+    };
+    // A stream that began anew since the relay last looked holds nothing that is in the log yet.
+    let anew = info.as_ref().ok().and_then(|info| next_incarnation(&known, info));
+    let cursor = anew.map_or(known, |incarnation| Cursor { incarnation, sequence: 0 });
+    // What earlier incarnations of the stream held can only be known from the log.
+    books.add_accepted(&log.of_earlier_incarnations(feed, &cursor.incarnation));
+    let counted = match info {
+        Ok(info) => {
+            let purge = log.purge(feed, &cursor.incarnation);
+            fold.advance(context, &info, shard.shard, feed, &cursor, purge).await
+        }
+        Err(error) => Err(error),
     };
     match counted {
         Ok(count) => books.add_feed(shard.shard, feed, &cursor, &count),

@@ -18,7 +18,7 @@ pub struct Limits {
     pub max_header_bytes: u32,
     /// How long a TLS handshake may take.
     pub tls_handshake_seconds: u64,
-    /// How long a request's headers may take, and how long a kept-alive connection may be idle.
+    /// How long a request's headers may take, and how long a kept-alive HTTP/1.1 connection may be idle.
     pub header_seconds: u64,
     /// How long a request's body may take.
     pub body_seconds: u64,

@@ -48,7 +48,7 @@ impl Health {
             let stream = subject::regional_stream(lane);
             let info = look(self.link.client(), stream).await.map_err(|fault| Unfit { stream, fault })?;
             let max = self.link.client().server_info().max_payload;
-            if max < MAX_BLOCK_BYTES {
+            if (1..MAX_BLOCK_BYTES).contains(&max) {
                 return Err(Unfit { stream, fault: Fault::MaxPayload { max, least: MAX_BLOCK_BYTES } });
             }
             fitness(&info.config, self.publish_timeout).map_err(|fault| Unfit { stream, fault })?;

@@ -1,6 +1,7 @@
 //! Events of one feed, from the headers of its regional stream.
 
 use async_nats::jetstream::Context;
+use async_nats::jetstream::stream::Info;
 use floodgate_event::block::EventCounts;
 use floodgate_event::subject;
 
@@ -44,14 +45,13 @@ impl RegionFold {
     pub(super) async fn advance(
         &mut self,
         context: &Context,
+        info: &Info,
         shard: u32,
         feed: &Feed,
         cursor: &Cursor,
         purge: PurgeBase,
     ) -> Result<FeedCount, ReadError> {
-        let stream = context.get_stream(subject::regional_stream(feed.lane)).await;
-        let stream = stream.map_err(|error| ReadError::from(async_nats::Error::from(error)))?;
-        let state = &stream.cached_info().state;
+        let state = &info.state;
         let key = Key {
             incarnation: cursor.incarnation.clone(),
             purged_through: purge.through,
@@ -72,6 +72,13 @@ impl RegionFold {
         add(&mut accepted, &in_transit);
         Ok(FeedCount { accepted, in_transit, last_sequence: state.last_sequence })
     }
+}
+
+/// The feed's stream as it is now.
+pub(super) async fn look(context: &Context, feed: &Feed) -> Result<Info, ReadError> {
+    let stream = context.get_stream(subject::regional_stream(feed.lane)).await;
+    let stream = stream.map_err(|error| ReadError::from(async_nats::Error::from(error)))?;
+    Ok(stream.cached_info().clone())
 }
 
 /// What a feed held up to and with `through`.

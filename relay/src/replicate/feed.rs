@@ -133,7 +133,7 @@ impl FeedReader {
 
 /// The incarnation that begins now, if the stream is not the one that the cursor is about: its time of creation, and a
 /// count of how often that very stream went back.
-pub(super) fn next_incarnation(cursor: &Cursor, info: &Info) -> Option<String> {
+pub(crate) fn next_incarnation(cursor: &Cursor, info: &Info) -> Option<String> {
     let created = format!("{:x}", info.created.unix_timestamp_nanos() / 1_000);
     let (known, rewinds) = match cursor.incarnation.split_once('.') {
         Some((known, rewinds)) => (known, rewinds.parse().unwrap_or(0)),
