@@ -149,7 +149,7 @@ impl Snapshot {
     /// Writes the snapshot as it stands in the KV bucket.
     ///
     /// # Errors
-    /// If it is larger than a [document](crate::document) may be.
+    /// If it is larger than a [`document`] may be.
     pub fn to_bytes(&self) -> Result<Vec<u8>, SnapshotError> {
         Ok(document::to_bytes(FORMAT, self)?)
     }

@@ -52,7 +52,7 @@ fn event() -> Event {
 
 fn hex_of<T: prost::Message + Default + PartialEq + std::fmt::Debug>(message: &T) -> String {
     let bytes = message.encode_to_vec();
-    assert_eq!(&T::decode(&*bytes).unwrap(), message);
+    assert_eq!(T::decode(&*bytes).as_ref(), Ok(message));
     hex::encode(bytes)
 }
 

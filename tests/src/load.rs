@@ -74,7 +74,7 @@ impl Load {
     /// Starts no further event, waits for those under way, and gives every acknowledged id by its number.
     ///
     /// # Errors
-    /// If an event was not accepted for [`GIVE_UP`].
+    /// If an event was not accepted for `GIVE_UP`.
     pub async fn stop(self) -> Result<BTreeMap<u64, String>> {
         self.shared.stopped.store(true, Ordering::Relaxed);
         self.complete().await
@@ -83,7 +83,7 @@ impl Load {
     /// Waits until every number was sent, and gives every acknowledged id by its number.
     ///
     /// # Errors
-    /// If an event was not accepted for [`GIVE_UP`].
+    /// If an event was not accepted for `GIVE_UP`.
     pub async fn complete(mut self) -> Result<BTreeMap<u64, String>> {
         while let Some(worker) = self.workers.join_next().await {
             worker??;
