@@ -1,5 +1,5 @@
 //! The stages of an event in the gateway. Each consumes the one before it, and only the room named builds it:
-//! `Received` (accept) → [`Verified`] (verify) → [`Handled`] (handle) → [`Enqueued`] (enqueue). A 2xx for an
+//! `Received` (accept) → [`Verified`] (verify) → [`Handled`] (handle) → `Enqueued` (enqueue). A 2xx for an
 //! event can only be made from an `Enqueued`.
 
 use std::sync::Arc;

@@ -58,7 +58,7 @@ impl DeliveryIndex {
     /// Up to `limit` (at most [`Self::MAX_PAGE`]) dead letters behind `after`, a page's `next`.
     ///
     /// # Errors
-    /// [`DeadLettersError::After`] if `after` is no page's `next`; else if the index cannot be read.
+    /// `DeadLettersError::After` if `after` is no page's `next`; else if the index cannot be read.
     pub fn dead(&self, limit: usize, after: Option<&str>) -> Result<DeadLetters, DeadLettersError> {
         let from = match after {
             Some(text) => {
