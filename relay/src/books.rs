@@ -25,6 +25,9 @@ use crate::progress::Progress;
 use crate::reader::ReadError;
 use crate::replicate::feed::next_incarnation;
 
+/// Messages that a fold takes at a time.
+const STEP: u64 = 50_000;
+
 /// A region as the books see it.
 #[derive(Clone)]
 pub struct RegionStreams {

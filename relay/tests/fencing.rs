@@ -8,7 +8,7 @@
 
 use std::io::ErrorKind;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use floodgate_event::{Lane, subject};
 use floodgate_relay::append::{Append, AppendError, FencedAppender};
 use floodgate_relay::lease::{Contender, Lease};
 use floodgate_relay::{nats, provision};
+use floodgate_tests::programs;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
@@ -212,22 +213,12 @@ fn spawn(folder: &Path, port: u16) -> Result<Option<Child>> {
         folder.join("jetstream").display()
     );
     std::fs::write(&config, text)?;
-    let mut command = Command::new(nats_server());
+    let mut command = Command::new(programs::nats_server());
     command.arg("--config").arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     match command.spawn() {
         Ok(server) => Ok(Some(server)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// `FLOODGATE_NATS_SERVER`, or what `make setup` put into `.tools`, or the one on `PATH`.
-fn nats_server() -> PathBuf {
-    let pinned = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/nats-server");
-    match std::env::var_os("FLOODGATE_NATS_SERVER") {
-        Some(named) => named.into(),
-        None if pinned.is_file() => pinned,
-        None => "nats-server".into(),
     }
 }
 

@@ -33,6 +33,16 @@ pub fn floodgate() -> Result<&'static Path> {
     Ok(FOUND.get_or_init(|| program))
 }
 
+/// nats-server: `FLOODGATE_NATS_SERVER`, or what `make setup` put into `.tools`, or the one on `PATH`.
+pub fn nats_server() -> PathBuf {
+    let pinned = root().join(".tools/nats-server");
+    match std::env::var_os("FLOODGATE_NATS_SERVER") {
+        Some(named) => named.into(),
+        None if pinned.is_file() => pinned,
+        None => "nats-server".into(),
+    }
+}
+
 /// The Python with the packages that the readers from outside need.
 ///
 /// # Errors

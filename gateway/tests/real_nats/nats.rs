@@ -1,12 +1,13 @@
 //! A nats-server on a free port of the loopback address, with a folder of its own.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use async_nats::jetstream::{self, Context, kv, object_store, stream};
 use floodgate_event::{Lane, subject};
+use floodgate_tests::programs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -112,17 +113,8 @@ pub(crate) fn free_port() -> u16 {
 }
 
 fn spawn(folder: &Path) -> Child {
-    let program = program();
+    let program = programs::nats_server();
     let mut command = Command::new(&program);
     command.arg("--config").arg(folder.join("nats.conf")).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().unwrap_or_else(|error| panic!("{}: {error}; `make setup` gets it", program.display()))
-}
-
-fn program() -> PathBuf {
-    let pinned = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/nats-server");
-    match std::env::var_os("FLOODGATE_NATS_SERVER") {
-        Some(named) => named.into(),
-        None if pinned.is_file() => pinned,
-        None => "nats-server".into(),
-    }
 }

@@ -9,11 +9,9 @@ use floodgate_event::proto::{LogBlock, Purge};
 use floodgate_event::tally::Tallies;
 use floodgate_event::{Lane, format, subject};
 
+use super::STEP;
 use crate::dedup::ledger::Feed;
 use crate::reader::{ReadError, ReadMessage, StreamReader};
-
-/// Messages folded at a time.
-const STEP: u64 = 50_000;
 
 /// A fold of the log up to a sequence.
 #[derive(Clone, Debug, Default)]

@@ -5,6 +5,7 @@ use async_nats::jetstream::stream::Info;
 use floodgate_event::block::EventCounts;
 use floodgate_event::subject;
 
+use super::STEP;
 use super::log_fold::PurgeBase;
 use crate::dedup::ledger::{Cursor, Feed};
 use crate::reader::{ReadError, StreamReader};
@@ -25,9 +26,6 @@ struct Key {
     purged_through: u64,
     deleted: u64,
 }
-
-/// Messages counted at a time.
-const STEP: u64 = 50_000;
 
 /// A feed's events.
 #[derive(Debug, Default)]

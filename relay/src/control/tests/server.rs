@@ -1,28 +1,18 @@
 //! A nats-server of a test's own: temporary folder, free port, loopback only.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use async_nats::jetstream::{Context, kv, object_store};
 use floodgate_event::subject;
+use floodgate_tests::programs;
 use tempfile::TempDir;
 
 pub(super) struct Server {
     process: Child,
     port: u16,
     _folder: TempDir,
-}
-
-/// `FLOODGATE_NATS_SERVER`, else what `make setup` put into the workspace, else the one on PATH.
-fn program() -> PathBuf {
-    let set_up = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.tools/nats-server"));
-    match std::env::var_os("FLOODGATE_NATS_SERVER") {
-        Some(program) => program.into(),
-        None if set_up.exists() => set_up,
-        None => "nats-server".into(),
-    }
 }
 
 pub(super) fn free_port() -> u16 {
@@ -39,7 +29,7 @@ impl Server {
             folder.path()
         );
         std::fs::write(&configuration, text).unwrap();
-        let process = Command::new(program())
+        let process = Command::new(programs::nats_server())
             .arg("--config")
             .arg(configuration)
             .stdout(Stdio::null())

@@ -2,7 +2,7 @@
 //! a gateway, each a process of its own.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -97,20 +97,10 @@ fn start_nats(folder: &Path, port: u16) -> Result<Child> {
         folder.join("jetstream").display()
     );
     std::fs::write(&config, text)?;
-    let program = nats_server();
+    let program = programs::nats_server();
     let mut command = Command::new(&program);
     command.arg("--config").arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     command.spawn().map_err(|error| Failure::from(error).during(program.display()))
-}
-
-/// `FLOODGATE_NATS_SERVER`, or what `make setup` put into `.tools`, or the one on `PATH`.
-fn nats_server() -> PathBuf {
-    let pinned = programs::root().join(".tools/nats-server");
-    match std::env::var_os("FLOODGATE_NATS_SERVER") {
-        Some(named) => named.into(),
-        None if pinned.is_file() => pinned,
-        None => "nats-server".into(),
-    }
 }
 
 async fn connect(port: u16) -> Result<Context> {
