@@ -13,6 +13,8 @@ use crate::exit::Failure;
 
 /// How long one request may take, its answer included.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long lines may be followed: ten years.
+const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
@@ -93,6 +95,36 @@ impl Api {
         self.answer(typed, url).await
     }
 
+    /// Posts a document under `/v1/` and these segments.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        document: &impl Serialize,
+    ) -> Result<T, ApiError> {
+        let url = self.url(segments)?;
+        self.answer(self.http.post(url.clone()).json(document), url).await
+    }
+
+    /// Reads lines from under `/v1/` and these segments for as long as they come. Longer ones than `most` bytes end it.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) async fn lines(&self, segments: &[&str], most: usize) -> Result<Lines, ApiError> {
+        let url = self.url(segments)?;
+        let request = self.http.get(url.clone()).timeout(FOR_EVER).bearer_auth(self.token.expose());
+        let unreachable = |source| ApiError::Unreachable { url, source };
+        let mut response = request.send().await.map_err(unreachable.clone())?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Lines { response, waiting: Vec::new(), most });
+        }
+        let body = read(&mut response).await.map_err(unreachable)?.ok_or(ApiError::TooLarge)?;
+        Err(refusal(status, &body))
+    }
+
     /// Deletes what is under `/v1/` and these segments.
     ///
     /// # Errors
@@ -121,6 +153,31 @@ impl Api {
         path.pop_if_empty().push("v1").extend(segments);
         drop(path);
         Ok(url)
+    }
+}
+
+/// Lines as they come.
+pub(crate) struct Lines {
+    response: Response,
+    waiting: Vec<u8>,
+    most: usize,
+}
+
+impl Lines {
+    /// The next line without its end; none when the connection has ended.
+    pub(crate) async fn next(&mut self) -> Option<Vec<u8>> {
+        loop {
+            if let Some(end) = self.waiting.iter().position(|&byte| byte == b'\n') {
+                let mut line: Vec<u8> = self.waiting.drain(..=end).collect();
+                line.pop();
+                return Some(line);
+            }
+            let chunk = self.response.chunk().await.ok().flatten()?;
+            self.waiting.extend_from_slice(&chunk);
+            if self.waiting.len() > self.most && !self.waiting.contains(&b'\n') {
+                return None;
+            }
+        }
     }
 }
 

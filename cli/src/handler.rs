@@ -4,9 +4,12 @@ mod build;
 mod check;
 mod fixture;
 mod list;
+mod logs;
 mod new;
 mod outcome;
 mod push;
+mod rollout;
+mod show;
 mod test;
 
 use clap::{Args, Subcommand};
@@ -32,6 +35,18 @@ enum HandlerCommand {
     Push(push::PushArgs),
     /// List the handlers that are uploaded
     List(list::ListArgs),
+    /// Show a handler: versions, where they are live, counters, and how a rollout does
+    Show(show::ShowArgs),
+    /// Make a version the one that sources run which name none
+    Promote(rollout::PromoteArgs),
+    /// Go back to the version that was promoted before
+    Rollback(rollout::RollbackArgs),
+    /// Run a version on a share of the events without effect, and compare
+    Shadow(rollout::ShadowArgs),
+    /// Let a version take over step by step, or be rolled back by itself
+    Canary(rollout::CanaryArgs),
+    /// Follow what a handler logs in all regions
+    Logs(logs::LogsArgs),
     /// Check a component within limits of time and memory, and say so as JSON
     #[command(hide = true)]
     Check(check::CheckArgs),
@@ -48,6 +63,12 @@ pub(crate) async fn run(args: HandlerArgs) -> Result<(), Failure> {
         HandlerCommand::Test(args) => test::run(&args).await,
         HandlerCommand::Push(args) => push::run(args).await,
         HandlerCommand::List(args) => list::run(args).await,
-        HandlerCommand::Check(args) => check::run(&args),
+        HandlerCommand::Check(args) => check::run(&args).await,
+        HandlerCommand::Promote(args) => rollout::promote(args).await,
+        HandlerCommand::Rollback(args) => rollout::roll_back(args).await,
+        HandlerCommand::Shadow(args) => rollout::shadow(args).await,
+        HandlerCommand::Canary(args) => rollout::canary(args).await,
+        HandlerCommand::Show(args) => show::run(args).await,
+        HandlerCommand::Logs(args) => logs::run(args).await,
     }
 }

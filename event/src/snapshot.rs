@@ -8,8 +8,10 @@ use sha2::{Digest, Sha256};
 
 use crate::Name;
 use crate::document::{self, DocumentError};
+use crate::grant::Grants;
+use crate::rollout::Trial;
 use crate::seal::Sealed;
-use crate::source::{Intake, OnFault, Scheme};
+use crate::source::{HandlerLimits, Intake, OnFault, Scheme};
 
 /// The version of the document.
 pub const FORMAT: u32 = 1;
@@ -44,10 +46,21 @@ pub struct Source {
     pub secrets: Vec<SealedSecret>,
     /// How old a signed time may be, where the scheme signs one.
     pub tolerance_seconds: Option<u64>,
+    /// Keys that handlers may sign or verify with, where a binding grants it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<Name, SealedSecret>,
     /// The chain of handlers, in order.
     pub handlers: Vec<Binding>,
     /// Everything else.
     pub intake: Intake,
+}
+
+/// The field that the secrets of [`Source::secrets`] are sealed for.
+pub const SECRETS: &str = "secrets";
+
+/// The field that a key of [`Source::keys`] is sealed for.
+pub fn key_field(key: &Name) -> String {
+    format!("keys/{key}")
 }
 
 /// One of a source's secrets.
@@ -74,6 +87,15 @@ pub struct Binding {
     pub on_fault: OnFault,
     /// What the handler is given as its parameters: a JSON object.
     pub params: serde_json::Map<String, serde_json::Value>,
+    /// What it may ask of the host.
+    #[serde(default)]
+    pub grants: Grants,
+    /// What it may use up; what is absent is the gateway's default.
+    #[serde(default)]
+    pub limits: HandlerLimits,
+    /// Another version that is tried on some of the events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
 }
 
 /// What a region must fetch to run a handler.
@@ -163,20 +185,6 @@ impl Snapshot {
     }
 }
 
-/// What a gateway reports of itself, under its own key in the region's bucket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GatewayReport {
-    /// The gateway process.
-    pub gateway: String,
-    /// The revision it serves; 0 before it has any.
-    pub revision: u64,
-    /// Why it does not serve a newer one that it has seen, if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// Unix time in microseconds of the report.
-    pub reported_at_us: u64,
-}
-
 /// Why a snapshot could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("snapshot: {0}")]
@@ -193,7 +201,12 @@ mod tests {
                 "tenant": "default", "scheme": "stripe", "tolerance_seconds": 300,
                 "secrets": [{"id": "sec_1", "secret": {"key": "00", "sealed": "AA=="}}],
                 "handlers": [{"name": "redact", "version": 3, "on_fault": "quarantine", "params": {"a": 1},
+                    "grants": {"log": false, "counters": ["blanked"], "sign": ["partner"]},
+                    "limits": {"deadline_ms": 20},
+                    "trial": {"id": 6, "kind": "canary", "version": 4, "share": 12.5,
+                        "digest": "0000000000000000000000000000000000000000000000000000000000000000"},
                     "digest": "0000000000000000000000000000000000000000000000000000000000000000"}],
+                "keys": {"partner": {"id": "sec_2", "secret": {"key": "00", "sealed": "AA=="}}},
                 "intake": {"lanes": {"payment_intent.succeeded": "critical"}, "raw": "drop"}
             }},
             "handlers": {"0000000000000000000000000000000000000000000000000000000000000000": {"size": 9}}

@@ -168,6 +168,24 @@ pub enum OnFault {
     Quarantine,
     /// It is refused with a 5xx, so that the sender tries again.
     Reject,
+    /// It goes on as if the handler were not there: not for handlers that redact.
+    Pass,
+}
+
+/// What one handler may use up for an event. What is absent is the gateway's default; more than a gateway's maximum is
+/// cut to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HandlerLimits {
+    /// Milliseconds that it may run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u32>,
+    /// Bytes of linear memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<usize>,
+    /// Bytes that it may return.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_bytes: Option<usize>,
 }
 
 /// How fast a source may send, as a token bucket in each gateway process.

@@ -87,6 +87,11 @@ pub fn set_aside(region: &str, lane: Lane) -> String {
     format!("setaside.{region}.{lane}")
 }
 
+/// Where a region's gateways publish what a handler logs; no stream takes it in.
+pub fn handler_log(handler: &str) -> String {
+    format!("handler.log.{handler}")
+}
+
 /// KV bucket in each region that holds its snapshot.
 pub const SNAPSHOT_BUCKET: &str = "floodgate_snapshot";
 /// Key of the current snapshot.

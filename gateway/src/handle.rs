@@ -5,11 +5,13 @@
 //! is the only thing that turns a [`Verified`](crate::stage::Verified) event into a
 //! [`Handled`](crate::stage::Handled) one.
 
+mod breaker;
 mod chain;
 mod contract;
 mod draft;
 mod engine;
 mod fault;
+mod grant;
 mod guest;
 mod handler;
 mod header;
@@ -19,20 +21,28 @@ mod log;
 mod meter;
 mod metrics;
 mod outcome;
+mod services;
 mod split;
 mod swap;
+mod tap;
 mod ticker;
+mod trial;
+mod version;
 mod wasi;
 
 #[cfg(test)]
 mod hostile;
 
-pub use chain::{Chain, Rejected};
+pub use chain::{Chain, Link, Rejected};
 pub use contract::{Input, InputLane};
 pub use engine::{Engine, EngineError};
 pub use fault::{Fault, FaultKind};
+pub use grant::{Granted, UnknownKey};
 pub use handler::{Handler, LoadError, Run};
 pub use inspect::Refused;
 pub use limits::{InvalidLimit, Limits};
 pub use log::{Level, Line};
 pub use outcome::{Change, Child, Outcome};
+pub use tap::{Entry, Tap};
+pub use trial::{Score, Trial};
+pub use version::{Version, VersionId};

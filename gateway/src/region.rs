@@ -1,9 +1,11 @@
 //! Wires the rooms together and runs them: starts, serves, drains.
 
+mod bind;
 mod components;
 mod follow;
 mod health;
 mod ingest;
+mod logs;
 mod open;
 mod operations;
 mod report;
@@ -20,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use self::bind::Binder;
 use self::components::Components;
 use self::follow::Follower;
 use self::health::Health;
@@ -30,7 +33,7 @@ use self::state::State;
 use crate::accept::listener::{Port, Service};
 use crate::budget::Budget;
 use crate::config::{Config, Drain};
-use crate::handle::{Engine, EngineError};
+use crate::handle::{Engine, EngineError, Tap};
 use crate::link::{Link, LinkError};
 use crate::metrics::Metrics;
 
@@ -99,13 +102,16 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Gate
 
     let background = CancellationToken::new();
     let _stop_background = background.clone().drop_guard();
-    let opener =
-        Opener::new(&config, link.clone(), engine.clone(), Arc::clone(&metrics), Components::new(engine));
+    let (tap, lines) = Tap::new();
+    let binder = Binder::new(engine.clone(), tap);
+    let opener = Opener::new(&config, link.clone(), Arc::clone(&metrics), Components::new(engine), binder);
     background_task(&background, Follower::new(link.clone(), Arc::clone(&state), opener).run());
     background_task(
         &background,
         Health::new(link.clone(), Arc::clone(&state), limits.publish_timeout()).run(),
     );
+    let (region, gateway) = (config.region.clone(), config.gateway.clone());
+    background_task(&background, logs::run(link.clone(), region, gateway, lines));
     background_task(&background, report::run(link, Arc::clone(&state), config.gateway.clone()));
     drop(start(operations, &background));
 

@@ -26,6 +26,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use floodgate_event::{ProblemCode, Secret};
+use tokio::sync::Semaphore;
 
 use self::limits::Gate;
 use crate::books::Bookkeeper;
@@ -35,6 +36,9 @@ use crate::lookup::EventLookup;
 /// The largest body of a request, in bytes, where an endpoint does not say otherwise.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
+/// The most that follow handlers' lines at once.
+const MAX_FOLLOWERS: usize = 32;
+
 /// What endpoints work with. Cheap to clone.
 #[derive(Clone)]
 pub struct ApiState {
@@ -43,12 +47,15 @@ pub struct ApiState {
     lookup: EventLookup,
     token: Token,
     gate: Gate,
+    /// Those who follow handlers' lines.
+    followers: Arc<Semaphore>,
 }
 
 impl ApiState {
     /// `token` is what requests must bear.
     pub fn new(control: Control, token: &Secret, books: Arc<Bookkeeper>, lookup: EventLookup) -> Self {
-        Self { control, books, lookup, token: Token::new(token), gate: Gate::new() }
+        let followers = Arc::new(Semaphore::new(MAX_FOLLOWERS));
+        Self { control, books, lookup, token: Token::new(token), gate: Gate::new(), followers }
     }
 }
 

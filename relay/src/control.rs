@@ -1,13 +1,16 @@
 //! The control plane: keeps the configuration in the centre, and brings it to regions and to forwarding.
 
+mod canary;
 mod change;
 mod checker;
 mod components;
 mod configuration;
 mod distribute;
 pub mod document;
+mod fit;
 mod regional;
 mod regions;
+mod rollout;
 mod routing;
 mod store;
 mod upkeep;
@@ -20,26 +23,28 @@ pub use checker::{CheckError, CheckerError};
 pub use components::ComponentError;
 pub use components::MAX_BYTES as MAX_COMPONENT_BYTES;
 pub(crate) use configuration::Configuration;
-pub(crate) use regions::RegionView;
+pub use fit::FitError;
+pub(crate) use regions::{RegionView, Reports};
 pub use routing::RouteError;
 pub(crate) use store::Changed;
 pub use store::{ChangeError, StoreError};
 pub use upload::UploadError;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::Context;
-use floodgate_event::Name;
 use floodgate_event::causes::chain;
 use floodgate_event::seal::{OpeningKey, SealingKey};
+use floodgate_event::{Name, time};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::canary::Canaries;
 use self::checker::Checker;
 use self::distribute::Distributor;
-use self::document::{DestinationDocument, SourceDocument};
+use self::document::{CanaryDocument, DestinationDocument, ShadowDocument, SourceDocument};
 use self::regions::Asker;
 use self::store::Store;
 use self::upkeep::Upkeep;
@@ -92,6 +97,7 @@ struct Inner {
     regions: Vec<Asker>,
     routes: watch::Receiver<Arc<Routes>>,
     tasks: TaskTracker,
+    shutdown: CancellationToken,
 }
 
 /// Whether a change is made or only shown.
@@ -115,7 +121,8 @@ impl Control {
         let store = Arc::new(open(&context.centre, &context.shutdown).await?);
         let routes = watch::Sender::new(Arc::new(routing::routes(&store.latest(), &vault)?));
 
-        let tasks = Tasks { tracker: TaskTracker::new(), shutdown: context.shutdown };
+        let shutdown = context.shutdown;
+        let tasks = Tasks { tracker: TaskTracker::new(), shutdown: shutdown.clone() };
         let mut regions = Vec::with_capacity(context.regions.len());
         for region in context.regions {
             let failure = watch::Sender::new(None);
@@ -130,12 +137,16 @@ impl Control {
         let upkeep = Arc::new(Upkeep { store: store.clone(), vault: vault.clone() });
         tasks.spawn(upkeep.clone().follow());
         tasks.spawn(upkeep.clone().routes(routes));
-        tasks.spawn(upkeep.clone().seals(context.may_write));
+        tasks.spawn(upkeep.clone().seals(context.may_write.clone()));
+        let canaries =
+            Canaries { store: store.clone(), regions: regions.clone(), may_write: context.may_write };
+        tasks.spawn(canaries.run());
         tasks.spawn(upkeep.disable(context.disable));
         tasks.tracker.close();
 
         let (centre, tasks) = (context.centre, tasks.tracker);
-        Ok(Self(Arc::new(Inner { store, vault, checker, centre, regions, routes: route_watch, tasks })))
+        let routes = route_watch;
+        Ok(Self(Arc::new(Inner { store, vault, checker, centre, regions, routes, tasks, shutdown })))
     }
 
     /// Destinations for forwarding, replaced at every change.
@@ -146,6 +157,11 @@ impl Control {
     /// Whether the centre answered when it was last asked, at most some seconds ago.
     pub fn is_ready(&self) -> bool {
         self.0.store.is_reachable()
+    }
+
+    /// Ends when the relay is told to stop.
+    pub(crate) fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.0.shutdown.clone().cancelled_owned()
     }
 
     /// Waits until everything that was started has ended, after `shutdown`.
@@ -186,7 +202,51 @@ impl Control {
     }
 
     pub(crate) async fn promote(&self, handler: &Name, version: u32) -> Result<Changed<()>, ChangeError> {
-        self.change(Mode::Write, |configuration| configuration.promote(handler, version)).await
+        let now = now_us();
+        self.change(Mode::Write, |configuration| configuration.promote(handler, version, now)).await
+    }
+
+    /// Answers with the version that is promoted again.
+    pub(crate) async fn roll_back(&self, handler: &Name) -> Result<Changed<u32>, ChangeError> {
+        let now = now_us();
+        self.change(Mode::Write, |configuration| configuration.roll_back(handler, now)).await
+    }
+
+    pub(crate) async fn shadow(
+        &self,
+        handler: &Name,
+        document: &ShadowDocument,
+    ) -> Result<Changed<()>, ChangeError> {
+        let now = now_us();
+        self.change(Mode::Write, |configuration| configuration.shadow(handler, document, now)).await
+    }
+
+    pub(crate) async fn canary(
+        &self,
+        handler: &Name,
+        document: &CanaryDocument,
+    ) -> Result<Changed<()>, ChangeError> {
+        let now = now_us();
+        self.change(Mode::Write, |configuration| configuration.canary(handler, document, now)).await
+    }
+
+    pub(crate) async fn stop_rollout(&self, handler: &Name) -> Result<Changed<()>, ChangeError> {
+        let now = now_us();
+        self.change(Mode::Write, |configuration| configuration.stop_rollout(handler, now)).await
+    }
+
+    /// What gateways report, by region; none of those that do not answer.
+    pub(crate) async fn reports(&self) -> Vec<(Name, Option<Reports>)> {
+        let ask = |asker: &Asker| {
+            let asker = asker.clone();
+            async move { (asker.name.clone(), asker.reports().await) }
+        };
+        futures::future::join_all(self.0.regions.iter().map(ask)).await
+    }
+
+    /// The connections to all regions.
+    pub(crate) fn region_clients(&self) -> impl Iterator<Item = (&Name, async_nats::Client)> {
+        self.0.regions.iter().map(|asker| (&asker.name, asker.context.client()))
     }
 
     /// What every region has and serves.
@@ -199,11 +259,17 @@ impl Control {
         mode: Mode,
         apply: impl Fn(&mut Configuration) -> Result<T, Refused>,
     ) -> Result<Changed<T>, ChangeError> {
+        let preview = self.0.store.preview(&apply).await?;
+        self.check_fit(&preview.before, &preview.after).await?;
         match mode {
             Mode::Write => self.0.store.change(apply).await,
-            Mode::DryRun => self.0.store.preview(apply).await,
+            Mode::DryRun => Ok(preview),
         }
     }
+}
+
+fn now_us() -> u64 {
+    time::unix_micros(SystemTime::now())
 }
 
 /// What runs until `shutdown`.

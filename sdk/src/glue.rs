@@ -13,14 +13,16 @@ use crate::{Change, Child, Event, Lane, Outcome, Response};
 pub mod bindings {
     wit_bindgen::generate!({
         path: "wit",
-        world: "handler",
+        world: "checked-handler",
         pub_export_macro: true,
         export_macro_name: "export",
         default_bindings_module: "::floodgate_sdk::glue::bindings",
     });
 }
 
-use bindings::floodgate::handler::{log as wit_log, types as wit};
+use bindings::floodgate::handler::{
+    counters as wit_counters, keys as wit_keys, log as wit_log, types as wit,
+};
 
 pub use bindings::Guest;
 pub use bindings::export;
@@ -35,6 +37,24 @@ pub fn run<E: Display>(
     handle(&event.into()).map(WitOutcome::from).map_err(|error| error.to_string())
 }
 
+/// Checks the parameters of a handler that has none.
+pub fn check(params: &str) -> Result<(), String> {
+    let given: serde_json::Map<String, serde_json::Value> = read(params)?;
+    match given.keys().next() {
+        None => Ok(()),
+        Some(name) => Err(format!("params: unknown field `{name}`: this handler has no parameters")),
+    }
+}
+
+/// Checks that parameters are a `P`.
+pub fn check_as<P: DeserializeOwned>(params: &str) -> Result<(), String> {
+    read::<P>(params).map(drop)
+}
+
+fn read<P: DeserializeOwned>(params: &str) -> Result<P, String> {
+    serde_json::from_str(params).map_err(|error| format!("params: {error}"))
+}
+
 /// Runs a handler with parameters.
 pub fn run_with<P: DeserializeOwned, E: Display>(
     mut event: WitEvent,
@@ -42,7 +62,7 @@ pub fn run_with<P: DeserializeOwned, E: Display>(
 ) -> Result<WitOutcome, String> {
     report_panics();
     let text = std::mem::take(&mut event.params);
-    let params = serde_json::from_str(&text).map_err(|error| format!("params: {error}"))?;
+    let params = read(&text)?;
     handle(&event.into(), params).map(WitOutcome::from).map_err(|error| error.to_string())
 }
 
@@ -58,6 +78,18 @@ fn describe(info: &PanicHookInfo<'_>) -> String {
         Some(place) => format!("panicked at {place}: {message}"),
         None => format!("panicked: {message}"),
     }
+}
+
+pub(crate) fn sign(key: &str, data: &[u8]) -> Vec<u8> {
+    wit_keys::sign(key, data)
+}
+
+pub(crate) fn verify(key: &str, data: &[u8], signature: &[u8]) -> bool {
+    wit_keys::verify(key, data, signature)
+}
+
+pub(crate) fn count(name: &str, amount: u64) {
+    wit_counters::add(name, amount);
 }
 
 pub(crate) fn write(level: Level, message: &str) {

@@ -33,7 +33,9 @@
 //! event's time of receipt and random numbers are seeded from its id, so that a replay gives the same bytes.
 
 mod builder;
+pub mod counters;
 mod event;
+pub mod keys;
 mod lane;
 pub mod log;
 mod outcome;

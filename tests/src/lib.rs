@@ -11,6 +11,7 @@ pub mod demo;
 pub mod deployment;
 pub mod failure;
 pub mod fixtures;
+pub mod guests;
 pub mod load;
 pub mod metrics;
 pub mod outside;

@@ -8,9 +8,17 @@ use crate::sender::client_builder;
 /// # Errors
 /// If the endpoint does not answer.
 pub async fn sum(url: &str, name: &str) -> Result<f64> {
-    let client = client_builder().tls_certs_only([]).build()?;
-    let text = client.get(url).send().await?.error_for_status()?.text().await?;
+    let text = page(url).await?;
     Ok(text.lines().filter_map(|line| sample(line, name)).sum())
+}
+
+/// All of it.
+///
+/// # Errors
+/// If the endpoint does not answer.
+pub async fn page(url: &str) -> Result<String> {
+    let client = client_builder().tls_certs_only([]).build()?;
+    Ok(client.get(url).send().await?.error_for_status()?.text().await?)
 }
 
 fn sample(line: &str, name: &str) -> Option<f64> {

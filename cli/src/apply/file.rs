@@ -107,6 +107,11 @@ fn object(kind: Kind, name: &str, mut document: Value, folder: &Path) -> Result<
             secret::resolve(secret, folder)?;
         }
     }
+    if let Some(Value::Object(keys)) = document.get_mut("keys").filter(|_| kind == Kind::Sources) {
+        for key in keys.values_mut() {
+            secret::resolve(key, folder)?;
+        }
+    }
     kind.check(&document)?;
     Ok(Object { kind, name, document })
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use floodgate_event::causes::chain;
-use floodgate_gateway::handle::{Engine, Limits};
+use floodgate_gateway::handle::{Engine, FaultKind, Handler, Limits};
 use nix::sys::resource::{Resource, setrlimit};
 use prometheus::Registry;
 use serde::Serialize;
@@ -21,11 +21,17 @@ const CPU_SECONDS: u64 = 30;
 /// it that are never touched.
 const DATA_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
+/// The longest line of parameters, in bytes: what a binding may have, and its end.
+const MAX_LINE_BYTES: usize = 64 * 1024 + 1;
+
 /// What to check.
 #[derive(Args)]
 pub(crate) struct CheckArgs {
     /// The component; standard input if left out
     file: Option<PathBuf>,
+    /// Also ask the component whether it takes the parameters that are the input's first line
+    #[arg(long, conflicts_with = "file")]
+    params: bool,
 }
 
 #[derive(Serialize)]
@@ -35,9 +41,9 @@ struct Verdict {
     error: Option<String>,
 }
 
-pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: &CheckArgs) -> Result<(), Failure> {
     restrict().map_err(Failure::work)?;
-    let error = check(args)?;
+    let error = check(args).await?;
     let ok = error.is_none();
     output::print_json(&Verdict { ok, error })?;
     if ok { Ok(()) } else { Err(Failure::work("the component was refused")) }
@@ -50,11 +56,37 @@ fn restrict() -> nix::Result<()> {
     setrlimit(Resource::RLIMIT_DATA, DATA_BYTES, DATA_BYTES)
 }
 
-fn check(args: &CheckArgs) -> Result<Option<String>, Failure> {
+async fn check(args: &CheckArgs) -> Result<Option<String>, Failure> {
     let limits = Limits { instances: 1, ..Limits::default() };
-    let component = read(args, limits.component_bytes).map_err(Failure::work)?;
+    let mut component = read(args, limits.component_bytes).map_err(Failure::work)?;
+    let params = if args.params { Some(first_line(&mut component).map_err(Failure::work)?) } else { None };
     let engine = Engine::new(limits, &Registry::new()).map_err(Failure::work)?;
-    Ok(engine.load(&component).err().map(|error| chain(&error)))
+    let handler = match engine.load(&component) {
+        Ok(handler) => handler,
+        Err(error) => return Ok(Some(chain(&error))),
+    };
+    match params {
+        Some(params) => Ok(ask(&handler, &params).await),
+        None => Ok(None),
+    }
+}
+
+async fn ask(handler: &Handler, params: &str) -> Option<String> {
+    let answer = handler.check_params(params).await;
+    answer.err().map(|fault| match fault.kind() {
+        FaultKind::Error => fault.message().to_owned(),
+        _ => fault.to_string(),
+    })
+}
+
+/// Takes the first line, without its end, from the front.
+fn first_line(input: &mut Vec<u8>) -> io::Result<String> {
+    let Some(end) = input.iter().position(|&byte| byte == b'\n') else {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "no line of parameters"));
+    };
+    let mut line: Vec<u8> = input.drain(..=end).collect();
+    line.pop();
+    String::from_utf8(line).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// Reads a byte more than is taken, so that what is too large is still seen to be.
@@ -64,6 +96,7 @@ fn read(args: &CheckArgs, most: usize) -> io::Result<Vec<u8>> {
         None => Box::new(io::stdin().lock()),
     };
     let mut component = Vec::new();
-    input.take(most as u64 + 1).read_to_end(&mut component)?;
+    let line = if args.params { MAX_LINE_BYTES } else { 0 };
+    input.take((most + line) as u64 + 1).read_to_end(&mut component)?;
     Ok(component)
 }

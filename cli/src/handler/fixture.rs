@@ -1,11 +1,14 @@
 //! Fixtures: an event, and what the handler is to make of it. A JSON file each.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use floodgate_event::Lane;
-use floodgate_gateway::handle::{Handler, Input, Run};
+use floodgate_event::grant::Grants;
+use floodgate_event::{Lane, Name, Secret};
+use floodgate_gateway::handle::{Granted, Handler, Input, Run, UnknownKey};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -17,6 +20,12 @@ use super::outcome::Expected;
 pub(crate) struct Fixture {
     #[serde(default)]
     params: Map<String, Value>,
+    /// What a source's binding would grant.
+    #[serde(default)]
+    grants: Grants,
+    /// Keys of the source, for tests only.
+    #[serde(default)]
+    keys: BTreeMap<Name, Secret>,
     event: Event,
     pub(crate) expect: Expected,
 }
@@ -75,7 +84,10 @@ impl Event {
 
 impl Fixture {
     /// Runs a handler over the event.
-    pub(crate) async fn run(&self, handler: &Handler) -> Run {
+    ///
+    /// # Errors
+    /// If it grants a key that it does not have.
+    pub(crate) async fn run(&self, handler: &Handler) -> Result<Run, UnknownKey> {
         let event = &self.event;
         let headers: Vec<_> =
             event.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
@@ -96,7 +108,14 @@ impl Fixture {
             received_at: event.received_at_us,
             params: &params,
         };
-        handler.run(input).await
+        Ok(handler.run(input, &Arc::new(self.granted()?)).await)
+    }
+}
+
+impl Fixture {
+    fn granted(&self) -> Result<Granted, UnknownKey> {
+        let keys = self.keys.iter().map(|(name, key)| (name.clone(), key.clone())).collect();
+        Granted::uncounted(&self.grants, &keys)
     }
 }
 

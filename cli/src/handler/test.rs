@@ -77,7 +77,7 @@ pub(crate) fn verdict(tested: &[Tested]) -> Result<(), Failure> {
 
 impl Tested {
     async fn one(name: String, fixture: &Fixture, handler: &Handler) -> Result<Self, Failure> {
-        let run = fixture.run(handler).await;
+        let run = fixture.run(handler).await.map_err(Failure::usage)?;
         let found = Expected::from(&run.result);
         let passed = found == fixture.expect;
         let difference = if passed { String::new() } else { difference(&fixture.expect, &found)? };

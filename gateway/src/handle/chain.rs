@@ -1,17 +1,19 @@
 //! The handlers of a source, one after the other.
 
+use std::sync::Arc;
+
 use floodgate_event::Name;
 use floodgate_event::proto::event::Disposition;
 use floodgate_event::proto::{Event, Filtered, Quarantined, Responded};
-use floodgate_event::snapshot::Binding;
 use floodgate_event::source::{OnFault, RawPolicy};
 
 use prost::Message as _;
 
 use super::draft::Draft;
-use super::metrics::Metrics;
 use super::split::{self, Birth};
-use super::{Child, Engine, Fault, Handler, Level, Line, Outcome, Run};
+use super::tap::{Entry, Tap};
+use super::version::Ran;
+use super::{Child, Fault, Granted, Level, Line, Outcome, Trial, Version};
 use crate::stage::{Handled, HandlerAnswer, Verified};
 
 /// A source's bound handlers. Without any, events go through as they are.
@@ -19,22 +21,31 @@ use crate::stage::{Handled, HandlerAnswer, Verified};
 pub struct Chain {
     links: Vec<Link>,
     raw: RawPolicy,
-    metrics: Metrics,
+    tap: Tap,
 }
 
+/// A handler in a source's chain.
 #[derive(Debug)]
-struct Link {
-    binding: Binding,
-    handler: Handler,
+pub struct Link {
+    /// The version that the source binds.
+    pub version: Arc<Version>,
     /// The binding's parameters as text, as handlers get them.
-    params: String,
+    pub params: String,
+    /// What the binding grants.
+    pub granted: Arc<Granted>,
+    /// What a failure does.
+    pub on_fault: OnFault,
+    /// Another version that is tried on some events.
+    pub trial: Option<Trial>,
 }
+
+/// What a link decided, and which version's decision it is.
+type Decided<'a> = (&'a Arc<Version>, Result<Outcome, Fault>);
 
 impl Chain {
-    /// Puts bindings and the handlers they name into a chain.
-    pub fn new(engine: &Engine, links: Vec<(Binding, Handler)>, raw: RawPolicy) -> Self {
-        let links = links.into_iter().map(|(binding, handler)| Link::new(binding, handler)).collect();
-        Self { links, raw, metrics: engine.metrics().clone() }
+    /// A chain of these handlers; `tap` takes what they log.
+    pub fn new(links: Vec<Link>, raw: RawPolicy, tap: Tap) -> Self {
+        Self { links, raw, tap }
     }
 
     /// Runs the handlers over an event; each sees what those before it changed.
@@ -48,34 +59,50 @@ impl Chain {
             return Ok(Handled { events: vec![draft.finish(None)], shard, answer: None });
         }
         // On the heap: what a guest's run takes would make the future of every request as large.
-        let end = Box::pin(self.walk(&self.links, &mut draft)).await?;
-        let (end, children) = match end {
-            End::Split(split) => match Box::pin(self.children(&draft, &split)).await? {
-                Ok(children) => (End::Split(split), children),
-                Err(fault) => {
-                    self.failed(split.by, &draft, &fault);
-                    (split.by.fail(fault)?, Vec::new())
-                }
-            },
-            end => (end, Vec::new()),
-        };
+        let (end, children) = Box::pin(self.decide(&mut draft)).await?;
         let (disposition, answer) = end.into_parts();
         let mut events = vec![draft.finish(disposition)];
         events.extend(children);
         Ok(Handled { events, shard, answer })
     }
 
+    /// How the chain ends for an event, and the children that it leaves.
+    async fn decide<'a>(&'a self, draft: &mut Draft) -> Result<(End<'a>, Vec<Event>), Rejected> {
+        let mut links = &self.links[..];
+        loop {
+            let split = match self.walk(links, draft).await? {
+                End::Split(split) => split,
+                end => return Ok((end, Vec::new())),
+            };
+            let fault = match self.children(draft, &split).await? {
+                Ok(children) => return Ok((End::Split(split), children)),
+                Err(fault) => fault,
+            };
+            split.version.failed(&fault);
+            split.link.warn(split.version, draft, &fault);
+            match split.link.fail(fault)? {
+                Some(end) => return Ok((end, Vec::new())),
+                None => links = split.rest,
+            }
+        }
+    }
+
     async fn walk<'a>(&'a self, links: &'a [Link], draft: &mut Draft) -> Result<End<'a>, Rejected> {
         for (index, link) in links.iter().enumerate() {
-            match self.step(link, draft).await {
+            let (version, result) = self.step(link, draft).await;
+            match result {
                 Ok(Outcome::Pass) => {}
                 Ok(Outcome::Change(change)) => draft.apply(change),
                 Ok(Outcome::Drop { reason }) => return Ok(link.drop(reason)),
                 Ok(Outcome::Respond(answer)) => return Ok(link.respond(answer)),
                 Ok(Outcome::Split(children)) => {
-                    return Ok(End::Split(Split { by: link, children, rest: &links[index + 1..] }));
+                    return Ok(End::Split(Split { link, version, children, rest: &links[index + 1..] }));
                 }
-                Err(fault) => return link.fail(fault),
+                Err(fault) => {
+                    if let Some(end) = link.fail(fault)? {
+                        return Ok(end);
+                    }
+                }
             }
         }
         Ok(End::Passed)
@@ -91,7 +118,7 @@ impl Chain {
         let mut events = Vec::with_capacity(split.children.len());
         let mut bytes = parent.envelope().encoded_len();
         for (ordinal, child) in (0..).zip(&split.children) {
-            let mut draft = parent.child(Birth { ordinal, by: &split.by.binding, child });
+            let mut draft = parent.child(Birth { ordinal, by: &split.version.id().digest, child });
             let end = self.walk(split.rest, &mut draft).await?;
             let (disposition, _) = end.into_parts();
             let event = draft.finish(disposition);
@@ -104,38 +131,82 @@ impl Chain {
         Ok(Ok(events))
     }
 
-    async fn step(&self, link: &Link, draft: &mut Draft) -> Result<Outcome, Fault> {
-        let run = link.run(draft).await;
-        link.report(draft.id(), &run.log);
-        let result = run.result.and_then(|outcome| permit(outcome, draft));
-        let outcome = result.as_ref().map_or("fault", Outcome::as_str);
-        draft.record(&link.binding, outcome);
-        self.metrics.ran(&link.binding.name, outcome, run.duration);
-        if let Err(fault) = &result {
-            self.failed(link, draft, fault);
+    async fn step<'a>(&self, link: &'a Link, draft: &mut Draft) -> Decided<'a> {
+        match link.trial.as_ref().filter(|trial| draft.event_id().is_some_and(|id| trial.takes(&id))) {
+            Some(trial) => self.try_out(link, trial, draft).await,
+            None => self.settle(link, &link.version, self.run_one(link, &link.version, draft).await, draft),
         }
-        result
     }
 
-    fn failed(&self, link: &Link, draft: &Draft, fault: &Fault) {
-        self.metrics.failed(&link.binding.name, fault.kind());
-        link.warn(draft, fault);
+    /// Runs both versions over the event, and takes the promoted one's outcome, or a canary's that did not fail.
+    async fn try_out<'a>(&self, link: &'a Link, trial: &'a Trial, draft: &mut Draft) -> Decided<'a> {
+        let tried = self.run_one(link, trial.version(), draft).await;
+        let promoted = self.run_one(link, &link.version, draft).await;
+        trial.note(draft.id(), &draft.envelope().source, &promoted, &tried);
+        if trial.prevails(&tried) {
+            return self.settle(link, trial.version(), tried, draft);
+        }
+        if trial.is_canary() {
+            drop(self.settle(link, trial.version(), tried, draft));
+        } else if let Err(fault) = &tried.result {
+            trial.version().failed(fault);
+        }
+        self.settle(link, &link.version, promoted, draft)
+    }
+
+    async fn run_one(&self, link: &Link, version: &Version, draft: &Draft) -> Ran {
+        let headers = draft.headers();
+        let input = draft.input(&headers, &link.params);
+        let mut ran = version.run(input, &link.granted, |outcome| permit(outcome, draft)).await;
+        self.publish(version, draft, std::mem::take(&mut ran.log));
+        ran
+    }
+
+    /// Takes a run's outcome as the link's decision, and notes it with the event.
+    fn settle<'a>(&self, link: &Link, version: &'a Arc<Version>, ran: Ran, draft: &mut Draft) -> Decided<'a> {
+        draft.record(version.id(), ran.result.as_ref().map_or(super::metrics::FAULT, Outcome::as_str));
+        if let Err(fault) = &ran.result {
+            version.failed(fault);
+            link.warn(version, draft, fault);
+        }
+        (version, ran.result)
+    }
+
+    /// Passes on what a handler logged: to this process's log, under the target `handler`, and to whoever follows it.
+    fn publish(&self, version: &Version, draft: &Draft, lines: Vec<Line>) {
+        let mut left_out = 0;
+        for Line { level, message } in lines {
+            let id = version.id();
+            write(id.name.as_str(), id.version, draft.id(), level, &message);
+            let entry = Entry {
+                handler: id.name.to_string(),
+                version: id.version,
+                source: draft.envelope().source.clone(),
+                event: draft.id().to_owned(),
+                level,
+                message,
+            };
+            left_out += usize::from(!self.tap.put(entry));
+        }
+        if left_out > 0 {
+            version.left_out(left_out);
+        }
+    }
+}
+
+fn write(handler: &str, version: u32, event: &str, level: Level, message: &str) {
+    match level {
+        Level::Trace => tracing::trace!(target: "handler", handler, version, event, "{message}"),
+        Level::Debug => tracing::debug!(target: "handler", handler, version, event, "{message}"),
+        Level::Info => tracing::info!(target: "handler", handler, version, event, "{message}"),
+        Level::Warn => tracing::warn!(target: "handler", handler, version, event, "{message}"),
+        Level::Error => tracing::error!(target: "handler", handler, version, event, "{message}"),
     }
 }
 
 impl Link {
-    fn new(binding: Binding, handler: Handler) -> Self {
-        let params = serde_json::Value::Object(binding.params.clone()).to_string();
-        Self { binding, handler, params }
-    }
-
-    async fn run(&self, draft: &Draft) -> Run {
-        let headers = draft.headers();
-        self.handler.run(draft.input(&headers, &self.params)).await
-    }
-
     fn name(&self) -> String {
-        self.binding.name.to_string()
+        self.version.id().name.to_string()
     }
 
     fn drop<'a>(&self, reason: String) -> End<'a> {
@@ -147,45 +218,29 @@ impl Link {
         End::Stopped(Disposition::Responded(responded), Some(answer))
     }
 
-    fn fail<'a>(&self, fault: Fault) -> Result<End<'a>, Rejected> {
-        match self.binding.on_fault {
-            OnFault::Reject => Err(Rejected { handler: self.binding.name.clone(), fault }),
+    /// What a failure ends the chain with; none where the event goes on as if this handler were not there.
+    fn fail<'a>(&self, fault: Fault) -> Result<Option<End<'a>>, Rejected> {
+        match self.on_fault {
+            OnFault::Pass => Ok(None),
+            OnFault::Reject => Err(Rejected { handler: self.version.id().name.clone(), fault }),
             OnFault::Quarantine => {
                 let (kind, message) = (fault.kind().to_string(), fault.message().to_owned());
-                let quarantined = Quarantined { handler: self.name(), kind, message };
-                Ok(End::Stopped(Disposition::Quarantined(quarantined), None))
+                let quarantined =
+                    Quarantined { handler: self.name(), kind, message, trace: fault.into_trace() };
+                Ok(Some(End::Stopped(Disposition::Quarantined(quarantined), None)))
             }
         }
     }
 
-    /// Passes on what the handler logged, under the target `handler`.
-    fn report(&self, event: &str, lines: &[Line]) {
-        let (name, version) = (self.binding.name.as_str(), self.binding.version);
-        for Line { level, message } in lines {
-            match level {
-                Level::Trace => {
-                    tracing::trace!(target: "handler", handler = name, version, event, "{message}")
-                }
-                Level::Debug => {
-                    tracing::debug!(target: "handler", handler = name, version, event, "{message}")
-                }
-                Level::Info => tracing::info!(target: "handler", handler = name, version, event, "{message}"),
-                Level::Warn => tracing::warn!(target: "handler", handler = name, version, event, "{message}"),
-                Level::Error => {
-                    tracing::error!(target: "handler", handler = name, version, event, "{message}")
-                }
-            }
-        }
-    }
-
-    fn warn(&self, draft: &Draft, fault: &Fault) {
+    fn warn(&self, version: &Version, draft: &Draft, fault: &Fault) {
         tracing::warn!(
-            handler = self.binding.name.as_str(),
-            version = self.binding.version,
+            handler = version.id().name.as_str(),
+            version = version.id().version,
             source = draft.envelope().source,
             event = draft.id(),
             kind = fault.kind().as_str(),
             fault = fault.message(),
+            on_fault = ?self.on_fault,
             "handler failed"
         );
     }
@@ -214,7 +269,8 @@ enum End<'a> {
 
 /// What a split left to do.
 struct Split<'a> {
-    by: &'a Link,
+    link: &'a Link,
+    version: &'a Arc<Version>,
     children: Vec<Child>,
     rest: &'a [Link],
 }
@@ -226,7 +282,7 @@ impl End<'_> {
             Self::Stopped(disposition, answer) => (Some(disposition), answer),
             // The parent is a tombstone; its children go on.
             Self::Split(split) => {
-                let filtered = Filtered { handler: split.by.name(), reason: "split".to_owned() };
+                let filtered = Filtered { handler: split.link.name(), reason: "split".to_owned() };
                 (Some(Disposition::Filtered(filtered)), None)
             }
         }

@@ -1,9 +1,10 @@
 //! The world in `sdk/wit`, and the check that a component keeps to it.
 
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, HasSelf, Linker, Type};
 
 use super::guest::Guest;
-use super::log;
+use super::services::Services;
 
 /// Typed bindings; their documentation is that of the WIT file.
 #[allow(missing_docs, unreachable_pub, clippy::all)]
@@ -29,6 +30,8 @@ pub use bindings::floodgate::handler::types::Lane as InputLane;
 
 /// The package of the handler world.
 const PACKAGE: &str = "floodgate:handler/";
+/// The export that checks parameters, of the world `checked-handler`.
+pub(crate) const CHECK: &str = "check";
 /// The interfaces that a component may import besides.
 const WASI: [&str; 6] =
     ["wasi:io/", "wasi:cli/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/", "wasi:sockets/"];
@@ -37,7 +40,7 @@ const WASI: [&str; 6] =
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::<Guest>::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    bindings::Handler::add_to_linker::<_, HasSelf<log::Lines>>(&mut linker, |guest| guest.log())?;
+    bindings::Handler::add_to_linker::<_, HasSelf<Services>>(&mut linker, Guest::services)?;
     Ok(linker)
 }
 
@@ -52,10 +55,23 @@ pub(crate) fn check_imports(engine: &wasmtime::Engine, component: &Component) ->
 
 /// Checks that there is something to call; its type is checked by the bindings.
 pub(crate) fn check_export(engine: &wasmtime::Engine, component: &Component) -> Result<(), Breach> {
-    match component.component_type().get_export(engine, "handle") {
-        Some(_) => Ok(()),
-        None => Err(Breach::NoExport),
+    let ty = component.component_type();
+    if ty.get_export(engine, "handle").is_none() {
+        return Err(Breach::NoExport);
     }
+    match ty.get_export(engine, CHECK) {
+        Some(export) if !is_check(&export.ty) => Err(Breach::Check),
+        _ => Ok(()),
+    }
+}
+
+/// Whether it is `func(params: string) -> result<_, string>`.
+fn is_check(item: &ComponentItem) -> bool {
+    let ComponentItem::ComponentFunc(function) = item else { return false };
+    let takes_text = function.params().map(|(_, ty)| ty).eq([Type::String]);
+    let answers =
+        |ty: Type| matches!(ty, Type::Result(ty) if ty.ok().is_none() && ty.err() == Some(Type::String));
+    takes_text && function.results().map(answers).eq([true])
 }
 
 fn is_allowed(import: &str) -> bool {
@@ -67,7 +83,7 @@ fn is_allowed(import: &str) -> bool {
 pub enum Breach {
     /// It wants something that handlers are not given.
     #[error(
-        "the component imports `{name}`; a handler may import `{PACKAGE}types`, `{PACKAGE}log` and, all of it inert, WASI 0.2: {}",
+        "the component imports `{name}`; a handler may import `{PACKAGE}types`, `{PACKAGE}log`, `{PACKAGE}keys`, `{PACKAGE}counters` and, all of it inert, WASI 0.2: {}",
         WASI.map(|name| name.trim_end_matches('/')).join(", ")
     )]
     Import {
@@ -79,6 +95,11 @@ pub enum Breach {
         "the component does not export `handle`, the function of the world `floodgate:handler/handler@0.1.0`"
     )]
     NoExport,
+    /// It offers something else under the name of the check.
+    #[error(
+        "the component exports `check`, and not as the world `floodgate:handler/checked-handler@0.1.0` has it: `func(params: string) -> result<_, string>`"
+    )]
+    Check,
     /// It offers another function, or imports one with another type.
     #[error("the component does not fit the world `floodgate:handler/handler@0.1.0`")]
     Type(#[source] wasmtime::Error),

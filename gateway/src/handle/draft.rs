@@ -5,13 +5,13 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use floodgate_event::proto::event::Disposition;
 use floodgate_event::proto::{self, Event, HandlerRun, Header};
-use floodgate_event::snapshot::Binding;
 use floodgate_event::source::{Intake, RawPolicy};
 use floodgate_event::{EventId, Lane};
 use http::header::CONTENT_TYPE;
 
 use super::contract::Input;
 use super::header::Pair;
+use super::version::VersionId;
 use super::{Change, split};
 use crate::stage::Verified;
 
@@ -62,9 +62,12 @@ impl Draft {
     }
 
     pub(crate) fn id(&self) -> &str {
-        // `verify` writes 16 bytes.
-        let text = || EventId::try_from(&*self.envelope.id).map(|id| id.to_string()).unwrap_or_default();
-        self.id.get_or_init(text)
+        self.id.get_or_init(|| self.event_id().map(|id| id.to_string()).unwrap_or_default())
+    }
+
+    /// Always there: `verify` writes 16 bytes.
+    pub(crate) fn event_id(&self) -> Option<EventId> {
+        EventId::try_from(&*self.envelope.id).ok()
     }
 
     pub(crate) fn envelope(&self) -> &Event {
@@ -113,11 +116,11 @@ impl Draft {
     }
 
     /// Notes a run.
-    pub(crate) fn record(&mut self, binding: &Binding, outcome: &str) {
+    pub(crate) fn record(&mut self, by: &VersionId, outcome: &str) {
         self.runs.push(HandlerRun {
-            name: binding.name.to_string(),
-            version: binding.version,
-            digest: binding.digest.as_bytes().to_vec(),
+            name: by.name.to_string(),
+            version: by.version,
+            digest: by.digest.as_bytes().to_vec(),
             outcome: outcome.to_owned(),
         });
     }

@@ -3,7 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use prometheus::Registry;
+use floodgate_event::Name;
+use prometheus::{IntCounter, Registry};
 use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, PoolingAllocationConfig};
@@ -78,6 +79,11 @@ impl Engine {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// The metric of a counter that a handler is granted.
+    pub fn counter(&self, handler: &Name, counter: &Name) -> IntCounter {
+        self.0.metrics.counter(handler, counter)
     }
 
     /// One permit per instance that the pool has room for.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use wasmtime::{Trap, WasmBacktrace};
 
+use super::grant::NotGranted;
 use super::log::printable;
 
 /// The most bytes of a fault's message.
@@ -24,9 +25,25 @@ pub enum FaultKind {
     Error,
     /// It could not be started.
     Load,
+    /// It asked for what its binding does not grant.
+    Grant,
+    /// It was not run: it had failed on every event for a while.
+    Breaker,
 }
 
 impl FaultKind {
+    /// All kinds, in the order of their declaration.
+    pub const ALL: [Self; 8] = [
+        Self::Trap,
+        Self::Deadline,
+        Self::Memory,
+        Self::Output,
+        Self::Error,
+        Self::Load,
+        Self::Grant,
+        Self::Breaker,
+    ];
+
     /// The name used in envelopes and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -36,7 +53,16 @@ impl FaultKind {
             Self::Output => "output",
             Self::Error => "error",
             Self::Load => "load",
+            Self::Grant => "grant",
+            Self::Breaker => "breaker",
         }
+    }
+}
+
+impl FaultKind {
+    /// Whether it says that the handler, and not the event, is at fault. An error that a handler returns may be the event's.
+    pub(crate) fn is_misbehaviour(self) -> bool {
+        !matches!(self, Self::Error | Self::Breaker)
     }
 }
 
@@ -52,12 +78,13 @@ impl fmt::Display for FaultKind {
 pub struct Fault {
     kind: FaultKind,
     message: String,
+    trace: Vec<String>,
 }
 
 impl Fault {
     /// A fault; the message is made printable and cut to 1 KiB.
     pub fn new(kind: FaultKind, message: &str) -> Self {
-        Self { kind, message: printable(message, MAX_MESSAGE_BYTES) }
+        Self { kind, message: printable(message, MAX_MESSAGE_BYTES), trace: Vec::new() }
     }
 
     pub(crate) fn output(message: impl AsRef<str>) -> Self {
@@ -72,6 +99,11 @@ impl Fault {
     /// What happened, for people.
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// The guest's functions where it stopped, innermost first.
+    pub fn into_trace(self) -> Vec<String> {
+        self.trace
     }
 
     /// What a call into a guest ended with. `refused` says whether it was refused memory before; `last_error`
@@ -101,6 +133,7 @@ impl Fault {
 fn kind_of(error: &wasmtime::Error, refused: bool) -> Option<FaultKind> {
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => Some(FaultKind::Deadline),
+        _ if error.is::<NotGranted>() => Some(FaultKind::Grant),
         _ if refused => Some(FaultKind::Memory),
         Some(_) => Some(FaultKind::Trap),
         None => error.is::<WasmBacktrace>().then_some(FaultKind::Trap),

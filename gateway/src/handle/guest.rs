@@ -1,10 +1,14 @@
 //! What the host keeps of one instance while it runs.
 
+use std::sync::Arc;
+
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use super::grant::Granted;
 use super::log::Lines;
+use super::services::Services;
 use super::wasi::{self, Moment};
 
 /// Core instances of one component; Rust's have 4, JavaScript's and Python's more.
@@ -25,19 +29,20 @@ pub(crate) struct Guest {
     wasi: Option<WasiCtx>,
     resources: ResourceTable,
     memory: Memory,
-    log: Lines,
+    services: Services,
 }
 
 impl Guest {
-    pub(crate) fn new(moment: Moment, memory_bytes: usize) -> Self {
+    pub(crate) fn new(moment: Moment, memory_bytes: usize, granted: Arc<Granted>) -> Self {
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(MAX_RESOURCES);
         let memory = Memory { left: memory_bytes, refused: false };
-        Self { moment, wasi: None, resources, memory, log: Lines::default() }
+        let services = Services { granted, lines: Lines::default() };
+        Self { moment, wasi: None, resources, memory, services }
     }
 
-    pub(crate) fn log(&mut self) -> &mut Lines {
-        &mut self.log
+    pub(crate) fn services(&mut self) -> &mut Services {
+        &mut self.services
     }
 
     pub(crate) fn memory(&mut self) -> &mut Memory {
@@ -45,7 +50,7 @@ impl Guest {
     }
 
     pub(crate) fn into_log(self) -> Lines {
-        self.log
+        self.services.lines
     }
 }
 

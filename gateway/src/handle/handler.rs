@@ -1,14 +1,16 @@
 //! A compiled handler and one run of it.
 
+mod check;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use floodgate_event::EventId;
 use tokio::sync::Semaphore;
 use wasmtime::Store;
 use wasmtime::component::Component;
 
 use super::contract::{self, Breach, HandlerPre, Input, OutcomeResult};
+use super::grant::Granted;
 use super::guest::Guest;
 use super::inspect::Refused;
 use super::log::Line;
@@ -49,14 +51,15 @@ impl Handler {
     }
 
     /// Runs the handler over one event, on an instance of its own, once one of the engine's slots is free.
-    pub async fn run(&self, event: Input<'_>) -> Run {
+    pub async fn run(&self, event: Input<'_>, granted: &Arc<Granted>) -> Run {
         // Neither semaphore is ever closed. The wait is bounded by what the gateway takes in at once: each run before
         // this one ends at its deadline.
         let _share = self.share.acquire().await;
         let _slot = self.engine.slots().acquire().await;
         let limits = self.engine.limits();
         let meter = Meter::new(limits.deadline());
-        let mut store = self.store(&event, &meter);
+        let moment = Moment::of(&event, granted);
+        let mut store = self.store(moment, granted, &meter);
         let called = meter::metered(&meter, self.call(&mut store, event)).await;
         let refused = store.data_mut().memory().refused();
         let log = store.into_data().into_log();
@@ -77,10 +80,10 @@ impl Handler {
         instance.call_handle(store, event).await.map_err(Failed::Call)
     }
 
-    fn store(&self, event: &Input<'_>, meter: &Arc<Meter>) -> Store<Guest> {
+    fn store(&self, moment: Moment, granted: &Arc<Granted>, meter: &Arc<Meter>) -> Store<Guest> {
         let limits = self.engine.limits();
-        let moment = Moment { seed: seed(event.id), received_at: Duration::from_micros(event.received_at) };
-        let mut store = Store::new(self.engine.wasm(), Guest::new(moment, limits.memory_bytes));
+        let guest = Guest::new(moment, limits.memory_bytes, Arc::clone(granted));
+        let mut store = Store::new(self.engine.wasm(), guest);
         store.limiter(|guest| guest.memory());
         store.set_hostcall_fuel(limits.output_bytes);
         meter::watch(&mut store, Arc::clone(meter));
@@ -101,11 +104,6 @@ type Answer = Result<OutcomeResult, String>;
 enum Failed {
     Start(wasmtime::Error),
     Call(wasmtime::Error),
-}
-
-/// An id that is none (only a fixture's can be) seeds like the id of zeros.
-fn seed(id: &str) -> [u8; 16] {
-    id.parse::<EventId>().map_or([0; 16], |id| *id.as_bytes())
 }
 
 /// Why bytes are not a handler. Always the fault of whoever made them.

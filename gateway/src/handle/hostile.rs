@@ -1,13 +1,16 @@
 //! Handlers that misbehave, and what becomes of them and of their neighbours.
 
 mod chain;
+mod grants;
 mod guests;
+
+use std::sync::Arc;
 
 use super::{FaultKind, LoadError, Outcome};
 use guests::{PASS, SPIN, engine, input, load};
 
 async fn fault(handle: &str) -> (FaultKind, String) {
-    let run = load(&engine(), handle).run(input()).await;
+    let run = load(&engine(), handle).run(input(), &Arc::default()).await;
     let fault = run.result.unwrap_err();
     (fault.kind(), fault.message().to_owned())
 }
@@ -38,7 +41,7 @@ async fn memory_beyond_the_limit_is_refused_and_named() {
     assert_eq!(fault(handle).await.0, FaultKind::Memory);
     let within =
         "(if (i32.eq (memory.grow (i32.const 255)) (i32.const -1)) (then (unreachable))) (i32.const 1024)";
-    assert_eq!(load(&engine(), within).run(input()).await.result, Ok(Outcome::Pass));
+    assert_eq!(load(&engine(), within).run(input(), &Arc::default()).await.result, Ok(Outcome::Pass));
 }
 
 #[tokio::test]
@@ -82,7 +85,7 @@ const ONCE: &str = "(global.set $count (i32.add (global.get $count) (i32.const 1
 async fn nothing_outlives_an_event() {
     let handler = load(&engine(), ONCE);
     for _ in 0..50 {
-        assert_eq!(handler.run(input()).await.result, Ok(Outcome::Pass));
+        assert_eq!(handler.run(input(), &Arc::default()).await.result, Ok(Outcome::Pass));
     }
 }
 
@@ -93,11 +96,11 @@ async fn spinning_neighbours_cost_nobody_an_event() {
     let spinners: Vec<_> = (0..12)
         .map(|_| {
             let spin = spin.clone();
-            tokio::spawn(async move { spin.run(input()).await.result })
+            tokio::spawn(async move { spin.run(input(), &Arc::default()).await.result })
         })
         .collect();
     for _ in 0..20 {
-        assert_eq!(pass.run(input()).await.result, Ok(Outcome::Pass));
+        assert_eq!(pass.run(input(), &Arc::default()).await.result, Ok(Outcome::Pass));
     }
     for spinner in spinners {
         assert_eq!(spinner.await.unwrap().unwrap_err().kind(), FaultKind::Deadline);

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::breaker::Threshold;
+
 const MIB: usize = 1024 * 1024;
 /// WebAssembly's page.
 const PAGE: usize = 64 * 1024;
@@ -24,6 +26,10 @@ pub struct Limits {
     /// Events that are in handlers at the same time, 1 to 4,096; others wait their turn. One handler gets at most
     /// [a quarter](Self::share) of it. Handlers never wait for anything, so a few per processor are enough.
     pub instances: u32,
+    /// Failures in a row after which a handler version is not run, 1 to 1,000,000.
+    pub breaker_faults: u32,
+    /// Seconds after which one event tries it again, 1 to 3,600.
+    pub breaker_seconds: u32,
 }
 
 impl Default for Limits {
@@ -34,6 +40,8 @@ impl Default for Limits {
             output_bytes: 3 * MIB,
             component_bytes: 32 * MIB,
             instances: 64,
+            breaker_faults: 20,
+            breaker_seconds: 5,
         }
     }
 }
@@ -50,6 +58,10 @@ impl Limits {
         (self.instances as usize / 4).max(1)
     }
 
+    pub(crate) fn breaker(&self) -> Threshold {
+        Threshold { faults: self.breaker_faults, pause: Duration::from_secs(self.breaker_seconds.into()) }
+    }
+
     pub(crate) fn check(&self) -> Result<(), InvalidLimit> {
         let require =
             |holds, field, expected| if holds { Ok(()) } else { Err(InvalidLimit { field, expected }) };
@@ -58,7 +70,9 @@ impl Limits {
         require(self.memory_bytes.is_multiple_of(PAGE), "memory_bytes", "a multiple of 65536")?;
         require((1024..=3 * MIB).contains(&self.output_bytes), "output_bytes", "1 KiB to 3 MiB")?;
         require((1..=64 * MIB).contains(&self.component_bytes), "component_bytes", "1 byte to 64 MiB")?;
-        require((1..=4_096).contains(&self.instances), "instances", "1 to 4096")
+        require((1..=4_096).contains(&self.instances), "instances", "1 to 4096")?;
+        require((1..=1_000_000).contains(&self.breaker_faults), "breaker_faults", "1 to 1000000")?;
+        require((1..=3_600).contains(&self.breaker_seconds), "breaker_seconds", "1 to 3600")
     }
 }
 

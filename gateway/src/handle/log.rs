@@ -1,6 +1,6 @@
 //! The lines that a handler writes.
 
-use super::contract::bindings::floodgate::handler::{log as wit, types};
+use super::contract::bindings::floodgate::handler::log as wit;
 
 /// The most lines that are kept of one event.
 pub(crate) const MAX_LINES: usize = 32;
@@ -8,7 +8,8 @@ pub(crate) const MAX_LINES: usize = 32;
 pub(crate) const MAX_BYTES: usize = 8 * 1024;
 
 /// How much a line matters, as the handler says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Every step.
     Trace,
@@ -41,10 +42,14 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    fn push(&mut self, level: Level, message: &str) {
+    /// Takes a line; one that the binding does not grant may still be the reason of a trap.
+    pub(crate) fn push(&mut self, level: Level, message: &str, granted: bool) {
         let message = printable(message, MAX_BYTES);
         if level == Level::Error {
             self.last_error = Some(message.clone());
+        }
+        if !granted {
+            return;
         }
         if self.kept.len() == MAX_LINES || self.bytes + message.len() > MAX_BYTES {
             self.left_out += 1;
@@ -68,16 +73,6 @@ impl Lines {
         self.kept
     }
 }
-
-impl wit::Host for Lines {
-    fn log(&mut self, level: wit::Level, message: String) -> wasmtime::Result<()> {
-        self.push(level.into(), &message);
-        Ok(())
-    }
-}
-
-/// The interface of types has no functions.
-impl types::Host for Lines {}
 
 impl From<wit::Level> for Level {
     fn from(level: wit::Level) -> Self {
@@ -130,17 +125,21 @@ mod tests {
     fn lines_beyond_the_caps_are_counted() {
         let mut lines = Lines::default();
         for number in 0..40 {
-            lines.push(Level::Info, &format!("line {number}"));
+            lines.push(Level::Info, &format!("line {number}"), true);
         }
-        lines.push(Level::Error, "the end");
+        lines.push(Level::Error, "the end", true);
         assert_eq!(lines.last_error(), Some("the end"));
         let kept = lines.into_lines();
         assert_eq!(kept.len(), MAX_LINES + 1);
         assert_eq!(kept[MAX_LINES].message, "9 more lines were left out");
 
         let mut long = Lines::default();
-        long.push(Level::Info, &"x".repeat(MAX_BYTES));
-        long.push(Level::Info, "y");
+        long.push(Level::Info, &"x".repeat(MAX_BYTES), true);
+        long.push(Level::Info, "y", true);
         assert_eq!(long.into_lines().len(), 2);
+
+        let mut mute = Lines::default();
+        mute.push(Level::Error, "the reason", false);
+        assert_eq!((mute.last_error(), mute.kept.len()), (Some("the reason"), 0));
     }
 }

@@ -57,14 +57,22 @@ pub struct Child {
 }
 
 impl Outcome {
+    /// The names of all outcomes.
+    pub(crate) const NAMES: [&'static str; 5] = ["pass", "drop", "change", "split", "respond"];
+
     /// The name used in envelopes and metrics.
     pub const fn as_str(&self) -> &'static str {
+        Self::NAMES[self.index()]
+    }
+
+    /// The place of its name.
+    pub(crate) const fn index(&self) -> usize {
         match self {
-            Self::Pass => "pass",
-            Self::Drop { .. } => "drop",
-            Self::Change(_) => "change",
-            Self::Split(_) => "split",
-            Self::Respond(_) => "respond",
+            Self::Pass => 0,
+            Self::Drop { .. } => 1,
+            Self::Change(_) => 2,
+            Self::Split(_) => 3,
+            Self::Respond(_) => 4,
         }
     }
 

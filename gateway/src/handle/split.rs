@@ -2,7 +2,7 @@
 
 use floodgate_event::id::BodyHash;
 use floodgate_event::proto::{self, Event, KeyKind, Parent};
-use floodgate_event::snapshot::Binding;
+use floodgate_event::snapshot::Digest256;
 use floodgate_event::{EventId, Lane};
 use prost::Message as _;
 
@@ -33,8 +33,8 @@ pub(crate) fn check_size(bytes: usize) -> Result<(), Fault> {
 pub(crate) struct Birth<'a> {
     /// Its place among its siblings, from 0.
     pub(crate) ordinal: u32,
-    /// The handler that made it.
-    pub(crate) by: &'a Binding,
+    /// The component that made it.
+    pub(crate) by: &'a Digest256,
     /// What that handler made.
     pub(crate) child: &'a Child,
 }
@@ -43,7 +43,7 @@ impl Birth<'_> {
     /// The child's envelope: its parent's, under an id that every run of this handler over this parent gives it.
     pub(crate) fn envelope(&self, parent: &Draft) -> Event {
         let received = parent.envelope();
-        let digest = self.by.digest.as_bytes();
+        let digest = self.by.as_bytes();
         let (parent_type, lane): (&str, Lane) = parent.current();
         // An id of another length does not get past `verify`.
         let parent_id = EventId::try_from(&*received.id).unwrap_or(EventId::from([0; 16]));

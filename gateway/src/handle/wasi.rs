@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use floodgate_event::EventId;
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha12Rng;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx};
+
+use super::Input;
+use super::grant::Granted;
 
 /// The most random bytes of one call.
 const MAX_RANDOM_BYTES: u64 = 64 * 1024;
@@ -16,6 +20,26 @@ pub(crate) struct Moment {
     pub(crate) seed: [u8; 16],
     /// The event's time since the Unix epoch, where the clocks stand.
     pub(crate) received_at: Duration,
+}
+
+impl Moment {
+    /// The event's, as far as it is granted.
+    pub(crate) fn of(event: &Input<'_>, granted: &Granted) -> Self {
+        let seed = if granted.random { seed(event.id) } else { [0; 16] };
+        let received_at =
+            if granted.clock { Duration::from_micros(event.received_at) } else { Duration::ZERO };
+        Self { seed, received_at }
+    }
+
+    /// No event's.
+    pub(crate) fn none() -> Self {
+        Self { seed: [0; 16], received_at: Duration::ZERO }
+    }
+}
+
+/// An id that is none (only a fixture's can be) seeds like the id of zeros.
+fn seed(id: &str) -> [u8; 16] {
+    id.parse::<EventId>().map_or([0; 16], |id| *id.as_bytes())
 }
 
 /// A context without files, sockets, environment, arguments or output.

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use async_nats::SubscribeError;
 use async_nats::jetstream::{self, Context};
 use floodgate_event::seal::{OpeningKey, Owner, SealError};
-use floodgate_event::snapshot::{self, Digest256, Snapshot};
+use floodgate_event::snapshot::{self, Snapshot};
 use floodgate_event::{Name, Secret};
 
+use super::bind::{BindError, Binder, InUse};
 use super::components::{ComponentError, Components};
 use super::served::{Limiter, Served, Source};
 use crate::config::{Config, Limits};
 use crate::enqueue::Enqueue;
-use crate::handle::{Chain, Engine};
+use crate::handle::Chain;
 use crate::link::Link;
 use crate::metrics::Metrics;
 use crate::verify::{Deployment, InvalidSecret, Verifier};
@@ -26,8 +27,8 @@ pub(super) struct Opener {
     key: OpeningKey,
     link: Link,
     context: Context,
-    engine: Engine,
     components: Components,
+    binder: Binder,
     metrics: Arc<Metrics>,
     /// Started by the first snapshot, which says how many shards there are.
     enqueue: Option<Arc<Enqueue>>,
@@ -37,9 +38,9 @@ impl Opener {
     pub(super) fn new(
         config: &Config,
         link: Link,
-        engine: Engine,
         metrics: Arc<Metrics>,
         components: Components,
+        binder: Binder,
     ) -> Self {
         Self {
             region: config.region.clone(),
@@ -48,8 +49,8 @@ impl Opener {
             key: config.opening_key.clone(),
             context: jetstream::new(link.client().clone()),
             link,
-            engine,
             components,
+            binder,
             metrics,
             enqueue: None,
         }
@@ -67,19 +68,22 @@ impl Opener {
         self.check(snapshot)?;
         self.components.load(&self.context, snapshot).await?;
         let mut sources = HashMap::new();
+        let mut used = InUse::default();
         for (name, source) in &snapshot.sources {
             let limiter =
                 before.and_then(|served| served.source(name)).and_then(|source| source.limiter.clone());
-            let opened = self.source(name, source, snapshot, limiter)?;
+            let opened = self.source(name, source, snapshot, limiter, &mut used)?;
             sources.insert(name.clone(), Arc::new(opened));
         }
         let enqueue = self.enqueue(snapshot.shards).await?;
         self.components.retain(snapshot);
+        self.binder.sweep();
         self.metrics.config_revision.set(i64::try_from(snapshot.revision).unwrap_or(i64::MAX));
         Ok(Served {
             revision: snapshot.revision,
             confirmed_at_us: snapshot.created_at_us,
             sources: Arc::new(sources),
+            used: Arc::new(used),
             enqueue,
         })
     }
@@ -96,11 +100,12 @@ impl Opener {
     }
 
     fn source(
-        &self,
+        &mut self,
         name: &Name,
         source: &snapshot::Source,
         snapshot: &Snapshot,
         limiter: Option<Arc<Limiter>>,
+        used: &mut InUse,
     ) -> Result<Source, OpenError> {
         let deployment =
             Deployment { region: self.region.clone(), revision: snapshot.revision, shards: snapshot.shards };
@@ -110,7 +115,7 @@ impl Opener {
         let limit = source.intake.rate_limit;
         let kept = limiter.filter(|limiter| Some(limiter.limit()) == limit);
         Ok(Source {
-            chain: self.chain(name, source)?,
+            chain: self.chain(name, source, used)?,
             limiter: kept.or_else(|| limit.map(|limit| Arc::new(Limiter::new(limit)))),
             metrics: self.metrics.source(name),
             name: name.clone(),
@@ -119,23 +124,44 @@ impl Opener {
     }
 
     fn secrets(&self, name: &Name, source: &snapshot::Source) -> Result<Vec<(String, Secret)>, OpenError> {
-        let owner = Owner { tenant: &source.tenant, kind: "source", name, field: "secrets" };
         let open = |sealed: &snapshot::SealedSecret| {
-            let secret = self.key.open(&sealed.secret, owner);
-            let secret = secret.map_err(|fault| OpenError::Sealed { source_name: name.clone(), fault })?;
-            Ok((sealed.id.clone(), secret))
+            Ok((sealed.id.clone(), self.secret(name, source, sealed, snapshot::SECRETS)?))
         };
         source.secrets.iter().map(open).collect()
     }
 
-    fn chain(&self, name: &Name, source: &snapshot::Source) -> Result<Chain, OpenError> {
-        let link = |binding: &snapshot::Binding| {
-            let handler = self.components.get(&binding.digest);
-            let missing = || OpenError::Unnamed { source_name: name.clone(), digest: binding.digest };
-            Ok((binding.clone(), handler.ok_or_else(missing)?))
+    fn keys(&self, name: &Name, source: &snapshot::Source) -> Result<HashMap<Name, Secret>, OpenError> {
+        let open = |(key, sealed): (&Name, _)| {
+            Ok((key.clone(), self.secret(name, source, sealed, &snapshot::key_field(key))?))
         };
-        let links = source.handlers.iter().map(link).collect::<Result<_, OpenError>>()?;
-        Ok(Chain::new(&self.engine, links, source.intake.raw))
+        source.keys.iter().map(open).collect()
+    }
+
+    fn secret(
+        &self,
+        name: &Name,
+        source: &snapshot::Source,
+        sealed: &snapshot::SealedSecret,
+        field: &str,
+    ) -> Result<Secret, OpenError> {
+        let owner = Owner { tenant: &source.tenant, kind: "source", name, field };
+        let secret = self.key.open(&sealed.secret, owner);
+        secret.map_err(|fault| OpenError::Sealed { source_name: name.clone(), fault })
+    }
+
+    fn chain(
+        &mut self,
+        name: &Name,
+        source: &snapshot::Source,
+        used: &mut InUse,
+    ) -> Result<Chain, OpenError> {
+        let keys = self.keys(name, source)?;
+        let mut links = Vec::with_capacity(source.handlers.len());
+        for binding in &source.handlers {
+            let link = self.binder.link(binding, &keys, &self.components, used);
+            links.push(link.map_err(|fault| OpenError::Bind { source_name: name.clone(), fault })?);
+        }
+        Ok(Chain::new(links, source.intake.raw, self.binder.tap()))
     }
 
     async fn enqueue(&mut self, shards: u32) -> Result<Arc<Enqueue>, OpenError> {
@@ -161,7 +187,7 @@ impl OpenError {
             | Self::Shards(_)
             | Self::Sealed { .. }
             | Self::Secret { .. }
-            | Self::Unnamed { .. } => true,
+            | Self::Bind { .. } => true,
         }
     }
 }
@@ -181,8 +207,8 @@ pub(super) enum OpenError {
     Sealed { source_name: Name, fault: SealError },
     #[error("source {source_name}: {fault}")]
     Secret { source_name: Name, fault: InvalidSecret },
-    #[error("source {source_name} binds handler {digest}, which the snapshot does not list")]
-    Unnamed { source_name: Name, digest: Digest256 },
+    #[error("source {source_name}: {fault}")]
+    Bind { source_name: Name, fault: BindError },
     #[error("cannot subscribe for publish acks: {0}")]
     Subscribe(#[source] SubscribeError),
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use async_nats::jetstream;
 use async_nats::jetstream::context::KeyValueError;
 use async_nats::jetstream::kv::PutError;
-use floodgate_event::snapshot::GatewayReport;
+use floodgate_event::report::{GatewayReport, MAX_HANDLERS};
 use floodgate_event::{Name, subject, time};
 use tracing::debug;
 
@@ -36,9 +36,14 @@ pub(super) async fn run(link: Link, state: Arc<State>, gateway: Name) {
 }
 
 fn report(state: &State, gateway: &Name) -> GatewayReport {
+    let served = state.served();
+    let used = served.iter().flat_map(|served| &served.used.versions).take(MAX_HANDLERS);
+    let scores = served.iter().flat_map(|served| &served.used.scores).take(MAX_HANDLERS);
     GatewayReport {
         gateway: gateway.to_string(),
-        revision: state.served().map_or(0, |served| served.revision),
+        revision: served.as_ref().map_or(0, |served| served.revision),
+        handlers: used.map(|version| version.report()).collect(),
+        trials: scores.map(|score| score.report()).collect(),
         error: state.trouble(),
         reported_at_us: time::unix_micros(SystemTime::now()),
     }

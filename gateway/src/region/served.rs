@@ -9,6 +9,7 @@ use floodgate_event::{Name, time};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota};
 
+use super::bind::InUse;
 use crate::accept::Refusal;
 use crate::accept::refusal::Unavailable;
 use crate::enqueue::Enqueue;
@@ -22,6 +23,8 @@ pub(super) struct Served {
     /// When the centre last confirmed it, as Unix time in microseconds.
     pub(super) confirmed_at_us: u64,
     pub(super) sources: Arc<HashMap<Name, Arc<Source>>>,
+    /// What its chains share.
+    pub(super) used: Arc<InUse>,
     pub(super) enqueue: Arc<Enqueue>,
 }
 
@@ -49,6 +52,7 @@ impl Served {
             revision: self.revision,
             confirmed_at_us: at_us,
             sources: Arc::clone(&self.sources),
+            used: Arc::clone(&self.used),
             enqueue: Arc::clone(&self.enqueue),
         }
     }

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
+use floodgate_event::report::GatewayReport;
 use floodgate_event::seal::{OpeningKey, Owner};
-use floodgate_event::snapshot::{GatewayReport, SealedSecret, Snapshot, Source};
+use floodgate_event::snapshot::{SealedSecret, Snapshot, Source};
 use floodgate_event::source::Scheme;
 use floodgate_event::{Secret, subject, time};
 use floodgate_gateway::GatewayError;
@@ -66,6 +67,7 @@ impl Region {
         let owner = Owner { tenant: &tenant, kind: "source", name: "github", field: "secrets" };
         let secret = self.key.sealing_key().seal(&Secret::new(SECRET), owner).unwrap();
         let source = Source {
+            keys: std::collections::BTreeMap::new(),
             tenant: tenant.clone(),
             scheme: Scheme::Github,
             secrets: vec![SealedSecret { id: "sec_1".to_owned(), secret }],

@@ -10,7 +10,7 @@ use floodgate_event::problem::CONTENT_TYPE as PROBLEM;
 use floodgate_event::{Problem, ProblemCode};
 
 use crate::control::document::Invalid;
-use crate::control::{ChangeError, CheckError, Refused, StoreError, UploadError};
+use crate::control::{ChangeError, CheckError, FitError, Refused, StoreError, UploadError};
 
 /// Seconds after which an unavailable service is worth another try.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
@@ -55,7 +55,7 @@ impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
         let code = match &refused {
             Refused::NotFound { .. } => ProblemCode::NotFound,
-            Refused::Bound { .. } => ProblemCode::Conflict,
+            Refused::Bound { .. } | Refused::NoEarlier(_) | Refused::Promoted { .. } => ProblemCode::Conflict,
             Refused::Invalid(_) | Refused::Full { .. } => ProblemCode::Invalid,
             Refused::Seal(_) => return Self::ours(ProblemCode::Internal, &refused),
         };
@@ -82,7 +82,20 @@ impl From<ChangeError> for ApiError {
     fn from(error: ChangeError) -> Self {
         match error {
             ChangeError::Refused(refused) => refused.into(),
+            ChangeError::Fit(error) => (*error).into(),
             ChangeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<FitError> for ApiError {
+    fn from(error: FitError) -> Self {
+        match &error {
+            FitError::Params { fault, .. } if fault.is_the_components() => {
+                Self::new(ProblemCode::Invalid, error.to_string())
+            }
+            FitError::Params { .. } => Self::ours(ProblemCode::Internal, &error),
+            FitError::Component(_) => Self::ours(ProblemCode::Unavailable, &error),
         }
     }
 }

@@ -1,5 +1,9 @@
 //! `/v1/handlers`.
 
+mod live;
+mod logs;
+mod rollout;
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -10,6 +14,7 @@ use floodgate_event::Name;
 use floodgate_event::snapshot::Digest256;
 use serde::{Deserialize, Serialize};
 
+use self::live::Live;
 use super::answer::{Listed, Removed};
 use super::extract::{Body, Checked, PathName};
 use super::{ApiError, ApiState, Endpoint};
@@ -27,6 +32,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::get("/v1/handlers/{name}", show),
         Endpoint::delete("/v1/handlers/{name}", delete),
         Endpoint::post("/v1/handlers/{name}/promote", promote),
+        Endpoint::post("/v1/handlers/{name}/rollback", rollout::roll_back),
+        Endpoint::post("/v1/handlers/{name}/shadow", rollout::shadow),
+        Endpoint::post("/v1/handlers/{name}/canary", rollout::canary),
+        Endpoint::delete("/v1/handlers/{name}/rollout", rollout::stop),
+        Endpoint::get("/v1/handlers/{name}/logs", logs::follow),
     ]
 }
 
@@ -65,12 +75,23 @@ async fn list(State(state): State<ApiState>) -> Response {
     Listed { revision: configuration.revision, items }.into_response()
 }
 
+/// A handler, and how it does in the regions.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    handler: HandlerView<'a>,
+    #[serde(flatten)]
+    live: Live,
+}
+
 async fn show(State(state): State<ApiState>, PathName(name): PathName) -> Result<Response, ApiError> {
     let configuration = state.control.configuration();
-    match configuration.handlers.get(&name) {
-        Some(handler) => Ok(Json(HandlerView::new(&configuration, &name, handler)).into_response()),
-        None => Err(Refused::NotFound { kind: Kind::Handler, name }.into()),
-    }
+    let Some(handler) = configuration.handlers.get(&name) else {
+        return Err(Refused::NotFound { kind: Kind::Handler, name }.into());
+    };
+    let reports = state.control.reports().await;
+    let live = Live::new(&name, handler.trial_id(), &reports);
+    Ok(Json(Shown { handler: HandlerView::new(&configuration, &name, handler), live }).into_response())
 }
 
 async fn upload(

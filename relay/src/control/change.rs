@@ -71,6 +71,17 @@ pub enum Refused {
         /// The bound.
         most: usize,
     },
+    /// There is nothing to go back to.
+    #[error("handler `{0}` was never promoted to another version")]
+    NoEarlier(Name),
+    /// What is tried is in use already.
+    #[error("version {version} of handler `{handler}` is the promoted one")]
+    Promoted {
+        /// The handler.
+        handler: Name,
+        /// The version.
+        version: u32,
+    },
     /// A secret could not be sealed, or a stored one not opened.
     #[error("a secret could not be sealed")]
     Seal(#[from] SealError),
@@ -93,11 +104,14 @@ impl Configuration {
             vault::source(&document.tenant, name),
             Readers::Regions,
         )?;
+        let keys = stored.map(|source| &source.keys);
+        let keys = vault.keep_or_seal_keys(&document.keys, keys, &document.tenant, name)?;
         let source = Source {
             tenant: document.tenant.clone(),
             scheme: document.verify.scheme,
             tolerance_seconds: document.verify.tolerance(),
             secrets,
+            keys,
             handlers: document.handlers.clone(),
             intake: document.intake(),
         };
@@ -160,15 +174,6 @@ impl Configuration {
         }
     }
 
-    pub(crate) fn promote(&mut self, name: &Name, version: u32) -> Result<(), Refused> {
-        let handler = found(self.handlers.get_mut(name), Kind::Handler, name)?;
-        if handler.version(version).is_none() {
-            return Err(no_version("version", name, version).into());
-        }
-        handler.promoted = version;
-        Ok(())
-    }
-
     pub(crate) fn delete_handler(&mut self, name: &Name) -> Result<(), Refused> {
         let bound: Vec<_> = self.bindings(name).map(|(source, _)| source.clone()).collect();
         if let Some(source_name) = bound.first() {
@@ -205,11 +210,11 @@ impl Configuration {
     }
 }
 
-fn no_version(path: impl Into<String>, handler: &Name, version: u32) -> Invalid {
+pub(super) fn no_version(path: impl Into<String>, handler: &Name, version: u32) -> Invalid {
     Invalid::new(path, format!("handler `{handler}` has no version {version}"))
 }
 
-fn found<T>(object: Option<T>, kind: Kind, name: &Name) -> Result<T, Refused> {
+pub(super) fn found<T>(object: Option<T>, kind: Kind, name: &Name) -> Result<T, Refused> {
     object.ok_or_else(|| Refused::NotFound { kind, name: name.clone() })
 }
 

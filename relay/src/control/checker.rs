@@ -44,10 +44,26 @@ impl Checker {
 
     /// Checks a component; waits until fewer than [`CHECKS_AT_ONCE`] are under way.
     pub(crate) async fn check(&self, component: Bytes) -> Result<(), CheckError> {
+        self.ask(&[], Bytes::new(), component).await
+    }
+
+    /// Checks that a component takes these parameters. They go in as the first line of the input: they are nobody's business
+    /// who lists processes.
+    pub(crate) async fn check_params(
+        &self,
+        component: Bytes,
+        params: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<(), CheckError> {
+        let mut line = serde_json::to_vec(params).map_err(|error| CheckError::Talk(error.into()))?;
+        line.push(b'\n');
+        self.ask(&["--params"], line.into(), component).await
+    }
+
+    async fn ask(&self, flags: &[&str], line: Bytes, component: Bytes) -> Result<(), CheckError> {
         let _permit = self.permits.acquire().await.map_err(|_| CheckError::Closed)?;
-        let mut child = self.start()?;
+        let mut child = self.start(flags)?;
         // A child that is not waited for to its end is killed when it is dropped.
-        let run = tokio::time::timeout(CHECK_TIMEOUT, run(&mut child, component));
+        let run = tokio::time::timeout(CHECK_TIMEOUT, run(&mut child, line, component));
         let (answer, status) = run.await.map_err(|_| CheckError::Slow)??;
         match serde_json::from_slice(&answer) {
             Ok(Answer { ok: true, .. }) if status.success() => Ok(()),
@@ -58,9 +74,10 @@ impl Checker {
         }
     }
 
-    fn start(&self) -> Result<Child, CheckError> {
+    fn start(&self, flags: &[&str]) -> Result<Child, CheckError> {
         Command::new(&self.program)
             .args(&self.arguments)
+            .args(flags)
             // The relay's environment may hold secrets, and the check needs none of it.
             .env_clear()
             .stdin(Stdio::piped())
@@ -77,12 +94,18 @@ fn own_program() -> Result<String, CheckerError> {
     program.into_os_string().into_string().map_err(|_| CheckerError::NotText)
 }
 
-async fn run(child: &mut Child, component: Bytes) -> Result<(Vec<u8>, std::process::ExitStatus), CheckError> {
+async fn run(
+    child: &mut Child,
+    line: Bytes,
+    component: Bytes,
+) -> Result<(Vec<u8>, std::process::ExitStatus), CheckError> {
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let write = async {
         if let Some(mut stdin) = stdin {
             // A check that refuses early closes its input; its answer says why.
-            let _ = stdin.write_all(&component).await;
+            if stdin.write_all(&line).await.is_ok() {
+                let _ = stdin.write_all(&component).await;
+            }
         }
     };
     let ((), answer) = tokio::join!(write, read(stdout));
@@ -129,6 +152,16 @@ pub enum CheckError {
     /// The relay is stopping.
     #[error("no more checks are taken")]
     Closed,
+}
+
+impl CheckError {
+    /// Whether it is the component's fault, and not that of the check.
+    pub(crate) fn is_the_components(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Ended(_) | Self::Slow => true,
+            Self::Start(_) | Self::Talk(_) | Self::Closed => false,
+        }
+    }
 }
 
 #[cfg(test)]

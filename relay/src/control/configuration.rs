@@ -1,8 +1,10 @@
 //! The whole configuration of a deployment: one versioned document in the centre's KV bucket, secrets sealed.
 
 mod handler;
+mod rollout;
 
 pub(crate) use handler::{Handler, Version};
+pub(crate) use rollout::{Budget, Concluded, Conclusion, Rollout};
 
 use std::collections::BTreeMap;
 
@@ -37,6 +39,8 @@ pub(crate) struct Source {
     pub(crate) scheme: Scheme,
     pub(crate) tolerance_seconds: Option<u64>,
     pub(crate) secrets: Vec<StoredSecret>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) keys: BTreeMap<Name, StoredSecret>,
     pub(crate) handlers: Vec<HandlerDocument>,
     pub(crate) intake: Intake,
 }

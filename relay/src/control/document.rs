@@ -2,9 +2,11 @@
 
 pub(crate) mod destination;
 mod field;
+mod rollout;
 mod source;
 
 pub use destination::DestinationDocument;
+pub(crate) use rollout::{CanaryDocument, ShadowDocument};
 pub use source::{HandlerDocument, SourceDocument, VerifyDocument};
 
 use serde::de::{Deserializer, Error as _, IgnoredAny};

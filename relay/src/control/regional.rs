@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use floodgate_event::Name;
+use floodgate_event::rollout::Trial;
 use floodgate_event::snapshot::{Binding, Component, Digest256, SealedSecret, Snapshot, Source};
 
-use super::configuration::{self, Configuration, Version};
+use super::configuration::{self, Configuration, StoredSecret, Version};
 use super::document::HandlerDocument;
 
 /// Why a snapshot cannot be made.
@@ -50,13 +51,17 @@ fn source(
             handler: bound.name.clone(),
         })?;
         components.insert(version.digest, Component { size: version.size });
-        handlers.push(binding(bound, version));
+        let tried = tried(configuration, bound);
+        components
+            .extend(tried.iter().map(|(version, _)| (version.digest, Component { size: version.size })));
+        handlers.push(binding(bound, version, tried.map(|(_, trial)| trial)));
     }
     Ok(Source {
         tenant: stored.tenant.clone(),
         scheme: stored.scheme,
         secrets: secrets(stored, region).ok_or_else(|| Incomplete::NotSealed(name.clone()))?,
         tolerance_seconds: stored.tolerance_seconds,
+        keys: keys(stored, region).ok_or_else(|| Incomplete::NotSealed(name.clone()))?,
         handlers,
         intake: stored.intake.clone(),
     })
@@ -68,19 +73,38 @@ pub(crate) fn resolve<'a>(configuration: &'a Configuration, bound: &HandlerDocum
     handler.version(bound.version.map_or(handler.promoted, u32::from))
 }
 
-fn binding(bound: &HandlerDocument, version: &Version) -> Binding {
+/// What is tried on a binding's events: only where it follows the promoted version.
+pub(crate) fn tried<'a>(
+    configuration: &'a Configuration,
+    bound: &HandlerDocument,
+) -> Option<(&'a Version, Trial)> {
+    let handler = configuration.handlers.get(&bound.name).filter(|_| bound.version.is_none())?;
+    let rollout = handler.rollout.as_ref()?;
+    let version = handler.version(rollout.version)?;
+    Some((version, rollout.trial(version.digest)?))
+}
+
+fn binding(bound: &HandlerDocument, version: &Version, trial: Option<Trial>) -> Binding {
     Binding {
         name: bound.name.clone(),
         version: version.version,
         digest: version.digest,
         on_fault: bound.on_fault,
         params: bound.params.clone(),
+        grants: bound.grants.clone(),
+        limits: bound.limits,
+        trial,
     }
 }
 
 fn secrets(stored: &configuration::Source, region: &Name) -> Option<Vec<SealedSecret>> {
-    let sealed = |stored: &configuration::StoredSecret| {
-        Some(SealedSecret { id: stored.id.clone(), secret: stored.regions.get(region)?.clone() })
-    };
-    stored.secrets.iter().map(sealed).collect()
+    stored.secrets.iter().map(|stored| sealed(stored, region)).collect()
+}
+
+fn keys(stored: &configuration::Source, region: &Name) -> Option<BTreeMap<Name, SealedSecret>> {
+    stored.keys.iter().map(|(name, stored)| Some((name.clone(), sealed(stored, region)?))).collect()
+}
+
+fn sealed(stored: &StoredSecret, region: &Name) -> Option<SealedSecret> {
+    Some(SealedSecret { id: stored.id.clone(), secret: stored.regions.get(region)?.clone() })
 }

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::kv;
-use floodgate_event::snapshot::{GatewayReport, Snapshot};
+use floodgate_event::report::GatewayReport;
+use floodgate_event::snapshot::Snapshot;
 use floodgate_event::{Name, subject, time};
 use futures::StreamExt;
 use serde::Serialize;
@@ -44,33 +45,71 @@ struct GatewayView {
 }
 
 /// How to ask a region.
+#[derive(Clone)]
 pub(crate) struct Asker {
     pub(crate) name: Name,
     pub(crate) context: Context,
     pub(crate) failure: watch::Receiver<Option<String>>,
 }
 
+/// What a region's gateways report of themselves.
+#[derive(Clone, Debug)]
+pub(crate) struct Reports {
+    pub(crate) gateways: Vec<Reported>,
+}
+
+/// A gateway's last report.
+#[derive(Clone, Debug)]
+pub(crate) struct Reported {
+    pub(crate) report: GatewayReport,
+    /// Too old to say what the gateway does now.
+    pub(crate) stale: bool,
+}
+
+impl Reports {
+    /// The lowest revision that a gateway with a fresh report serves; none if there is no such gateway.
+    pub(crate) fn serving(&self) -> Option<u64> {
+        self.fresh().map(|gateway| gateway.revision).min()
+    }
+
+    /// The reports that are not stale.
+    pub(crate) fn fresh(&self) -> impl Iterator<Item = &GatewayReport> {
+        self.gateways.iter().filter(|gateway| !gateway.stale).map(|gateway| &gateway.report)
+    }
+}
+
 impl Asker {
     pub(crate) async fn ask(&self) -> RegionView {
         let error = self.failure.borrow().clone();
         let answer = tokio::time::timeout(ASK_TIMEOUT, self.try_ask()).await;
-        let Some((revision, gateways)) = answer.ok().and_then(Result::ok) else {
+        let Some((revision, reports)) = answer.ok().and_then(Result::ok) else {
             let error = error.or_else(|| Some("out of reach".to_owned()));
             let (name, gateways) = (self.name.clone(), Vec::new());
             return RegionView { name, reachable: false, revision: None, serving: None, gateways, error };
         };
-        let serving = gateways.iter().filter(|gateway| !gateway.stale).map(|gateway| gateway.revision).min();
+        let serving = reports.serving();
+        let gateways = reports.gateways.into_iter().map(GatewayView::new).collect();
         RegionView { name: self.name.clone(), reachable: true, revision, serving, gateways, error }
     }
 
-    async fn try_ask(&self) -> Result<(Option<u64>, Vec<GatewayView>), async_nats::Error> {
+    /// What the region's gateways report; none if it does not answer.
+    pub(crate) async fn reports(&self) -> Option<Reports> {
+        tokio::time::timeout(ASK_TIMEOUT, self.try_reports()).await.ok()?.ok()
+    }
+
+    async fn try_ask(&self) -> Result<(Option<u64>, Reports), async_nats::Error> {
         let snapshots = self.context.get_key_value(subject::SNAPSHOT_BUCKET).await?;
         let snapshot = snapshots.get(subject::SNAPSHOT_KEY).await?;
         let revision =
             snapshot.and_then(|bytes| Snapshot::from_bytes(&bytes).ok()).map(|there| there.revision);
+        Ok((revision, self.try_reports().await?))
+    }
+
+    async fn try_reports(&self) -> Result<Reports, async_nats::Error> {
         let reports = reports(&self.context.get_key_value(subject::GATEWAYS_BUCKET).await?).await?;
         let now = time::unix_micros(SystemTime::now());
-        Ok((revision, reports.into_iter().map(|report| GatewayView::new(report, now)).collect()))
+        let gateways = reports.into_iter().map(|report| Reported::new(report, now)).collect();
+        Ok(Reports { gateways })
     }
 }
 
@@ -85,15 +124,22 @@ async fn reports(bucket: &kv::Store) -> Result<Vec<GatewayReport>, async_nats::E
     Ok(reports)
 }
 
-impl GatewayView {
+impl Reported {
     fn new(report: GatewayReport, now_us: u64) -> Self {
         let age = Duration::from_micros(now_us.saturating_sub(report.reported_at_us));
+        Self { report, stale: age > STALE_AFTER }
+    }
+}
+
+impl GatewayView {
+    fn new(reported: Reported) -> Self {
+        let Reported { report, stale } = reported;
         Self {
             gateway: report.gateway,
             revision: report.revision,
             error: report.error,
             reported_at: rfc3339(report.reported_at_us),
-            stale: age > STALE_AFTER,
+            stale,
         }
     }
 }

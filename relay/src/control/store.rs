@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::change::Refused;
 use super::configuration::Configuration;
+use super::fit::FitError;
 
 /// How often a change is tried again because something else changed first.
 const MAX_CONFLICTS: usize = 8;
@@ -235,6 +236,9 @@ pub enum ChangeError {
     /// The change itself was refused.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// A handler cannot be bound like that.
+    #[error(transparent)]
+    Fit(Box<FitError>),
     /// It could not be stored.
     #[error(transparent)]
     Store(#[from] StoreError),

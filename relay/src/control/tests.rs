@@ -20,12 +20,13 @@ struct Site {
     _may_write: watch::Sender<bool>,
 }
 
-/// A control plane of one region; components pass their check if they begin with `ok`.
+/// A control plane of one region; components pass their checks if they begin with `ok`, after parameters or without.
 async fn start(centre: &Server, region: Context, region_key: &OpeningKey, key: &OpeningKey) -> Site {
     let (disable, disabled) = mpsc::channel(8);
     let (may_write_sender, may_write) = watch::channel(true);
     let shutdown = CancellationToken::new();
-    let check = r#"case "$(/usr/bin/head -c 2)" in ok) echo '{"ok":true}';; *) echo '{"ok":false,"error":"not ok"}';; esac"#;
+    let check =
+        r#"if /bin/grep -aq '^ok'; then echo '{"ok":true}'; else echo '{"ok":false,"error":"not ok"}'; fi"#;
     let context = ControlContext {
         centre: centre.context().await,
         regions: vec![RegionLink {

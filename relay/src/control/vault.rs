@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use floodgate_event::seal::{OpeningKey, Owner, SealError, SealingKey};
-use floodgate_event::{Name, Secret};
+use floodgate_event::{Name, Secret, snapshot};
 
 use super::configuration::{Configuration, StoredSecret};
 
@@ -24,7 +24,12 @@ pub(crate) enum Readers {
 
 /// Binds a source's secrets to it.
 pub(crate) fn source<'a>(tenant: &'a Name, name: &'a Name) -> Owner<'a> {
-    Owner { tenant, kind: "source", name, field: "secrets" }
+    Owner { tenant, kind: "source", name, field: snapshot::SECRETS }
+}
+
+/// Binds a key for handlers to its source; `field` is [`snapshot::key_field`].
+pub(crate) fn key<'a>(tenant: &'a Name, name: &'a Name, field: &'a str) -> Owner<'a> {
+    Owner { tenant, kind: "source", name, field }
 }
 
 /// Binds a destination's secrets to it.
@@ -63,6 +68,26 @@ impl Vault {
             .collect()
     }
 
+    /// As [`Self::keep_or_seal`], of keys for handlers, each under its own name.
+    pub(crate) fn keep_or_seal_keys(
+        &self,
+        given: &BTreeMap<Name, Secret>,
+        stored: Option<&BTreeMap<Name, StoredSecret>>,
+        tenant: &Name,
+        source: &Name,
+    ) -> Result<BTreeMap<Name, StoredSecret>, SealError> {
+        let seal = |(name, secret): (&Name, &Secret)| {
+            let field = snapshot::key_field(name);
+            let owner = key(tenant, source, &field);
+            let before = stored.and_then(|stored| stored.get(name));
+            match before.filter(|before| self.open(before, owner).is_ok_and(|opened| opened == *secret)) {
+                Some(before) => Ok((name.clone(), before.clone())),
+                None => Ok((name.clone(), self.seal(secret, owner, Readers::Regions)?)),
+            }
+        };
+        given.iter().map(seal).collect()
+    }
+
     fn seal(&self, secret: &Secret, owner: Owner<'_>, readers: Readers) -> Result<StoredSecret, SealError> {
         let mut stored = StoredSecret {
             id: format!("sec_{:016x}", rand::random::<u64>()),
@@ -80,13 +105,18 @@ impl Vault {
         for (name, stored) in &mut configuration.sources {
             let owner = source(&stored.tenant, name);
             stored.secrets.iter_mut().try_for_each(|secret| self.complete(secret, owner))?;
+            for (key, secret) in &mut stored.keys {
+                let field = snapshot::key_field(key);
+                self.complete(secret, self::key(&stored.tenant, name, &field))?;
+            }
         }
         Ok(())
     }
 
     /// Whether [`Self::reseal`] would change anything.
     pub(crate) fn must_reseal(&self, configuration: &Configuration) -> bool {
-        let mut secrets = configuration.sources.values().flat_map(|source| &source.secrets);
+        let sources = configuration.sources.values();
+        let mut secrets = sources.flat_map(|source| source.secrets.iter().chain(source.keys.values()));
         secrets.any(|secret| self.missing(secret).next().is_some())
     }
 

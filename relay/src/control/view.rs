@@ -1,13 +1,20 @@
 //! What the admin API shows of the configuration: everything but secrets, of which it shows the ids.
 
+use std::collections::BTreeMap;
+
 use floodgate_event::Name;
+use floodgate_event::report::TrialTally;
+use floodgate_event::rollout::{Share, TrialKind};
 use floodgate_event::snapshot::Digest256;
 use floodgate_event::source::{Intake, Scheme};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::configuration::{Configuration, Destination, Handler, Source, StoredSecret, Version};
+use super::configuration::{
+    Budget, Concluded, Conclusion, Configuration, Destination, Handler, Rollout, Source, StoredSecret,
+    Version,
+};
 use super::document::HandlerDocument;
 use super::document::destination::Delivery;
 use super::regional;
@@ -19,6 +26,8 @@ pub(crate) struct SourceView<'a> {
     tenant: &'a Name,
     verify: VerifyView<'a>,
     handlers: &'a [HandlerDocument],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    keys: BTreeMap<&'a Name, SecretView<'a>>,
     #[serde(flatten)]
     intake: &'a Intake,
 }
@@ -53,6 +62,36 @@ pub(crate) struct HandlerView<'a> {
     promoted: u32,
     versions: Vec<VersionView>,
     bound: Vec<BoundView<'a>>,
+    /// What `rollback` would promote.
+    previous: Option<u32>,
+    rollout: Option<RolloutView<'a>>,
+    last_rollout: Option<ConcludedView<'a>>,
+}
+
+/// A version that is tried.
+#[derive(Clone, Debug, Serialize)]
+struct RolloutView<'a> {
+    kind: TrialKind,
+    version: u32,
+    percent: Option<Share>,
+    steps_percent: &'a [Share],
+    /// From 1.
+    step: usize,
+    step_seconds: u32,
+    step_began_at: String,
+    /// Of a canary.
+    budget: Option<&'a Budget>,
+}
+
+/// How the last one did.
+#[derive(Clone, Debug, Serialize)]
+struct ConcludedView<'a> {
+    kind: TrialKind,
+    version: u32,
+    conclusion: Conclusion,
+    reason: &'a str,
+    at: String,
+    tally: TrialTally,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -79,7 +118,9 @@ impl<'a> SourceView<'a> {
             secrets: secrets(&source.secrets),
             tolerance_seconds: source.tolerance_seconds,
         };
-        Self { name, tenant: &source.tenant, verify, handlers: &source.handlers, intake: &source.intake }
+        let keys = source.keys.iter().map(|(name, key)| (name, SecretView { id: &key.id }));
+        let (tenant, handlers, intake) = (&source.tenant, &source.handlers, &source.intake);
+        Self { name, tenant, verify, handlers, keys: keys.collect(), intake }
     }
 }
 
@@ -98,7 +139,38 @@ impl<'a> HandlerView<'a> {
             pinned: binding.version.is_some(),
         });
         let versions = handler.versions.iter().map(VersionView::new).collect();
-        Self { name, promoted: handler.promoted, versions, bound: bound.collect() }
+        Self {
+            name,
+            promoted: handler.promoted,
+            versions,
+            bound: bound.collect(),
+            previous: handler.history.last().copied(),
+            rollout: handler.rollout.as_ref().map(RolloutView::new),
+            last_rollout: handler.concluded.as_ref().map(ConcludedView::new),
+        }
+    }
+}
+
+impl<'a> RolloutView<'a> {
+    fn new(rollout: &'a Rollout) -> Self {
+        Self {
+            kind: rollout.kind,
+            version: rollout.version,
+            percent: rollout.share(),
+            steps_percent: &rollout.steps,
+            step: rollout.step + 1,
+            step_seconds: rollout.step_seconds,
+            step_began_at: rfc3339(rollout.step_began_us),
+            budget: (rollout.kind == TrialKind::Canary).then_some(&rollout.budget),
+        }
+    }
+}
+
+impl<'a> ConcludedView<'a> {
+    fn new(concluded: &'a Concluded) -> Self {
+        let Concluded { kind, version, conclusion, reason, tally, at_us } = concluded;
+        let (kind, version, conclusion, tally) = (*kind, *version, *conclusion, *tally);
+        Self { kind, version, conclusion, reason, at: rfc3339(*at_us), tally }
     }
 }
 

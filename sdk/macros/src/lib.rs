@@ -2,12 +2,12 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Error, ItemFn};
+use syn::{Error, FnArg, ItemFn};
 
 /// Makes a function the crate's handler.
 ///
 /// It takes `&Event` and, if it wants, a second argument that implements `Deserialize`: the parameters that
-/// the source's configuration gives the handler. It returns `Result<Outcome, E>` where `E: Display`; an error is a
+/// the source's configuration gives the handler. A source whose parameters are not of that type cannot bind it. It returns `Result<Outcome, E>` where `E: Display`; an error is a
 /// fault of the handler, and the source's `on_fault` says what happens then.
 ///
 /// The function itself stays as it is, so that tests call it. A crate has one handler.
@@ -23,7 +23,13 @@ fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream, Erro
     let function: ItemFn = syn::parse2(item)?;
     check(&function)?;
     let name = &function.sig.ident;
-    let run = if function.sig.inputs.len() == 1 { quote!(run) } else { quote!(run_with) };
+    let (run, check) = match function.sig.inputs.get(1) {
+        Some(FnArg::Typed(params)) => {
+            let params = &params.ty;
+            (quote!(run_with), quote!(check_as::<#params>))
+        }
+        _ => (quote!(run), quote!(check)),
+    };
     Ok(quote! {
         #[cfg_attr(not(any(test, target_arch = "wasm32")), allow(dead_code))]
         #function
@@ -37,6 +43,12 @@ fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream, Erro
                     event: ::floodgate_sdk::glue::WitEvent,
                 ) -> ::core::result::Result<::floodgate_sdk::glue::WitOutcome, ::std::string::String> {
                     ::floodgate_sdk::glue::#run(event, #name)
+                }
+
+                fn check(
+                    params: ::std::string::String,
+                ) -> ::core::result::Result<(), ::std::string::String> {
+                    ::floodgate_sdk::glue::#check(&params)
                 }
             }
 
@@ -116,6 +128,12 @@ mod tests {
                 fn h(event: &Event, params: P) -> R {}
             ))
             .contains("glue :: run_with (event , h)")
+        );
+        assert!(
+            glue(quote!(
+                fn h(event: &Event, params: P) -> R {}
+            ))
+            .contains("glue :: check_as :: < P >")
         );
     }
 }

@@ -1,14 +1,11 @@
 //! Handlers that cannot be loaded, and handlers that misbehave.
 
-use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use floodgate_tests::load::{Load, Plan};
-use floodgate_tests::{Failure, Result, Scene, programs, sign};
+use floodgate_tests::{Result, Scene, guests, sign};
 use reqwest::StatusCode;
 use serde_json::json;
-use tokio::process::Command;
 
 /// Sends of each misbehaving kind.
 const SENDS: usize = 5;
@@ -43,7 +40,7 @@ async fn refused(scene: &Scene, text: &str, named: &str) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn misbehaving_handlers_are_quarantined_and_neighbours_unharmed() -> Result<()> {
     Scene::play(async |scene| {
-        let pushed = scene.admin.upload("hostile", fs::read(built().await?)?).await?;
+        let pushed = scene.admin.upload("hostile", guests::build("hostile").await?).await?;
         assert_eq!(pushed.status, StatusCode::OK, "{pushed:?}");
         let secret = sign::new_text_secret();
         for mode in ["spin", "exhaust", "panic"] {
@@ -88,17 +85,4 @@ async fn bind(scene: &Scene, source: &str, on_fault: &str, secret: &str) -> Resu
     });
     scene.admin.put(&format!("/v1/sources/{source}"), &document).await?;
     Ok(())
-}
-
-/// Builds the hostile guest as a user builds a handler.
-async fn built() -> Result<PathBuf> {
-    let folder = programs::root().join("tests/guests/hostile");
-    let output =
-        Command::new(programs::floodgate()?).args(["handler", "build"]).arg(&folder).output().await?;
-    if !output.status.success() {
-        return Err(Failure::new(format!("building the guest: {}", String::from_utf8_lossy(&output.stderr))));
-    }
-    // Its first line is the component's path.
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    said.lines().next().map(PathBuf::from).ok_or_else(|| Failure::new("`handler build` printed no path"))
 }

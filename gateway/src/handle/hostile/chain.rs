@@ -6,12 +6,13 @@ use bytes::Bytes;
 use floodgate_event::id::BodyHash;
 use floodgate_event::proto::event::Disposition;
 use floodgate_event::proto::{self, Event, Header, KeyKind, Request};
-use floodgate_event::snapshot::{Binding, Digest256};
+use floodgate_event::rollout::{self, Share, TrialKind};
+use floodgate_event::snapshot::Digest256;
 use floodgate_event::source::{Intake, OnFault, RawPolicy};
 use floodgate_event::{EventId, Lane};
 
-use super::guests::{SPIN, component, engine};
-use crate::handle::{Chain, FaultKind, Rejected};
+use super::guests::{PASS, SPIN, component, engine};
+use crate::handle::{Chain, Engine, FaultKind, Link, Rejected, Score, Tap, Trial, Version, VersionId};
 use crate::stage::Verified;
 
 fn verified(body: &'static [u8]) -> Verified {
@@ -32,20 +33,21 @@ fn verified(body: &'static [u8]) -> Verified {
     Verified { event, body: raw.clone(), raw, intake: Arc::new(intake), shard: 3 }
 }
 
+fn version(engine: &Engine, number: u32, handle: &str) -> Arc<Version> {
+    let bytes = component(handle);
+    let id = VersionId { name: "guest".parse().unwrap(), version: number, digest: Digest256::of(&bytes) };
+    Arc::new(Version::new(engine, id, engine.load(&bytes).unwrap()))
+}
+
+fn link(engine: &Engine, handle: &str, on_fault: OnFault) -> Link {
+    let (version, granted) = (version(engine, 1, handle), Arc::default());
+    Link { version, params: "{}".into(), granted, on_fault, trial: None }
+}
+
 fn chain(handlers: &[&str], on_fault: OnFault, raw: RawPolicy) -> Chain {
     let engine = engine();
-    let link = |handle: &&str| {
-        let bytes = component(handle);
-        let binding = Binding {
-            name: "guest".parse().unwrap(),
-            version: 1,
-            digest: Digest256::of(&bytes),
-            on_fault,
-            params: serde_json::Map::new(),
-        };
-        (binding, engine.load(&bytes).unwrap())
-    };
-    Chain::new(&engine, handlers.iter().map(link).collect(), raw)
+    let links = handlers.iter().map(|handle| link(&engine, handle, on_fault)).collect();
+    Chain::new(links, raw, Tap::new().0)
 }
 
 /// `ok(change(body: memory[18..24], type: memory[16..17]))`.
@@ -133,4 +135,74 @@ async fn without_handlers_an_event_goes_through_as_it_is() {
         assert_eq!((&event.request.as_ref().unwrap().raw, &event.payload), (&bytes(raw), &bytes(payload)));
         assert_eq!(Lane::try_from(event.lane), Ok(Lane::Critical));
     }
+}
+
+#[tokio::test]
+async fn a_fault_passes_the_event_on_where_the_binding_says_so() {
+    let chain = chain(&[CHANGE, "(unreachable)", EXPECTS_CHANGE], OnFault::Pass, RawPolicy::Keep);
+    let handled = chain.run(verified(b"body")).await.unwrap();
+    let event = &handled.events[0];
+    assert_eq!((event.payload.as_deref(), &event.disposition), (Some(&b"header"[..]), &None));
+    let outcomes: Vec<_> = event.handlers.iter().map(|run| run.outcome.as_str()).collect();
+    assert_eq!(outcomes, ["change", "fault", "pass"]);
+}
+
+#[tokio::test]
+async fn a_handler_that_fails_on_every_event_is_not_run_for_a_while() {
+    let chain = chain(&["(unreachable)"], OnFault::Quarantine, RawPolicy::Keep);
+    let mut kinds = Vec::new();
+    for _ in 0..25 {
+        let handled = chain.run(verified(b"body")).await.unwrap();
+        let Some(Disposition::Quarantined(fault)) = &handled.events[0].disposition else { panic!() };
+        kinds.push(fault.kind.clone());
+    }
+    assert_eq!(kinds.iter().filter(|kind| *kind == "trap").count(), 20);
+    assert!(kinds[20..].iter().all(|kind| kind == "breaker"), "{kinds:?}");
+}
+
+/// A chain of version 1, with version 2 tried on all events.
+fn tried(promoted: &str, tried: &str, kind: TrialKind) -> (Chain, Arc<Score>) {
+    let engine = engine();
+    let score = Arc::new(Score::new("guest".parse().unwrap(), 7));
+    let version = version(&engine, 2, tried);
+    let share = Share::try_from(100.0).unwrap();
+    let spec = rollout::Trial { id: 7, kind, version: 2, digest: version.id().digest, share };
+    let trial = Some(Trial::new(spec, version, Arc::clone(&score)));
+    let link = Link { trial, ..link(&engine, promoted, OnFault::Quarantine) };
+    (Chain::new(vec![link], RawPolicy::Keep, Tap::new().0), score)
+}
+
+async fn runs(chain: &Chain) -> Vec<(u32, String)> {
+    let handled = chain.run(verified(b"body")).await.unwrap();
+    handled.events[0].handlers.iter().map(|run| (run.version, run.outcome.clone())).collect()
+}
+
+#[tokio::test]
+async fn a_shadow_is_compared_and_has_no_effect() {
+    let (chain, score) = tried(PASS, CHANGE, TrialKind::Shadow);
+    assert_eq!(runs(&chain).await, [(1, "pass".into())]);
+    let report = score.report();
+    assert_eq!((report.tally.events, report.tally.differences, report.tally.faults), (1, 1, 0));
+    assert_eq!(report.samples[0].parts, ["outcome", "body", "type"]);
+}
+
+#[tokio::test]
+async fn a_canary_decides_and_one_that_fails_costs_no_event() {
+    let (chain, score) = tried(PASS, CHANGE, TrialKind::Canary);
+    assert_eq!(runs(&chain).await, [(2, "change".into())]);
+    assert_eq!(score.report().tally.differences, 1);
+
+    let (chain, score) = tried(CHANGE, SPIN, TrialKind::Canary);
+    assert_eq!(runs(&chain).await, [(2, "fault".into()), (1, "change".into())]);
+    let report = score.report();
+    assert_eq!((report.tally.events, report.tally.faults), (1, 1));
+    assert_eq!(report.samples[0].tried, "fault: deadline");
+}
+
+#[tokio::test]
+async fn the_children_of_a_canary_s_split_are_named_after_it() {
+    let (chain, _) = tried(PASS, SPLIT, TrialKind::Canary);
+    let handled = chain.run(verified(b"body")).await.unwrap();
+    let digest = &handled.events[0].handlers[0].digest;
+    assert_eq!(&handled.events[1].parent.as_ref().unwrap().handler_digest, digest);
 }

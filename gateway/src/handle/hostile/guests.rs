@@ -15,9 +15,23 @@ pub(crate) fn engine() -> Engine {
 /// A component whose `handle` has this body. It gets the event's place in `$event` and leaves the place of a
 /// `result<outcome, string>` on the stack; 1024 is free, and all zeros there say `ok(pass)`.
 pub(crate) fn component(handle: &str) -> Vec<u8> {
+    guest("", handle)
+}
+
+/// The same, with `$sign`, `$verify` and `$add` to call.
+pub(crate) fn with_imports(handle: &str) -> Vec<u8> {
+    let imports = r#"
+            (import "floodgate:handler/keys@0.1.0" "sign" (func $sign (param i32 i32 i32 i32 i32)))
+            (import "floodgate:handler/keys@0.1.0" "verify"
+                (func $verify (param i32 i32 i32 i32 i32 i32) (result i32)))
+            (import "floodgate:handler/counters@0.1.0" "add" (func $add (param i32 i32 i64)))"#;
+    guest(imports, handle)
+}
+
+fn guest(imports: &str, handle: &str) -> Vec<u8> {
     let text = format!(
         r#"(module
-            (import "floodgate:handler/log@0.1.0" "log" (func $log (param i32 i32 i32)))
+            (import "floodgate:handler/log@0.1.0" "log" (func $log (param i32 i32 i32))){imports}
             (memory (export "memory") 1)
             (global $free (mut i32) (i32.const 8192))
             (global $count (mut i32) (i32.const 0))

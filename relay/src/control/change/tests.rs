@@ -67,9 +67,9 @@ fn the_same_bytes_are_the_same_version_and_the_first_is_promoted() {
     let mut add = |bytes: &[u8], at| configuration.add_version(&redact, Digest256::of(bytes), 1, at);
     assert_eq!((add(b"a", 1), add(b"b", 2), add(b"a", 3)), (Ok(1), Ok(2), Ok(1)));
     assert_eq!(configuration.handlers["redact"].promoted, 1);
-    configuration.promote(&redact, 2).unwrap();
+    configuration.promote(&redact, 2, 0).unwrap();
     assert_eq!(configuration.handlers["redact"].promoted, 2);
-    assert!(configuration.promote(&redact, 3).is_err());
+    assert!(configuration.promote(&redact, 3, 0).is_err());
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn unpinned_bindings_follow_the_promoted_version() {
         snapshot.sources["github"].handlers[0].version
     };
     assert_eq!(runs(&configuration), 1);
-    configuration.promote(&redact, 2).unwrap();
+    configuration.promote(&redact, 2, 0).unwrap();
     assert_eq!(runs(&configuration), 2);
     let elsewhere = regional::snapshot(&configuration, &name("us"), 1, 0);
     assert_eq!(elsewhere, Err(regional::Incomplete::NotSealed(name("github"))));

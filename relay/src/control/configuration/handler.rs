@@ -1,16 +1,28 @@
 //! A handler's versions. A version is a digest and never changes; which one is promoted does.
 
+use floodgate_event::report::TrialTally;
 use floodgate_event::snapshot::Digest256;
 use serde::{Deserialize, Serialize};
 
+use super::rollout::{Concluded, Conclusion, Rollout};
+
 /// A handler as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Handler {
     /// The version that sources follow which bind none; always one of `versions`.
     pub(crate) promoted: u32,
     /// Oldest first; never empty.
     pub(crate) versions: Vec<Version>,
+    /// What was promoted before, the last one last; at most [`Self::MAX_HISTORY`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) history: Vec<u32>,
+    /// A version that is tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rollout: Option<Rollout>,
+    /// How the last one that was tried did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) concluded: Option<Concluded>,
 }
 
 /// One uploaded component.
@@ -28,10 +40,46 @@ pub(crate) struct Version {
 impl Handler {
     /// The most versions of a handler.
     pub(crate) const MAX_VERSIONS: usize = 1_000;
+    /// How many promotions can be taken back.
+    pub(crate) const MAX_HISTORY: usize = 32;
 
     /// A handler with its first version, which is promoted at once.
     pub(crate) fn first(digest: Digest256, size: u64, created_at_us: u64) -> Self {
-        Self { promoted: 1, versions: vec![Version { version: 1, digest, size, created_at_us }] }
+        let versions = vec![Version { version: 1, digest, size, created_at_us }];
+        Self { promoted: 1, versions, history: Vec::new(), rollout: None, concluded: None }
+    }
+
+    /// Makes a version the promoted one, and remembers the one before.
+    pub(crate) fn promote(&mut self, version: u32) {
+        if version != self.promoted {
+            self.history.push(std::mem::replace(&mut self.promoted, version));
+            let forgotten = self.history.len().saturating_sub(Self::MAX_HISTORY);
+            self.history.drain(..forgotten);
+        }
+    }
+
+    /// The id of what is tried.
+    pub(crate) fn trial_id(&self) -> Option<u64> {
+        self.rollout.as_ref().map(|rollout| rollout.id)
+    }
+
+    /// Promotes what was promoted before; says which version that is, if there is one.
+    pub(crate) fn roll_back(&mut self) -> Option<u32> {
+        self.promoted = self.history.pop()?;
+        Some(self.promoted)
+    }
+
+    /// Ends the rollout, if there is one, and keeps how it went.
+    pub(crate) fn conclude(
+        &mut self,
+        conclusion: Conclusion,
+        reason: impl Into<String>,
+        tally: TrialTally,
+        now_us: u64,
+    ) {
+        if let Some(rollout) = self.rollout.take() {
+            self.concluded = Some(rollout.concluded(conclusion, reason.into(), tally, now_us));
+        }
     }
 
     /// The version with this number.

@@ -1,8 +1,9 @@
 //! Checks that fields of several documents share.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use floodgate_event::Secret;
+use floodgate_event::{Name, Secret};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny};
 
@@ -53,6 +54,26 @@ fn one_secret(secret: &Secret) -> Result<(), String> {
         1..=MAX_SECRET_BYTES => Ok(()),
         length => Err(format!("a secret has 1 to {MAX_SECRET_BYTES} bytes, and this one has {length}")),
     }
+}
+
+/// Checks one secret.
+pub(super) fn secret(path: &str, secret: &Secret) -> Result<(), Invalid> {
+    one_secret(secret).map_err(|message| Invalid::new(path, message))
+}
+
+/// Reads secrets by name, without quoting any.
+pub(super) fn secret_map<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Name, Secret>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        Secrets(BTreeMap<String, Secret>),
+        Other(IgnoredAny),
+    }
+    let Given::Secrets(secrets) = Given::deserialize(from)? else {
+        return Err(D::Error::custom("expected a table of texts"));
+    };
+    let named = |(name, secret): (String, Secret)| Ok((name.parse().map_err(D::Error::custom)?, secret));
+    secrets.into_iter().map(named).collect()
 }
 
 /// Reads a list of secrets. serde's own message for a wrong type quotes what it found; this one does not.

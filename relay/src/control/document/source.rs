@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
+use floodgate_event::grant::Grants;
 use floodgate_event::source::{
-    AcceptedStatus, Dedup, Intake, Locator, OnFault, RateLimit, RawPolicy, Scheme, default_tenant,
+    AcceptedStatus, Dedup, HandlerLimits, Intake, Locator, OnFault, RateLimit, RawPolicy, Scheme,
+    default_tenant,
 };
 use floodgate_event::{Lane, Name, Secret, standard_webhooks};
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,9 @@ pub struct SourceDocument {
     /// The chain of handlers, in order.
     #[serde(default)]
     pub handlers: Vec<HandlerDocument>,
+    /// Keys that handlers may use where their binding grants it, by name.
+    #[serde(default, deserialize_with = "field::secret_map")]
+    pub keys: BTreeMap<Name, Secret>,
     #[serde(default)]
     event_id: Option<Locator>,
     #[serde(default)]
@@ -78,6 +83,12 @@ pub struct HandlerDocument {
     /// What the handler is given as its parameters.
     #[serde(default)]
     pub params: serde_json::Map<String, serde_json::Value>,
+    /// What it may ask of the host.
+    #[serde(default)]
+    pub grants: Grants,
+    /// What it may use up.
+    #[serde(default)]
+    pub limits: HandlerLimits,
 }
 
 fn default_max_body_bytes() -> u32 {
@@ -87,6 +98,8 @@ fn default_max_body_bytes() -> u32 {
 impl SourceDocument {
     /// The most secrets.
     pub const MAX_SECRETS: usize = 10;
+    /// The most keys for handlers.
+    pub const MAX_KEYS: usize = 10;
     /// The most handlers in a chain.
     pub const MAX_HANDLERS: usize = 16;
     /// The longest event type that `lanes` names, in bytes.
@@ -129,11 +142,29 @@ impl SourceDocument {
         }
     }
 
+    fn check_keys(&self) -> Result<(), Invalid> {
+        field::at_most("keys", "keys", self.keys.len(), Self::MAX_KEYS)?;
+        let mut keys = self.keys.iter();
+        keys.try_for_each(|(name, key)| field::secret(&format!("keys.{name}"), key))
+    }
+
+    fn check_grants(&self, index: usize, grants: &Grants) -> Result<(), Invalid> {
+        let path = |field| format!("handlers[{index}].grants.{field}");
+        field::at_most(&path("counters"), "counters", grants.counters.len(), Grants::MAX_COUNTERS)?;
+        for (field, names) in [("sign", &grants.sign), ("verify", &grants.verify)] {
+            if let Some(name) = names.iter().find(|name| !self.keys.contains_key(*name)) {
+                return Err(Invalid::new(path(field), format!("`{name}` is not one of the source's `keys`")));
+            }
+        }
+        Ok(())
+    }
+
     fn check_handlers(&self) -> Result<(), Invalid> {
         field::at_most("handlers", "handlers", self.handlers.len(), Self::MAX_HANDLERS)?;
         let mut seen = BTreeSet::new();
         for (index, handler) in self.handlers.iter().enumerate() {
             handler.check(index)?;
+            self.check_grants(index, &handler.grants)?;
             // Envelopes and metrics tell handlers apart by name.
             if !seen.insert(&handler.name) {
                 return Err(Invalid::new(
@@ -149,6 +180,7 @@ impl SourceDocument {
 impl Document for SourceDocument {
     fn check(&self) -> Result<(), Invalid> {
         self.verify.check()?;
+        self.check_keys()?;
         self.check_handlers()?;
         self.check_lanes()?;
         field::within("max_body_bytes", self.max_body_bytes.into(), 1..=Intake::MAX_BODY_BYTES.into())?;
@@ -201,6 +233,21 @@ impl HandlerDocument {
         let path = format!("handlers[{index}].params");
         let text =
             serde_json::to_vec(&self.params).map_err(|error| Invalid::new(&path, error.to_string()))?;
-        field::at_most(&path, "bytes of JSON", text.len(), Self::MAX_PARAMS_BYTES)
+        field::at_most(&path, "bytes of JSON", text.len(), Self::MAX_PARAMS_BYTES)?;
+        self.check_limits(|field| format!("handlers[{index}].limits.{field}"))
+    }
+
+    /// The bounds of any gateway; one may allow less.
+    fn check_limits(&self, path: impl Fn(&str) -> String) -> Result<(), Invalid> {
+        let HandlerLimits { deadline_ms, memory_bytes, output_bytes } = self.limits;
+        let given = [
+            ("deadline_ms", deadline_ms.map(u64::from), 1..=10_000),
+            ("memory_bytes", memory_bytes.map(|bytes| bytes as u64), 1 << 20..=1 << 30),
+            ("output_bytes", output_bytes.map(|bytes| bytes as u64), 1 << 10..=3 << 20),
+        ];
+        for (field, value, allowed) in given {
+            value.map_or(Ok(()), |value| field::within(&path(field), value, allowed))?;
+        }
+        Ok(())
     }
 }

@@ -139,6 +139,7 @@ fn snapshot(key: &OpeningKey) -> Result<Snapshot> {
     let mut intake: floodgate_event::source::Intake = serde_json::from_str("{}")?;
     intake.dedup = Dedup::Body;
     let source = Source {
+        keys: std::collections::BTreeMap::new(),
         tenant: tenant.clone(),
         scheme: Scheme::Github,
         secrets: vec![SealedSecret { id: "sec_bench".to_owned(), secret }],

@@ -1,0 +1,94 @@
+//! `floodgate handler logs`.
+
+use std::time::Duration;
+
+use clap::Args;
+use floodgate_event::{Name, time};
+use serde::Deserialize;
+
+use crate::api::{Api, ApiArgs, ApiError};
+use crate::exit::Failure;
+use crate::output;
+
+/// The wait before a stream that ended is begun again.
+const RETRY: Duration = Duration::from_secs(1);
+/// The longest line, in bytes; a handler's have 8 KiB.
+const MAX_LINE: usize = 64 * 1024;
+
+/// What to follow.
+#[derive(Args)]
+pub(crate) struct LogsArgs {
+    name: Name,
+    /// Only lines of at least this weight
+    #[arg(long, value_enum, default_value_t = Level::Trace)]
+    level: Level,
+    #[command(flatten)]
+    api: ApiArgs,
+    /// Print a JSON object per line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    at_us: u64,
+    region: String,
+    version: u32,
+    event: String,
+    level: Level,
+    message: String,
+}
+
+/// Follows until it is stopped; a relay that restarts is followed on.
+pub(crate) async fn run(args: LogsArgs) -> Result<(), Failure> {
+    let LogsArgs { name, level, api, json } = args;
+    let api = Api::new(api)?;
+    let mut began = false;
+    loop {
+        let mut lines = match api.lines(&["handlers", &name, "logs"], MAX_LINE).await {
+            Ok(lines) => lines,
+            Err(ApiError::Unreachable { .. }) if began => {
+                tokio::time::sleep(RETRY).await;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        began = true;
+        while let Some(line) = lines.next().await {
+            show(&line, level, json)?;
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// Lines that say only that the connection stands, or that a later version writes, are passed over.
+fn show(line: &[u8], least: Level, json: bool) -> Result<(), Failure> {
+    let Ok(parsed) = serde_json::from_slice::<Line>(line) else { return Ok(()) };
+    if parsed.level < least {
+        return Ok(());
+    }
+    match json {
+        true => output::print(&format!("{}\n", String::from_utf8_lossy(line))),
+        false => output::print(&parsed.render()),
+    }
+}
+
+impl Line {
+    /// The host escapes control characters before a line leaves the gateway.
+    fn render(&self) -> String {
+        let at = ::time::OffsetDateTime::from(time::from_unix_micros(self.at_us));
+        let at = at.format(&::time::format_description::well_known::Rfc3339).unwrap_or_default();
+        let Self { region, version, event, level, message, .. } = self;
+        format!("{at} {region} v{version} {event} {level:?}: {message}\n")
+    }
+}

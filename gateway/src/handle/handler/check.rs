@@ -1,0 +1,41 @@
+//! Asking a handler whether it can use its parameters.
+
+use std::sync::Arc;
+
+use super::Handler;
+use crate::handle::contract::CHECK;
+use crate::handle::grant::Granted;
+use crate::handle::meter::{self, Meter};
+use crate::handle::wasi::Moment;
+use crate::handle::{Fault, FaultKind};
+
+/// What `check` answers.
+type Answer = Result<(), String>;
+
+impl Handler {
+    /// Calls `check` of a handler that has it, under the limits of a run; any other takes all parameters.
+    ///
+    /// # Errors
+    /// A fault of kind `error` is the handler's own answer; another says that it failed to give one.
+    pub async fn check_params(&self, params: &str) -> Result<(), Fault> {
+        let meter = Meter::new(self.engine.limits().deadline());
+        let mut store = self.store(Moment::none(), &Arc::new(Granted::default()), &meter);
+        let call = async {
+            let instance = self.pre.instance_pre().instantiate_async(&mut store).await?;
+            let Some(index) = instance.get_export_index(&mut store, None, CHECK) else { return Ok(Ok(())) };
+            let check = instance.get_typed_func::<(&str,), (Answer,)>(&mut store, index)?;
+            Ok(check.call_async(&mut store, (params,)).await?.0)
+        };
+        let called = meter::metered(&meter, call).await;
+        let refused = store.data_mut().memory().refused();
+        let log = store.into_data().into_log();
+        match called {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(message))) => Err(Fault::new(FaultKind::Error, &message)),
+            Ok(Err(error)) => Err(Fault::from_call(&error, refused, log.last_error())),
+            Err(meter::Overslept) => {
+                Err(Fault::new(FaultKind::Deadline, "it waited until its time was over"))
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! A version of a handler in use: its code, and what is known of how it does.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use floodgate_event::Name;
+use floodgate_event::report::HandlerReport;
+use floodgate_event::snapshot::Digest256;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+
+use super::breaker::Breaker;
+use super::grant::Granted;
+use super::metrics::VersionMetrics;
+use super::{Engine, Fault, FaultKind, Handler, Input, Line, Outcome};
+
+/// Lines that a handler version may log in a second, over all events of this process; half of it again at once.
+const LINES_PER_SECOND: NonZeroU32 = NonZeroU32::new(200).unwrap();
+
+/// What tells a version from all others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct VersionId {
+    /// The handler.
+    pub name: Name,
+    /// Its version.
+    pub version: u32,
+    /// That version's component.
+    pub digest: Digest256,
+}
+
+/// A version of a handler in use, shared by all sources that bind it.
+#[derive(Debug)]
+pub struct Version {
+    id: VersionId,
+    handler: Handler,
+    metrics: VersionMetrics,
+    breaker: Breaker,
+    lines: DefaultDirectRateLimiter,
+}
+
+/// One run of a version.
+pub(crate) struct Ran {
+    pub(crate) result: Result<Outcome, Fault>,
+    /// What it logged, as far as the rate allows.
+    pub(crate) log: Vec<Line>,
+    /// How long it ran.
+    pub(crate) duration: Duration,
+}
+
+impl Version {
+    /// A version that nothing is known of yet.
+    pub fn new(engine: &Engine, id: VersionId, handler: Handler) -> Self {
+        let metrics = engine.metrics().version(&id.name, id.version);
+        let quota = Quota::per_second(LINES_PER_SECOND);
+        Self {
+            metrics,
+            breaker: Breaker::new(engine.limits().breaker()),
+            lines: RateLimiter::direct(quota),
+            id,
+            handler,
+        }
+    }
+
+    pub(crate) fn id(&self) -> &VersionId {
+        &self.id
+    }
+
+    /// Runs it over an event, unless its breaker is open. `permit` is what a checked outcome may still not be.
+    pub(crate) async fn run(
+        &self,
+        event: Input<'_>,
+        granted: &Arc<Granted>,
+        permit: impl FnOnce(Outcome) -> Result<Outcome, Fault>,
+    ) -> Ran {
+        if !self.breaker.admits() {
+            return self.skip();
+        }
+        self.metrics.running.inc();
+        let run = self.handler.run(event, granted).await;
+        self.metrics.running.dec();
+        let result = run.result.and_then(permit);
+        self.metrics.ran(result.as_ref().ok(), run.duration);
+        let opened = self.breaker.record(result.as_ref().is_err_and(|fault| fault.kind().is_misbehaviour()));
+        self.metrics.breaker_open.set(self.breaker.is_open().into());
+        if opened {
+            tracing::error!(
+                handler = self.id.name.as_str(),
+                version = self.id.version,
+                "not run for a while: it failed on every event"
+            );
+        }
+        Ran { result, log: self.within_rate(run.log), duration: run.duration }
+    }
+
+    fn skip(&self) -> Ran {
+        let fault = Fault::new(FaultKind::Breaker, "not run: it failed on every event before this one");
+        self.metrics.ran(None, Duration::ZERO);
+        Ran { result: Err(fault), log: Vec::new(), duration: Duration::ZERO }
+    }
+
+    /// Counts a failure.
+    pub(crate) fn failed(&self, fault: &Fault) {
+        self.metrics.failed(fault.kind());
+    }
+
+    fn within_rate(&self, mut lines: Vec<Line>) -> Vec<Line> {
+        let all = lines.len();
+        lines.retain(|_| self.lines.check().is_ok());
+        self.left_out(all - lines.len());
+        lines
+    }
+
+    /// Counts lines that nobody will see.
+    pub(crate) fn left_out(&self, lines: usize) {
+        self.metrics.lines_left_out.inc_by(lines as u64);
+    }
+
+    /// What a gateway reports of it.
+    pub fn report(&self) -> HandlerReport {
+        HandlerReport {
+            name: self.id.name.clone(),
+            version: self.id.version,
+            runs: self.metrics.run_counts(),
+            faults: self.metrics.fault_counts(),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Binds handlers to sources: one [`Version`] for all sources that bind it, kept over changes of configuration.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use floodgate_event::snapshot::{Binding, Digest256};
+use floodgate_event::{Name, Secret, rollout};
+
+use super::components::Components;
+use crate::handle::{Engine, Granted, Link, Score, Tap, Trial, UnknownKey, Version, VersionId};
+
+/// Versions and scores that are in use.
+pub(super) struct Binder {
+    engine: Engine,
+    tap: Tap,
+    versions: HashMap<VersionId, Weak<Version>>,
+    scores: HashMap<(Name, u64), Weak<Score>>,
+}
+
+/// Versions and scores that a configuration uses.
+#[derive(Default)]
+pub(super) struct InUse {
+    pub(super) versions: Vec<Arc<Version>>,
+    pub(super) scores: Vec<Arc<Score>>,
+}
+
+impl Binder {
+    pub(super) fn new(engine: Engine, tap: Tap) -> Self {
+        Self { engine, tap, versions: HashMap::new(), scores: HashMap::new() }
+    }
+
+    pub(super) fn tap(&self) -> Tap {
+        self.tap.clone()
+    }
+
+    /// Binds a handler whose component is loaded.
+    pub(super) fn link(
+        &mut self,
+        binding: &Binding,
+        keys: &HashMap<Name, Secret>,
+        components: &Components,
+        used: &mut InUse,
+    ) -> Result<Link, BindError> {
+        let Binding { name, version, digest, .. } = binding;
+        let counter = |counter: &Name| self.engine.counter(name, counter);
+        let granted = Granted::new(&binding.grants, keys, counter)?;
+        let id = VersionId { name: name.clone(), version: *version, digest: *digest };
+        Ok(Link {
+            version: self.version(id, components, used)?,
+            params: serde_json::Value::Object(binding.params.clone()).to_string(),
+            granted: Arc::new(granted),
+            on_fault: binding.on_fault,
+            trial: match &binding.trial {
+                Some(trial) => Some(self.trial(name, trial, components, used)?),
+                None => None,
+            },
+        })
+    }
+
+    fn trial(
+        &mut self,
+        name: &Name,
+        trial: &rollout::Trial,
+        components: &Components,
+        used: &mut InUse,
+    ) -> Result<Trial, BindError> {
+        let id = VersionId { name: name.clone(), version: trial.version, digest: trial.digest };
+        let version = self.version(id, components, used)?;
+        let key = (name.clone(), trial.id);
+        let score = match self.scores.get(&key).and_then(Weak::upgrade) {
+            Some(score) => score,
+            None => Arc::new(Score::new(name.clone(), trial.id)),
+        };
+        self.scores.insert(key, Arc::downgrade(&score));
+        keep(&mut used.scores, &score);
+        Ok(Trial::new(trial.clone(), version, score))
+    }
+
+    fn version(
+        &mut self,
+        id: VersionId,
+        components: &Components,
+        used: &mut InUse,
+    ) -> Result<Arc<Version>, BindError> {
+        let version = match self.versions.get(&id).and_then(Weak::upgrade) {
+            Some(version) => version,
+            None => {
+                let handler = components.get(&id.digest).ok_or(BindError::Unlisted(id.digest))?;
+                Arc::new(Version::new(&self.engine, id.clone(), handler))
+            }
+        };
+        self.versions.insert(id, Arc::downgrade(&version));
+        keep(&mut used.versions, &version);
+        Ok(version)
+    }
+
+    /// Forgets what nothing uses any more, not even a request under way.
+    pub(super) fn sweep(&mut self) {
+        self.versions.retain(|_, version| version.strong_count() > 0);
+        self.scores.retain(|_, score| score.strong_count() > 0);
+    }
+}
+
+fn keep<T>(kept: &mut Vec<Arc<T>>, one: &Arc<T>) {
+    if !kept.iter().any(|other| Arc::ptr_eq(other, one)) {
+        kept.push(Arc::clone(one));
+    }
+}
+
+/// Why a handler cannot be bound. The centre checks both, so that this is a broken snapshot.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BindError {
+    #[error("handler {0} is bound, and the snapshot does not list it")]
+    Unlisted(Digest256),
+    #[error(transparent)]
+    Key(#[from] UnknownKey),
+}
