@@ -87,6 +87,9 @@ pub fn set_aside(region: &str, lane: Lane) -> String {
     format!("setaside.{region}.{lane}")
 }
 
+/// All that [`handler_log`] gives.
+pub const HANDLER_LOGS: &str = "handler.log.*";
+
 /// Where a region's gateways publish what a handler logs; no stream takes it in.
 pub fn handler_log(handler: &str) -> String {
     format!("handler.log.{handler}")

@@ -76,7 +76,8 @@ fn gateway_permissions() -> Value {
     let reports = [stream_info(&kv(subject::GATEWAYS_BUCKET)), format!("$KV.{}.>", subject::GATEWAYS_BUCKET)];
     let snapshot = reads(&kv(subject::SNAPSHOT_BUCKET));
     let handlers = reads(&format!("OBJ_{}", subject::HANDLERS_BUCKET));
-    let publish: Vec<String> = blocks.chain(lanes).chain(reports).chain(snapshot).chain(handlers).collect();
+    let rest = reports.into_iter().chain(snapshot).chain(handlers).chain([subject::HANDLER_LOGS.to_owned()]);
+    let publish: Vec<String> = blocks.chain(lanes).chain(rest).collect();
     let inbox = format!("{}.>", subject::GATEWAY_INBOX);
     json!({"publish": {"allow": publish}, "subscribe": {"allow": [inbox]}})
 }
