@@ -12,6 +12,7 @@ pub mod id;
 pub mod lane;
 pub mod name;
 pub mod problem;
+pub mod replay;
 pub mod schedule;
 pub mod seal;
 pub mod secret;

@@ -15,6 +15,7 @@ use floodgate_event::proto::{self, LogBlock, Replica};
 use floodgate_event::snapshot::Digest256;
 use floodgate_event::{EventId, Lane, time};
 
+use super::quarantine::Quarantine;
 use super::value::{Known, Position};
 
 /// Bytes of blocks kept in memory for lookups.
@@ -23,6 +24,10 @@ const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 const MEMTABLE_BYTES: u64 = 4 * 1024 * 1024;
 const CHECKPOINT_KEY: &[u8] = b"checkpoint";
 const CURSOR_PREFIX: &str = "cursor/";
+const FORM_KEY: &[u8] = b"form";
+/// Which keyspaces there are and what the fold puts into them. Written with the first checkpoint; a ledger with another
+/// one, or with none, lacks what this version folds. 2: what is quarantined.
+const FORM: u8 = 2;
 const META: &str = "meta";
 const DAY_PREFIX: &str = "day-";
 
@@ -69,11 +74,12 @@ pub struct Ledger {
     database: Database,
     meta: Keyspace,
     days: RwLock<BTreeMap<u32, Keyspace>>,
+    quarantine: Quarantine,
     cut: RwLock<Cut>,
 }
 
 impl Ledger {
-    /// Opens the folder, or makes it.
+    /// Opens the folder, or makes it. What is there in another form than this version's is forgotten.
     ///
     /// # Errors
     /// If the disk fails or another process has it open.
@@ -86,8 +92,19 @@ impl Ledger {
                 days.insert(day, open_day(&database, day)?);
             }
         }
-        let cut = read_cut(&meta)?;
-        Ok(Self { database, meta, days: RwLock::new(days), cut: RwLock::new(cut) })
+        let quarantine = Quarantine::open(&database)?;
+        let cut = RwLock::new(read_cut(&meta)?);
+        let ledger = Self { database, meta, days: RwLock::new(days), quarantine, cut };
+        if ledger.is_of_another_form()? {
+            tracing::warn!("the ledger is of another version and is folded anew");
+            ledger.wipe()?;
+        }
+        Ok(ledger)
+    }
+
+    fn is_of_another_form(&self) -> Result<bool, LedgerError> {
+        let form = self.meta.get(FORM_KEY)?;
+        Ok(self.cut().checkpoint.is_some() && form.as_deref() != Some(&[FORM]))
     }
 
     /// Forgets everything; what follows is a fold from the log's first message.
@@ -99,7 +116,8 @@ impl Ledger {
         for (_, keyspace) in std::mem::take(&mut *days) {
             self.database.delete_keyspace(keyspace)?;
         }
-        // Last: a wipe that ends early is begun again, because the checkpoint still does not fit.
+        self.quarantine.clear()?;
+        // Last: a wipe that ends early is begun again, because checkpoint or form still does not fit.
         self.meta.clear()?;
         *self.cut.write().unwrap_or_else(PoisonError::into_inner) =
             Cut { checkpoint: None, cursors: HashMap::new() };
@@ -109,6 +127,11 @@ impl Ledger {
     /// How far the log is folded and the feeds are replicated, both at the same moment.
     pub fn cut(&self) -> Cut {
         self.cut.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Which events are quarantined.
+    pub fn quarantine(&self) -> &Quarantine {
+        &self.quarantine
     }
 
     /// What is known of an event: where it claims its id, else where it was last seen.
@@ -143,6 +166,9 @@ impl Ledger {
 
         let mut batch = self.database.batch();
         batch.insert(&self.meta, CHECKPOINT_KEY, encode_checkpoint(&checkpoint));
+        if before.checkpoint.is_none() {
+            batch.insert(&self.meta, FORM_KEY, [FORM]);
+        }
         if let Some((feed, cursor)) = &moved {
             batch.insert(&self.meta, cursor_key(feed), encode_cursor(cursor));
         }
@@ -151,6 +177,7 @@ impl Ledger {
             for (id, known) in self.learned(sequence, replica)? {
                 batch.insert(&day, id.as_bytes(), known.encode());
             }
+            self.quarantine.fold(&mut batch, sequence, block.appended_at_us, replica)?;
         }
         batch.commit()?;
 
@@ -204,6 +231,12 @@ impl Ledger {
     /// If the disk fails.
     pub fn persist(&self) -> Result<(), LedgerError> {
         Ok(self.database.persist(PersistMode::SyncAll)?)
+    }
+
+    /// Makes it look like one that an earlier version wrote.
+    #[cfg(test)]
+    pub(super) fn forget_form(&self) -> Result<(), LedgerError> {
+        Ok(self.meta.remove(FORM_KEY)?)
     }
 
     fn day(&self, day: u32) -> Result<Keyspace, LedgerError> {
