@@ -27,7 +27,7 @@ mod wasi;
 #[cfg(test)]
 mod hostile;
 
-pub use chain::{Chain, Rejected};
+pub use chain::{Chain, NotBound, Pinned, Rejected};
 pub use contract::{Input, InputLane};
 pub use engine::{Engine, EngineError};
 pub use fault::{Fault, FaultKind};

@@ -6,6 +6,7 @@ mod health;
 mod ingest;
 mod open;
 mod operations;
+mod replay;
 mod report;
 mod served;
 mod state;
@@ -26,6 +27,7 @@ use self::health::Health;
 use self::ingest::Ingest;
 use self::open::Opener;
 use self::operations::Operations;
+use self::replay::Replays;
 use self::state::State;
 use crate::accept::listener::{Port, Service};
 use crate::budget::Budget;
@@ -86,7 +88,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Gate
     let ingest = Ingest {
         state: Arc::clone(&state),
         metrics: Arc::clone(&metrics),
-        budget,
+        budget: budget.clone(),
         body_timeout: limits.body_timeout(),
     };
     let ingest = Port {
@@ -99,6 +101,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Gate
 
     let background = CancellationToken::new();
     let _stop_background = background.clone().drop_guard();
+    let replays =
+        Replays::new(link.clone(), Arc::clone(&state), budget, Arc::clone(&metrics), engine.clone());
+    background_task(&background, replays.run());
     let opener =
         Opener::new(&config, link.clone(), engine.clone(), Arc::clone(&metrics), Components::new(engine));
     background_task(&background, Follower::new(link.clone(), Arc::clone(&state), opener).run());

@@ -13,7 +13,9 @@ mod handlers;
 mod health;
 mod limits;
 mod openapi;
+mod quarantined;
 mod regions;
+mod replays;
 mod sources;
 
 pub(crate) use auth::Token;
@@ -31,6 +33,7 @@ use self::limits::Gate;
 use crate::books::Bookkeeper;
 use crate::control::Control;
 use crate::lookup::EventLookup;
+use crate::replay::Replays;
 
 /// The largest body of a request, in bytes, where an endpoint does not say otherwise.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -41,14 +44,21 @@ pub struct ApiState {
     pub(crate) control: Control,
     books: Arc<Bookkeeper>,
     lookup: EventLookup,
+    replays: Replays,
     token: Token,
     gate: Gate,
 }
 
 impl ApiState {
     /// `token` is what requests must bear.
-    pub fn new(control: Control, token: &Secret, books: Arc<Bookkeeper>, lookup: EventLookup) -> Self {
-        Self { control, books, lookup, token: Token::new(token), gate: Gate::new() }
+    pub(crate) fn new(
+        control: Control,
+        token: &Secret,
+        books: Arc<Bookkeeper>,
+        lookup: EventLookup,
+        replays: Replays,
+    ) -> Self {
+        Self { control, books, lookup, replays, token: Token::new(token), gate: Gate::new() }
     }
 }
 
@@ -72,6 +82,8 @@ fn endpoints() -> Vec<Endpoint> {
         handlers::endpoints(),
         regions::endpoints(),
         events::endpoints(),
+        quarantined::endpoints(),
+        replays::endpoints(),
         books::endpoints(),
         openapi::endpoints(),
     ]

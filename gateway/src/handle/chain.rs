@@ -1,5 +1,7 @@
 //! The handlers of a source, one after the other.
 
+mod replay;
+
 use floodgate_event::Name;
 use floodgate_event::proto::event::Disposition;
 use floodgate_event::proto::{Event, Filtered, Quarantined, Responded};
@@ -14,6 +16,8 @@ use super::split::{self, Birth};
 use super::{Child, Engine, Fault, Handler, Level, Line, Outcome, Run};
 use crate::stage::{Handled, HandlerAnswer, Verified};
 
+pub use replay::{NotBound, Pinned};
+
 /// A source's bound handlers. Without any, events go through as they are.
 #[derive(Debug)]
 pub struct Chain {
@@ -22,7 +26,7 @@ pub struct Chain {
     metrics: Metrics,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Link {
     binding: Binding,
     handler: Handler,

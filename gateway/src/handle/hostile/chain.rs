@@ -29,7 +29,7 @@ fn verified(body: &'static [u8]) -> Verified {
     };
     let intake: Intake = serde_json::from_str("{}").unwrap();
     let raw = Bytes::from_static(body);
-    Verified { event, body: raw.clone(), raw, intake: Arc::new(intake), shard: 3 }
+    Verified { event, body: raw.clone(), raw: Some(raw), intake: Arc::new(intake), shard: 3 }
 }
 
 fn chain(handlers: &[&str], on_fault: OnFault, raw: RawPolicy) -> Chain {
