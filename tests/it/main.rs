@@ -10,5 +10,6 @@ mod lease;
 mod ledger;
 mod outage;
 mod outside_reader;
+mod quarantine;
 mod signatures;
 mod twenty_thousand;
