@@ -38,3 +38,70 @@ pub(crate) enum NotRestored {
     #[error("its body was not kept")]
     NoBody,
 }
+
+#[cfg(test)]
+mod tests {
+    use floodgate_event::proto::event::Disposition;
+    use floodgate_event::proto::{HandlerRun, Quarantined};
+    use floodgate_event::{Secret, snapshot};
+
+    use super::*;
+    use crate::verify::Deployment;
+
+    fn verifier(tenant: &str) -> Verifier {
+        let source = serde_json::json!({
+            "tenant": tenant, "scheme": "github", "secrets": [], "handlers": [],
+            "tolerance_seconds": null, "intake": {},
+        });
+        let source: snapshot::Source = serde_json::from_value(source).unwrap();
+        let deployment = Deployment { region: "eu".parse().unwrap(), revision: 7, shards: 8 };
+        let secrets = vec![("sec_2".to_owned(), Secret::new("another by now"))];
+        Verifier::new("github".parse().unwrap(), &source, secrets, deployment).unwrap()
+    }
+
+    /// An event before handlers see it, and as it is quarantined with these bytes.
+    fn events(raw: Option<&'static [u8]>, payload: Option<&'static [u8]>) -> (Event, Event) {
+        let request = floodgate_event::proto::Request { method: "POST".into(), ..Default::default() };
+        let before = Event {
+            id: vec![1; 16],
+            tenant: "default".into(),
+            source: "github".into(),
+            received_at_us: 5,
+            config_revision: 3,
+            request: Some(request.clone()),
+            ..Event::default()
+        };
+        let raw = raw.map(Bytes::from_static);
+        let quarantined = Event {
+            request: Some(floodgate_event::proto::Request { raw, ..request }),
+            payload: payload.map(Bytes::from_static),
+            handlers: vec![HandlerRun { outcome: "fault".into(), ..HandlerRun::default() }],
+            disposition: Some(Disposition::Quarantined(Quarantined::default())),
+            ..before.clone()
+        };
+        (before, quarantined)
+    }
+
+    #[test]
+    fn a_quarantined_event_becomes_what_it_was_before_handlers_saw_it() {
+        let gzip: &[u8] = b"gzip of it";
+        for (raw, payload, body) in [
+            (Some(&b"{}"[..]), None, b"{}"),
+            (Some(gzip), Some(&b"{}"[..]), b"{}"),
+            (None, Some(&b"{}"[..]), b"{}"),
+        ] {
+            let (before, quarantined) = events(raw, payload);
+            let restored = verifier("default").restore(quarantined, 5).unwrap();
+            assert_eq!((&restored.event, restored.shard), (&before, 5));
+            assert_eq!((restored.raw.as_deref(), &*restored.body), (raw, &body[..]));
+        }
+    }
+
+    #[test]
+    fn another_tenants_event_and_one_without_a_body_are_refused() {
+        let (_, whole) = events(None, Some(b"{}"));
+        assert_eq!(verifier("other").restore(whole, 0).unwrap_err(), NotRestored::Foreign);
+        let (_, empty) = events(None, None);
+        assert_eq!(verifier("default").restore(empty, 0).unwrap_err(), NotRestored::NoBody);
+    }
+}

@@ -20,7 +20,7 @@ use crate::replay::{JobView, Order, StartError};
 /// Events that a filter may name.
 const MAX_IDS: usize = 1_000;
 /// Events per second, where the caller does not say: little beside what a gateway takes in.
-const DEFAULT_RATE: NonZeroU32 = NonZeroU32::new(100).unwrap();
+const DEFAULT_RATE: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 /// The most events per second.
 const MAX_RATE: u32 = 10_000;
 

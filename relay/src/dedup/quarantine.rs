@@ -21,6 +21,8 @@ use super::value::Position;
 const ROWS: &str = "quarantined";
 /// When each was appended, by id: the other half of its key.
 const TIMES: &str = "quarantined_ids";
+/// Bytes of writes of each that are kept in memory.
+const MEMTABLE_BYTES: u64 = 1024 * 1024;
 
 /// The index of one shard.
 pub struct Quarantine {
@@ -48,8 +50,9 @@ pub struct Bounds {
 
 impl Quarantine {
     pub(super) fn open(database: &Database) -> Result<Self, LedgerError> {
-        let rows = database.keyspace(ROWS, KeyspaceCreateOptions::default)?;
-        let times = database.keyspace(TIMES, KeyspaceCreateOptions::default)?;
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+        let rows = database.keyspace(ROWS, options)?;
+        let times = database.keyspace(TIMES, options)?;
         Ok(Self { rows, times })
     }
 

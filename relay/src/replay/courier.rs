@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::{Request, RequestError};
+use async_nats::{Client, Request, RequestError};
 use bytes::Bytes;
 use floodgate_event::causes::chain;
 use floodgate_event::format::{self, DecodeError};
@@ -22,6 +22,9 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const ROUNDS: u32 = 3;
 /// Wait between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether a region that was asked is still connected.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What became of an event.
 #[derive(Debug)]
@@ -56,7 +59,7 @@ impl Courier {
                 tokio::time::sleep(PAUSE).await;
             }
             for region in self.nearest(&region) {
-                match self.ask(region, &payload, handler).await {
+                match self.ask_while_connected(region, &payload, handler).await {
                     Ok(Answer::Accepted(accepted)) => return Outcome::Replayed(known(&accepted.outcome)),
                     Ok(Answer::Fault(fault)) => return Outcome::Failed(describe(&fault)),
                     Ok(Answer::Refused(reason)) => return Outcome::Failed(reason),
@@ -75,6 +78,20 @@ impl Courier {
         regions
     }
 
+    /// A region that goes away meanwhile is noticed long before its time is up.
+    async fn ask_while_connected(
+        &self,
+        region: &RegionStreams,
+        payload: &Bytes,
+        handler: Option<&Version>,
+    ) -> Result<Answer, AskError> {
+        tokio::select! {
+            biased;
+            () = disconnected(region.context.client()) => Err(AskError::Away),
+            answer = self.ask(region, payload, handler) => answer,
+        }
+    }
+
     async fn ask(
         &self,
         region: &RegionStreams,
@@ -82,9 +99,6 @@ impl Courier {
         handler: Option<&Version>,
     ) -> Result<Answer, AskError> {
         let client = region.context.client();
-        if client.connection_state() != State::Connected {
-            return Err(AskError::Away);
-        }
         if let Some(version) = handler {
             self.control.bring(version, &region.context).await?;
         }
@@ -95,6 +109,12 @@ impl Courier {
         let answer: Replayed = format::decode(answer.payload)?;
         // `decode` has checked that it says something.
         Ok(answer.result.unwrap_or_else(|| Answer::Unavailable(String::new())))
+    }
+}
+
+async fn disconnected(client: Client) {
+    while client.connection_state() == State::Connected {
+        tokio::time::sleep(LOOK).await;
     }
 }
 
