@@ -157,3 +157,20 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_replays_that_have_ended_are_forgotten_the_oldest_first() {
+        let job = || Arc::new(Job::new(0, CancellationToken::new()));
+        let (runs, first, second) = (job(), job(), job());
+        first.finish();
+        second.finish();
+        let mut jobs = VecDeque::from([Arc::clone(&runs), first, Arc::clone(&second)]);
+        assert!(forget_one(&mut jobs));
+        assert_eq!(jobs.iter().map(|job| &job.id).collect::<Vec<_>>(), [&runs.id, &second.id]);
+        assert!(forget_one(&mut jobs) && !forget_one(&mut jobs));
+    }
+}
