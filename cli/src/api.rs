@@ -62,6 +62,33 @@ impl Api {
         self.answer(self.http.get(url.clone()), url).await
     }
 
+    /// Reads the document under `/v1/` and these segments, asked for with these parameters.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) async fn query<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        parameters: &[(&str, String)],
+    ) -> Result<T, ApiError> {
+        let mut url = self.url(segments)?;
+        url.query_pairs_mut().extend_pairs(parameters);
+        self.answer(self.http.get(url.clone()), url).await
+    }
+
+    /// Posts a document under `/v1/` and these segments.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        document: &impl Serialize,
+    ) -> Result<T, ApiError> {
+        let url = self.url(segments)?;
+        self.answer(self.http.post(url.clone()).json(document), url).await
+    }
+
     /// Puts a document under `/v1/` and these segments; with `dry_run`, asks what that would do.
     ///
     /// # Errors
@@ -93,19 +120,6 @@ impl Api {
         let request = self.http.put(url.clone()).timeout(timeout).body(body);
         let typed = request.header(CONTENT_TYPE, "application/wasm").header(CONTENT_LENGTH, length);
         self.answer(typed, url).await
-    }
-
-    /// Posts a document under `/v1/` and these segments.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
-    pub(crate) async fn post<T: DeserializeOwned>(
-        &self,
-        segments: &[&str],
-        document: &impl Serialize,
-    ) -> Result<T, ApiError> {
-        let url = self.url(segments)?;
-        self.answer(self.http.post(url.clone()).json(document), url).await
     }
 
     /// Reads lines from under `/v1/` and these segments for as long as they come. Longer ones than `most` bytes end it.

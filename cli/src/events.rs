@@ -1,4 +1,6 @@
-//! `floodgate events`: looks at single events.
+//! `floodgate events`: looks at events.
+
+mod list;
 
 use serde_json::{Map, Value};
 
@@ -7,9 +9,13 @@ use crate::exit::Failure;
 use crate::output;
 use crate::table::Table;
 
+pub(crate) use list::Status;
+
 /// What to look at.
 #[derive(clap::Subcommand)]
 pub(crate) enum EventsCommand {
+    /// List events by what became of them, newest first
+    List(list::ListArgs),
     /// Show an event with its deliveries and attempts
     Show(ShowArgs),
 }
@@ -28,7 +34,13 @@ pub(crate) struct ShowArgs {
 
 /// Shows what was asked for.
 pub(crate) async fn run(command: EventsCommand) -> Result<(), Failure> {
-    let EventsCommand::Show(args) = command;
+    match command {
+        EventsCommand::List(args) => list::run(args).await,
+        EventsCommand::Show(args) => show(args).await,
+    }
+}
+
+async fn show(args: ShowArgs) -> Result<(), Failure> {
     let event: Map<String, Value> = Api::new(args.api)?.get(&["events", &args.id]).await?;
     if args.json { output::print_json(&event) } else { output::print(&render(&event)) }
 }

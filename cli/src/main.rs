@@ -9,6 +9,7 @@ mod exit;
 mod handler;
 mod logging;
 mod output;
+mod replay;
 mod serve;
 mod shutdown;
 mod table;
@@ -47,6 +48,8 @@ enum Command {
     /// Look at events
     #[command(subcommand)]
     Events(events::EventsCommand),
+    /// Have quarantined events handled once more; exit status 1 if some failed again
+    Replay(replay::ReplayArgs),
     /// Write, build, test and upload handlers
     Handler(handler::HandlerArgs),
     /// Print a completion script for a shell
@@ -74,6 +77,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Apply(args) => output::block_on(apply::run(args)),
         Command::Books(args) => output::block_on(books::run(args)),
         Command::Events(command) => output::block_on(events::run(command)),
+        Command::Replay(args) => output::block_on(replay::run(args)),
         Command::Handler(args) => output::block_on(handler::run(args)),
         Command::Completions { shell } => completions(shell),
         Command::Tether(args) => tether::run(&args),

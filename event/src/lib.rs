@@ -13,6 +13,7 @@ pub mod id;
 pub mod lane;
 pub mod name;
 pub mod problem;
+pub mod replay;
 pub mod report;
 pub mod rollout;
 pub mod schedule;

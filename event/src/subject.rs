@@ -118,3 +118,8 @@ pub fn lease_key(shard: u32) -> String {
 /// Prefix of the inboxes in which gateways get their answers; apart from the relay's, so that a gateway's user need not
 /// be allowed to read those.
 pub const GATEWAY_INBOX: &str = "_INBOX_gateway";
+
+/// Where a region's gateways take requests to replay an event.
+pub const REPLAY: &str = "handle.replay";
+/// The queue group that they take them in: each request reaches one of them.
+pub const REPLAY_GROUP: &str = "gateways";

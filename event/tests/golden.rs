@@ -6,10 +6,11 @@ use floodgate_event::format::{VERSION, decode};
 use floodgate_event::proto::log_block::Content;
 use floodgate_event::proto::verdict::Kind;
 use floodgate_event::proto::{
-    Attempt, Block, DeliveryKey, Entry, Event, Fence, HandlerRun, Header, Incarnation, JournalBlock, KeyKind,
-    Lane, LogBlock, Matched, Origin, Position, Purge, Record, Replica, Request, SourceCount, Target, Verdict,
-    attempt, record,
+    Accepted, Attempt, Block, DeliveryKey, Entry, Event, Fence, HandlerRun, Header, Incarnation,
+    JournalBlock, KeyKind, Lane, LogBlock, Matched, Origin, Pinned, Position, Purge, Quarantined, Record,
+    Replay, Replayed, Replica, Request, SourceCount, Target, Verdict, attempt, record, replayed,
 };
+use floodgate_event::replay;
 use prost::Message as _;
 
 fn event() -> Event {
@@ -164,4 +165,21 @@ fn journal_block() {
     };
     decode::<JournalBlock>(&*block.encode_to_vec()).unwrap();
     insta::assert_snapshot!(hex_of(&block));
+}
+
+#[test]
+fn replays() {
+    let handler = Pinned { name: "redact".into(), version: 4, digest: vec![3; 32], size: 9 };
+    let request = replay::request(event(), 1, Some(handler));
+    decode::<Replay>(&*request.encode_to_vec()).unwrap();
+    let fault = Quarantined { handler: "redact".into(), kind: "trap".into(), ..Quarantined::default() };
+    let answers = [
+        replayed::Result::Accepted(Accepted { outcome: "change".into() }),
+        replayed::Result::Fault(fault),
+        replayed::Result::Refused("no source".into()),
+        replayed::Result::Unavailable("draining".into()),
+    ];
+    let answers = answers.map(replay::answer);
+    answers.iter().for_each(|answer| drop(decode::<Replayed>(&*answer.encode_to_vec()).unwrap()));
+    insta::assert_debug_snapshot!((hex_of(&request), answers.each_ref().map(hex_of)));
 }

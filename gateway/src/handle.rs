@@ -33,7 +33,7 @@ mod wasi;
 #[cfg(test)]
 mod hostile;
 
-pub use chain::{Chain, Link, Rejected};
+pub use chain::{Chain, Link, NotBound, Rejected};
 pub use contract::{Input, InputLane};
 pub use engine::{Engine, EngineError};
 pub use fault::{Fault, FaultKind};
@@ -45,4 +45,4 @@ pub use log::{Level, Line};
 pub use outcome::{Change, Child, Outcome};
 pub use tap::{Entry, Tap};
 pub use trial::{Score, Trial};
-pub use version::{Version, VersionId};
+pub use version::{Version, VersionId, Versions};

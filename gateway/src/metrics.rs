@@ -25,6 +25,7 @@ pub(crate) struct Metrics {
     pub(crate) block_events: Histogram,
     pub(crate) publish_seconds: HistogramVec,
     pub(crate) queue_bytes: IntGauge,
+    replays: IntCounterVec,
     pub(crate) connections: IntGauge,
     pub(crate) config_revision: IntGauge,
 }
@@ -64,6 +65,7 @@ impl Metrics {
                 &["lane"],
             )?,
             queue_bytes: gauge("queue_bytes", "Bytes reserved for requests and events under way.")?,
+            replays: counters("replays_total", "Events to replay, by what became of them.", &["outcome"])?,
             connections: gauge("connections", "Open connections on the ingest port.")?,
             config_revision: gauge("config_revision", "Revision of the configuration that is served.")?,
             registry,
@@ -81,6 +83,7 @@ impl Metrics {
         registry.register(Box::new(self.block_events.clone()))?;
         registry.register(Box::new(self.publish_seconds.clone()))?;
         registry.register(Box::new(self.queue_bytes.clone()))?;
+        registry.register(Box::new(self.replays.clone()))?;
         registry.register(Box::new(self.connections.clone()))?;
         registry.register(Box::new(self.config_revision.clone()))
     }
@@ -102,6 +105,11 @@ impl Metrics {
     pub(crate) fn refused(&self, source: Option<&Name>, outcome: &str) {
         let source = source.map_or(UNKNOWN_SOURCE, Name::as_str);
         self.requests.with_label_values(&[source, outcome]).inc();
+    }
+
+    /// Counts an event that was to be replayed.
+    pub(crate) fn replayed(&self, outcome: &str) {
+        self.replays.with_label_values(&[outcome]).inc();
     }
 
     /// The text exposition format.

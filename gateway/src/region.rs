@@ -8,6 +8,7 @@ mod ingest;
 mod logs;
 mod open;
 mod operations;
+mod replay;
 mod report;
 mod served;
 mod state;
@@ -29,11 +30,12 @@ use self::health::Health;
 use self::ingest::Ingest;
 use self::open::Opener;
 use self::operations::Operations;
+use self::replay::Replays;
 use self::state::State;
 use crate::accept::listener::{Port, Service};
 use crate::budget::Budget;
 use crate::config::{Config, Drain};
-use crate::handle::{Engine, EngineError, Tap};
+use crate::handle::{Engine, EngineError, Tap, Versions};
 use crate::link::{Link, LinkError};
 use crate::metrics::Metrics;
 
@@ -89,7 +91,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Gate
     let ingest = Ingest {
         state: Arc::clone(&state),
         metrics: Arc::clone(&metrics),
-        budget,
+        budget: budget.clone(),
         body_timeout: limits.body_timeout(),
     };
     let ingest = Port {
@@ -103,7 +105,17 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Gate
     let background = CancellationToken::new();
     let _stop_background = background.clone().drop_guard();
     let (tap, lines) = Tap::new();
-    let binder = Binder::new(engine.clone(), tap);
+    let versions = Versions::new(engine.clone());
+    let replays = Replays::new(
+        link.clone(),
+        Arc::clone(&state),
+        budget,
+        Arc::clone(&metrics),
+        Components::new(engine.clone()),
+        versions.clone(),
+    );
+    background_task(&background, replays.run());
+    let binder = Binder::new(versions, tap);
     let opener = Opener::new(&config, link.clone(), Arc::clone(&metrics), Components::new(engine), binder);
     background_task(&background, Follower::new(link.clone(), Arc::clone(&state), opener).run());
     background_task(

@@ -8,13 +8,13 @@ use bytes::Bytes;
 use floodgate_event::proto::Event;
 use floodgate_event::source::Intake;
 
-/// A request whose signature holds. Built by `verify` alone.
+/// A request whose signature holds, or held when it came: a replay begins here. Built by `verify` alone.
 #[derive(Debug)]
 pub struct Verified {
     /// The envelope so far: everything but `handlers`, `payload`, `disposition` and `request.raw`.
     pub(crate) event: Event,
-    /// The bytes that were signed.
-    pub(crate) raw: Bytes,
+    /// The bytes that were signed. None in a replay for which they were not kept.
+    pub(crate) raw: Option<Bytes>,
     /// The same after content decoding; what handlers see. Shares `raw`'s buffer if there was no encoding.
     pub(crate) body: Bytes,
     /// The source's rules: lanes, raw policy, answer.

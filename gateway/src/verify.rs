@@ -1,10 +1,12 @@
-//! Signatures, identity and the envelope. Only [`Verifier::verify`] builds a [`Verified`].
+//! Signatures, identity and the envelope. Only [`Verifier::verify`] builds a [`Verified`], and [`Verifier::restore`] of
+//! what was one before.
 
 mod envelope;
 mod fields;
 mod github;
 mod headers;
 mod keys;
+mod restore;
 mod standard;
 mod stripe;
 mod trace_context;
@@ -95,7 +97,7 @@ impl Verifier {
         let identity = self.identify(&found, &body_hash);
         let shard = self.shard(identity.id, &found);
         let event = self.envelope(&request, found, identity, body_hash, secret);
-        Ok(Verified { event, raw: request.into_raw(), body, intake: Arc::clone(&self.intake), shard })
+        Ok(Verified { event, raw: Some(request.into_raw()), body, intake: Arc::clone(&self.intake), shard })
     }
 
     fn identify(&self, found: &Found, body_hash: &BodyHash) -> Identity {

@@ -13,7 +13,9 @@ mod handlers;
 mod health;
 mod limits;
 mod openapi;
+mod quarantined;
 mod regions;
+mod replays;
 mod sources;
 
 pub(crate) use auth::Token;
@@ -32,6 +34,7 @@ use self::limits::Gate;
 use crate::books::Bookkeeper;
 use crate::control::Control;
 use crate::lookup::EventLookup;
+use crate::replay::Replays;
 
 /// The largest body of a request, in bytes, where an endpoint does not say otherwise.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -45,6 +48,7 @@ pub struct ApiState {
     pub(crate) control: Control,
     books: Arc<Bookkeeper>,
     lookup: EventLookup,
+    replays: Replays,
     token: Token,
     gate: Gate,
     /// Those who follow handlers' lines.
@@ -53,9 +57,15 @@ pub struct ApiState {
 
 impl ApiState {
     /// `token` is what requests must bear.
-    pub fn new(control: Control, token: &Secret, books: Arc<Bookkeeper>, lookup: EventLookup) -> Self {
+    pub(crate) fn new(
+        control: Control,
+        token: &Secret,
+        books: Arc<Bookkeeper>,
+        lookup: EventLookup,
+        replays: Replays,
+    ) -> Self {
         let followers = Arc::new(Semaphore::new(MAX_FOLLOWERS));
-        Self { control, books, lookup, token: Token::new(token), gate: Gate::new(), followers }
+        Self { control, books, lookup, replays, token: Token::new(token), gate: Gate::new(), followers }
     }
 }
 
@@ -79,6 +89,8 @@ fn endpoints() -> Vec<Endpoint> {
         handlers::endpoints(),
         regions::endpoints(),
         events::endpoints(),
+        quarantined::endpoints(),
+        replays::endpoints(),
         books::endpoints(),
         openapi::endpoints(),
     ]

@@ -1,5 +1,6 @@
 //! The control plane: keeps the configuration in the centre, and brings it to regions and to forwarding.
 
+mod bring;
 mod canary;
 mod change;
 mod checker;
@@ -18,6 +19,7 @@ mod upload;
 mod vault;
 pub(crate) mod view;
 
+pub(crate) use bring::Version;
 pub use change::{Kind, Refused};
 pub use checker::{CheckError, CheckerError};
 pub use components::ComponentError;

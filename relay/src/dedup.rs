@@ -3,4 +3,5 @@
 
 pub mod claim;
 pub mod ledger;
+pub mod quarantine;
 pub mod value;

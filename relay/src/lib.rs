@@ -16,6 +16,7 @@ pub mod nats;
 pub mod progress;
 pub mod provision;
 pub mod reader;
+mod replay;
 pub mod replicate;
 mod route;
 mod serve;

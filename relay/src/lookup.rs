@@ -1,4 +1,6 @@
-//! Finding an event in the central log by its id.
+//! Finding an event in the central log by its id, and what is quarantined.
+
+mod quarantined;
 
 use std::sync::Arc;
 
@@ -6,12 +8,14 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::RawMessageErrorKind;
 use floodgate_event::format::{self, DecodeError};
 use floodgate_event::proto::log_block::Content;
-use floodgate_event::proto::{Event, LogBlock, Origin, Verdict};
+use floodgate_event::proto::{Event, LogBlock, Origin, Replica, Verdict};
 use floodgate_event::{EventId, subject};
 
 use crate::books::ShardBooks;
 use crate::dedup::ledger::LedgerError;
 use crate::dedup::value::Position;
+
+pub use quarantined::Selection;
 
 /// An event as the log has it.
 #[derive(Debug)]
@@ -26,6 +30,15 @@ pub struct FoundEvent {
     pub event: Event,
     /// The regional message it came in.
     pub origin: Option<Origin>,
+    /// When it was appended; Unix time in microseconds.
+    pub appended_at_us: u64,
+}
+
+/// A log message that holds events.
+#[derive(Debug)]
+pub struct Logged {
+    /// The events.
+    pub replica: Replica,
     /// When it was appended; Unix time in microseconds.
     pub appended_at_us: u64,
 }
@@ -48,6 +61,11 @@ impl EventLookup {
         self.shards.iter().find(|books| books.shard == shard)
     }
 
+    /// All shards' parts.
+    pub fn shards(&self) -> &[ShardBooks] {
+        &self.shards
+    }
+
     /// Finds an event: the stored copy, or else the last one seen. Knows of events as long as the ledger does.
     ///
     /// # Errors
@@ -62,23 +80,32 @@ impl EventLookup {
         Ok(None)
     }
 
-    async fn read(&self, shard: u32, position: Position) -> Result<Option<FoundEvent>, LookupError> {
+    /// The log message at `sequence`; none if it is gone or holds no events.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub async fn replica(&self, shard: u32, sequence: u64) -> Result<Option<Logged>, LookupError> {
         let stream = self.context.get_stream_no_info(subject::log_stream(shard)).await;
         let stream = stream.map_err(|error| LookupError::Log(error.into()))?;
-        let message = match stream.get_raw_message(position.sequence).await {
+        let message = match stream.get_raw_message(sequence).await {
             Ok(message) => message,
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
             Err(error) => return Err(LookupError::Log(error.into())),
         };
-        let block: LogBlock = format::decode(message.payload)?;
-        let Some(Content::Replica(mut replica)) = block.content else { return Ok(None) };
+        let LogBlock { content, appended_at_us, .. } = format::decode(message.payload)?;
+        let Some(Content::Replica(replica)) = content else { return Ok(None) };
+        Ok(Some(Logged { replica, appended_at_us }))
+    }
+
+    async fn read(&self, shard: u32, position: Position) -> Result<Option<FoundEvent>, LookupError> {
+        let Some(logged) = self.replica(shard, position.sequence).await? else { return Ok(None) };
+        let Logged { mut replica, appended_at_us } = logged;
         let index = usize::try_from(position.index).unwrap_or(usize::MAX);
         if index >= replica.entries.len() {
             return Ok(None);
         }
         let entry = replica.entries.swap_remove(index);
         let (Some(verdict), Some(event)) = (entry.verdict, entry.event) else { return Ok(None) };
-        let appended_at_us = block.appended_at_us;
         Ok(Some(FoundEvent { shard, position, verdict, event, origin: replica.origin, appended_at_us }))
     }
 }

@@ -22,6 +22,7 @@ use crate::metrics::{self, ReplicationMetrics};
 use crate::nats::{self, ConnectError};
 use crate::progress::Progress;
 use crate::provision;
+use crate::replay::Replays;
 use crate::serve::{BindError, Listener};
 use crate::shard::{Shard, ShardError};
 
@@ -69,7 +70,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Rela
     let books = Arc::new(Bookkeeper::new(centre.clone(), streams.clone(), shard_books.clone()));
     let lookup = EventLookup::new(centre.clone(), shard_books.clone().into());
 
-    let api = api::router(ApiState::new(control.clone(), &config.admin_token()?, Arc::clone(&books), lookup));
+    let replays = Replays::new(control.clone(), lookup.clone(), streams.clone(), shutdown.clone());
+    let token = config.admin_token()?;
+    let api = api::router(ApiState::new(control.clone(), &token, Arc::clone(&books), lookup, replays));
     background.spawn(Listener::bind(config.admin.listen, api).await?.serve(shutdown.clone()));
     let page = metrics::router(registry.clone());
     background.spawn(Listener::bind(config.metrics_listen, page).await?.serve(shutdown.clone()));

@@ -10,6 +10,7 @@ mod lease;
 mod ledger;
 mod outage;
 mod outside_reader;
+mod quarantine;
 mod rollout;
 mod signatures;
 mod twenty_thousand;

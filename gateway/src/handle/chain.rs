@@ -1,5 +1,7 @@
 //! The handlers of a source, one after the other.
 
+mod replay;
+
 use std::sync::Arc;
 
 use floodgate_event::Name;
@@ -16,6 +18,8 @@ use super::version::Ran;
 use super::{Child, Fault, Granted, Level, Line, Outcome, Trial, Version};
 use crate::stage::{Handled, HandlerAnswer, Verified};
 
+pub use replay::NotBound;
+
 /// A source's bound handlers. Without any, events go through as they are.
 #[derive(Debug)]
 pub struct Chain {
@@ -25,7 +29,7 @@ pub struct Chain {
 }
 
 /// A handler in a source's chain.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Link {
     /// The version that the source binds.
     pub version: Arc<Version>,

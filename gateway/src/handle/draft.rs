@@ -38,7 +38,7 @@ pub(crate) struct Draft {
 impl Draft {
     pub(crate) fn new(verified: Verified, policy: RawPolicy) -> Self {
         let Verified { event, raw, body, intake, .. } = verified;
-        let raw = (policy == RawPolicy::Keep).then_some(raw);
+        let raw = raw.filter(|_| policy == RawPolicy::Keep);
         Self::of(event, intake, raw, body)
     }
 

@@ -12,7 +12,7 @@ use super::{Change, Child, Fault, Outcome};
 use crate::stage::HandlerAnswer;
 
 /// A version that is tried on a share of a source's events.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Trial {
     spec: rollout::Trial,
     version: Arc<Version>,

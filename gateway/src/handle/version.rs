@@ -1,7 +1,8 @@
 //! A version of a handler in use: its code, and what is known of how it does.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use floodgate_event::Name;
@@ -38,6 +39,37 @@ pub struct Version {
     lines: DefaultDirectRateLimiter,
 }
 
+/// The versions in use in this process, each once: its metrics and its breaker are those of all who run it.
+#[derive(Clone, Debug)]
+pub struct Versions {
+    engine: Engine,
+    used: Arc<Mutex<HashMap<VersionId, Weak<Version>>>>,
+}
+
+impl Versions {
+    /// None yet.
+    pub fn new(engine: Engine) -> Self {
+        Self { engine, used: Arc::default() }
+    }
+
+    /// The engine that they run on.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The version with this id, made of `handler` if it is not in use. Ends with its last user.
+    pub fn share(&self, id: &VersionId, handler: Handler) -> Arc<Version> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.retain(|_, version| version.strong_count() > 0);
+        if let Some(version) = used.get(id).and_then(Weak::upgrade) {
+            return version;
+        }
+        let version = Arc::new(Version::new(&self.engine, id.clone(), handler));
+        used.insert(id.clone(), Arc::downgrade(&version));
+        version
+    }
+}
+
 /// One run of a version.
 pub(crate) struct Ran {
     pub(crate) result: Result<Outcome, Fault>,
@@ -49,7 +81,7 @@ pub(crate) struct Ran {
 
 impl Version {
     /// A version that nothing is known of yet.
-    pub fn new(engine: &Engine, id: VersionId, handler: Handler) -> Self {
+    pub(crate) fn new(engine: &Engine, id: VersionId, handler: Handler) -> Self {
         let metrics = engine.metrics().version(&id.name, id.version);
         let quota = Quota::per_second(LINES_PER_SECOND);
         Self {

@@ -7,13 +7,12 @@ use floodgate_event::snapshot::{Binding, Digest256};
 use floodgate_event::{Name, Secret, rollout};
 
 use super::components::Components;
-use crate::handle::{Engine, Granted, Link, Score, Tap, Trial, UnknownKey, Version, VersionId};
+use crate::handle::{Granted, Link, Score, Tap, Trial, UnknownKey, Version, VersionId, Versions};
 
-/// Versions and scores that are in use.
+/// Binds, and knows the scores that are in use.
 pub(super) struct Binder {
-    engine: Engine,
+    versions: Versions,
     tap: Tap,
-    versions: HashMap<VersionId, Weak<Version>>,
     scores: HashMap<(Name, u64), Weak<Score>>,
 }
 
@@ -25,8 +24,8 @@ pub(super) struct InUse {
 }
 
 impl Binder {
-    pub(super) fn new(engine: Engine, tap: Tap) -> Self {
-        Self { engine, tap, versions: HashMap::new(), scores: HashMap::new() }
+    pub(super) fn new(versions: Versions, tap: Tap) -> Self {
+        Self { versions, tap, scores: HashMap::new() }
     }
 
     pub(super) fn tap(&self) -> Tap {
@@ -42,11 +41,11 @@ impl Binder {
         used: &mut InUse,
     ) -> Result<Link, BindError> {
         let Binding { name, version, digest, .. } = binding;
-        let counter = |counter: &Name| self.engine.counter(name, counter);
+        let counter = |counter: &Name| self.versions.engine().counter(name, counter);
         let granted = Granted::new(&binding.grants, keys, counter)?;
         let id = VersionId { name: name.clone(), version: *version, digest: *digest };
         Ok(Link {
-            version: self.version(id, components, used)?,
+            version: self.version(&id, components, used)?,
             params: serde_json::Value::Object(binding.params.clone()).to_string(),
             granted: Arc::new(granted),
             on_fault: binding.on_fault,
@@ -65,7 +64,7 @@ impl Binder {
         used: &mut InUse,
     ) -> Result<Trial, BindError> {
         let id = VersionId { name: name.clone(), version: trial.version, digest: trial.digest };
-        let version = self.version(id, components, used)?;
+        let version = self.version(&id, components, used)?;
         let key = (name.clone(), trial.id);
         let score = match self.scores.get(&key).and_then(Weak::upgrade) {
             Some(score) => score,
@@ -77,26 +76,19 @@ impl Binder {
     }
 
     fn version(
-        &mut self,
-        id: VersionId,
+        &self,
+        id: &VersionId,
         components: &Components,
         used: &mut InUse,
     ) -> Result<Arc<Version>, BindError> {
-        let version = match self.versions.get(&id).and_then(Weak::upgrade) {
-            Some(version) => version,
-            None => {
-                let handler = components.get(&id.digest).ok_or(BindError::Unlisted(id.digest))?;
-                Arc::new(Version::new(&self.engine, id.clone(), handler))
-            }
-        };
-        self.versions.insert(id, Arc::downgrade(&version));
+        let handler = components.get(&id.digest).ok_or(BindError::Unlisted(id.digest))?;
+        let version = self.versions.share(id, handler);
         keep(&mut used.versions, &version);
         Ok(version)
     }
 
     /// Forgets what nothing uses any more, not even a request under way.
     pub(super) fn sweep(&mut self) {
-        self.versions.retain(|_, version| version.strong_count() > 0);
         self.scores.retain(|_, score| score.strong_count() > 0);
     }
 }

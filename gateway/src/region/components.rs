@@ -12,6 +12,9 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::handle::{Engine, Handler, LoadError};
 
+/// Components that [`Components::single`] keeps. A replay needs one.
+const MAX_SINGLE: usize = 4;
+
 /// Compiled handlers.
 pub(super) struct Components {
     engine: Engine,
@@ -30,14 +33,38 @@ impl Components {
         snapshot: &Snapshot,
     ) -> Result<(), ComponentError> {
         for (&digest, component) in &snapshot.handlers {
-            if !self.loaded.contains_key(&digest) {
-                let bytes = fetch(context, digest, component.size).await?;
-                let handler = compile(self.engine.clone(), bytes).await;
-                let handler = handler.map_err(|source| ComponentError::Load { digest, source })?;
-                self.loaded.insert(digest, handler);
-            }
+            self.load_one(context, digest, component.size).await?;
         }
         Ok(())
+    }
+
+    /// Loads a component that no snapshot need name, for whoever has a set of his own for that.
+    pub(super) async fn single(
+        &mut self,
+        context: &Context,
+        digest: Digest256,
+        size: u64,
+    ) -> Result<Handler, ComponentError> {
+        if self.loaded.len() >= MAX_SINGLE && !self.loaded.contains_key(&digest) {
+            self.loaded.clear();
+        }
+        self.load_one(context, digest, size).await
+    }
+
+    async fn load_one(
+        &mut self,
+        context: &Context,
+        digest: Digest256,
+        size: u64,
+    ) -> Result<Handler, ComponentError> {
+        if let Some(handler) = self.loaded.get(&digest) {
+            return Ok(handler.clone());
+        }
+        let bytes = fetch(context, digest, size).await?;
+        let handler = compile(self.engine.clone(), bytes).await;
+        let handler = handler.map_err(|source| ComponentError::Load { digest, source })?;
+        self.loaded.insert(digest, handler.clone());
+        Ok(handler)
     }
 
     pub(super) fn get(&self, digest: &Digest256) -> Option<Handler> {

@@ -4,6 +4,8 @@
 //! the checkpoint go in as one batch, after the append's ack and never before: what the ledger says is in the log.
 //! If the checkpoint does not fit the log, the folder is emptied and folded anew.
 
+mod cut;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
@@ -13,67 +15,35 @@ use floodgate_event::proto::log_block::Content;
 use floodgate_event::proto::verdict::Kind;
 use floodgate_event::proto::{self, LogBlock, Replica};
 use floodgate_event::snapshot::Digest256;
-use floodgate_event::{EventId, Lane, time};
+use floodgate_event::{EventId, time};
 
+use self::cut::{CHECKPOINT_KEY, cursor_key, encode_checkpoint, encode_cursor, moved_cursor, read_cut};
+pub use self::cut::{Checkpoint, Cursor, Cut, Feed};
+use super::quarantine::Quarantine;
 use super::value::{Known, Position};
 
 /// Bytes of blocks kept in memory for lookups.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes of writes of one day kept in memory.
 const MEMTABLE_BYTES: u64 = 4 * 1024 * 1024;
-const CHECKPOINT_KEY: &[u8] = b"checkpoint";
-const CURSOR_PREFIX: &str = "cursor/";
+const FORM_KEY: &[u8] = b"form";
+/// Which keyspaces there are and what the fold puts into them. Written with the first checkpoint; a ledger with another
+/// one, or with none, lacks what this version folds. 2: what is quarantined.
+const FORM: u8 = 2;
 const META: &str = "meta";
 const DAY_PREFIX: &str = "day-";
-
-/// How far the log is folded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// The last folded message.
-    pub sequence: u64,
-    /// The SHA-256 of its payload.
-    pub hash: Digest256,
-    /// When it was appended, by the writer's clock; Unix time in microseconds.
-    pub appended_at_us: u64,
-}
-
-/// Whose stream a cursor is about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Feed {
-    /// The region's name.
-    pub region: String,
-    /// The lane.
-    pub lane: Lane,
-}
-
-/// How far a feed is replicated.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cursor {
-    /// The stream's incarnation.
-    pub incarnation: String,
-    /// Its last replicated message.
-    pub sequence: u64,
-}
-
-/// The cut at which books are taken: everything that one checkpoint stands for.
-#[derive(Clone, Debug)]
-pub struct Cut {
-    /// How far the log is folded; `None` before its first message.
-    pub checkpoint: Option<Checkpoint>,
-    /// How far each feed is replicated.
-    pub cursors: HashMap<Feed, Cursor>,
-}
 
 /// The index of one shard's central log.
 pub struct Ledger {
     database: Database,
     meta: Keyspace,
     days: RwLock<BTreeMap<u32, Keyspace>>,
+    quarantine: Quarantine,
     cut: RwLock<Cut>,
 }
 
 impl Ledger {
-    /// Opens the folder, or makes it.
+    /// Opens the folder, or makes it. What is there in another form than this version's is forgotten.
     ///
     /// # Errors
     /// If the disk fails or another process has it open.
@@ -86,8 +56,19 @@ impl Ledger {
                 days.insert(day, open_day(&database, day)?);
             }
         }
-        let cut = read_cut(&meta)?;
-        Ok(Self { database, meta, days: RwLock::new(days), cut: RwLock::new(cut) })
+        let quarantine = Quarantine::open(&database)?;
+        let cut = RwLock::new(read_cut(&meta)?);
+        let ledger = Self { database, meta, days: RwLock::new(days), quarantine, cut };
+        if ledger.is_of_another_form()? {
+            tracing::warn!("the ledger is of another version and is folded anew");
+            ledger.wipe()?;
+        }
+        Ok(ledger)
+    }
+
+    fn is_of_another_form(&self) -> Result<bool, LedgerError> {
+        let form = self.meta.get(FORM_KEY)?;
+        Ok(self.cut().checkpoint.is_some() && form.as_deref() != Some(&[FORM]))
     }
 
     /// Forgets everything; what follows is a fold from the log's first message.
@@ -99,7 +80,8 @@ impl Ledger {
         for (_, keyspace) in std::mem::take(&mut *days) {
             self.database.delete_keyspace(keyspace)?;
         }
-        // Last: a wipe that ends early is begun again, because the checkpoint still does not fit.
+        self.quarantine.clear()?;
+        // Last: a wipe that ends early is begun again, because checkpoint or form still does not fit.
         self.meta.clear()?;
         *self.cut.write().unwrap_or_else(PoisonError::into_inner) =
             Cut { checkpoint: None, cursors: HashMap::new() };
@@ -109,6 +91,11 @@ impl Ledger {
     /// How far the log is folded and the feeds are replicated, both at the same moment.
     pub fn cut(&self) -> Cut {
         self.cut.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Which events are quarantined.
+    pub fn quarantine(&self) -> &Quarantine {
+        &self.quarantine
     }
 
     /// What is known of an event: where it claims its id, else where it was last seen.
@@ -143,6 +130,9 @@ impl Ledger {
 
         let mut batch = self.database.batch();
         batch.insert(&self.meta, CHECKPOINT_KEY, encode_checkpoint(&checkpoint));
+        if before.checkpoint.is_none() {
+            batch.insert(&self.meta, FORM_KEY, [FORM]);
+        }
         if let Some((feed, cursor)) = &moved {
             batch.insert(&self.meta, cursor_key(feed), encode_cursor(cursor));
         }
@@ -151,6 +141,7 @@ impl Ledger {
             for (id, known) in self.learned(sequence, replica)? {
                 batch.insert(&day, id.as_bytes(), known.encode());
             }
+            self.quarantine.fold(&mut batch, sequence, block.appended_at_us, replica)?;
         }
         batch.commit()?;
 
@@ -206,6 +197,12 @@ impl Ledger {
         Ok(self.database.persist(PersistMode::SyncAll)?)
     }
 
+    /// Makes it look like one that an earlier version wrote.
+    #[cfg(test)]
+    pub(super) fn forget_form(&self) -> Result<(), LedgerError> {
+        Ok(self.meta.remove(FORM_KEY)?)
+    }
+
     fn day(&self, day: u32) -> Result<Keyspace, LedgerError> {
         if let Some(keyspace) = self.days.read().unwrap_or_else(PoisonError::into_inner).get(&day) {
             return Ok(keyspace.clone());
@@ -231,69 +228,9 @@ pub(super) fn is_split_parent(event: &proto::Event) -> bool {
     event.handlers.last().is_some_and(|run| run.outcome == "split")
 }
 
-fn moved_cursor(block: &LogBlock) -> Option<(Feed, Cursor)> {
-    let (region, lane, cursor) = match block.content.as_ref()? {
-        Content::Replica(replica) => {
-            let origin = replica.origin.as_ref()?;
-            let cursor = Cursor { incarnation: origin.incarnation.clone(), sequence: origin.sequence };
-            (&origin.region, origin.lane, cursor)
-        }
-        Content::Incarnation(new) => {
-            (&new.region, new.lane, Cursor { incarnation: new.current.clone(), sequence: 0 })
-        }
-        Content::Fence(_) | Content::Purge(_) => return None,
-    };
-    Some((Feed { region: region.clone(), lane: Lane::try_from(lane).ok()? }, cursor))
-}
-
 fn open_day(database: &Database, day: u32) -> Result<Keyspace, LedgerError> {
     let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
     Ok(database.keyspace(&format!("{DAY_PREFIX}{day}"), options)?)
-}
-
-fn cursor_key(feed: &Feed) -> String {
-    format!("{CURSOR_PREFIX}{}/{}", feed.region, feed.lane)
-}
-
-fn encode_cursor(cursor: &Cursor) -> Vec<u8> {
-    [&cursor.sequence.to_be_bytes(), cursor.incarnation.as_bytes()].concat()
-}
-
-fn encode_checkpoint(checkpoint: &Checkpoint) -> Vec<u8> {
-    let Checkpoint { sequence, hash, appended_at_us } = checkpoint;
-    [&sequence.to_be_bytes()[..], &appended_at_us.to_be_bytes(), hash.as_bytes()].concat()
-}
-
-fn read_cut(meta: &Keyspace) -> Result<Cut, LedgerError> {
-    let checkpoint = match meta.get(CHECKPOINT_KEY)? {
-        Some(bytes) => Some(decode_checkpoint(&bytes).ok_or(LedgerError::Value)?),
-        None => None,
-    };
-    let mut cursors = HashMap::new();
-    for guard in meta.prefix(CURSOR_PREFIX) {
-        let (key, value) = guard.into_inner()?;
-        let (feed, cursor) = decode_cursor(&key, &value).ok_or(LedgerError::Value)?;
-        cursors.insert(feed, cursor);
-    }
-    Ok(Cut { checkpoint, cursors })
-}
-
-fn decode_checkpoint(bytes: &[u8]) -> Option<Checkpoint> {
-    let (sequence, rest) = bytes.split_first_chunk()?;
-    let (appended_at, hash) = rest.split_first_chunk()?;
-    Some(Checkpoint {
-        sequence: u64::from_be_bytes(*sequence),
-        hash: Digest256::from_bytes(hash.try_into().ok()?),
-        appended_at_us: u64::from_be_bytes(*appended_at),
-    })
-}
-
-fn decode_cursor(key: &[u8], value: &[u8]) -> Option<(Feed, Cursor)> {
-    let (region, lane) = std::str::from_utf8(key).ok()?.strip_prefix(CURSOR_PREFIX)?.rsplit_once('/')?;
-    let (sequence, incarnation) = value.split_first_chunk()?;
-    let feed = Feed { region: region.to_owned(), lane: lane.parse().ok()? };
-    let incarnation = String::from_utf8(incarnation.to_vec()).ok()?;
-    Some((feed, Cursor { incarnation, sequence: u64::from_be_bytes(*sequence) }))
 }
 
 /// Why the ledger could not be read or written.

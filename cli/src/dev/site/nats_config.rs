@@ -15,6 +15,9 @@ const MAX_FILE_STORE: u64 = 256 * 1024 * 1024 * 1024;
 /// The most that streams in memory may take, in bytes; Floodgate has none.
 const MAX_MEMORY_STORE: u64 = 16 * 1024 * 1024;
 
+/// How long a gateway may answer a request: longer than the relay waits.
+const RESPONSE_EXPIRES: &str = "90s";
+
 /// The user that a connection without credentials gets, with all rights: so that a developer can look at the
 /// streams with any client. Only `floodgate dev` configures such a user, and only on loopback.
 const OPERATOR: &str = "operator";
@@ -69,7 +72,8 @@ impl Server<'_> {
     }
 }
 
-/// A gateway publishes blocks and its own report, reads the snapshot and the handlers, and nothing else.
+/// A gateway publishes blocks and its own report, reads the snapshot and the handlers, answers what the relay wants
+/// replayed, and nothing else.
 fn gateway_permissions() -> Value {
     let blocks = Lane::ALL.iter().map(|&lane| subject::regional_wildcard(lane));
     let lanes = Lane::ALL.iter().map(|&lane| stream_info(subject::regional_stream(lane)));
@@ -79,7 +83,11 @@ fn gateway_permissions() -> Value {
     let rest = reports.into_iter().chain(snapshot).chain(handlers).chain([subject::HANDLER_LOGS.to_owned()]);
     let publish: Vec<String> = blocks.chain(lanes).chain(rest).collect();
     let inbox = format!("{}.>", subject::GATEWAY_INBOX);
-    json!({"publish": {"allow": publish}, "subscribe": {"allow": [inbox]}})
+    json!({
+        "publish": {"allow": publish},
+        "subscribe": {"allow": [inbox, subject::REPLAY]},
+        "allow_responses": {"max": 1, "expires": RESPONSE_EXPIRES},
+    })
 }
 
 fn kv(bucket: &str) -> String {

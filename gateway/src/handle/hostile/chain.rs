@@ -30,7 +30,7 @@ fn verified(body: &'static [u8]) -> Verified {
     };
     let intake: Intake = serde_json::from_str("{}").unwrap();
     let raw = Bytes::from_static(body);
-    Verified { event, body: raw.clone(), raw, intake: Arc::new(intake), shard: 3 }
+    Verified { event, body: raw.clone(), raw: Some(raw), intake: Arc::new(intake), shard: 3 }
 }
 
 fn version(engine: &Engine, number: u32, handle: &str) -> Arc<Version> {

@@ -1,0 +1,136 @@
+//! `floodgate events list`.
+
+use floodgate_event::Name;
+use serde::{Deserialize, Serialize};
+
+use crate::api::{Api, ApiArgs, ApiError};
+use crate::exit::Failure;
+use crate::output;
+use crate::table::Table;
+
+/// The most events of one answer of the API.
+const MAX_PAGE: usize = 1_000;
+
+/// Which events to list.
+#[derive(clap::Args)]
+pub(crate) struct ListArgs {
+    /// What became of them
+    #[arg(long)]
+    status: Status,
+    /// Those of this source
+    #[arg(long, value_name = "SOURCE")]
+    source: Option<Name>,
+    /// Those that this handler failed on
+    #[arg(long, value_name = "HANDLER")]
+    handler: Option<Name>,
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: usize,
+    #[command(flatten)]
+    api: ApiArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What became of events, as far as they can be listed.
+#[derive(Clone, Copy, Debug, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Status {
+    /// Kept because a handler failed
+    Quarantined,
+}
+
+impl Status {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+/// What the API answers, and what `--json` prints.
+#[derive(Serialize, Deserialize)]
+struct Listing {
+    items: Vec<Item>,
+    next: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Item {
+    id: String,
+    status: String,
+    source: String,
+    #[serde(rename = "type")]
+    event_type: String,
+    region: String,
+    handler: String,
+    version: u32,
+    kind: String,
+    message: String,
+    received_at: String,
+    stored_at: String,
+}
+
+pub(crate) async fn run(args: ListArgs) -> Result<(), Failure> {
+    let json = args.json;
+    let listing = collect(args).await?;
+    if json {
+        return output::print_json(&listing);
+    }
+    output::print(&render(&listing))
+}
+
+/// Goes over as many pages as it takes: one may be short and still not be the last.
+async fn collect(args: ListArgs) -> Result<Listing, ApiError> {
+    let ListArgs { status, source, handler, limit, api, .. } = args;
+    let api = Api::new(api)?;
+    let filters = [("source", source), ("handler", handler)];
+    let filters: Vec<_> =
+        filters.into_iter().filter_map(|(key, name)| Some((key, name?.to_string()))).collect();
+    let mut listing = Listing { items: Vec::new(), next: None };
+    while listing.items.len() < limit {
+        let rows = (limit - listing.items.len()).min(MAX_PAGE);
+        let mut parameters = vec![("status", status.as_str().to_owned()), ("limit", rows.to_string())];
+        parameters.extend(filters.iter().cloned());
+        parameters.extend(listing.next.take().map(|after| ("after", after)));
+        let page: Listing = api.query(&["events"], &parameters).await?;
+        listing.items.extend(page.items);
+        listing.next = page.next;
+        if listing.next.is_none() {
+            break;
+        }
+    }
+    Ok(listing)
+}
+
+fn render(listing: &Listing) -> String {
+    if listing.items.is_empty() {
+        return "none\n".to_owned();
+    }
+    let mut table = Table::new(["id", "stored at", "source", "type", "handler", "failure"]);
+    for item in &listing.items {
+        let handler = format!("{}@{}", item.handler, item.version);
+        let failure = format!("{}: {}", item.kind, item.message);
+        let fields = [&item.id, &item.stored_at, &item.source, &item.event_type, &handler, &failure];
+        table.row(fields.map(String::as_str));
+    }
+    let more = if listing.next.is_some() { "there are more: --limit\n" } else { "" };
+    table.render() + more
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_says_what_failed_and_whether_there_is_more() {
+        let text = r#"{"items": [{"id": "evt_1", "status": "quarantined", "source": "orders", "type": "order.paid",
+            "region": "eu", "handler": "trim", "version": 3, "kind": "trap", "message": "no\u001b[2J",
+            "received_at": "2026-01-01T00:00:00Z", "stored_at": "2026-01-01T00:00:01Z"}], "next": "1.evt_1"}"#;
+        let listing: Listing = serde_json::from_str(text).unwrap();
+        let text = render(&listing);
+        assert!(text.contains("trim@3") && text.contains("trap: no\\u{1b}[2J"), "{text}");
+        assert!(text.ends_with("there are more: --limit\n"), "{text}");
+    }
+}

@@ -1,0 +1,181 @@
+//! `floodgate replay`.
+
+mod progress;
+
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+use floodgate_event::{EventId, Name};
+use serde::{Deserialize, Serialize, Serializer};
+
+use self::progress::Progress;
+use crate::api::{Api, ApiArgs, ApiError};
+use crate::events::Status;
+use crate::exit::Failure;
+use crate::output;
+
+/// The wait between two looks at a replay.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What to replay, and how.
+#[derive(clap::Args)]
+pub(crate) struct ReplayArgs {
+    /// What became of the events
+    #[arg(long)]
+    status: Status,
+    /// Those of this source
+    #[arg(long, value_name = "SOURCE")]
+    source: Option<Name>,
+    /// Those that this handler failed on; with @VERSION, through that version whatever sources bind
+    #[arg(long, value_name = "HANDLER[@VERSION]")]
+    handler: Option<Handler>,
+    /// This one; may be given more than once
+    #[arg(long, value_name = "EVENT")]
+    id: Vec<EventId>,
+    /// Events per second [default: 100]
+    #[arg(long, value_name = "N")]
+    rate: Option<NonZeroU32>,
+    /// Only say how many events there are
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    api: ApiArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `redact`, or `redact@4`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Handler {
+    name: Name,
+    version: Option<NonZeroU32>,
+}
+
+impl FromStr for Handler {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, version) = match text.split_once('@') {
+            Some((name, version)) => (name, Some(version)),
+            None => (text, None),
+        };
+        let name = name.parse().map_err(|error: floodgate_event::name::InvalidName| error.to_string())?;
+        let version =
+            version.map(|version| version.parse().map_err(|_| format!("`{version}` is no version")));
+        Ok(Self { name, version: version.transpose()? })
+    }
+}
+
+/// What the API is asked.
+#[derive(Serialize)]
+struct Order {
+    filter: Filter,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handler: Option<Pinned>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_per_second: Option<NonZeroU32>,
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct Filter {
+    status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Name>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handler: Option<Name>,
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_texts")]
+    ids: Vec<EventId>,
+}
+
+#[derive(Serialize)]
+struct Pinned {
+    name: Name,
+    version: NonZeroU32,
+}
+
+fn as_texts<S: Serializer>(ids: &[EventId], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(ids.iter().map(EventId::to_string))
+}
+
+/// What a replay would take.
+#[derive(Serialize, Deserialize)]
+struct Preview {
+    dry_run: bool,
+    matched: u64,
+}
+
+pub(crate) async fn run(args: ReplayArgs) -> Result<(), Failure> {
+    let ReplayArgs { status, source, handler, id, rate, dry_run, api, json } = args;
+    let api = Api::new(api)?;
+    let pinned = handler
+        .as_ref()
+        .and_then(|handler| Some(Pinned { name: handler.name.clone(), version: handler.version? }));
+    let filter = Filter { status, source, handler: handler.map(|handler| handler.name), ids: id };
+    let order = Order { filter, handler: pinned, rate_per_second: rate, dry_run };
+    if dry_run {
+        return preview(&api, &order, json).await;
+    }
+    let started: Progress = api.post(&["replays"], &order).await?;
+    let ended = wait(&api, started).await?;
+    if json {
+        output::print_json(&ended)?;
+    } else {
+        output::print(&ended.render())?;
+    }
+    ended.verdict()
+}
+
+async fn preview(api: &Api, order: &Order, json: bool) -> Result<(), Failure> {
+    let preview: Preview = api.post(&["replays"], order).await?;
+    if json {
+        return output::print_json(&preview);
+    }
+    output::print(&format!("{} events would be replayed\n", preview.matched))
+}
+
+/// Waits for the end of a replay, which Ctrl-C brings about. The bar shows on a terminal only.
+async fn wait(api: &Api, mut progress: Progress) -> Result<Progress, ApiError> {
+    let bar = progress.bar();
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut cancelled = false;
+    while progress.is_running() {
+        tokio::select! {
+            Ok(()) = &mut interrupted, if !cancelled => {
+                cancelled = true;
+                let _: Progress = api.delete(&["replays", progress.id()]).await?;
+            }
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+        progress = api.get(&["replays", progress.id()]).await?;
+        bar.set_position(progress.tried());
+    }
+    bar.finish_and_clear();
+    Ok(progress)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handler_may_name_its_version() {
+        let parsed =
+            |text: &str| text.parse::<Handler>().map(|h| (h.name.to_string(), h.version.map(u32::from)));
+        assert_eq!(parsed("redact"), Ok(("redact".to_owned(), None)));
+        assert_eq!(parsed("redact@4"), Ok(("redact".to_owned(), Some(4))));
+        for bad in ["redact@", "redact@0", "redact@x", "@4", ""] {
+            assert!(parsed(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_what_was_said_is_asked() {
+        let filter = Filter { status: Status::Quarantined, source: None, handler: None, ids: Vec::new() };
+        let order = Order { filter, handler: None, rate_per_second: None, dry_run: false };
+        let asked = serde_json::to_value(&order).unwrap();
+        assert_eq!(asked, serde_json::json!({"filter": {"status": "quarantined"}, "dry_run": false}));
+    }
+}

@@ -1,0 +1,107 @@
+//! Taking up an event again whose handlers failed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use floodgate_event::proto::Event;
+
+use super::Verifier;
+use crate::stage::Verified;
+
+impl Verifier {
+    /// Makes of a quarantined event what it was before handlers saw it. Its signature held when it came, and is not
+    /// checked again: its time has passed and its secret may be another one now. Time of receipt, id, lane and shard
+    /// stay what they were; how raw bytes are kept and types get lanes is what the source says now.
+    ///
+    /// # Errors
+    /// If it is not an event of this source, or lacks its body.
+    pub(crate) fn restore(&self, mut event: Event, shard: u32) -> Result<Verified, NotRestored> {
+        if event.source != self.name.as_str() || event.tenant != self.tenant.as_str() {
+            return Err(NotRestored::Foreign);
+        }
+        let raw = event.request.as_mut().and_then(|request| request.raw.take());
+        // A payload that would say the same as the raw bytes is left out.
+        let body: Bytes = event.payload.take().or_else(|| raw.clone()).ok_or(NotRestored::NoBody)?;
+        event.handlers.clear();
+        event.disposition = None;
+        Ok(Verified { event, raw, body, intake: Arc::clone(&self.intake), shard })
+    }
+}
+
+/// Why an event cannot be taken up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotRestored {
+    /// Another source's, or one of another tenant under the same name.
+    #[error("it is not an event of this source")]
+    Foreign,
+    /// Nothing that handlers could run over.
+    #[error("its body was not kept")]
+    NoBody,
+}
+
+#[cfg(test)]
+mod tests {
+    use floodgate_event::proto::event::Disposition;
+    use floodgate_event::proto::{HandlerRun, Quarantined};
+    use floodgate_event::{Secret, snapshot};
+
+    use super::*;
+    use crate::verify::Deployment;
+
+    fn verifier(tenant: &str) -> Verifier {
+        let source = serde_json::json!({
+            "tenant": tenant, "scheme": "github", "secrets": [], "handlers": [],
+            "tolerance_seconds": null, "intake": {},
+        });
+        let source: snapshot::Source = serde_json::from_value(source).unwrap();
+        let deployment = Deployment { region: "eu".parse().unwrap(), revision: 7, shards: 8 };
+        let secrets = vec![("sec_2".to_owned(), Secret::new("another by now"))];
+        Verifier::new("github".parse().unwrap(), &source, secrets, deployment).unwrap()
+    }
+
+    /// An event before handlers see it, and as it is quarantined with these bytes.
+    fn events(raw: Option<&'static [u8]>, payload: Option<&'static [u8]>) -> (Event, Event) {
+        let request = floodgate_event::proto::Request { method: "POST".into(), ..Default::default() };
+        let before = Event {
+            id: vec![1; 16],
+            tenant: "default".into(),
+            source: "github".into(),
+            received_at_us: 5,
+            config_revision: 3,
+            request: Some(request.clone()),
+            ..Event::default()
+        };
+        let raw = raw.map(Bytes::from_static);
+        let quarantined = Event {
+            request: Some(floodgate_event::proto::Request { raw, ..request }),
+            payload: payload.map(Bytes::from_static),
+            handlers: vec![HandlerRun { outcome: "fault".into(), ..HandlerRun::default() }],
+            disposition: Some(Disposition::Quarantined(Quarantined::default())),
+            ..before.clone()
+        };
+        (before, quarantined)
+    }
+
+    #[test]
+    fn a_quarantined_event_becomes_what_it_was_before_handlers_saw_it() {
+        let gzip: &[u8] = b"gzip of it";
+        for (raw, payload, body) in [
+            (Some(&b"{}"[..]), None, b"{}"),
+            (Some(gzip), Some(&b"{}"[..]), b"{}"),
+            (None, Some(&b"{}"[..]), b"{}"),
+        ] {
+            let (before, quarantined) = events(raw, payload);
+            let restored = verifier("default").restore(quarantined, 5).unwrap();
+            assert_eq!((&restored.event, restored.shard), (&before, 5));
+            assert_eq!((restored.raw.as_deref(), &*restored.body), (raw, &body[..]));
+        }
+    }
+
+    #[test]
+    fn another_tenants_event_and_one_without_a_body_are_refused() {
+        let (_, whole) = events(None, Some(b"{}"));
+        assert_eq!(verifier("other").restore(whole, 0).unwrap_err(), NotRestored::Foreign);
+        let (_, empty) = events(None, None);
+        assert_eq!(verifier("default").restore(empty, 0).unwrap_err(), NotRestored::NoBody);
+    }
+}
