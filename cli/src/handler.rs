@@ -2,11 +2,13 @@
 
 mod build;
 mod check;
+mod compile;
 mod fixture;
 mod list;
 mod new;
 mod outcome;
 mod push;
+mod restrict;
 mod test;
 
 use clap::{Args, Subcommand};
@@ -35,6 +37,9 @@ enum HandlerCommand {
     /// Check a component within limits of time and memory, and say so as JSON
     #[command(hide = true)]
     Check(check::CheckArgs),
+    /// Compile a component to machine code within limits of time and memory
+    #[command(hide = true)]
+    Compile,
 }
 
 /// Runs a subcommand.
@@ -49,5 +54,6 @@ pub(crate) async fn run(args: HandlerArgs) -> Result<(), Failure> {
         HandlerCommand::Push(args) => push::run(args).await,
         HandlerCommand::List(args) => list::run(args).await,
         HandlerCommand::Check(args) => check::run(&args),
+        HandlerCommand::Compile => compile::run(),
     }
 }

@@ -278,6 +278,22 @@ impl Intake {
     }
 }
 
+/// What a binding asks for its handler, per event. What is left out is the gateway's default; the maxima are each
+/// gateway's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HandlerLimits {
+    /// Milliseconds that it may run, without waiting for a processor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u32>,
+    /// Bytes of linear memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Bytes that it may return.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_bytes: Option<u64>,
+}
+
 /// The tenant of objects that name none.
 pub fn default_tenant() -> Name {
     // A literal that satisfies the rule.

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use floodgate_event::EventId;
-use tokio::sync::Semaphore;
+use floodgate_event::source::HandlerLimits;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::Store;
 use wasmtime::component::Component;
 
 use super::contract::{self, Breach, HandlerPre, Input, OutcomeResult};
-use super::guest::Guest;
+use super::guest::{self, Guest};
 use super::inspect::Refused;
+use super::limits::{OutOfRange, RunLimits};
 use super::log::Line;
 use super::meter::{self, Meter};
 use super::wasi::Moment;
@@ -23,6 +25,8 @@ pub struct Handler {
     pre: Arc<HandlerPre<Guest>>,
     /// What this handler may use of the engine's slots.
     share: Arc<Semaphore>,
+    limits: RunLimits,
+    compile_time: Option<Duration>,
 }
 
 /// One run of a handler over one event.
@@ -34,32 +38,55 @@ pub struct Run {
     pub log: Vec<Line>,
     /// How long it ran.
     pub duration: Duration,
+    /// Bytes of linear memory that it had at its end, which is the most it had: memory never shrinks.
+    pub memory_bytes: usize,
 }
 
 impl Handler {
-    /// Compiles what was looked over before.
-    pub(crate) fn compile(engine: Engine, bytes: &[u8]) -> Result<Self, LoadError> {
-        let component = Component::from_binary(engine.wasm(), bytes).map_err(LoadError::Compile)?;
-        contract::check_imports(engine.wasm(), &component)?;
-        let pre = engine.linker().instantiate_pre(&component).map_err(Breach::Type)?;
-        contract::check_export(engine.wasm(), &component)?;
+    /// Checks that a component is a handler; it runs within the default limits until it is [bound](Self::bind).
+    pub(crate) fn new(engine: Engine, component: &Component) -> Result<Self, LoadError> {
+        contract::check_imports(engine.wasm(), component)?;
+        let pre = engine.linker().instantiate_pre(component).map_err(Breach::Type)?;
+        contract::check_export(engine.wasm(), component)?;
         let pre = HandlerPre::new(pre).map_err(Breach::Type)?;
-        let share = Semaphore::new(engine.limits().share());
-        Ok(Self { engine, pre: Arc::new(pre), share: Arc::new(share) })
+        let share = Arc::new(Semaphore::new(engine.limits().share()));
+        let limits = engine.limits().resolve(&HandlerLimits::default()).map_err(LoadError::Limits)?;
+        Ok(Self { engine, pre: Arc::new(pre), share, limits, compile_time: None })
+    }
+
+    pub(crate) fn compiled_in(self, time: Duration) -> Self {
+        Self { compile_time: Some(time), ..self }
+    }
+
+    /// How long it took to compile; none if its code came from the cache.
+    pub fn compile_time(&self) -> Option<Duration> {
+        self.compile_time
+    }
+
+    /// Instances of this handler that run now.
+    pub fn instances_in_use(&self) -> usize {
+        self.engine.limits().share().saturating_sub(self.share.available_permits())
+    }
+
+    /// The same handler within the limits that a binding asks for.
+    ///
+    /// # Errors
+    /// If it asks for more than the gateway gives.
+    pub fn bind(&self, asked: &HandlerLimits) -> Result<Self, OutOfRange> {
+        Ok(Self { limits: self.engine.limits().resolve(asked)?, ..self.clone() })
     }
 
     /// Runs the handler over one event, on an instance of its own, once one of the engine's slots is free.
     pub async fn run(&self, event: Input<'_>) -> Run {
-        // Neither semaphore is ever closed. The wait is bounded by what the gateway takes in at once: each run before
-        // this one ends at its deadline.
-        let _share = self.share.acquire().await;
-        let _slot = self.engine.slots().acquire().await;
-        let limits = self.engine.limits();
-        let meter = Meter::new(limits.deadline());
+        // The wait is bounded by what the gateway takes in at once: each run before this one ends at its deadline.
+        let _share = enter(&self.share).await;
+        let _slot = enter(self.engine.slots()).await;
+        let meter = Meter::new(self.limits.deadline());
         let mut store = self.store(&event, &meter);
         let called = meter::metered(&meter, self.call(&mut store, event)).await;
-        let refused = store.data_mut().memory().refused();
-        let log = store.into_data().into_log();
+        let guest = store.into_data();
+        let (refused, memory_bytes) = (guest.memory().refused(), guest.memory().taken());
+        let log = guest.into_log();
         let result = match called {
             Ok(Ok(Ok(outcome))) => Outcome::check(outcome),
             Ok(Ok(Err(message))) => Err(Fault::new(FaultKind::Error, &message)),
@@ -69,7 +96,7 @@ impl Handler {
                 Err(Fault::new(FaultKind::Deadline, "it waited until its time was over"))
             }
         };
-        Run { result, log: log.into_lines(), duration: meter.ran() }
+        Run { result, log: log.into_lines(), duration: meter.ran(), memory_bytes }
     }
 
     async fn call(&self, store: &mut Store<Guest>, event: Input<'_>) -> Result<Answer, Failed> {
@@ -78,19 +105,28 @@ impl Handler {
     }
 
     fn store(&self, event: &Input<'_>, meter: &Arc<Meter>) -> Store<Guest> {
-        let limits = self.engine.limits();
         let moment = Moment { seed: seed(event.id), received_at: Duration::from_micros(event.received_at) };
-        let mut store = Store::new(self.engine.wasm(), Guest::new(moment, limits.memory_bytes));
-        store.limiter(|guest| guest.memory());
-        store.set_hostcall_fuel(limits.output_bytes);
-        meter::watch(&mut store, Arc::clone(meter));
+        let guest = Guest::new(moment, self.limits.memory_bytes(), Arc::clone(meter));
+        let mut store = Store::new(self.engine.wasm(), guest);
+        store.limiter(|guest| guest.memory_mut());
+        store.set_hostcall_fuel(self.limits.output_bytes());
+        store.set_max_component_handles(guest::MAX_HANDLES);
+        meter::watch(&mut store, Guest::meter);
         store
     }
 }
 
 impl std::fmt::Debug for Handler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Handler").finish_non_exhaustive()
+        f.debug_struct("Handler").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// Takes a permit, at once if there is one. None of the semaphores here is ever closed.
+async fn enter(semaphore: &Semaphore) -> Option<SemaphorePermit<'_>> {
+    match semaphore.try_acquire() {
+        Ok(permit) => Some(permit),
+        Err(_) => semaphore.acquire().await.ok(),
     }
 }
 
@@ -108,7 +144,7 @@ fn seed(id: &str) -> [u8; 16] {
     id.parse::<EventId>().map_or([0; 16], |id| *id.as_bytes())
 }
 
-/// Why bytes are not a handler. Always the fault of whoever made them.
+/// Why bytes are not a handler. The fault of whoever made them, but for [`LoadError::Limits`].
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// They are not even compiled.
@@ -120,4 +156,7 @@ pub enum LoadError {
     /// They compile, and are no handler.
     #[error(transparent)]
     Breach(#[from] Breach),
+    /// The gateway's maxima leave no room for the defaults.
+    #[error(transparent)]
+    Limits(OutOfRange),
 }

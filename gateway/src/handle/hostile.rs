@@ -1,7 +1,7 @@
 //! Handlers that misbehave, and what becomes of them and of their neighbours.
 
 mod chain;
-mod guests;
+pub(crate) mod guests;
 
 use super::{FaultKind, LoadError, Outcome};
 use guests::{PASS, SPIN, engine, input, load};
