@@ -2,12 +2,14 @@
 
 mod build;
 mod check;
+mod compile;
 mod fixture;
 mod list;
 mod logs;
 mod new;
 mod outcome;
 mod push;
+mod restrict;
 mod rollout;
 mod show;
 mod test;
@@ -50,6 +52,9 @@ enum HandlerCommand {
     /// Check a component within limits of time and memory, and say so as JSON
     #[command(hide = true)]
     Check(check::CheckArgs),
+    /// Compile a component to machine code within limits of time and memory
+    #[command(hide = true)]
+    Compile,
 }
 
 /// Runs a subcommand.
@@ -64,6 +69,7 @@ pub(crate) async fn run(args: HandlerArgs) -> Result<(), Failure> {
         HandlerCommand::Push(args) => push::run(args).await,
         HandlerCommand::List(args) => list::run(args).await,
         HandlerCommand::Check(args) => check::run(&args).await,
+        HandlerCommand::Compile => compile::run(),
         HandlerCommand::Promote(args) => rollout::promote(args).await,
         HandlerCommand::Rollback(args) => rollout::roll_back(args).await,
         HandlerCommand::Shadow(args) => rollout::shadow(args).await,

@@ -18,7 +18,9 @@ pub(crate) struct ConfigFile {
 
 /// Runs a region's gateway until it is told to stop and has drained.
 pub(crate) fn gateway(file: &ConfigFile) -> Result<(), Failure> {
-    let config = floodgate_gateway::config::Config::load(&file.config).map_err(Failure::usage)?;
+    let mut config = floodgate_gateway::config::Config::load(&file.config).map_err(Failure::usage)?;
+    let own_program = std::env::current_exe().map_err(Failure::work)?;
+    config.compile_command = vec![own_program.into(), "handler".into(), "compile".into()];
     serve(async |shutdown| floodgate_gateway::run(config, shutdown).await.map_err(Failure::work))
 }
 

@@ -172,22 +172,6 @@ pub enum OnFault {
     Pass,
 }
 
-/// What one handler may use up for an event. What is absent is the gateway's default; more than a gateway's maximum is
-/// cut to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct HandlerLimits {
-    /// Milliseconds that it may run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub deadline_ms: Option<u32>,
-    /// Bytes of linear memory.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory_bytes: Option<usize>,
-    /// Bytes that it may return.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub output_bytes: Option<usize>,
-}
-
 /// How fast a source may send, as a token bucket in each gateway process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -294,6 +278,22 @@ impl Intake {
     pub fn lane_of(&self, event_type: &str) -> Lane {
         self.lanes.get(event_type).copied().unwrap_or(self.lane)
     }
+}
+
+/// What a binding asks for its handler, per event. What is left out is the gateway's default; the maxima are each
+/// gateway's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HandlerLimits {
+    /// Milliseconds that it may run, without waiting for a processor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u32>,
+    /// Bytes of linear memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Bytes that it may return.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_bytes: Option<u64>,
 }
 
 /// The tenant of objects that name none.

@@ -4,6 +4,7 @@
 mod file;
 mod limits;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,6 +37,9 @@ pub struct Config {
     pub drain: Drain,
     /// Bounds of handlers.
     pub handlers: handle::Limits,
+    /// What compiles handlers in a process of its own: a program and its arguments. Not in the file; without it they are
+    /// compiled in this process.
+    pub compile_command: Vec<OsString>,
     pub(crate) opening_key: OpeningKey,
     /// None in plaintext mode.
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
@@ -89,11 +93,17 @@ impl Checker<'_> {
             nats: self.nats(&file.nats)?,
             limits: file.limits,
             drain: file.drain.into(),
-            handlers: file.handlers,
+            handlers: self.handlers(file.handlers),
+            compile_command: Vec::new(),
             opening_key: self.opening_key(&file.opening_key_file)?,
             tls: self.tls(file.plaintext, file.tls.as_ref())?,
             region: file.region,
         })
+    }
+
+    fn handlers(&self, handlers: handle::Limits) -> handle::Limits {
+        let cache_dir = handlers.cache_dir.map(|folder| self.folder.join(folder));
+        handle::Limits { cache_dir, ..handlers }
     }
 
     fn opening_key(&self, file: &Path) -> Result<OpeningKey, ConfigError> {
@@ -236,6 +246,13 @@ url = "nats://127.0.0.1:4222"
         assert_eq!(config.limits.publish_timeout(), Duration::from_secs(5));
     }
 
+    #[test]
+    fn the_cache_s_folder_starts_from_the_file_s() {
+        let config = load(&format!("{GOOD}\n[handlers]\ncache_dir = \"cache\"\n")).unwrap();
+        assert!(config.handlers.cache_dir.unwrap().is_absolute());
+        assert_eq!(load(GOOD).unwrap().handlers.cache_dir, None);
+    }
+
     /// Each bad file beside the message that it must give.
     #[test]
     fn bad_files_are_refused_by_name() {
@@ -252,6 +269,7 @@ url = "nats://127.0.0.1:4222"
                 format!("{GOOD}\n[tls]\ncertificate_file = \"c\"\nkey_file = \"k\"\n"),
             ),
             ("user_without_password", format!("{GOOD}user = \"gateway\"\n")),
+            ("handlers_over_bound", format!("{GOOD}\n[handlers]\nmax_memory_bytes = 65537\n")),
             ("key_file_gone", GOOD.replace("\"key\"", "\"gone\"")),
         ];
         let messages: Vec<String> = cases

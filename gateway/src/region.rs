@@ -15,6 +15,7 @@ mod state;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -35,7 +36,7 @@ use self::state::State;
 use crate::accept::listener::{Port, Service};
 use crate::budget::Budget;
 use crate::config::{Config, Drain};
-use crate::handle::{Engine, EngineError, Tap, Versions};
+use crate::handle::{Cache, Compiler, Engine, EngineError, Loader, Tap, Versions};
 use crate::link::{Link, LinkError};
 use crate::metrics::Metrics;
 
@@ -53,6 +54,14 @@ pub enum GatewayError {
     /// The engine of handlers does not start.
     #[error("cannot start the handler engine: {0}")]
     Engine(#[from] EngineError),
+    /// The folder of compiled handlers cannot be used.
+    #[error("cannot use the folder of compiled handlers {}: {source}", folder.display())]
+    Cache {
+        /// Which one.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The NATS client does not start.
     #[error(transparent)]
     Link(#[from] LinkError),
@@ -72,7 +81,8 @@ pub enum GatewayError {
 /// If it cannot start, or if requests are still under way when the time for draining has passed.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), GatewayError> {
     let metrics = Arc::new(Metrics::new()?);
-    let engine = Engine::new(config.handlers, metrics.registry())?;
+    let engine = Engine::new(config.handlers.clone(), metrics.registry())?;
+    let loader = loader(&config, engine.clone())?;
     let link = Link::start(&config.nats, &config.gateway).await?;
     let budget = Budget::new(config.limits.memory_bytes);
     let limits = Arc::new(config.limits.clone());
@@ -105,18 +115,18 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Gate
     let background = CancellationToken::new();
     let _stop_background = background.clone().drop_guard();
     let (tap, lines) = Tap::new();
-    let versions = Versions::new(engine.clone());
+    let versions = Versions::new(engine);
     let replays = Replays::new(
         link.clone(),
         Arc::clone(&state),
         budget,
         Arc::clone(&metrics),
-        Components::new(engine.clone()),
+        Components::new(loader.clone()),
         versions.clone(),
     );
     background_task(&background, replays.run());
-    let binder = Binder::new(versions, tap);
-    let opener = Opener::new(&config, link.clone(), Arc::clone(&metrics), Components::new(engine), binder);
+    let (components, binder) = (Components::new(loader), Binder::new(versions, tap));
+    let opener = Opener::new(&config, link.clone(), Arc::clone(&metrics), components, binder);
     background_task(&background, Follower::new(link.clone(), Arc::clone(&state), opener).run());
     background_task(
         &background,
@@ -129,6 +139,15 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Gate
 
     info!(region = %config.region, gateway = %config.gateway, listen = %config.listen, "gateway started");
     serve(ingest, &state, shutdown, config.drain).await
+}
+
+fn loader(config: &Config, engine: Engine) -> Result<Loader, GatewayError> {
+    let open = |folder: &PathBuf| {
+        Cache::open(folder, config.handlers.cache_bytes, &config.opening_key)
+            .map_err(|source| GatewayError::Cache { folder: folder.clone(), source })
+    };
+    let cache = config.handlers.cache_dir.as_ref().map(open).transpose()?;
+    Ok(Loader::new(engine, Compiler::new(config.compile_command.clone()), cache))
 }
 
 /// Serves until `shutdown`; then says for a while that it is not ready, finishes what it accepted, and flushes.

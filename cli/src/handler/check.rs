@@ -8,18 +8,12 @@ use std::path::PathBuf;
 use clap::Args;
 use floodgate_event::causes::chain;
 use floodgate_gateway::handle::{Engine, FaultKind, Handler, Limits};
-use nix::sys::resource::{Resource, setrlimit};
 use prometheus::Registry;
 use serde::Serialize;
 
+use super::restrict::restrict;
 use crate::exit::Failure;
 use crate::output;
-
-/// Processor time, in seconds.
-const CPU_SECONDS: u64 = 30;
-/// Memory that can be written to. The address space is no measure: an instance's memory reserves gigabytes of
-/// it that are never touched.
-const DATA_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
 /// The longest line of parameters, in bytes: what a binding may have, and its end.
 const MAX_LINE_BYTES: usize = 64 * 1024 + 1;
@@ -47,13 +41,6 @@ pub(crate) async fn run(args: &CheckArgs) -> Result<(), Failure> {
     let ok = error.is_none();
     output::print_json(&Verdict { ok, error })?;
     if ok { Ok(()) } else { Err(Failure::work("the component was refused")) }
-}
-
-/// No core file either: it would hold the upload.
-fn restrict() -> nix::Result<()> {
-    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-    setrlimit(Resource::RLIMIT_CPU, CPU_SECONDS, CPU_SECONDS)?;
-    setrlimit(Resource::RLIMIT_DATA, DATA_BYTES, DATA_BYTES)
 }
 
 async fn check(args: &CheckArgs) -> Result<Option<String>, Failure> {

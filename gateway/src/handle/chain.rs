@@ -15,7 +15,7 @@ use super::draft::Draft;
 use super::split::{self, Birth};
 use super::tap::{Entry, Tap};
 use super::version::Ran;
-use super::{Child, Fault, Granted, Level, Line, Outcome, Trial, Version};
+use super::{Child, Fault, Granted, Level, Line, Outcome, RunLimits, Trial, Version};
 use crate::stage::{Handled, HandlerAnswer, Verified};
 
 pub use replay::NotBound;
@@ -37,6 +37,8 @@ pub struct Link {
     pub params: String,
     /// What the binding grants.
     pub granted: Arc<Granted>,
+    /// What it may use up.
+    pub limits: RunLimits,
     /// What a failure does.
     pub on_fault: OnFault,
     /// Another version that is tried on some events.
@@ -161,7 +163,8 @@ impl Chain {
     async fn run_one(&self, link: &Link, version: &Version, draft: &Draft) -> Ran {
         let headers = draft.headers();
         let input = draft.input(&headers, &link.params);
-        let mut ran = version.run(input, &link.granted, |outcome| permit(outcome, draft)).await;
+        let permit = |outcome| permit(outcome, draft);
+        let mut ran = version.run(input, link.limits, &link.granted, permit).await;
         self.publish(version, draft, std::mem::take(&mut ran.log));
         ran
     }

@@ -1,16 +1,22 @@
 //! The WebAssembly engine of a gateway process.
 
+use std::hash::{Hash as _, Hasher};
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use floodgate_event::Name;
+use floodgate_event::snapshot::Digest256;
+use floodgate_event::source::HandlerLimits;
 use prometheus::{IntCounter, Registry};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, PoolingAllocationConfig};
 
+use super::code::Code;
 use super::guest::{self, Guest};
-use super::limits::{InvalidLimit, Limits};
+use super::limits::{InvalidLimit, Limits, OutOfRange, RunLimits};
 use super::metrics::Metrics;
 use super::ticker::Ticker;
 use super::{Handler, LoadError};
@@ -55,14 +61,46 @@ impl Engine {
         Ok(Self(Arc::new(Inner { wasm, linker, limits, metrics, slots, ticker })))
     }
 
-    /// Compiles a component and checks that it is a handler. Blocks, for seconds if the component is large.
+    /// Compiles a component in this process and checks that it is a handler. Blocks, for seconds if the component is
+    /// large, and may take gigabytes: for what the caller wrote or a process under limits; a gateway has a
+    /// [`Loader`](super::Loader).
     ///
     /// # Errors
     /// If it is not a component, too large, does not export `handle` as the world has it, or imports something else.
     pub fn load(&self, component: &[u8]) -> Result<Handler, LoadError> {
-        inspect::check(component, &self.0.limits)?;
+        let began = Instant::now();
+        let code = self.precompile(component)?;
+        let handler = self.adopt(&code)?;
+        Ok(handler.compiled_in(began.elapsed()))
+    }
+
+    /// Compiles a component to machine code, which [`Loader`](super::Loader) and the program that it starts exchange.
+    ///
+    /// # Errors
+    /// If it is not a component, too large, or does not compile.
+    pub fn precompile(&self, component: &[u8]) -> Result<Code, LoadError> {
+        self.inspect(component)?;
+        let code = self.wasm().precompile_component(component).map_err(LoadError::Compile)?;
+        Ok(Code::of_compiler(code))
+    }
+
+    /// Makes a handler of code that this program's compiler made.
+    pub(crate) fn adopt(&self, code: &Code) -> Result<Handler, LoadError> {
+        let component = code.to_component(self.wasm()).map_err(LoadError::Compile)?;
         self.0.ticker.start();
-        Handler::compile(self.clone(), component)
+        Handler::new(self.clone(), &component)
+    }
+
+    /// Looks a component over, in time that grows with its size alone.
+    pub(crate) fn inspect(&self, component: &[u8]) -> Result<(), LoadError> {
+        Ok(inspect::check(component, self.0.limits.component_bytes)?)
+    }
+
+    /// Tells apart engines that cannot run each other's code.
+    pub(crate) fn compatibility(&self) -> Digest256 {
+        let mut hasher = Sha256Hasher(Sha256::new());
+        self.wasm().precompile_compatibility_hash().hash(&mut hasher);
+        Digest256::from_bytes(hasher.0.finalize().into())
     }
 
     pub(crate) fn wasm(&self) -> &wasmtime::Engine {
@@ -73,12 +111,21 @@ impl Engine {
         &self.0.linker
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
+    /// The process's limits.
+    pub fn limits(&self) -> &Limits {
         &self.0.limits
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// What a binding gets that asks for this.
+    ///
+    /// # Errors
+    /// If it asks for more than this process gives.
+    pub fn resolve(&self, asked: &HandlerLimits) -> Result<RunLimits, OutOfRange> {
+        self.0.limits.resolve(asked)
     }
 
     /// The metric of a counter that a handler is granted.
@@ -90,6 +137,11 @@ impl Engine {
     pub(crate) fn slots(&self) -> &Semaphore {
         &self.0.slots
     }
+
+    /// Instances that run now, of all handlers.
+    pub fn instances_in_use(&self) -> usize {
+        (self.0.limits.instances as usize).saturating_sub(self.0.slots.available_permits())
+    }
 }
 
 impl std::fmt::Debug for Engine {
@@ -98,6 +150,22 @@ impl std::fmt::Debug for Engine {
     }
 }
 
+/// Hashes by SHA-256: the standard library's hashers may change from one build to the next, or collide.
+struct Sha256Hasher(Sha256);
+
+impl Hasher for Sha256Hasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        // `Hash` only writes; who hashes takes the whole digest.
+        0
+    }
+}
+
+/// The same in every process of a version of this program, but for what the pool reserves: code that one process
+/// compiles is run by another.
 fn config(limits: &Limits) -> Config {
     let mut config = Config::new();
     config
@@ -128,8 +196,8 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .total_tables(limits.instances * guest::MAX_TABLES)
         .max_tables_per_component(guest::MAX_TABLES)
         .table_elements(guest::MAX_TABLE_ELEMENTS)
-        .max_memory_size(limits.memory_bytes)
-        .linear_memory_keep_resident(memory.min(limits.memory_bytes))
+        .max_memory_size(limits.max_memory_bytes)
+        .linear_memory_keep_resident(memory.min(limits.max_memory_bytes))
         .table_keep_resident(table)
         .pagemap_scan(if scan { Enabled::Yes } else { Enabled::No });
     pool
@@ -150,4 +218,24 @@ pub enum EngineError {
     /// The caller's fault.
     #[error("the handlers' metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn engine(limits: Limits) -> Engine {
+        Engine::new(limits, &Registry::new()).unwrap()
+    }
+
+    #[test]
+    fn code_fits_every_engine_of_this_program_whatever_its_sizes() {
+        let one = engine(Limits { instances: 1, max_memory_bytes: 1 << 20, ..Limits::default() });
+        let many = engine(Limits { instances: 32, ..Limits::default() });
+        assert_eq!(one.compatibility(), many.compatibility());
+        let other = wasmtime::Engine::new(Config::new().consume_fuel(true)).unwrap();
+        let mut hasher = Sha256Hasher(Sha256::new());
+        other.precompile_compatibility_hash().hash(&mut hasher);
+        assert_ne!(Digest256::from_bytes(hasher.0.finalize().into()), one.compatibility());
+    }
 }

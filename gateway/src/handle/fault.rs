@@ -2,13 +2,17 @@
 
 use std::fmt;
 
-use wasmtime::{Trap, WasmBacktrace};
+use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 
 use super::grant::NotGranted;
 use super::log::printable;
 
 /// The most bytes of a fault's message.
 const MAX_MESSAGE_BYTES: usize = 1024;
+/// The most frames of a fault's trace.
+const MAX_FRAMES: usize = 8;
+/// The most bytes of a frame.
+const MAX_FRAME_BYTES: usize = 120;
 
 /// Which of its duties a handler failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -101,8 +105,14 @@ impl Fault {
         &self.message
     }
 
-    /// The guest's functions where it stopped, innermost first.
-    pub fn into_trace(self) -> Vec<String> {
+    /// The functions that it failed in, innermost first, as far as the module names them: at most 8, each cut to 120
+    /// bytes and without control characters.
+    pub fn trace(&self) -> &[String] {
+        &self.trace
+    }
+
+    /// The same, of a fault that is not needed any more.
+    pub(crate) fn into_trace(self) -> Vec<String> {
         self.trace
     }
 
@@ -120,13 +130,28 @@ impl Fault {
 
     fn of(error: &wasmtime::Error, kind: FaultKind, last_error: Option<&str>) -> Self {
         let reason = error.root_cause().to_string();
-        match (kind, last_error) {
+        let fault = match (kind, last_error) {
             (FaultKind::Trap | FaultKind::Memory, Some(line)) => {
                 Self::new(kind, &format!("{line} ({reason})"))
             }
             _ => Self::new(kind, &reason),
-        }
+        };
+        Self { trace: trace(error), ..fault }
     }
+}
+
+/// A module without names has none, but for what it exports.
+fn trace(error: &wasmtime::Error) -> Vec<String> {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
+        return Vec::new();
+    };
+    let names = backtrace.frames().iter().filter_map(FrameInfo::func_name);
+    names.take(MAX_FRAMES).map(frame).collect()
+}
+
+/// Without the hash that Rust ends a mangled name with.
+fn frame(name: &str) -> String {
+    printable(&format!("{:#}", rustc_demangle::demangle(name)), MAX_FRAME_BYTES)
 }
 
 /// None if the guest was not running.
@@ -137,5 +162,18 @@ fn kind_of(error: &wasmtime::Error, refused: bool) -> Option<FaultKind> {
         _ if refused => Some(FaultKind::Memory),
         Some(_) => Some(FaultKind::Trap),
         None => error.is::<WasmBacktrace>().then_some(FaultKind::Trap),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_readable_and_bounded() {
+        let mangled = "_ZN7handler5parse17h0123456789abcdefE";
+        assert_eq!(frame(mangled), "handler::parse");
+        assert_eq!(frame("a\x1b[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(frame(&"x".repeat(1000)).len(), MAX_FRAME_BYTES);
     }
 }

@@ -8,6 +8,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::grant::Granted;
 use super::log::Lines;
+use super::meter::Meter;
 use super::services::Services;
 use super::wasi::{self, Moment};
 
@@ -21,6 +22,8 @@ pub(crate) const MAX_TABLES: u32 = 8;
 pub(crate) const MAX_TABLE_ELEMENTS: usize = 20_000;
 /// Host resources (streams, pollables) that a guest may hold.
 const MAX_RESOURCES: usize = 64;
+/// Handles of any kind that a guest may hold, also of resources of its own.
+pub(crate) const MAX_HANDLES: usize = 1_000;
 
 /// The state of one run of one instance.
 pub(crate) struct Guest {
@@ -30,23 +33,32 @@ pub(crate) struct Guest {
     resources: ResourceTable,
     memory: Memory,
     services: Services,
+    meter: Arc<Meter>,
 }
 
 impl Guest {
-    pub(crate) fn new(moment: Moment, memory_bytes: usize, granted: Arc<Granted>) -> Self {
+    pub(crate) fn new(moment: Moment, memory_bytes: usize, granted: Arc<Granted>, meter: Arc<Meter>) -> Self {
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(MAX_RESOURCES);
-        let memory = Memory { left: memory_bytes, refused: false };
+        let memory = Memory { most: memory_bytes, taken: 0, refused: false };
         let services = Services { granted, lines: Lines::default() };
-        Self { moment, wasi: None, resources, memory, services }
+        Self { moment, wasi: None, resources, memory, services, meter }
     }
 
     pub(crate) fn services(&mut self) -> &mut Services {
         &mut self.services
     }
 
-    pub(crate) fn memory(&mut self) -> &mut Memory {
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    pub(crate) fn memory_mut(&mut self) -> &mut Memory {
         &mut self.memory
+    }
+
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     pub(crate) fn into_log(self) -> Lines {
@@ -61,10 +73,11 @@ impl WasiView for Guest {
     }
 }
 
-/// How much memory an instance may still take, over all of its linear memories.
+/// How much memory an instance may take and has taken, over all of its linear memories.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    left: usize,
+    most: usize,
+    taken: usize,
     refused: bool,
 }
 
@@ -72,6 +85,11 @@ impl Memory {
     /// Whether the guest asked for more than it may have. If it traps after that, this is why.
     pub(crate) fn refused(&self) -> bool {
         self.refused
+    }
+
+    /// Bytes that the guest has; it cannot give any back.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken
     }
 }
 
@@ -82,10 +100,11 @@ impl ResourceLimiter for Memory {
         desired: usize,
         _most: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let left = self.left.checked_sub(desired.saturating_sub(current));
-        self.refused |= left.is_none();
-        self.left = left.unwrap_or(self.left);
-        Ok(left.is_some())
+        let taken = self.taken.saturating_add(desired.saturating_sub(current));
+        let fits = taken <= self.most;
+        self.refused |= !fits;
+        self.taken = if fits { taken } else { self.taken };
+        Ok(fits)
     }
 
     fn table_growing(
@@ -94,7 +113,9 @@ impl ResourceLimiter for Memory {
         desired: usize,
         _most: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_TABLE_ELEMENTS)
+        let fits = desired <= MAX_TABLE_ELEMENTS;
+        self.refused |= !fits;
+        Ok(fits)
     }
 
     fn instances(&self) -> usize {

@@ -5,14 +5,16 @@ mod check;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use floodgate_event::source::HandlerLimits;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::Store;
 use wasmtime::component::Component;
 
 use super::contract::{self, Breach, HandlerPre, Input, OutcomeResult};
 use super::grant::Granted;
-use super::guest::Guest;
+use super::guest::{self, Guest};
 use super::inspect::Refused;
+use super::limits::{OutOfRange, RunLimits};
 use super::log::Line;
 use super::meter::{self, Meter};
 use super::wasi::Moment;
@@ -25,6 +27,8 @@ pub struct Handler {
     pre: Arc<HandlerPre<Guest>>,
     /// What this handler may use of the engine's slots.
     share: Arc<Semaphore>,
+    limits: RunLimits,
+    compile_time: Option<Duration>,
 }
 
 /// One run of a handler over one event.
@@ -36,33 +40,65 @@ pub struct Run {
     pub log: Vec<Line>,
     /// How long it ran.
     pub duration: Duration,
+    /// Bytes of linear memory that it had at its end, which is the most it had: memory never shrinks.
+    pub memory_bytes: usize,
 }
 
 impl Handler {
-    /// Compiles what was looked over before.
-    pub(crate) fn compile(engine: Engine, bytes: &[u8]) -> Result<Self, LoadError> {
-        let component = Component::from_binary(engine.wasm(), bytes).map_err(LoadError::Compile)?;
-        contract::check_imports(engine.wasm(), &component)?;
-        let pre = engine.linker().instantiate_pre(&component).map_err(Breach::Type)?;
-        contract::check_export(engine.wasm(), &component)?;
+    /// Checks that a component is a handler; it runs within the default limits until it is [bound](Self::bind).
+    pub(crate) fn new(engine: Engine, component: &Component) -> Result<Self, LoadError> {
+        contract::check_imports(engine.wasm(), component)?;
+        let pre = engine.linker().instantiate_pre(component).map_err(Breach::Type)?;
+        contract::check_export(engine.wasm(), component)?;
         let pre = HandlerPre::new(pre).map_err(Breach::Type)?;
-        let share = Semaphore::new(engine.limits().share());
-        Ok(Self { engine, pre: Arc::new(pre), share: Arc::new(share) })
+        let share = Arc::new(Semaphore::new(engine.limits().share()));
+        let limits = engine.limits().resolve(&HandlerLimits::default()).map_err(LoadError::Limits)?;
+        Ok(Self { engine, pre: Arc::new(pre), share, limits, compile_time: None })
+    }
+
+    pub(crate) fn compiled_in(self, time: Duration) -> Self {
+        Self { compile_time: Some(time), ..self }
+    }
+
+    /// How long it took to compile; none if its code came from the cache.
+    pub fn compile_time(&self) -> Option<Duration> {
+        self.compile_time
+    }
+
+    /// Instances of this handler that run now.
+    pub fn instances_in_use(&self) -> usize {
+        self.engine.limits().share().saturating_sub(self.share.available_permits())
+    }
+
+    /// The same handler within the limits that a binding asks for.
+    ///
+    /// # Errors
+    /// If it asks for more than the gateway gives.
+    pub fn bind(&self, asked: &HandlerLimits) -> Result<Self, OutOfRange> {
+        Ok(Self { limits: self.engine.limits().resolve(asked)?, ..self.clone() })
     }
 
     /// Runs the handler over one event, on an instance of its own, once one of the engine's slots is free.
     pub async fn run(&self, event: Input<'_>, granted: &Arc<Granted>) -> Run {
-        // Neither semaphore is ever closed. The wait is bounded by what the gateway takes in at once: each run before
-        // this one ends at its deadline.
-        let _share = self.share.acquire().await;
-        let _slot = self.engine.slots().acquire().await;
-        let limits = self.engine.limits();
+        self.run_within(self.limits, event, granted).await
+    }
+
+    /// The same within other limits.
+    pub(crate) async fn run_within(
+        &self,
+        limits: RunLimits,
+        event: Input<'_>,
+        granted: &Arc<Granted>,
+    ) -> Run {
+        // The wait is bounded by what the gateway takes in at once: each run before this one ends at its deadline.
+        let _share = enter(&self.share).await;
+        let _slot = enter(self.engine.slots()).await;
         let meter = Meter::new(limits.deadline());
-        let moment = Moment::of(&event, granted);
-        let mut store = self.store(moment, granted, &meter);
+        let mut store = self.store(Moment::of(&event, granted), limits, granted, &meter);
         let called = meter::metered(&meter, self.call(&mut store, event)).await;
-        let refused = store.data_mut().memory().refused();
-        let log = store.into_data().into_log();
+        let guest = store.into_data();
+        let (refused, memory_bytes) = (guest.memory().refused(), guest.memory().taken());
+        let log = guest.into_log();
         let result = match called {
             Ok(Ok(Ok(outcome))) => Outcome::check(outcome),
             Ok(Ok(Err(message))) => Err(Fault::new(FaultKind::Error, &message)),
@@ -72,7 +108,7 @@ impl Handler {
                 Err(Fault::new(FaultKind::Deadline, "it waited until its time was over"))
             }
         };
-        Run { result, log: log.into_lines(), duration: meter.ran() }
+        Run { result, log: log.into_lines(), duration: meter.ran(), memory_bytes }
     }
 
     async fn call(&self, store: &mut Store<Guest>, event: Input<'_>) -> Result<Answer, Failed> {
@@ -80,20 +116,34 @@ impl Handler {
         instance.call_handle(store, event).await.map_err(Failed::Call)
     }
 
-    fn store(&self, moment: Moment, granted: &Arc<Granted>, meter: &Arc<Meter>) -> Store<Guest> {
-        let limits = self.engine.limits();
-        let guest = Guest::new(moment, limits.memory_bytes, Arc::clone(granted));
+    fn store(
+        &self,
+        moment: Moment,
+        limits: RunLimits,
+        granted: &Arc<Granted>,
+        meter: &Arc<Meter>,
+    ) -> Store<Guest> {
+        let guest = Guest::new(moment, limits.memory_bytes(), Arc::clone(granted), Arc::clone(meter));
         let mut store = Store::new(self.engine.wasm(), guest);
-        store.limiter(|guest| guest.memory());
-        store.set_hostcall_fuel(limits.output_bytes);
-        meter::watch(&mut store, Arc::clone(meter));
+        store.limiter(|guest| guest.memory_mut());
+        store.set_hostcall_fuel(limits.output_bytes());
+        store.set_max_component_handles(guest::MAX_HANDLES);
+        meter::watch(&mut store, Guest::meter);
         store
     }
 }
 
 impl std::fmt::Debug for Handler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Handler").finish_non_exhaustive()
+        f.debug_struct("Handler").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// Takes a permit, at once if there is one. None of the semaphores here is ever closed.
+async fn enter(semaphore: &Semaphore) -> Option<SemaphorePermit<'_>> {
+    match semaphore.try_acquire() {
+        Ok(permit) => Some(permit),
+        Err(_) => semaphore.acquire().await.ok(),
     }
 }
 
@@ -106,7 +156,7 @@ enum Failed {
     Call(wasmtime::Error),
 }
 
-/// Why bytes are not a handler. Always the fault of whoever made them.
+/// Why bytes are not a handler. The fault of whoever made them, but for [`LoadError::Limits`].
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// They are not even compiled.
@@ -118,4 +168,7 @@ pub enum LoadError {
     /// They compile, and are no handler.
     #[error(transparent)]
     Breach(#[from] Breach),
+    /// The gateway's maxima leave no room for the defaults.
+    #[error(transparent)]
+    Limits(OutOfRange),
 }

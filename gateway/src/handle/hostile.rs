@@ -2,7 +2,7 @@
 
 mod chain;
 mod grants;
-mod guests;
+pub(crate) mod guests;
 
 use std::sync::Arc;
 

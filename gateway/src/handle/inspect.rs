@@ -1,21 +1,27 @@
 //! Looks over a component before it is compiled: compiling is where an upload can cost the most.
 
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{BinaryReaderError, FunctionBody, Parser, Payload};
 
-use super::limits::Limits;
-
-/// The most functions of a component; the largest of the languages that can be guests (Python) has a third.
-const MAX_FUNCTIONS: usize = 100_000;
+/// The most functions of a component; the largest of the languages that can be guests (Python) has 33,000.
+const MAX_FUNCTIONS: u64 = 60_000;
 /// The most bytes of one function: compiling grows faster than a function does.
-const MAX_FUNCTION_BYTES: usize = 1024 * 1024;
+const MAX_FUNCTION_BYTES: usize = 512 * 1024;
+/// The most locals of one function.
+const MAX_LOCALS: u64 = 10_000;
+/// The most modules and components in a component, itself counted.
+const MAX_PARTS: usize = 100;
+/// How deep components and modules may stand in each other.
+const MAX_DEPTH: usize = 8;
+/// The most entries of all sections: types, imports, exports, instances, segments and so on.
+const MAX_ENTRIES: u64 = 200_000;
 
-/// Checks size and shape; does not validate.
-pub(crate) fn check(component: &[u8], limits: &Limits) -> Result<(), Refused> {
+/// Checks size and shape, in time that grows with the size alone; does not validate.
+pub(crate) fn check(component: &[u8], most: usize) -> Result<(), Refused> {
     if wasmtime::Engine::detect_precompiled(component).is_some() {
         return Err(Refused::Precompiled);
     }
-    if component.len() > limits.component_bytes {
-        return Err(Refused::TooLarge { found: component.len(), most: limits.component_bytes });
+    if component.len() > most {
+        return Err(Refused::TooLarge { found: component.len(), most });
     }
     if Parser::is_core_wasm(component) {
         return Err(Refused::CoreModule);
@@ -23,29 +29,91 @@ pub(crate) fn check(component: &[u8], limits: &Limits) -> Result<(), Refused> {
     if !Parser::is_component(component) {
         return Err(Refused::NotWasm);
     }
-    check_functions(component)
-}
-
-/// Walks into nested modules and components too.
-fn check_functions(component: &[u8]) -> Result<(), Refused> {
-    let mut functions = 0;
+    let mut tally = Tally::default();
     for payload in Parser::new(0).parse_all(component) {
-        match payload.map_err(Refused::Malformed)? {
-            Payload::Version { encoding: Encoding::Module | Encoding::Component, .. } => {}
-            Payload::CodeSectionEntry(body) => {
-                functions += 1;
-                let bytes = body.range().len();
-                if bytes > MAX_FUNCTION_BYTES {
-                    return Err(Refused::FunctionTooLarge { found: bytes });
-                }
-                if functions > MAX_FUNCTIONS {
-                    return Err(Refused::TooManyFunctions);
-                }
-            }
-            _ => {}
-        }
+        tally.add(&payload.map_err(Refused::Malformed)?)?;
     }
     Ok(())
+}
+
+/// What was met so far, also in nested modules and components.
+#[derive(Default)]
+struct Tally {
+    functions: u64,
+    entries: u64,
+    parts: usize,
+    depth: usize,
+}
+
+impl Tally {
+    fn add(&mut self, payload: &Payload<'_>) -> Result<(), Refused> {
+        match payload {
+            Payload::Version { .. } => self.enter(),
+            Payload::End(_) => {
+                self.depth = self.depth.saturating_sub(1);
+                Ok(())
+            }
+            Payload::CodeSectionEntry(body) => self.function(body),
+            other => self.section(entries(other)),
+        }
+    }
+
+    fn enter(&mut self) -> Result<(), Refused> {
+        self.parts += 1;
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(Refused::TooDeep);
+        }
+        if self.parts > MAX_PARTS { Err(Refused::TooManyParts) } else { Ok(()) }
+    }
+
+    fn function(&mut self, body: &FunctionBody<'_>) -> Result<(), Refused> {
+        self.functions += 1;
+        if self.functions > MAX_FUNCTIONS {
+            return Err(Refused::TooManyFunctions);
+        }
+        let bytes = body.range().len();
+        if bytes > MAX_FUNCTION_BYTES {
+            return Err(Refused::FunctionTooLarge { found: bytes });
+        }
+        let found = locals(body).map_err(Refused::Malformed)?;
+        if found > MAX_LOCALS { Err(Refused::TooManyLocals { found }) } else { Ok(()) }
+    }
+
+    fn section(&mut self, entries: u32) -> Result<(), Refused> {
+        self.entries += u64::from(entries);
+        if self.entries > MAX_ENTRIES { Err(Refused::TooManyEntries) } else { Ok(()) }
+    }
+}
+
+/// They are declared in runs, so a few bytes can stand for billions.
+fn locals(body: &FunctionBody<'_>) -> Result<u64, BinaryReaderError> {
+    body.get_locals_reader()?.into_iter().try_fold(0_u64, |sum, run| Ok(sum + u64::from(run?.0)))
+}
+
+/// How many entries a section says that it has.
+fn entries(payload: &Payload<'_>) -> u32 {
+    match payload {
+        Payload::TypeSection(section) => section.count(),
+        Payload::ImportSection(section) => section.count(),
+        Payload::FunctionSection(section) => section.count(),
+        Payload::TableSection(section) => section.count(),
+        Payload::MemorySection(section) => section.count(),
+        Payload::TagSection(section) => section.count(),
+        Payload::GlobalSection(section) => section.count(),
+        Payload::ExportSection(section) => section.count(),
+        Payload::ElementSection(section) => section.count(),
+        Payload::DataSection(section) => section.count(),
+        Payload::InstanceSection(section) => section.count(),
+        Payload::CoreTypeSection(section) => section.count(),
+        Payload::ComponentInstanceSection(section) => section.count(),
+        Payload::ComponentAliasSection(section) => section.count(),
+        Payload::ComponentTypeSection(section) => section.count(),
+        Payload::ComponentCanonicalSection(section) => section.count(),
+        Payload::ComponentImportSection(section) => section.count(),
+        Payload::ComponentExportSection(section) => section.count(),
+        _ => 0,
+    }
 }
 
 /// Why bytes are not even compiled. Always the fault of whoever made them.
@@ -70,7 +138,7 @@ pub enum Refused {
     NotWasm,
     /// Broken.
     #[error("the component is malformed")]
-    Malformed(#[source] wasmparser::BinaryReaderError),
+    Malformed(#[source] BinaryReaderError),
     /// Over the limit.
     #[error("the component has more than {MAX_FUNCTIONS} functions")]
     TooManyFunctions,
@@ -80,14 +148,35 @@ pub enum Refused {
         /// Its size.
         found: usize,
     },
+    /// Over the limit.
+    #[error("a function of the component has {found} locals, and at most {MAX_LOCALS} are taken")]
+    TooManyLocals {
+        /// How many it has.
+        found: u64,
+    },
+    /// Over the limit.
+    #[error("the component consists of more than {MAX_PARTS} modules and components")]
+    TooManyParts,
+    /// Over the limit.
+    #[error("modules and components stand in each other more than {MAX_DEPTH} deep")]
+    TooDeep,
+    /// Over the limit.
+    #[error("the component has more than {MAX_ENTRIES} types, imports, exports, segments and the like")]
+    TooManyEntries,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const MOST: usize = 32 << 20;
+
     fn refusal(bytes: &[u8]) -> String {
-        check(bytes, &Limits::default()).unwrap_err().to_string()
+        check(bytes, MOST).unwrap_err().to_string()
+    }
+
+    fn of_text(text: &str) -> Result<(), Refused> {
+        check(&wat::parse_str(text).unwrap(), MOST)
     }
 
     #[test]
@@ -95,8 +184,7 @@ mod tests {
         assert_eq!(refusal(b"#!/bin/sh"), "this is not a WebAssembly component");
         assert_eq!(refusal(b""), "this is not a WebAssembly component");
         assert!(refusal(b"\0asm\x01\0\0\0").contains("wasm32-wasip2"));
-        let short = Limits { component_bytes: 7, ..Limits::default() };
-        let error = check(b"\0asm\x0d\0\x01\0", &short).unwrap_err();
+        let error = check(b"\0asm\x0d\0\x01\0", 7).unwrap_err();
         assert_eq!(error.to_string(), "the component has 8 bytes, and at most 7 are taken");
         assert!(refusal(b"\0asm\x0d\0\x01\0\xff").contains("malformed"));
     }
@@ -108,10 +196,32 @@ mod tests {
         assert!(refusal(&code).contains("precompiled"));
     }
 
+    #[test]
+    fn what_is_too_much_to_compile_is_refused() {
+        let in_module = |fields: &str| of_text(&format!("(component (core module {fields}))"));
+        assert!(matches!(in_module(&"(func)".repeat(60_001)), Err(Refused::TooManyFunctions)));
+        let body = format!("(func {})", "(drop (i32.const 0))".repeat(200_000));
+        assert!(matches!(in_module(&body), Err(Refused::FunctionTooLarge { .. })));
+        let locals = format!("(func (local {}))", "i32 ".repeat(10_001));
+        assert!(matches!(in_module(&locals), Err(Refused::TooManyLocals { found: 10_001 })));
+        let types = "(type (func))".repeat(200_001);
+        assert!(matches!(in_module(&types), Err(Refused::TooManyEntries)));
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_or_too_often_is_refused() {
+        let deep = format!("{}{}", "(component ".repeat(9), ")".repeat(9));
+        assert!(matches!(of_text(&deep), Err(Refused::TooDeep)));
+        let many = format!("(component {})", "(core module)".repeat(100));
+        assert!(matches!(of_text(&many), Err(Refused::TooManyParts)));
+        let fine = format!("(component {})", "(core module)".repeat(99));
+        assert!(of_text(&fine).is_ok());
+    }
+
     proptest::proptest! {
         #[test]
         fn checking_never_panics(tail: Vec<u8>) {
-            let _ = check(&[b"\0asm\x0d\0\x01\0", &*tail].concat(), &Limits::default());
+            let _ = check(&[b"\0asm\x0d\0\x01\0", &*tail].concat(), MOST);
         }
     }
 }

@@ -67,10 +67,12 @@ impl Meter {
     }
 }
 
-/// Has the guest in `store` give way at each tick, until the meter is over.
-pub(crate) fn watch<T: Send + 'static>(store: &mut Store<T>, meter: Arc<Meter>) {
+/// Has the guest in `store` give way at each tick, until its meter is over. The meter stands in the store, so that the
+/// callback holds nothing and takes no allocation.
+pub(crate) fn watch<T: Send + 'static>(store: &mut Store<T>, meter: fn(&T) -> &Meter) {
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(move |_| {
+    store.epoch_deadline_callback(move |context| {
+        let meter = meter(context.data());
         if meter.is_over() {
             return Ok(UpdateDeadline::Interrupt);
         }

@@ -60,7 +60,10 @@ impl Metrics {
                 version,
             )?,
             compile: GaugeVec::new(
-                opts("compile_seconds", "How long the handler took to compile, or to read from the cache."),
+                opts(
+                    "compile_seconds",
+                    "How long the handler took to compile; absent if its code was in the cache.",
+                ),
                 version,
             )?,
             breaker_open: IntGaugeVec::new(

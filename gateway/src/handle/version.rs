@@ -13,7 +13,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use super::breaker::Breaker;
 use super::grant::Granted;
 use super::metrics::VersionMetrics;
-use super::{Engine, Fault, FaultKind, Handler, Input, Line, Outcome};
+use super::{Engine, Fault, FaultKind, Handler, Input, Line, Outcome, RunLimits};
 
 /// Lines that a handler version may log in a second, over all events of this process; half of it again at once.
 const LINES_PER_SECOND: NonZeroU32 = NonZeroU32::new(200).unwrap();
@@ -83,6 +83,9 @@ impl Version {
     /// A version that nothing is known of yet.
     pub(crate) fn new(engine: &Engine, id: VersionId, handler: Handler) -> Self {
         let metrics = engine.metrics().version(&id.name, id.version);
+        if let Some(took) = handler.compile_time() {
+            metrics.compiled(took);
+        }
         let quota = Quota::per_second(LINES_PER_SECOND);
         Self {
             metrics,
@@ -101,6 +104,7 @@ impl Version {
     pub(crate) async fn run(
         &self,
         event: Input<'_>,
+        limits: RunLimits,
         granted: &Arc<Granted>,
         permit: impl FnOnce(Outcome) -> Result<Outcome, Fault>,
     ) -> Ran {
@@ -108,10 +112,11 @@ impl Version {
             return self.skip();
         }
         self.metrics.running.inc();
-        let run = self.handler.run(event, granted).await;
+        let run = self.handler.run_within(limits, event, granted).await;
         self.metrics.running.dec();
         let result = run.result.and_then(permit);
         self.metrics.ran(result.as_ref().ok(), run.duration);
+        self.metrics.had_memory(run.memory_bytes);
         let opened = self.breaker.record(result.as_ref().is_err_and(|fault| fault.kind().is_misbehaviour()));
         self.metrics.breaker_open.set(self.breaker.is_open().into());
         if opened {

@@ -7,7 +7,7 @@ use floodgate_event::snapshot::{Binding, Digest256};
 use floodgate_event::{Name, Secret, rollout};
 
 use super::components::Components;
-use crate::handle::{Granted, Link, Score, Tap, Trial, UnknownKey, Version, VersionId, Versions};
+use crate::handle::{Granted, Link, OutOfRange, Score, Tap, Trial, UnknownKey, Version, VersionId, Versions};
 
 /// Binds, and knows the scores that are in use.
 pub(super) struct Binder {
@@ -48,6 +48,7 @@ impl Binder {
             version: self.version(&id, components, used)?,
             params: serde_json::Value::Object(binding.params.clone()).to_string(),
             granted: Arc::new(granted),
+            limits: self.versions.engine().resolve(&binding.limits)?,
             on_fault: binding.on_fault,
             trial: match &binding.trial {
                 Some(trial) => Some(self.trial(name, trial, components, used)?),
@@ -99,11 +100,13 @@ fn keep<T>(kept: &mut Vec<Arc<T>>, one: &Arc<T>) {
     }
 }
 
-/// Why a handler cannot be bound. The centre checks both, so that this is a broken snapshot.
+/// Why a handler cannot be bound. The centre checks all but what this gateway's own maxima are.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BindError {
     #[error("handler {0} is bound, and the snapshot does not list it")]
     Unlisted(Digest256),
     #[error(transparent)]
     Key(#[from] UnknownKey),
+    #[error(transparent)]
+    Limits(#[from] OutOfRange),
 }

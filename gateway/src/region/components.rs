@@ -8,32 +8,41 @@ use async_nats::jetstream::context::ObjectStoreError;
 use async_nats::jetstream::object_store::GetError;
 use floodgate_event::snapshot::{Digest256, Snapshot};
 use floodgate_event::subject;
+use futures::{StreamExt as _, stream};
 use tokio::io::AsyncReadExt as _;
 
-use crate::handle::{Engine, Handler, LoadError};
+use crate::handle::{CompileError, Handler, Loader};
 
 /// Components that [`Components::single`] keeps. A replay needs one.
 const MAX_SINGLE: usize = 4;
 
 /// Compiled handlers.
 pub(super) struct Components {
-    engine: Engine,
+    loader: Loader,
     loaded: HashMap<Digest256, Handler>,
 }
 
 impl Components {
-    pub(super) fn new(engine: Engine) -> Self {
-        Self { engine, loaded: HashMap::new() }
+    pub(super) fn new(loader: Loader) -> Self {
+        Self { loader, loaded: HashMap::new() }
     }
 
-    /// Loads what the snapshot names and is not there yet.
+    /// Loads what the snapshot names and is not there yet, a few at a time.
     pub(super) async fn load(
         &mut self,
         context: &Context,
         snapshot: &Snapshot,
     ) -> Result<(), ComponentError> {
-        for (&digest, component) in &snapshot.handlers {
-            self.load_one(context, digest, component.size).await?;
+        let missing = snapshot.handlers.iter().filter(|(digest, _)| !self.loaded.contains_key(digest));
+        let loads = missing.map(|(&digest, component)| {
+            let loader = self.loader.clone();
+            async move { Ok((digest, handler(&loader, context, digest, component.size).await?)) }
+        });
+        let loads: Vec<_> = loads.collect();
+        let mut loads = stream::iter(loads).buffer_unordered(Loader::AT_ONCE);
+        while let Some(loaded) = loads.next().await {
+            let (digest, handler) = loaded?;
+            self.loaded.insert(digest, handler);
         }
         Ok(())
     }
@@ -48,21 +57,10 @@ impl Components {
         if self.loaded.len() >= MAX_SINGLE && !self.loaded.contains_key(&digest) {
             self.loaded.clear();
         }
-        self.load_one(context, digest, size).await
-    }
-
-    async fn load_one(
-        &mut self,
-        context: &Context,
-        digest: Digest256,
-        size: u64,
-    ) -> Result<Handler, ComponentError> {
         if let Some(handler) = self.loaded.get(&digest) {
             return Ok(handler.clone());
         }
-        let bytes = fetch(context, digest, size).await?;
-        let handler = compile(self.engine.clone(), bytes).await;
-        let handler = handler.map_err(|source| ComponentError::Load { digest, source })?;
+        let handler = handler(&self.loader, context, digest, size).await?;
         self.loaded.insert(digest, handler.clone());
         Ok(handler)
     }
@@ -77,6 +75,20 @@ impl Components {
     }
 }
 
+/// From the cache, where nothing needs to be fetched; else fetched and compiled.
+async fn handler(
+    loader: &Loader,
+    context: &Context,
+    digest: Digest256,
+    size: u64,
+) -> Result<Handler, ComponentError> {
+    if let Some(handler) = loader.cached(digest).await {
+        return Ok(handler);
+    }
+    let bytes = fetch(context, digest, size).await?;
+    loader.compile(digest, bytes).await.map_err(|source| ComponentError::Load { digest, source })
+}
+
 /// Reads no more than the snapshot announced, and believes nothing that does not match its digest.
 async fn fetch(context: &Context, digest: Digest256, size: u64) -> Result<Vec<u8>, ComponentError> {
     let store = context.get_object_store(subject::HANDLERS_BUCKET).await.map_err(ComponentError::Store)?;
@@ -88,27 +100,11 @@ async fn fetch(context: &Context, digest: Digest256, size: u64) -> Result<Vec<u8
     if Digest256::of(&bytes) == digest { Ok(bytes) } else { Err(ComponentError::Altered { digest }) }
 }
 
-async fn compile(engine: Engine, bytes: Vec<u8>) -> Result<Handler, LoadOrPanic> {
-    match tokio::task::spawn_blocking(move || engine.load(&bytes)).await {
-        Ok(result) => result.map_err(LoadOrPanic::Load),
-        Err(error) => Err(LoadOrPanic::Panic(error)),
-    }
-}
-
-/// Why a component did not become a handler.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum LoadOrPanic {
-    #[error("{0}")]
-    Load(#[source] LoadError),
-    #[error("the compiler failed: {0}")]
-    Panic(#[source] tokio::task::JoinError),
-}
-
 impl ComponentError {
     /// Whether trying again is of no use. What is missing or altered may still be put right.
     pub(super) fn is_final(&self) -> bool {
         match self {
-            Self::Load { .. } => true,
+            Self::Load { source, .. } => source.is_final(),
             Self::Store(_) | Self::Get { .. } | Self::Read { .. } | Self::Altered { .. } => false,
         }
     }
@@ -126,5 +122,5 @@ pub(super) enum ComponentError {
     #[error("handler {digest}: what is stored does not match its digest")]
     Altered { digest: Digest256 },
     #[error("handler {digest}: {source}")]
-    Load { digest: Digest256, source: LoadOrPanic },
+    Load { digest: Digest256, source: CompileError },
 }

@@ -8,7 +8,8 @@ use super::super::credentials::RegionCredentials;
 use super::super::directory::Kept;
 use super::nats_config::{GATEWAY, RELAY, Server};
 use super::part_config::{
-    Admin, Forward, GatewayFile, LEASE_SECONDS, LOOPBACK, Lease, Nats, RelayFile, RelayRegion, TlsFiles,
+    Admin, Forward, GatewayFile, Handlers, LEASE_SECONDS, LOOPBACK, Lease, Nats, RelayFile, RelayRegion,
+    TlsFiles,
 };
 use super::{Role, Site, SiteError};
 
@@ -60,6 +61,7 @@ fn gateway<'a>(site: &'a Site, region: &'a Name, credentials: &'a RegionCredenti
         opening_key_file: &credentials.key.kept.path,
         plaintext: tls.is_none(),
         nats: connection(site, Role::Nats(region), GATEWAY, &credentials.gateway),
+        handlers: Handlers { cache_dir: site.directory.path(format!("data/gateway-{region}/handlers")) },
         tls: tls.map(|tls| TlsFiles { certificate_file: &tls.certificate, key_file: &tls.key }),
     }
 }

@@ -22,8 +22,15 @@ pub(crate) struct GatewayFile<'a> {
     pub(crate) opening_key_file: &'a Path,
     pub(crate) plaintext: bool,
     pub(crate) nats: Nats<'a>,
+    pub(crate) handlers: Handlers,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tls: Option<TlsFiles<'a>>,
+}
+
+/// How a gateway runs handlers.
+#[derive(Serialize)]
+pub(crate) struct Handlers {
+    pub(crate) cache_dir: PathBuf,
 }
 
 /// A NATS server and who connects to it.

@@ -18,8 +18,8 @@ impl Handler {
     /// # Errors
     /// A fault of kind `error` is the handler's own answer; another says that it failed to give one.
     pub async fn check_params(&self, params: &str) -> Result<(), Fault> {
-        let meter = Meter::new(self.engine.limits().deadline());
-        let mut store = self.store(Moment::none(), &Arc::new(Granted::default()), &meter);
+        let meter = Meter::new(self.limits.deadline());
+        let mut store = self.store(Moment::none(), self.limits, &Arc::new(Granted::default()), &meter);
         let call = async {
             let instance = self.pre.instance_pre().instantiate_async(&mut store).await?;
             let Some(index) = instance.get_export_index(&mut store, None, CHECK) else { return Ok(Ok(())) };
@@ -27,8 +27,8 @@ impl Handler {
             Ok(check.call_async(&mut store, (params,)).await?.0)
         };
         let called = meter::metered(&meter, call).await;
-        let refused = store.data_mut().memory().refused();
-        let log = store.into_data().into_log();
+        let guest = store.into_data();
+        let (refused, log) = (guest.memory().refused(), guest.into_log());
         match called {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(message))) => Err(Fault::new(FaultKind::Error, &message)),

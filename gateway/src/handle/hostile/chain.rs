@@ -8,7 +8,7 @@ use floodgate_event::proto::event::Disposition;
 use floodgate_event::proto::{self, Event, Header, KeyKind, Request};
 use floodgate_event::rollout::{self, Share, TrialKind};
 use floodgate_event::snapshot::Digest256;
-use floodgate_event::source::{Intake, OnFault, RawPolicy};
+use floodgate_event::source::{HandlerLimits, Intake, OnFault, RawPolicy};
 use floodgate_event::{EventId, Lane};
 
 use super::guests::{PASS, SPIN, component, engine};
@@ -41,7 +41,8 @@ fn version(engine: &Engine, number: u32, handle: &str) -> Arc<Version> {
 
 fn link(engine: &Engine, handle: &str, on_fault: OnFault) -> Link {
     let (version, granted) = (version(engine, 1, handle), Arc::default());
-    Link { version, params: "{}".into(), granted, on_fault, trial: None }
+    let limits = engine.resolve(&HandlerLimits::default()).unwrap();
+    Link { version, params: "{}".into(), granted, limits, on_fault, trial: None }
 }
 
 fn chain(handlers: &[&str], on_fault: OnFault, raw: RawPolicy) -> Chain {

@@ -242,8 +242,8 @@ impl HandlerDocument {
         let HandlerLimits { deadline_ms, memory_bytes, output_bytes } = self.limits;
         let given = [
             ("deadline_ms", deadline_ms.map(u64::from), 1..=10_000),
-            ("memory_bytes", memory_bytes.map(|bytes| bytes as u64), 1 << 20..=1 << 30),
-            ("output_bytes", output_bytes.map(|bytes| bytes as u64), 1 << 10..=3 << 20),
+            ("memory_bytes", memory_bytes, 1 << 17..=1 << 30),
+            ("output_bytes", output_bytes, 1 << 10..=3 << 20),
         ];
         for (field, value, allowed) in given {
             value.map_or(Ok(()), |value| field::within(&path(field), value, allowed))?;

@@ -1,0 +1,42 @@
+//! The gateway's way: a chain of one handler.
+
+use std::sync::Arc;
+
+use floodgate_event::snapshot::Digest256;
+use floodgate_event::source::{HandlerLimits, OnFault, RawPolicy};
+use floodgate_gateway::handle::{Chain, Engine, Limits, Link, Tap, VersionId, Versions};
+use floodgate_gateway::stage::Verified;
+use prometheus::Registry;
+
+use crate::event;
+
+/// A chain in an engine as gateways have it.
+pub(crate) struct Ours(Chain);
+
+impl Ours {
+    pub(crate) fn load(component: &[u8]) -> Self {
+        let engine = Engine::new(Limits::default(), &Registry::new()).expect("an engine");
+        let handler = engine.load(component).expect("a handler");
+        let id = VersionId {
+            name: "guest".parse().expect("a name"),
+            version: 1,
+            digest: Digest256::of(component),
+        };
+        let limits = engine.resolve(&HandlerLimits::default()).expect("the defaults");
+        let link = Link {
+            version: Versions::new(engine).share(&id, handler),
+            params: event::PARAMS.to_owned(),
+            granted: Arc::default(),
+            limits,
+            on_fault: OnFault::Reject,
+            trial: None,
+        };
+        Self(Chain::new(vec![link], RawPolicy::Keep, Tap::new().0))
+    }
+
+    pub(crate) async fn run_all(&self, events: Vec<Verified>) {
+        for event in events {
+            drop(self.0.run(event).await.expect("no fault"));
+        }
+    }
+}
