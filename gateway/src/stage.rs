@@ -51,4 +51,6 @@ pub struct HandlerAnswer {
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
     /// The body, within the output limit.
     pub body: Bytes,
+    /// Whether the event goes on all the same.
+    pub deliver: bool,
 }

@@ -154,7 +154,8 @@ impl From<Child> for wit::Child {
 
 impl From<Response> for wit::Response {
     fn from(response: Response) -> Self {
-        Self { status: response.status, headers: response.headers, body: response.body }
+        let Response { status, headers, body, deliver } = response;
+        Self { status, headers, body, deliver }
     }
 }
 

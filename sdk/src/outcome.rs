@@ -13,7 +13,7 @@ pub enum Outcome {
     Change(Change),
     /// These go on instead.
     Split(Vec<Child>),
-    /// The sender gets this answer; a record is kept, and nothing is delivered.
+    /// The sender gets this answer; a record is kept, and nothing is delivered unless it says so.
     Respond(Response),
 }
 
@@ -47,7 +47,7 @@ impl Outcome {
 
     /// Begins an answer to the sender; `status` is 200 to 599.
     pub fn respond(status: u16) -> Response {
-        Response { status, headers: Vec::new(), body: Vec::new() }
+        Response { status, headers: Vec::new(), body: Vec::new(), deliver: false }
     }
 }
 
@@ -126,6 +126,7 @@ pub struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) body: Vec<u8>,
+    pub(crate) deliver: bool,
 }
 
 impl Response {
@@ -138,6 +139,12 @@ impl Response {
     /// Sets the body.
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
+        self
+    }
+
+    /// Lets the event go on all the same: to the handlers that follow, and to consumers.
+    pub fn deliver(mut self) -> Self {
+        self.deliver = true;
         self
     }
 }

@@ -39,6 +39,19 @@ async fn a_version_takes_over_or_is_taken_back() -> Result<()> {
     .await
 }
 
+/// The fixture names the random number and the time that the handler must see for its event: the same in every run, in
+/// every process, on any machine.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_event_gives_the_same_bytes() -> Result<()> {
+    let folder = programs::root().join("tests/guests/versioned");
+    for _ in 0..2 {
+        let mut test = Command::new(programs::floodgate()?);
+        let output = test.args(["handler", "test"]).arg(&folder).env_remove("GUEST_VERSION").output().await?;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+    Ok(())
+}
+
 struct Versions<'a> {
     scene: &'a Scene,
     secret: String,

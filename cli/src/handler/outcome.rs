@@ -54,6 +54,9 @@ pub(crate) struct Child {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Response {
     status: u16,
+    /// Whether the event goes on all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    deliver: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     headers: Vec<(String, String)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,6 +83,7 @@ impl From<&Result<Outcome, Fault>> for Expected {
                 let (body, body_text) = body(&answer.body);
                 Self::Respond(Response {
                     status: answer.status,
+                    deliver: answer.deliver,
                     headers: headers(&answer.headers),
                     body,
                     body_text,

@@ -67,6 +67,7 @@ impl Chain {
         // On the heap: what a guest's run takes would make the future of every request as large.
         let (end, children) = Box::pin(self.decide(&mut draft)).await?;
         let (disposition, answer) = end.into_parts();
+        let answer = draft.take_answer().or(answer);
         let mut events = vec![draft.finish(disposition)];
         events.extend(children);
         Ok(Handled { events, shard, answer })
@@ -100,6 +101,7 @@ impl Chain {
                 Ok(Outcome::Pass) => {}
                 Ok(Outcome::Change(change)) => draft.apply(change),
                 Ok(Outcome::Drop { reason }) => return Ok(link.drop(reason)),
+                Ok(Outcome::Respond(answer)) if answer.deliver => draft.answer(answer),
                 Ok(Outcome::Respond(answer)) => return Ok(link.respond(answer)),
                 Ok(Outcome::Split(children)) => {
                     return Ok(End::Split(Split { link, version, children, rest: &links[index + 1..] }));

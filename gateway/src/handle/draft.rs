@@ -13,7 +13,7 @@ use super::contract::Input;
 use super::header::Pair;
 use super::version::VersionId;
 use super::{Change, split};
-use crate::stage::Verified;
+use crate::stage::{HandlerAnswer, Verified};
 
 /// An event as it was received, and what the handlers so far made of it.
 pub(crate) struct Draft {
@@ -33,6 +33,8 @@ pub(crate) struct Draft {
     content_type: String,
     added: Vec<Pair>,
     runs: Vec<HandlerRun>,
+    /// What a handler answers the sender although the event goes on.
+    answer: Option<HandlerAnswer>,
 }
 
 impl Draft {
@@ -57,6 +59,7 @@ impl Draft {
             content_type: envelope.content_type.clone(),
             added: Vec::new(),
             runs: Vec::new(),
+            answer: None,
             envelope,
         }
     }
@@ -154,6 +157,15 @@ impl Draft {
         } else if let Some(new_type) = new_type.filter(|_| !self.lane_is_chosen) {
             self.lane = self.intake.lane_of(new_type);
         }
+    }
+
+    /// Notes what to answer the sender; the first answer counts.
+    pub(crate) fn answer(&mut self, answer: HandlerAnswer) {
+        self.answer.get_or_insert(answer);
+    }
+
+    pub(crate) fn take_answer(&mut self) -> Option<HandlerAnswer> {
+        self.answer.take()
     }
 
     /// A child, as it begins.

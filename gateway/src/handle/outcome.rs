@@ -30,7 +30,7 @@ pub enum Outcome {
     Change(Change),
     /// These go on instead.
     Split(Vec<Child>),
-    /// The sender gets this answer, and nothing is delivered.
+    /// The sender gets this answer, and nothing is delivered unless it says so.
     Respond(HandlerAnswer),
 }
 
@@ -116,6 +116,7 @@ fn check_response(response: ResponseResult) -> Result<HandlerAnswer, Fault> {
         status: response.status,
         headers: header::check(&response.headers)?,
         body: response.body.into(),
+        deliver: response.deliver,
     })
 }
 
@@ -156,7 +157,8 @@ mod tests {
     use super::*;
 
     fn response(status: u16) -> OutcomeResult {
-        OutcomeResult::Respond(ResponseResult { status, headers: Vec::new(), body: Vec::new() })
+        let (headers, body) = Default::default();
+        OutcomeResult::Respond(ResponseResult { status, headers, body, deliver: false })
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl Parts {
                 headers = Part::Pairs(added);
             }
             Outcome::Split(all) => children = Part::Children(all),
-            Outcome::Respond(HandlerAnswer { status: code, headers: pairs, body: text }) => {
+            Outcome::Respond(HandlerAnswer { status: code, headers: pairs, body: text, deliver: _ }) => {
                 (status, headers, body) = (Part::Number(*code), Part::Pairs(pairs), Part::Bytes(text));
             }
         }

@@ -161,6 +161,22 @@ async fn a_handler_that_fails_on_every_event_is_not_run_for_a_while() {
     assert!(kinds[20..].iter().all(|kind| kind == "breaker"), "{kinds:?}");
 }
 
+/// `ok(respond(202, [], memory[16..17], deliver: true))`.
+const ANSWER: &str = "(i32.store8 (i32.const 1028) (i32.const 4))
+    (i32.store16 (i32.const 1032) (i32.const 202))
+    (i32.store (i32.const 1044) (i32.const 16)) (i32.store (i32.const 1048) (i32.const 1))
+    (i32.store8 (i32.const 1052) (i32.const 1)) (i32.const 1024)";
+
+#[tokio::test]
+async fn an_answer_may_let_the_event_go_on() {
+    let chain = chain(&[ANSWER, CHANGE], OnFault::Quarantine, RawPolicy::Keep);
+    let handled = chain.run(verified(b"body")).await.unwrap();
+    let event = &handled.events[0];
+    assert_eq!((event.payload.as_deref(), &event.disposition), (Some(&b"header"[..]), &None));
+    let answer = handled.answer.unwrap();
+    assert_eq!((answer.status, &answer.body[..]), (202, &b"a"[..]));
+}
+
 /// A chain of version 1, with version 2 tried on all events.
 fn tried(promoted: &str, tried: &str, kind: TrialKind) -> (Chain, Arc<Score>) {
     let engine = engine();

@@ -1,6 +1,9 @@
 //! A handler in several versions: the one that `GUEST_VERSION` names when it is built. Version 2 fails on every event; the
 //! others stamp their number on it.
 
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use floodgate_sdk::{Event, Outcome, counters, keys, log};
 use serde::Deserialize;
 
@@ -25,7 +28,15 @@ fn stamp(event: &Event, params: Params) -> Result<Outcome, String> {
     if !keys::verify("partner", event.body(), &signature) {
         return Err("its own signature does not hold".into());
     }
-    Ok(Outcome::change().header("x-stamp", VERSION).header("x-partner-signature", hex(&signature)).into())
+    let change = Outcome::change().header("x-stamp", VERSION).header("x-partner-signature", hex(&signature));
+    Ok(change.header("x-repeatable", repeatable()).into())
+}
+
+/// What differs in each run of an ordinary program: the clock, and a random number.
+fn repeatable() -> String {
+    let random = RandomState::new().hash_one("event");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_micros()).unwrap_or_default();
+    format!("{random:016x} at {now}")
 }
 
 fn hex(bytes: &[u8]) -> String {
