@@ -24,6 +24,7 @@ async fn quarantined_events_are_listed_and_replayed_through_a_chosen_version() -
         assert_eq!((books.events.accepted, books.events.stored, books.events.quarantined), (7, 3, 4));
 
         listed_by_page_and_filter(scene, &poisoned).await?;
+        let listed = list(scene, &[]).await?;
         // Uploaded, and not promoted: the source goes on with version 1.
         upload(scene, "picky", 2, &built(true).await?).await?;
         let preview = floodgate(scene, &["replay", "--status", "quarantined", "--dry-run", "--json"]).await?;
@@ -49,10 +50,12 @@ async fn quarantined_events_are_listed_and_replayed_through_a_chosen_version() -
         assert_eq!((books.events.accepted, books.events.stored, books.events.quarantined), (10, 6, 4));
         let handler = scene.admin.get("/v1/handlers/picky").await?;
         assert_eq!(handler["promoted"], 1, "{handler}");
-        for id in &poisoned {
+        for item in &listed {
+            let id = item["id"].as_str().unwrap_or_default();
             delivered_once(scene, id, r#""medicine""#)?;
             let event = scene.admin.get(&format!("/v1/events/{id}")).await?;
             assert_eq!(event["handlers"], json!([{"name": "picky", "version": 2, "outcome": "change"}]));
+            assert_eq!(event["received_at"], item["received_at"], "handlers saw the same clock");
         }
         let again = floodgate(scene, &replay).await?;
         assert_eq!((again.status.code(), &json_of(&again)?["matched"]), (Some(0), &json!(0)));
