@@ -26,6 +26,9 @@ struct EventView {
     /// Why it is not delivered, where a handler decided that.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// The functions that a handler failed in, innermost first, as far as its module names them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    trace: Vec<String>,
     tenant: String,
     source: String,
     #[serde(rename = "type")]
@@ -109,6 +112,7 @@ impl EventView {
             id: id.to_string(),
             status: status(verdict.kind()),
             reason: reason(&event),
+            trace: trace(&event),
             lane: Lane::try_from(event.lane).ok(),
             received_at: from_unix_micros(event.received_at_us).into(),
             stored_at: from_unix_micros(appended_at_us).into(),
@@ -147,6 +151,13 @@ fn status(kind: Kind) -> &'static str {
         Kind::Responded => "responded",
         Kind::Quarantined => "quarantined",
         Kind::Unspecified => "unknown",
+    }
+}
+
+fn trace(event: &Event) -> Vec<String> {
+    match &event.disposition {
+        Some(Disposition::Quarantined(fault)) => fault.trace.clone(),
+        _ => Vec::new(),
     }
 }
 
