@@ -137,11 +137,11 @@ impl Parts {
                 body = new.as_deref().map_or(Part::None, Part::Bytes);
                 kind = event_type.as_deref().map_or(Part::None, Part::Text);
                 lane = to.map_or(Part::None, |to| Part::Text(to.as_str()));
-                headers = Part::Pairs(added);
+                headers = Part::of_pairs(added);
             }
             Outcome::Split(all) => children = Part::Children(all),
             Outcome::Respond(HandlerAnswer { status: code, headers: pairs, body: text, deliver: _ }) => {
-                (status, headers, body) = (Part::Number(*code), Part::Pairs(pairs), Part::Bytes(text));
+                (status, headers, body) = (Part::Number(*code), Part::of_pairs(pairs), Part::Bytes(text));
             }
         }
         [
@@ -165,6 +165,12 @@ enum Part<'a> {
     Number(u16),
     Pairs(&'a [super::header::Pair]),
     Children(&'a [Child]),
+}
+
+impl<'a> Part<'a> {
+    fn of_pairs(pairs: &'a [super::header::Pair]) -> Self {
+        if pairs.is_empty() { Self::None } else { Self::Pairs(pairs) }
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use floodgate_event::Name;
 use floodgate_event::report::HandlerReport;
 use floodgate_event::snapshot::Digest256;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use prometheus::IntGauge;
 
 use super::breaker::Breaker;
 use super::grant::Granted;
@@ -70,6 +71,22 @@ impl Versions {
     }
 }
 
+/// A run under way. A request that its sender gives up ends it too.
+struct Running<'a>(&'a IntGauge);
+
+impl<'a> Running<'a> {
+    fn begin(gauge: &'a IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 /// One run of a version.
 pub(crate) struct Ran {
     pub(crate) result: Result<Outcome, Fault>,
@@ -111,9 +128,9 @@ impl Version {
         if !self.breaker.admits() {
             return self.skip();
         }
-        self.metrics.running.inc();
+        let running = Running::begin(&self.metrics.running);
         let run = self.handler.run_within(limits, event, granted).await;
-        self.metrics.running.dec();
+        drop(running);
         let result = run.result.and_then(permit);
         self.metrics.ran(result.as_ref().ok(), run.duration);
         self.metrics.had_memory(run.memory_bytes);
