@@ -65,15 +65,19 @@ impl Canaries {
         let observed = observe(at, reports);
         let now = time::unix_micros(SystemTime::now());
         let decision = decide(rollout, &observed, now);
+        if decision == Decision::Wait {
+            return;
+        }
         let (handler, version, tally) = (&at.handler, rollout.version, observed.tally);
-        let changed = match &decision {
-            Decision::Wait => return,
-            Decision::Advance => self.store.change(|all| Ok(all.advance(at, tally, now))).await,
-            Decision::GiveUp(reason) => {
-                self.store.change(|all| Ok(all.give_up(at, reason, tally, now))).await
+        let moved = self.store.change(|all| {
+            match &decision {
+                Decision::Wait => {}
+                Decision::Advance => all.advance(at, tally, now),
+                Decision::GiveUp(reason) => all.give_up(at, reason, tally, now),
             }
-        };
-        match (changed, decision) {
+            Ok(())
+        });
+        match (moved.await, decision) {
             (Ok(_), Decision::GiveUp(reason)) => {
                 tracing::warn!(%handler, version, reason, "canary rolled back");
             }
