@@ -110,7 +110,11 @@ fn laborious() -> Vec<u8> {
         let (a, b) = (1 + n % 900, 1 + n * 7 % 900);
         format!("(if (local.get {a}) (then (local.set {b} (i32.mul (local.get {a}) (local.get {b})))))")
     };
-    let function = format!("(func (param i32) (local {}) {})", "i32 ".repeat(900), (0..20_000).map(step).collect::<String>());
+    let function = format!(
+        "(func (param i32) (local {}) {})",
+        "i32 ".repeat(900),
+        (0..20_000).map(step).collect::<String>()
+    );
     wat::parse_str(format!("(component (core module {}))", function.repeat(8))).unwrap()
 }
 

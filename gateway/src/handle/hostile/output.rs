@@ -27,7 +27,7 @@ async fn a_million_headers_are_refused() {
     let headers = |count: u32| {
         format!(
             "(drop (memory.grow (i32.const 255))) (i32.store8 (i32.const 1028) (i32.const 2))
-            (i32.store (i32.const 1060) (i32.const 2048)) (i32.store (i32.const 1064) (i32.const {count}))
+            (i32.store (i32.const 1060) (i32.const 65536)) (i32.store (i32.const 1064) (i32.const {count}))
             (i32.const 1024)"
         )
     };
@@ -103,9 +103,9 @@ async fn places_that_realloc_makes_up_are_faults() {
 
 #[tokio::test]
 async fn what_is_said_of_an_error_is_bounded_and_printable() {
-    // `err(60,000 bytes of memory)`, zeros for the most part.
+    // `err(8,000 bytes of memory)`, zeros for the most part.
     let handle = "(i32.store8 (i32.const 1024) (i32.const 1)) (i32.store (i32.const 1028) (i32.const 16))
-        (i32.store (i32.const 1032) (i32.const 60000)) (i32.const 1024)";
+        (i32.store (i32.const 1032) (i32.const 8000)) (i32.const 1024)";
     let (kind, message) = fault(handle).await;
     assert_eq!(kind, FaultKind::Error);
     assert!(message.len() <= 1024 && !message.chars().any(char::is_control), "{message:?}");

@@ -38,8 +38,8 @@ async fn a_flood_of_lines_is_cut_and_cannot_move_a_terminal_s_cursor() {
     let handle = "(local $left i32) (local.set $left (i32.const 10000))
         (loop $again (call $log (i32.const 2) (i32.const 4096) (i32.const 9))
             (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
-        (call $log (i32.const 2) (i32.const 0) (i32.const 60000)) (i32.const 1024)";
-    let run = Guest { fields, handle, ..Guest::default() }.run().await;
+        (call $log (i32.const 2) (i32.const 131072) (i32.const 60000)) (i32.const 1024)";
+    let run = Guest { fields, memory: "4", handle, ..Guest::default() }.run().await;
     assert_eq!(run.result, Ok(Outcome::Pass));
     assert!(run.log.len() <= 33, "{} lines", run.log.len());
     assert!(run.log.iter().map(|line| line.message.len()).sum::<usize>() <= 9 * 1024);

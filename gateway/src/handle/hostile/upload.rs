@@ -140,7 +140,7 @@ async fn components_of_too_many_or_too_deep_parts_are_refused() {
         format!("(component (core module $m (memory 1)) {instances})"),
         format!("(component {deep_type})"),
         format!("(component {wide_type})"),
-        format!("{}{}", "(component ".repeat(200), ")".repeat(200)),
+        format!("{}{}", "(component ".repeat(50), ")".repeat(50)),
         format!("(component {})", "(core module (memory 1))".repeat(500)),
     ] {
         of_text(&engine, &text);
