@@ -1,11 +1,12 @@
 # What people run. Each target sets up what it needs; running one again is quick and harmless.
 
-.PHONY: help setup build demo test bench lint
+.PHONY: help setup build demo test bench bench-handlers lint
 
 help:
 	@echo 'make demo    two regions and a centre on this machine, real webhooks, one delivery each'
 	@echo 'make test    every test that this machine can run'
 	@echo 'make bench   throughput and latency, measured here and now'
+	@echo 'make bench-handlers  what one event costs in a handler, beside bare wasmtime'
 	@echo 'make lint    formatting, clippy, documentation, licences'
 	@echo 'make setup   fetch what cargo does not bring (the others do this first)'
 
@@ -27,6 +28,10 @@ bench:
 	@scripts/setup.sh --without-tests
 	cargo build --release --workspace --bins
 	@$(or $(CARGO_TARGET_DIR),target)/release/bench
+
+bench-handlers:
+	@scripts/setup.sh --without-tests
+	cargo bench --workspace --bench handle
 
 lint:
 	@scripts/lint.sh

@@ -1,7 +1,7 @@
 //! Gives up rights that a process needs no more, before it compiles what a stranger wrote: that can take any time and
 //! memory.
 
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Processor time, in seconds.
 const CPU_SECONDS: u64 = 30;
@@ -11,7 +11,14 @@ const DATA_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
 /// Limits this process for good. No core file either: it would hold the upload.
 pub(super) fn restrict() -> nix::Result<()> {
-    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-    setrlimit(Resource::RLIMIT_CPU, CPU_SECONDS, CPU_SECONDS)?;
-    setrlimit(Resource::RLIMIT_DATA, DATA_BYTES, DATA_BYTES)
+    lower(Resource::RLIMIT_CORE, 0)?;
+    lower(Resource::RLIMIT_CPU, CPU_SECONDS)?;
+    lower(Resource::RLIMIT_DATA, DATA_BYTES)
+}
+
+/// What whoever started this process set lower than that stays.
+fn lower(resource: Resource, most: u64) -> nix::Result<()> {
+    let (_, hard) = getrlimit(resource)?;
+    let most = most.min(hard);
+    setrlimit(resource, most, most)
 }

@@ -175,6 +175,7 @@ fn config(limits: &Limits) -> Config {
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(BACKTRACE_FRAMES))
         .concurrency_support(false)
         .gc_support(false)
+        .wasm_exceptions(false)
         .wasm_memory64(false)
         .allocation_strategy(pool(limits));
     // A replay must give the same bytes on any machine.

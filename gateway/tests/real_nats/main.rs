@@ -5,6 +5,7 @@
 
 mod answers;
 mod client;
+mod compile;
 mod configuration;
 mod drain;
 mod durability;

@@ -1,6 +1,7 @@
 //! A region: a nats-server, what the relay would have put there, and a gateway in this process.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use floodgate_event::report::GatewayReport;
@@ -10,6 +11,7 @@ use floodgate_event::source::Scheme;
 use floodgate_event::{Secret, subject, time};
 use floodgate_gateway::GatewayError;
 use floodgate_gateway::config::Config;
+use floodgate_tests::programs;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +29,7 @@ pub(crate) struct Region {
     pub(crate) shutdown: CancellationToken,
     key: OpeningKey,
     gateway: JoinHandle<Result<(), GatewayError>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Region {
@@ -50,12 +52,25 @@ impl Region {
              gateway = \"eu-1\"\nopening_key_file = \"key\"\n{head}\n[nats]\nurl = \"nats://127.0.0.1:{}\"\n{tables}\n",
             nats.port
         );
-        let path = folder.path().join("gateway.toml");
-        std::fs::write(&path, config).unwrap();
+        std::fs::write(folder.path().join("gateway.toml"), config).unwrap();
         let shutdown = CancellationToken::new();
-        let gateway = tokio::spawn(floodgate_gateway::run(Config::load(&path).unwrap(), shutdown.clone()));
+        let gateway = start(folder.path(), &shutdown);
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        Self { nats, address, shutdown, key, gateway, _folder: folder }
+        Self { nats, address, shutdown, key, gateway, folder }
+    }
+
+    /// Stops the gateway and starts it again with the same files.
+    pub(crate) async fn restart(self) -> Self {
+        self.shutdown.cancel();
+        self.gateway.await.unwrap().unwrap();
+        let shutdown = CancellationToken::new();
+        let gateway = start(self.folder.path(), &shutdown);
+        Self { shutdown, gateway, ..self }
+    }
+
+    /// Where the gateway's files are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) async fn client(&self) -> Client {
@@ -105,6 +120,15 @@ impl Region {
         self.shutdown.cancel();
         self.gateway.await.unwrap()
     }
+}
+
+/// As the command `floodgate gateway` does.
+fn start(folder: &Path, shutdown: &CancellationToken) -> JoinHandle<Result<(), GatewayError>> {
+    let mut config = Config::load(&folder.join("gateway.toml")).unwrap();
+    if let Ok(program) = programs::floodgate() {
+        config.compile_command = vec![program.into(), "handler".into(), "compile".into()];
+    }
+    tokio::spawn(floodgate_gateway::run(config, shutdown.clone()))
 }
 
 /// Waits for something that must come about; the limit only ends a test that has failed.

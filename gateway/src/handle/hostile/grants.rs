@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use floodgate_event::Secret;
 
-use super::guests::{engine, input, with_imports};
+use super::guests::{Guest, engine, input};
 use crate::handle::{FaultKind, Granted, Handler, Outcome};
 
 /// Signs `header` with the key `a`, verifies the signature, which must hold, and does it again with a wrong one.
@@ -20,7 +20,12 @@ const SIGN: &str = "(call $sign (i32.const 16) (i32.const 1) (i32.const 18) (i32
 const COUNT: &str = "(call $add (i32.const 16) (i32.const 1) (i64.const 3)) (i32.const 1024)";
 
 fn load(handle: &str) -> Handler {
-    engine().load(&with_imports(handle)).unwrap()
+    let imports = r#"
+        (import "floodgate:handler/keys@0.1.0" "sign" (func $sign (param i32 i32 i32 i32 i32)))
+        (import "floodgate:handler/keys@0.1.0" "verify"
+            (func $verify (param i32 i32 i32 i32 i32 i32) (result i32)))
+        (import "floodgate:handler/counters@0.1.0" "add" (func $add (param i32 i32 i64)))"#;
+    Guest { imports, handle, ..Guest::default() }.load(&engine()).unwrap()
 }
 
 fn granted(grants: &str) -> Arc<Granted> {
