@@ -11,4 +11,5 @@ mod ledger;
 mod outage;
 mod outside_reader;
 mod signatures;
+mod templates;
 mod twenty_thousand;
