@@ -13,13 +13,13 @@ const DEBUG: &[u8] = b".debug_";
 /// refuse.
 pub(super) fn without_debug(module: Vec<u8>) -> Vec<u8> {
     let Some(kept) = kept(&module) else { return module };
-    let sections = kept.into_iter().flat_map(|range| &module[range]);
-    module[..HEADER].iter().chain(sections).copied().collect()
+    kept.into_iter().flat_map(|range| &module[range]).copied().collect()
 }
 
-/// Where the other sections are; none if a section ends beyond the module.
+/// Where the header and the other sections are; none if one of them ends beyond the module.
 fn kept(module: &[u8]) -> Option<Vec<Range<usize>>> {
-    let (mut kept, mut at) = (Vec::new(), HEADER);
+    module.get(..HEADER)?;
+    let (mut kept, mut at) = (vec![0..HEADER], HEADER);
     while at < module.len() {
         let (size, contents) = number(module, at + 1)?;
         let end = contents.checked_add(size)?;
