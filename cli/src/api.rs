@@ -215,3 +215,16 @@ impl From<ApiError> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_without_a_token_never_gets_that_of_another_deployment() {
+        let args = ApiArgs { api: Some(Url::parse("https://floodgate.example").unwrap()), token: None };
+        assert!(matches!(args.resolve(), Err(ApiError::NoToken)));
+        let args = ApiArgs { api: None, token: Some(Secret::new("t")) };
+        assert_eq!(args.resolve().unwrap().0.as_str(), "http://127.0.0.1:8400/");
+    }
+}

@@ -1,5 +1,6 @@
 //! The sections of a core module: what debuggers read is left out, the functions' names stay for traces of faults.
 
+use std::iter;
 use std::ops::Range;
 
 /// Bytes before the first section: magic number and version.
@@ -13,13 +14,13 @@ const DEBUG: &[u8] = b".debug_";
 /// refuse.
 pub(super) fn without_debug(module: Vec<u8>) -> Vec<u8> {
     let Some(kept) = kept(&module) else { return module };
-    kept.into_iter().flat_map(|range| &module[range]).copied().collect()
+    iter::once(0..HEADER).chain(kept).flat_map(|range| &module[range]).copied().collect()
 }
 
-/// Where the header and the other sections are; none if one of them ends beyond the module.
+/// Where the other sections are; none if one of them, or the header, ends beyond the module.
 fn kept(module: &[u8]) -> Option<Vec<Range<usize>>> {
     module.get(..HEADER)?;
-    let (mut kept, mut at) = (vec![0..HEADER], HEADER);
+    let (mut kept, mut at) = (Vec::new(), HEADER);
     while at < module.len() {
         let (size, contents) = number(module, at + 1)?;
         let end = contents.checked_add(size)?;
