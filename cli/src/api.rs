@@ -1,5 +1,7 @@
 //! A client of the relay's admin API.
 
+mod local;
+
 use std::time::Duration;
 
 use floodgate_event::{Problem, Secret};
@@ -9,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use self::local::LocalError;
 use crate::exit::Failure;
 
 /// How long one request may take, its answer included.
@@ -18,15 +21,33 @@ const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
+/// Where the admin API is unless said otherwise.
+const DEFAULT: &str = "http://127.0.0.1:8400";
+
 /// Where the admin API is, and the right to use it.
 #[derive(clap::Args)]
 pub(crate) struct ApiArgs {
-    /// The relay's admin API
-    #[arg(long, env = "FLOODGATE_API", value_name = "URL", default_value = "http://127.0.0.1:8400")]
-    api: Url,
+    /// The relay's admin API [default: that of the `floodgate dev` that runs here, or http://127.0.0.1:8400]
+    #[arg(long, env = "FLOODGATE_API", value_name = "URL")]
+    api: Option<Url>,
     /// The admin API's bearer token; other users of the machine can read arguments, so prefer the variable
+    ///
+    /// Left out together with --api, both are taken from .floodgate/dev/ready.json in this folder or one above.
     #[arg(long, env = "FLOODGATE_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret)]
-    token: Secret,
+    token: Option<Secret>,
+}
+
+impl ApiArgs {
+    fn resolve(self) -> Result<(Url, Secret), ApiError> {
+        match (self.api, self.token) {
+            (api, Some(token)) => {
+                let default = || Url::parse(DEFAULT).map_err(|_| ApiError::NoToken);
+                Ok((api.map_or_else(default, Ok)?, token))
+            }
+            (None, None) => local::find()?.ok_or(ApiError::NoToken),
+            (Some(_), None) => Err(ApiError::NoToken),
+        }
+    }
 }
 
 fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
@@ -44,13 +65,14 @@ impl Api {
     /// A client for this API. It follows no redirects: the token is for this host alone.
     ///
     /// # Errors
-    /// If the URL cannot have a path, or TLS cannot be set up.
+    /// If there is no token, the URL cannot have a path, or TLS cannot be set up.
     pub(crate) fn new(args: ApiArgs) -> Result<Self, ApiError> {
-        if args.api.cannot_be_a_base() {
-            return Err(ApiError::Address(args.api));
+        let (base, token) = args.resolve()?;
+        if base.cannot_be_a_base() {
+            return Err(ApiError::Address(base));
         }
         let http = Client::builder().timeout(TIMEOUT).redirect(redirect::Policy::none()).build();
-        Ok(Self { http: http.map_err(ApiError::Client)?, base: args.api, token: args.token })
+        Ok(Self { http: http.map_err(ApiError::Client)?, base, token })
     }
 
     /// Reads the document under `/v1/` and these segments, each of which is escaped as needed.
@@ -217,6 +239,14 @@ fn refusal(status: StatusCode, body: &[u8]) -> ApiError {
 /// Why the admin API gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
+    /// Nothing says with what right to ask.
+    #[error(
+        "no token: set FLOODGATE_TOKEN, and FLOODGATE_API if it is not {DEFAULT}, or run this where `floodgate dev` runs"
+    )]
+    NoToken,
+    /// The deployment that runs here cannot be trusted to be one's own.
+    #[error(transparent)]
+    Local(#[from] LocalError),
     /// The address is none that HTTP knows.
     #[error("`{0}` is not the address of an API")]
     Address(Url),
@@ -248,11 +278,24 @@ pub(crate) enum ApiError {
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         match &error {
-            ApiError::Address(_) => Self::usage(error),
+            ApiError::NoToken | ApiError::Local(_) | ApiError::Address(_) => Self::usage(error),
             ApiError::Refused(problem) if problem.status == StatusCode::UNAUTHORIZED.as_u16() => {
                 Self::usage(error)
             }
             _ => Self::work(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_without_a_token_never_gets_that_of_another_deployment() {
+        let args = ApiArgs { api: Some(Url::parse("https://floodgate.example").unwrap()), token: None };
+        assert!(matches!(args.resolve(), Err(ApiError::NoToken)));
+        let args = ApiArgs { api: None, token: Some(Secret::new("t")) };
+        assert_eq!(args.resolve().unwrap().0.as_str(), "http://127.0.0.1:8400/");
     }
 }

@@ -1,18 +1,23 @@
 //! `floodgate handler`: write, build, test and upload handlers.
 
+mod bench;
 mod build;
 mod check;
 mod compile;
 mod fixture;
+mod language;
 mod list;
 mod logs;
 mod new;
 mod outcome;
+mod project;
 mod push;
 mod restrict;
 mod rollout;
 mod show;
+mod template;
 mod test;
+mod trial;
 
 use clap::{Args, Subcommand};
 
@@ -27,12 +32,14 @@ pub(crate) struct HandlerArgs {
 
 #[derive(Subcommand)]
 enum HandlerCommand {
-    /// Begin a handler in Rust
+    /// Begin a handler in Rust, JavaScript, Python or C
     New(new::NewArgs),
     /// Build a handler's component
     Build(build::BuildArgs),
-    /// Build a handler and run its fixtures under the gateway's own engine and default limits
+    /// Build a handler and run its fixtures under the gateway's own engine and the handler's limits
     Test(test::TestArgs),
+    /// Build a handler and measure what an event costs, fixture by fixture
+    Bench(bench::BenchArgs),
     /// Upload a handler; a folder is built first, and refused if its fixtures fail
     Push(push::PushArgs),
     /// List the handlers that are uploaded
@@ -66,6 +73,7 @@ pub(crate) async fn run(args: HandlerArgs) -> Result<(), Failure> {
         HandlerCommand::New(args) => new::run(&args),
         HandlerCommand::Build(args) => build::run(&args),
         HandlerCommand::Test(args) => test::run(&args).await,
+        HandlerCommand::Bench(args) => bench::run(args).await,
         HandlerCommand::Push(args) => push::run(args).await,
         HandlerCommand::List(args) => list::run(args).await,
         HandlerCommand::Check(args) => check::run(&args).await,

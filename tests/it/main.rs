@@ -13,4 +13,5 @@ mod outside_reader;
 mod quarantine;
 mod rollout;
 mod signatures;
+mod templates;
 mod twenty_thousand;

@@ -7,8 +7,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::api::{Api, ApiError};
 
-/// How long regions that can be reached are waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long regions that can be reached are waited for: a gateway compiles what it binds first, and an interpreter of
+/// JavaScript or Python takes a small machine with several gateways most of a minute.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// The wait between two looks.
 const PAUSE: Duration = Duration::from_millis(250);
 

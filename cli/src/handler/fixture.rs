@@ -82,16 +82,33 @@ impl Event {
     }
 }
 
+/// A fixture's event in the form that handlers get.
+pub(crate) struct Prepared<'a> {
+    event: &'a Event,
+    headers: Vec<(&'a str, &'a [u8])>,
+    body: Vec<u8>,
+    params: String,
+    granted: Arc<Granted>,
+}
+
 impl Fixture {
-    /// Runs a handler over the event.
+    /// Makes the event ready to be run, any number of times.
     ///
     /// # Errors
     /// If it grants a key that it does not have.
-    pub(crate) async fn run(&self, handler: &Handler) -> Result<Run, UnknownKey> {
+    pub(crate) fn prepare(&self) -> Result<Prepared<'_>, UnknownKey> {
         let event = &self.event;
-        let headers: Vec<_> =
-            event.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let headers = event.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let params = Value::Object(self.params.clone()).to_string();
+        let granted = Arc::new(self.granted()?);
+        Ok(Prepared { event, headers, body: event.body(), params, granted })
+    }
+}
+
+impl Prepared<'_> {
+    /// Runs a handler over the event.
+    pub(crate) async fn run(&self, handler: &Handler) -> Run {
+        let event = self.event;
         let input = Input {
             id: &event.id,
             tenant: &event.tenant,
@@ -103,12 +120,12 @@ impl Fixture {
             method: &event.method,
             path: &event.path,
             query: &event.query,
-            headers: &headers,
-            body: &event.body(),
+            headers: &self.headers,
+            body: &self.body,
             received_at: event.received_at_us,
-            params: &params,
+            params: &self.params,
         };
-        Ok(handler.run(input, &Arc::new(self.granted()?)).await)
+        handler.run(input, &self.granted).await
     }
 }
 
@@ -119,8 +136,13 @@ impl Fixture {
     }
 }
 
-/// Reads all fixtures of a folder, in the order of their names.
-pub(crate) fn read_all(folder: &Path) -> Result<Vec<(String, Fixture)>, FixtureError> {
+/// Reads all fixtures of a folder, in the order of their names; there must be one at least.
+pub(crate) fn read_some(folder: &Path) -> Result<Vec<(String, Fixture)>, FixtureError> {
+    let fixtures = read_all(folder)?;
+    if fixtures.is_empty() { Err(FixtureError::None(folder.to_owned())) } else { Ok(fixtures) }
+}
+
+fn read_all(folder: &Path) -> Result<Vec<(String, Fixture)>, FixtureError> {
     let unreadable = |source| FixtureError::Read { path: folder.to_owned(), source };
     let entries: Result<Vec<_>, _> = fs::read_dir(folder).map_err(unreadable)?.collect();
     let mut paths: Vec<PathBuf> = entries.map_err(unreadable)?.iter().map(fs::DirEntry::path).collect();
@@ -141,8 +163,10 @@ fn read(path: &Path) -> Result<Fixture, FixtureError> {
 /// Why fixtures could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FixtureError {
-    #[error("{path} cannot be read")]
+    #[error("{}: there are no fixtures; add a JSON file each", .0.display())]
+    None(PathBuf),
+    #[error("{} cannot be read", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("{path} is no fixture")]
+    #[error("{} is no fixture", path.display())]
     Json { path: PathBuf, source: serde_json::Error },
 }

@@ -1,30 +1,32 @@
 //! `floodgate handler new`.
 
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::Args;
-use floodgate_event::Name;
+use floodgate_event::{Name, Secret};
 
+use super::language::Language;
+use super::template;
 use crate::exit::Failure;
 use crate::output;
 
-/// The template's files, with `NAME` and `SDK` to fill in.
-const FILES: [(&str, &str); 5] = [
-    ("Cargo.toml", include_str!("template/Cargo.toml.txt")),
-    (".cargo/config.toml", include_str!("template/config.toml.txt")),
-    (".gitignore", "/target\n"),
-    ("src/lib.rs", include_str!("template/lib.rs.txt")),
-    ("fixtures/push-passes.json", include_str!("template/push-passes.json")),
-];
+/// Bytes of a new source's key.
+const KEY_BYTES: usize = 32;
 
 /// What to begin.
 #[derive(Args)]
 pub(crate) struct NewArgs {
     /// The handler's name; a folder of this name is made
     name: Name,
-    /// The folder of the crate floodgate-sdk; its public repository if left out
+    /// What to write it in
+    #[arg(long, value_enum, default_value_t, hide_default_value = true)]
+    lang: Language,
+    /// The folder of the Rust crate floodgate-sdk; its public repository if left out
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 }
@@ -34,12 +36,24 @@ pub(crate) fn run(args: &NewArgs) -> Result<(), Failure> {
     if folder.exists() {
         return Err(Failure::usage(format!("{} exists", folder.display())));
     }
+    if args.sdk.is_some() && args.lang != Language::Rust {
+        return Err(Failure::usage("--sdk is for handlers in Rust"));
+    }
     let sdk = dependency(args.sdk.as_deref())?;
-    for (path, template) in FILES {
-        let text = template.replace("NAME", &args.name).replace("SDK", &sdk);
+    for (path, text) in template::files(args.lang) {
+        let text = text.replace("{{name}}", &args.name).replace("{{sdk}}", &sdk);
         write(&folder.join(path), &text).map_err(Failure::work)?;
     }
-    output::print(&format!("{0}: build it with `floodgate handler build {0}`\n", folder.display()))
+    write_secret(&folder.join("source.secret"), &new_secret()).map_err(Failure::work)?;
+    output::print(&next_steps(&args.name, args.lang))
+}
+
+fn next_steps(name: &Name, language: Language) -> String {
+    format!(
+        "{name}: a handler in {language}\n\
+         floodgate handler push {name}         builds it, runs its fixtures, uploads it\n\
+         floodgate apply -f {name}/bind.toml   puts it to work on a source of its own\n"
+    )
 }
 
 fn dependency(sdk: Option<&Path>) -> Result<String, Failure> {
@@ -57,4 +71,15 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
         fs::create_dir_all(folder)?;
     }
     fs::write(path, text)
+}
+
+/// A key as Standard Webhooks writes it.
+fn new_secret() -> Secret {
+    Secret::new(format!("whsec_{}", BASE64.encode(rand::random::<[u8; KEY_BYTES]>())))
+}
+
+/// For its owner alone.
+fn write_secret(path: &Path, secret: &Secret) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{}", secret.expose())
 }

@@ -2,18 +2,20 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
 use floodgate_event::Name;
+use floodgate_event::source::HandlerLimits;
 use futures::stream;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Body;
 use serde::{Deserialize, Serialize};
 
-use super::build::{self, Built};
+use super::build;
+use super::project::Project;
 use super::test;
 use crate::api::{Api, ApiArgs};
 use crate::exit::Failure;
@@ -30,9 +32,9 @@ pub(crate) struct PushArgs {
     /// The handler's folder, which is built and tested first, or a component
     #[arg(default_value = ".", value_name = "PATH|FILE.wasm")]
     path: PathBuf,
-    /// The name that sources bind it by
+    /// The name that sources bind it by; that in handler.toml if left out
     #[arg(long)]
-    name: Name,
+    name: Option<Name>,
     /// The folder of fixtures; `fixtures` in the handler's folder if left out
     #[arg(long, value_name = "DIR")]
     fixtures: Option<PathBuf>,
@@ -52,11 +54,20 @@ struct Uploaded {
     revision: u64,
 }
 
+/// What is uploaded.
+struct Upload {
+    name: Name,
+    component: Vec<u8>,
+    /// A file that comes alone has none; a folder has, or is refused.
+    fixtures: Option<PathBuf>,
+    limits: HandlerLimits,
+}
+
 pub(crate) async fn run(args: PushArgs) -> Result<(), Failure> {
-    let component = component(&args)?;
-    try_out(&args, &component).await?;
     let api = Api::new(args.api)?;
-    let name = args.name;
+    let upload = Upload::make(&args.path, args.name, args.fixtures)?;
+    upload.try_out().await?;
+    let Upload { name, component, .. } = upload;
     let uploaded: Uploaded = api.upload(&["handlers", &name], body(component.into()), TIMEOUT).await?;
     if args.json {
         return output::print_json(&uploaded);
@@ -65,25 +76,34 @@ pub(crate) async fn run(args: PushArgs) -> Result<(), Failure> {
     output::print(&format!("{name} version {version} (sha256 {digest}), revision {revision}\n"))
 }
 
-fn component(args: &PushArgs) -> Result<Vec<u8>, Failure> {
-    if args.path.is_dir() {
-        let Built { component, .. } = build::build(&args.path)?;
-        return Ok(component);
+impl Upload {
+    fn make(path: &Path, name: Option<Name>, fixtures: Option<PathBuf>) -> Result<Self, Failure> {
+        if !path.is_dir() {
+            let name = name.ok_or_else(|| nameless(path))?;
+            let unreadable = |source| Failure::usage(Unreadable { path: path.to_owned(), source });
+            let component = fs::read(path).map_err(unreadable)?;
+            return Ok(Self { name, component, fixtures, limits: HandlerLimits::default() });
+        }
+        let project = Project::open(path)?;
+        let name = name.or_else(|| project.name().cloned()).ok_or_else(|| nameless(path))?;
+        let fixtures = fixtures.unwrap_or_else(|| project.fixtures());
+        let component = build::build(&project)?.component;
+        Ok(Self { name, component, fixtures: Some(fixtures), limits: project.limits() })
     }
-    let unreadable = |source| Unreadable { path: args.path.clone(), source };
-    fs::read(&args.path).map_err(unreadable).map_err(Failure::usage)
+
+    async fn try_out(&self) -> Result<(), Failure> {
+        let Some(folder) = &self.fixtures else { return Ok(()) };
+        let tested = test::test(&self.component, folder, self.limits).await?;
+        let verdict = test::verdict(&tested);
+        if verdict.is_err() {
+            eprint!("{}", tested.iter().map(test::Tested::render).collect::<String>());
+        }
+        verdict
+    }
 }
 
-/// A file that comes alone has no fixtures; a folder has, or is refused.
-async fn try_out(args: &PushArgs, component: &[u8]) -> Result<(), Failure> {
-    let own = || args.path.is_dir().then(|| args.path.join("fixtures"));
-    let Some(folder) = args.fixtures.clone().or_else(own) else { return Ok(()) };
-    let tested = test::test(component, &folder).await?;
-    let verdict = test::verdict(&tested);
-    if verdict.is_err() {
-        eprint!("{}", tested.iter().map(test::Tested::render).collect::<String>());
-    }
-    verdict
+fn nameless(path: &Path) -> Failure {
+    Failure::usage(format!("{}: no handler.toml that names the handler; give --name", path.display()))
 }
 
 /// The request's body, which moves a bar as it goes out. The bar shows on a terminal only.
@@ -107,7 +127,7 @@ fn body(component: Bytes) -> (Body, u64) {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("{path} cannot be read")]
+#[error("{} cannot be read", path.display())]
 struct Unreadable {
     path: PathBuf,
     source: io::Error,

@@ -3,21 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use floodgate_gateway::handle::{Engine, Handler, Limits, Line};
-use prometheus::Registry;
+use floodgate_event::source::HandlerLimits;
+use floodgate_gateway::handle::{Handler, Line};
 use serde::Serialize;
 use similar::TextDiff;
 
 use super::build;
 use super::fixture::{self, Fixture};
 use super::outcome::Expected;
+use super::project::Project;
+use super::trial::Trial;
 use crate::exit::Failure;
 use crate::output;
 
 /// What to test.
 #[derive(Args)]
 pub(crate) struct TestArgs {
-    /// The handler's folder, with its Cargo.toml
+    /// The handler's folder
     #[arg(default_value = ".")]
     path: PathBuf,
     /// The folder of fixtures; `fixtures` in the handler's folder if left out
@@ -41,9 +43,10 @@ pub(crate) struct Tested {
 }
 
 pub(crate) async fn run(args: &TestArgs) -> Result<(), Failure> {
-    let built = build::build(&args.path)?;
-    let folder = args.fixtures.clone().unwrap_or_else(|| args.path.join("fixtures"));
-    let tested = test(&built.component, &folder).await?;
+    let project = Project::open(&args.path)?;
+    let built = build::build(&project)?;
+    let folder = args.fixtures.clone().unwrap_or_else(|| project.fixtures());
+    let tested = test(&built.component, &folder, project.limits()).await?;
     if args.json {
         output::print_json(&tested)?;
     } else {
@@ -52,12 +55,14 @@ pub(crate) async fn run(args: &TestArgs) -> Result<(), Failure> {
     verdict(&tested)
 }
 
-/// Runs all fixtures of a folder over a component.
-pub(crate) async fn test(component: &[u8], folder: &Path) -> Result<Vec<Tested>, Failure> {
-    let fixtures = fixture::read_all(folder).map_err(Failure::usage)?;
-    let limits = Limits { instances: 1, ..Limits::default() };
-    let engine = Engine::new(limits, &Registry::new()).map_err(Failure::work)?;
-    let handler = engine.load(component).map_err(Failure::work)?;
+/// Runs all fixtures of a folder over a component; there is one at least.
+pub(crate) async fn test(
+    component: &[u8],
+    folder: &Path,
+    limits: HandlerLimits,
+) -> Result<Vec<Tested>, Failure> {
+    let fixtures = fixture::read_some(folder).map_err(Failure::usage)?;
+    let Trial { handler, .. } = Trial::load(component, &limits)?;
     let mut tested = Vec::with_capacity(fixtures.len());
     for (name, fixture) in fixtures {
         tested.push(Tested::one(name, &fixture, &handler).await?);
@@ -65,19 +70,17 @@ pub(crate) async fn test(component: &[u8], folder: &Path) -> Result<Vec<Tested>,
     Ok(tested)
 }
 
-/// An error if a fixture failed, or there is none.
+/// An error if a fixture failed.
 pub(crate) fn verdict(tested: &[Tested]) -> Result<(), Failure> {
-    let failed = tested.iter().filter(|tested| !tested.passed).count();
-    match (tested.len(), failed) {
-        (0, _) => Err(Failure::usage("there are no fixtures: add a JSON file each to the folder `fixtures`")),
-        (_, 0) => Ok(()),
-        (all, failed) => Err(Failure::work(format!("{failed} of {all} fixtures failed"))),
+    match tested.iter().filter(|tested| !tested.passed).count() {
+        0 => Ok(()),
+        failed => Err(Failure::work(format!("{failed} of {} fixtures failed", tested.len()))),
     }
 }
 
 impl Tested {
     async fn one(name: String, fixture: &Fixture, handler: &Handler) -> Result<Self, Failure> {
-        let run = fixture.run(handler).await.map_err(Failure::usage)?;
+        let run = fixture.prepare().map_err(Failure::usage)?.run(handler).await;
         let found = Expected::from(&run.result);
         let passed = found == fixture.expect;
         let difference = if passed { String::new() } else { difference(&fixture.expect, &found)? };

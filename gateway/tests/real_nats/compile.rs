@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Instant;
 
+use floodgate_event::grant::Grants;
 use floodgate_event::snapshot::{Binding, Component, Digest256, Snapshot};
-use floodgate_event::source::OnFault;
+use floodgate_event::source::{HandlerLimits, OnFault};
 use floodgate_event::subject;
 use floodgate_gateway::handle::{CompileError, Compiler, Engine, Limits, Loader};
 use floodgate_tests::programs;
@@ -46,6 +47,9 @@ fn bind(snapshot: &mut Snapshot, component: &[u8]) {
         digest,
         on_fault: OnFault::Reject,
         params: serde_json::Map::new(),
+        grants: Grants::default(),
+        limits: HandlerLimits::default(),
+        trial: None,
     });
     snapshot.handlers.insert(digest, Component { size: component.len() as u64 });
 }

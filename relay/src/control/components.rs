@@ -12,11 +12,11 @@ use floodgate_event::snapshot::Digest256;
 use floodgate_event::subject;
 use tokio::io::AsyncReadExt;
 
-/// The most bytes of a component.
-pub const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// The most bytes of a component: Python's have 18 MiB.
+pub const MAX_BYTES: usize = 32 * 1024 * 1024;
 /// How long one component may take to be read or written; the library's reads can wait for ever.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(60);
-/// Bytes per message: large enough that 16 MiB are few round trips, well below the servers' 8 MiB.
+/// Bytes per message: large enough that 32 MiB are few round trips, well below the servers' 8 MiB.
 const CHUNK_BYTES: usize = 1024 * 1024;
 
 /// The object bucket of the centre, or of a region.

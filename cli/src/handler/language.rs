@@ -1,0 +1,32 @@
+//! The languages that handlers are written in.
+
+use std::fmt;
+
+use clap::ValueEnum;
+use serde::Deserialize;
+
+/// What a handler is written in, and so how it is built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Language {
+    /// With cargo, for wasm32-wasip2
+    #[default]
+    Rust,
+    /// With componentize-js, on StarlingMonkey
+    Js,
+    /// With componentize-py, on CPython
+    Python,
+    /// With zig's C compiler
+    C,
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rust => "Rust",
+            Self::Js => "JavaScript",
+            Self::Python => "Python",
+            Self::C => "C",
+        })
+    }
+}

@@ -1,0 +1,176 @@
+//! A handler's folder, and what its `handler.toml` says. Folders without one hold a handler in Rust.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use floodgate_event::Name;
+use floodgate_event::source::HandlerLimits;
+use serde::Deserialize;
+
+use super::language::Language;
+use crate::exit::Failure;
+
+/// What the file is called.
+const FILE: &str = "handler.toml";
+
+/// A handler's folder.
+#[derive(Debug)]
+pub(crate) struct Project {
+    folder: PathBuf,
+    manifest: Option<Manifest>,
+}
+
+/// `handler.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    name: Name,
+    language: Language,
+    #[serde(default)]
+    limits: HandlerLimits,
+}
+
+impl Project {
+    /// Looks into a folder.
+    ///
+    /// # Errors
+    /// If it is not there, or its `handler.toml` is wrong: names the file, the field and what is allowed.
+    pub(crate) fn open(folder: &Path) -> Result<Self, ProjectError> {
+        let missing = |source| ProjectError::Folder { folder: folder.to_owned(), source };
+        let folder = folder.canonicalize().map_err(missing)?;
+        let manifest = Manifest::read(&folder.join(FILE))?;
+        if manifest.is_none() && !folder.join("Cargo.toml").is_file() {
+            return Err(ProjectError::Empty(folder));
+        }
+        Ok(Self { folder, manifest })
+    }
+
+    /// Where it is, from the root.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What sources bind the handler by, if `handler.toml` says so.
+    pub(crate) fn name(&self) -> Option<&Name> {
+        self.manifest.as_ref().map(|manifest| &manifest.name)
+    }
+
+    /// What it is written in.
+    pub(crate) fn language(&self) -> Language {
+        self.manifest.as_ref().map(|manifest| manifest.language).unwrap_or_default()
+    }
+
+    /// What it may use up.
+    pub(crate) fn limits(&self) -> HandlerLimits {
+        self.manifest.as_ref().map(|manifest| manifest.limits).unwrap_or_default()
+    }
+
+    /// Where its fixtures are.
+    pub(crate) fn fixtures(&self) -> PathBuf {
+        self.folder.join("fixtures")
+    }
+}
+
+impl Manifest {
+    fn read(path: &Path) -> Result<Option<Self>, ProjectError> {
+        match fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, path).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(ProjectError::Read { path: path.to_owned(), source }),
+        }
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, ProjectError> {
+        let path = || path.to_owned();
+        let syntax = |error: toml::de::Error| ProjectError::Syntax {
+            path: path(),
+            line: line(text, &error),
+            message: error.message().to_owned(),
+        };
+        let document = toml::Deserializer::parse(text).map_err(syntax)?;
+        serde_path_to_error::deserialize(document).map_err(|error| ProjectError::Field {
+            path: path(),
+            field: error.path().to_string(),
+            message: error.inner().message().to_owned(),
+        })
+    }
+}
+
+fn line(text: &str, error: &toml::de::Error) -> usize {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    before.matches('\n').count() + 1
+}
+
+/// Why a folder is no handler's. Always the fault of whoever named or wrote it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProjectError {
+    #[error("{}: no such folder", folder.display())]
+    Folder { folder: PathBuf, source: io::Error },
+    #[error("{}: no handler there, neither handler.toml nor Cargo.toml", .0.display())]
+    Empty(PathBuf),
+    #[error("{} cannot be read", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{}, line {line}: {message}", path.display())]
+    Syntax { path: PathBuf, line: usize, message: String },
+    /// The field is `.` where one is missing at the top.
+    #[error("{}: `{field}`: {message}", path.display())]
+    Field { path: PathBuf, field: String, message: String },
+}
+
+impl From<ProjectError> for Failure {
+    fn from(error: ProjectError) -> Self {
+        Self::usage(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Manifest, String> {
+        Manifest::parse(text, Path::new("handler.toml")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn limits_that_are_left_out_are_the_gateway_s() {
+        let manifest = parse("name = 'a'\nlanguage = 'js'\n[limits]\nmemory_bytes = 67108864").unwrap();
+        let limits = HandlerLimits { memory_bytes: Some(64 * 1024 * 1024), ..HandlerLimits::default() };
+        assert_eq!(manifest.limits, limits);
+        assert_eq!(manifest.language, Language::Js);
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_with_file_field_and_what_is_allowed() {
+        for (text, message) in [
+            (
+                "name = 'a'\nlanguage = 'ruby'",
+                "handler.toml: `language`: unknown variant `ruby`, expected one of `rust`, `js`, `python`, `c`",
+            ),
+            (
+                "name = 'a'\nlanguage = 'c'\n[limits]\nmemory = 1",
+                "handler.toml: `limits.memory`: unknown field `memory`, expected one of `deadline_ms`, \
+                 `memory_bytes`, `output_bytes`",
+            ),
+            (
+                "name = 'a'\nlanguage = 'c'\nversion = 1",
+                "handler.toml: `version`: unknown field `version`, expected one of `name`, `language`, `limits`",
+            ),
+            ("name = 'a'", "handler.toml: `.`: missing field `language`"),
+        ] {
+            assert_eq!(parse(text).unwrap_err(), message);
+        }
+        assert!(parse("name = 'No'\nlanguage = 'c'").unwrap_err().starts_with("handler.toml: `name`: "));
+        assert!(parse("name = 'a'\nlanguage =").unwrap_err().starts_with("handler.toml, line 2: "));
+    }
+
+    #[test]
+    fn a_folder_without_handler_toml_is_rust_and_one_without_anything_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(Project::open(folder.path()), Err(ProjectError::Empty(_))));
+        fs::write(folder.path().join("Cargo.toml"), "").unwrap();
+        let project = Project::open(folder.path()).unwrap();
+        assert_eq!((project.language(), project.name()), (Language::Rust, None));
+        assert_eq!(project.limits(), HandlerLimits::default());
+    }
+}
