@@ -1,9 +1,10 @@
 # What people run. Each target sets up what it needs; running one again is quick and harmless.
 
-.PHONY: help setup build demo test bench bench-handlers lint
+.PHONY: help setup build demo dev test bench bench-handlers lint
 
 help:
 	@echo 'make demo    two regions and a centre on this machine, real webhooks, one delivery each'
+	@echo 'make dev     the same two regions and centre, until Ctrl-C'
 	@echo 'make test    every test that this machine can run'
 	@echo 'make bench   throughput and latency, measured here and now'
 	@echo 'make bench-handlers  what one event costs in a handler, beside bare wasmtime'
@@ -20,6 +21,11 @@ demo:
 	@scripts/setup.sh --without-tests
 	cargo build --release --workspace --bins
 	@$(or $(CARGO_TARGET_DIR),target)/release/floodgate-demo
+
+dev:
+	@scripts/setup.sh --without-tests
+	cargo build --release --workspace --bins
+	@$(or $(CARGO_TARGET_DIR),target)/release/floodgate dev
 
 test: setup
 	@scripts/test.sh
