@@ -249,7 +249,6 @@ impl Link {
             event = draft.id(),
             kind = fault.kind().as_str(),
             fault = fault.message(),
-            on_fault = ?self.on_fault,
             "handler failed"
         );
     }
