@@ -60,7 +60,9 @@ fn cached(folder: &Path) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_starts_again_needs_neither_components_nor_compiler() {
-    let region = Region::bare("plaintext = true", "[handlers]\ncache_dir = \"cache\"\n").await;
+    let region =
+        Region::bare("plaintext = true", "[handlers]\ncache_dir = \"cache\"\n[drain]\ngrace_seconds = 0\n")
+            .await;
     region.nats.provision().await;
     let store = region.nats.context().await.get_object_store(subject::HANDLERS_BUCKET).await.unwrap();
     let (component, mut snapshot) = (pass().await, region.snapshot(1, "{}"));
@@ -80,7 +82,7 @@ async fn a_gateway_that_starts_again_needs_neither_components_nor_compiler() {
     let began = Instant::now();
     let region = region.restart().await;
     until("it serves all of them", async || region.client().await.post("{}").await.status == 200).await;
-    println!("{HANDLERS} handlers from the cache: stopped, started and served after {:?}", began.elapsed());
+    println!("{HANDLERS} handlers from the cache: drained, started and served after {:?}", began.elapsed());
 
     // What does not match its MAC is not run: without the component there is nothing to serve then.
     for file in std::fs::read_dir(region.folder().join("cache")).unwrap() {
