@@ -16,6 +16,8 @@ use crate::exit::Failure;
 
 /// How long one request may take, its answer included.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// The same of a change, for which the relay may have to ask handlers first.
+const ASKING_TIMEOUT: Duration = Duration::from_secs(185);
 /// How long lines may be followed: ten years.
 const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// The largest answer that is read, in bytes.
@@ -108,7 +110,7 @@ impl Api {
         document: &impl Serialize,
     ) -> Result<T, ApiError> {
         let url = self.url(segments)?;
-        self.answer(self.http.post(url.clone()).json(document), url).await
+        self.answer(self.http.post(url.clone()).timeout(ASKING_TIMEOUT).json(document), url).await
     }
 
     /// Puts a document under `/v1/` and these segments; with `dry_run`, asks what that would do.
@@ -125,7 +127,7 @@ impl Api {
         if dry_run {
             url.set_query(Some("dry_run=true"));
         }
-        self.answer(self.http.put(url.clone()).json(document), url).await
+        self.answer(self.http.put(url.clone()).timeout(ASKING_TIMEOUT).json(document), url).await
     }
 
     /// Puts bytes, given with their number, under `/v1/` and these segments; takes at most `timeout`.

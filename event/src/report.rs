@@ -95,6 +95,6 @@ pub struct Difference {
     pub promoted: String,
     /// What the tried version decided.
     pub tried: String,
-    /// The parts that differ: `outcome`, `reason`, `body`, `type`, `lane`, `headers`, `children`, `status`.
+    /// The parts that differ: `outcome`, `reason`, `body`, `type`, `lane`, `headers`, `children`, `status`, `deliver`.
     pub parts: Vec<String>,
 }

@@ -48,7 +48,7 @@ use self::checker::Checker;
 use self::distribute::Distributor;
 use self::document::{CanaryDocument, DestinationDocument, ShadowDocument, SourceDocument};
 use self::regions::Asker;
-use self::store::Store;
+use self::store::{MAX_CONFLICTS, Store};
 use self::upkeep::Upkeep;
 use self::vault::Vault;
 use crate::destination::Routes;
@@ -211,7 +211,8 @@ impl Control {
     /// Answers with the version that is promoted again.
     pub(crate) async fn roll_back(&self, handler: &Name) -> Result<Changed<u32>, ChangeError> {
         let now = now_us();
-        self.change(Mode::Write, |configuration| configuration.roll_back(handler, now)).await
+        // It ran with these parameters before, and the way back must not wait for a compiler.
+        self.0.store.change(|configuration| configuration.roll_back(handler, now)).await
     }
 
     pub(crate) async fn shadow(
@@ -261,12 +262,24 @@ impl Control {
         mode: Mode,
         apply: impl Fn(&mut Configuration) -> Result<T, Refused>,
     ) -> Result<Changed<T>, ChangeError> {
-        let preview = self.0.store.preview(&apply).await?;
-        self.check_fit(&preview.before, &preview.after).await?;
-        match mode {
-            Mode::Write => self.0.store.change(apply).await,
-            Mode::DryRun => Ok(preview),
+        for _ in 0..MAX_CONFLICTS {
+            let preview = self.0.store.preview(&apply).await?;
+            self.check_fit(&preview.before, &preview.after).await?;
+            if mode == Mode::DryRun {
+                return Ok(preview);
+            }
+            // What was checked is what is written: another change meanwhile is looked at together with this one.
+            let checked = preview.before.revision;
+            let changed = self.0.store.change(|configuration| match configuration.revision == checked {
+                true => apply(configuration),
+                false => Err(Refused::Moved),
+            });
+            match changed.await {
+                Err(ChangeError::Refused(Refused::Moved)) => {}
+                settled => return settled,
+            }
         }
+        Err(StoreError::Busy.into())
     }
 }
 

@@ -7,25 +7,35 @@ use std::path::PathBuf;
 
 use clap::Args;
 use floodgate_event::causes::chain;
+use floodgate_event::source::HandlerLimits;
 use floodgate_gateway::handle::{Engine, FaultKind, Handler, Limits};
 use prometheus::Registry;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::restrict::restrict;
 use crate::exit::Failure;
 use crate::output;
 
-/// The longest line of parameters, in bytes: what a binding may have, and its end.
-const MAX_LINE_BYTES: usize = 64 * 1024 + 1;
+/// The longest line of parameters and limits, in bytes: a binding has at most 64 KiB of the former.
+const MAX_LINE_BYTES: usize = 65 * 1024;
 
 /// What to check.
 #[derive(Args)]
 pub(crate) struct CheckArgs {
     /// The component; standard input if left out
     file: Option<PathBuf>,
-    /// Also ask the component whether it takes the parameters that are the input's first line
+    /// Also ask the component whether it takes the `params`, within the `limits`, that are the input's first line
     #[arg(long, conflicts_with = "file")]
     params: bool,
+}
+
+/// The input's first line.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    params: Box<RawValue>,
+    limits: HandlerLimits,
 }
 
 #[derive(Serialize)]
@@ -44,22 +54,33 @@ pub(crate) async fn run(args: &CheckArgs) -> Result<(), Failure> {
 }
 
 async fn check(args: &CheckArgs) -> Result<Option<String>, Failure> {
-    let limits = Limits { instances: 1, ..Limits::default() };
+    // What a gateway gives at most is its own business; nobody can ask for more than this.
+    let limits =
+        Limits { instances: 1, max_memory_bytes: 1 << 30, max_deadline_ms: 10_000, ..Limits::default() };
     let mut component = read(args, limits.component_bytes).map_err(Failure::work)?;
-    let params = if args.params { Some(first_line(&mut component).map_err(Failure::work)?) } else { None };
+    let asked = if args.params { Some(asked(&mut component)?) } else { None };
     let engine = Engine::new(limits, &Registry::new()).map_err(Failure::work)?;
     let handler = match engine.load(&component) {
         Ok(handler) => handler,
         Err(error) => return Ok(Some(chain(&error))),
     };
-    match params {
-        Some(params) => Ok(ask(&handler, &params).await),
+    match asked {
+        Some(asked) => Ok(ask(&handler, &asked).await),
         None => Ok(None),
     }
 }
 
-async fn ask(handler: &Handler, params: &str) -> Option<String> {
-    let answer = handler.check_params(params).await;
+fn asked(input: &mut Vec<u8>) -> Result<Asked, Failure> {
+    let line = first_line(input).map_err(Failure::work)?;
+    serde_json::from_str(&line).map_err(Failure::work)
+}
+
+async fn ask(handler: &Handler, asked: &Asked) -> Option<String> {
+    let bound = match handler.bind(&asked.limits) {
+        Ok(bound) => bound,
+        Err(limit) => return Some(limit.to_string()),
+    };
+    let answer = bound.check_params(asked.params.get()).await;
     answer.err().map(|fault| match fault.kind() {
         FaultKind::Error => fault.message().to_owned(),
         _ => fault.to_string(),

@@ -125,7 +125,11 @@ impl Cache {
             if bytes <= self.most_bytes {
                 break;
             }
-            fs::remove_file(&file.path)?;
+            match fs::remove_file(&file.path) {
+                // Another eviction was faster.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed?,
+            }
             bytes -= file.bytes;
         }
         Ok(())

@@ -142,14 +142,17 @@ impl Chain {
     async fn step<'a>(&self, link: &'a Link, draft: &mut Draft) -> Decided<'a> {
         match link.trial.as_ref().filter(|trial| draft.event_id().is_some_and(|id| trial.takes(&id))) {
             Some(trial) => self.try_out(link, trial, draft).await,
-            None => self.settle(link, &link.version, self.run_one(link, &link.version, draft).await, draft),
+            None => {
+                let ran = self.run_one(link, &link.version, &link.granted, draft).await;
+                self.settle(link, &link.version, ran, draft)
+            }
         }
     }
 
     /// Runs both versions over the event, and takes the promoted one's outcome, or a canary's that did not fail.
     async fn try_out<'a>(&self, link: &'a Link, trial: &'a Trial, draft: &mut Draft) -> Decided<'a> {
-        let tried = self.run_one(link, trial.version(), draft).await;
-        let promoted = self.run_one(link, &link.version, draft).await;
+        let tried = self.run_one(link, trial.version(), trial.granted(), draft).await;
+        let promoted = self.run_one(link, &link.version, &link.granted, draft).await;
         trial.note(draft.id(), &draft.envelope().source, &promoted, &tried);
         if trial.prevails(&tried) {
             return self.settle(link, trial.version(), tried, draft);
@@ -162,11 +165,11 @@ impl Chain {
         self.settle(link, &link.version, promoted, draft)
     }
 
-    async fn run_one(&self, link: &Link, version: &Version, draft: &Draft) -> Ran {
+    async fn run_one(&self, link: &Link, version: &Version, granted: &Arc<Granted>, draft: &Draft) -> Ran {
         let headers = draft.headers();
         let input = draft.input(&headers, &link.params);
         let permit = |outcome| permit(outcome, draft);
-        let mut ran = version.run(input, link.limits, &link.granted, permit).await;
+        let mut ran = version.run(input, link.limits, granted, permit).await;
         self.publish(version, draft, std::mem::take(&mut ran.log));
         ran
     }

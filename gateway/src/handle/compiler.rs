@@ -60,6 +60,8 @@ fn start(program: &OsString, arguments: &[OsString]) -> Result<Child, CompileErr
         .args(arguments)
         // The gateway's environment may hold secrets, and the compiler needs none of it.
         .env_clear()
+        // One thread: the other processors are for events.
+        .env("RAYON_NUM_THREADS", "1")
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

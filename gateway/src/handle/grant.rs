@@ -8,6 +8,9 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use prometheus::IntCounter;
 use sha2::Sha256;
 
+/// The most that one call adds to a counter: far from where it would wrap.
+const MAX_COUNT: u64 = 1 << 32;
+
 /// What a run may ask of the host.
 #[derive(Debug)]
 pub struct Granted {
@@ -70,7 +73,7 @@ impl Granted {
 
     pub(crate) fn count(&self, name: &str, amount: u64) -> Result<(), NotGranted> {
         let counter = self.counters.get(name).ok_or_else(|| NotGranted::new("move counter", name))?;
-        counter.inc_by(amount);
+        counter.inc_by(amount.min(MAX_COUNT));
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! What is counted of handlers, by version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use floodgate_event::Name;
@@ -32,6 +33,8 @@ pub(crate) struct Metrics {
     breaker_open: IntGaugeVec,
     lines_left_out: IntCounterVec,
     counters: IntCounterVec,
+    /// How many users a version's metrics have: a handler that was deleted and made anew has the same labels.
+    users: Arc<Mutex<HashMap<(Name, u32), usize>>>,
 }
 
 impl Metrics {
@@ -54,7 +57,10 @@ impl Metrics {
                 .buckets(BUCKETS.into()),
                 version,
             )?,
-            running: IntGaugeVec::new(opts("running", "Instances of a handler in use."), version)?,
+            running: IntGaugeVec::new(
+                opts("running", "Events that a handler runs on, or that wait for an instance of it."),
+                version,
+            )?,
             memory_peak: IntGaugeVec::new(
                 opts("memory_peak_bytes", "The most linear memory that an instance of the handler had."),
                 version,
@@ -78,6 +84,7 @@ impl Metrics {
                 opts("counter_total", "What handlers count themselves."),
                 &["handler", "counter"],
             )?,
+            users: Arc::default(),
         };
         for collector in metrics.collectors() {
             registry.register(collector)?;
@@ -101,6 +108,8 @@ impl Metrics {
 
     /// The metrics of one version, looked up once.
     pub(crate) fn version(&self, handler: &Name, version: u32) -> VersionMetrics {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        *users.entry((handler.clone(), version)).or_default() += 1;
         let number = version.to_string();
         let labels = [handler.as_str(), &*number];
         let run = |outcome| self.runs.with_label_values(&[handler.as_str(), &*number, outcome]);
@@ -116,6 +125,7 @@ impl Metrics {
             lines_left_out: self.lines_left_out.with_label_values(&labels),
             all: self.clone(),
             handler: handler.clone(),
+            version,
             number,
         }
     }
@@ -139,6 +149,7 @@ pub(crate) struct VersionMetrics {
     pub(crate) lines_left_out: IntCounter,
     all: Metrics,
     handler: Name,
+    version: u32,
     number: String,
 }
 
@@ -181,7 +192,14 @@ impl VersionMetrics {
 
 impl Drop for VersionMetrics {
     fn drop(&mut self) {
-        let Self { all, handler, number, .. } = self;
+        let Self { all, handler, version, number, .. } = self;
+        let mut users = all.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = users.get(&(handler.clone(), *version)).map_or(0, |users| users.saturating_sub(1));
+        if left > 0 {
+            users.insert((handler.clone(), *version), left);
+            return;
+        }
+        users.remove(&(handler.clone(), *version));
         let labels = [handler.as_str(), number.as_str()];
         // What was never touched is not there to be removed.
         for outcome in Outcome::NAMES.into_iter().chain([FAULT]) {
@@ -223,8 +241,11 @@ mod tests {
         version.compiled(Duration::from_millis(3));
         assert_eq!(version.run_counts(), [("fault".into(), 1), ("pass".into(), 1)].into());
         assert_eq!(version.fault_counts(), [("trap".into(), 1)].into());
-        assert!(!registry.gather().is_empty());
+        let made_anew = metrics.version(&"redact".parse().unwrap(), 3);
         drop(version);
+        assert_eq!(made_anew.run_counts().len(), 2, "those of the one that is left stay");
+        assert!(!registry.gather().is_empty());
+        drop(made_anew);
         assert_eq!(registry.gather().iter().map(|family| family.get_metric().len()).sum::<usize>(), 0);
     }
 }

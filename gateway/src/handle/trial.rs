@@ -8,7 +8,7 @@ use floodgate_event::rollout::{self, TrialKind};
 use floodgate_event::{EventId, Name};
 
 use super::version::{Ran, Version};
-use super::{Change, Child, Fault, Outcome};
+use super::{Change, Child, Fault, Granted, Outcome};
 use crate::stage::HandlerAnswer;
 
 /// A version that is tried on a share of a source's events.
@@ -16,6 +16,8 @@ use crate::stage::HandlerAnswer;
 pub struct Trial {
     spec: rollout::Trial,
     version: Arc<Version>,
+    /// What the binding grants, with counters that nobody reads: a trial must not be seen in what handlers count.
+    granted: Arc<Granted>,
     score: Arc<Score>,
 }
 
@@ -34,9 +36,19 @@ struct Kept {
 }
 
 impl Trial {
-    /// A trial of `version`, whose events count in `score`.
-    pub fn new(spec: rollout::Trial, version: Arc<Version>, score: Arc<Score>) -> Self {
-        Self { spec, version, score }
+    /// A trial of `version`, whose events count in `score`; `granted` is [uncounted](Granted::uncounted).
+    pub fn new(
+        spec: rollout::Trial,
+        version: Arc<Version>,
+        granted: Arc<Granted>,
+        score: Arc<Score>,
+    ) -> Self {
+        Self { spec, version, granted, score }
+    }
+
+    /// What its runs may ask of the host.
+    pub(crate) fn granted(&self) -> &Arc<Granted> {
+        &self.granted
     }
 
     pub(crate) fn takes(&self, event: &EventId) -> bool {
@@ -127,9 +139,10 @@ fn differing_outcomes(one: &Outcome, other: &Outcome) -> Vec<&'static str> {
 struct Parts;
 
 impl Parts {
-    fn of(outcome: &Outcome) -> [(&'static str, Part<'_>); 8] {
+    fn of(outcome: &Outcome) -> [(&'static str, Part<'_>); 9] {
         let (mut reason, mut body, mut kind, mut lane) = (Part::None, Part::None, Part::None, Part::None);
-        let (mut headers, mut children, mut status) = (Part::None, Part::None, Part::None);
+        let (mut headers, mut children, mut status, mut deliver) =
+            (Part::None, Part::None, Part::None, Part::None);
         match outcome {
             Outcome::Pass => {}
             Outcome::Drop { reason: why } => reason = Part::Text(why),
@@ -140,7 +153,13 @@ impl Parts {
                 headers = Part::of_pairs(added);
             }
             Outcome::Split(all) => children = Part::Children(all),
-            Outcome::Respond(HandlerAnswer { status: code, headers: pairs, body: text, deliver: _ }) => {
+            Outcome::Respond(HandlerAnswer {
+                status: code,
+                headers: pairs,
+                body: text,
+                deliver: goes_on,
+            }) => {
+                deliver = Part::Number(u16::from(*goes_on));
                 (status, headers, body) = (Part::Number(*code), Part::of_pairs(pairs), Part::Bytes(text));
             }
         }
@@ -153,6 +172,7 @@ impl Parts {
             ("headers", headers),
             ("children", children),
             ("status", status),
+            ("deliver", deliver),
         ]
     }
 }
@@ -184,6 +204,10 @@ mod tests {
         Ran { result, log: Vec::new(), duration: Duration::from_micros(5) }
     }
 
+    fn answer(deliver: bool) -> Outcome {
+        Outcome::Respond(HandlerAnswer { status: 200, headers: Vec::new(), body: Bytes::new(), deliver })
+    }
+
     fn body(text: &'static str) -> Outcome {
         Outcome::Change(Change { body: Some(Bytes::from_static(text.as_bytes())), ..Change::default() })
     }
@@ -197,6 +221,8 @@ mod tests {
             (body("a"), body("b"), &["body"]),
             (body("a"), typed, &["body", "type"]),
             (Outcome::Pass, Outcome::Drop { reason: "no".into() }, &["outcome", "reason"]),
+            (answer(true), answer(true), &[]),
+            (answer(true), answer(false), &["deliver"]),
         ] {
             assert_eq!(differing(&Ok(one), &Ok(other)), parts);
         }

@@ -51,7 +51,10 @@ impl Binder {
             limits: self.versions.engine().resolve(&binding.limits)?,
             on_fault: binding.on_fault,
             trial: match &binding.trial {
-                Some(trial) => Some(self.trial(name, trial, components, used)?),
+                Some(trial) => {
+                    let granted = Granted::uncounted(&binding.grants, keys)?;
+                    Some(self.trial(name, trial, granted, components, used)?)
+                }
                 None => None,
             },
         })
@@ -61,6 +64,7 @@ impl Binder {
         &mut self,
         name: &Name,
         trial: &rollout::Trial,
+        granted: Granted,
         components: &Components,
         used: &mut InUse,
     ) -> Result<Trial, BindError> {
@@ -73,7 +77,7 @@ impl Binder {
         };
         self.scores.insert(key, Arc::downgrade(&score));
         keep(&mut used.scores, &score);
-        Ok(Trial::new(trial.clone(), version, score))
+        Ok(Trial::new(trial.clone(), version, Arc::new(granted), score))
     }
 
     fn version(

@@ -22,7 +22,7 @@ use super::served::{Served, Source};
 use super::state::State;
 use crate::budget::Budget;
 use crate::enqueue::NotEnqueued;
-use crate::handle::{Rejected, Version, VersionId, Versions};
+use crate::handle::{FaultKind, Rejected, Version, VersionId, Versions};
 use crate::link::Link;
 use crate::metrics::Metrics;
 use crate::stage::Handled;
@@ -152,7 +152,7 @@ fn outcome(handled: &Handled) -> Result<&'static str, NotReplayed> {
     let Some(event) = handled.events.first() else { return Ok("pass") };
     let ran = |outcome| event.handlers.iter().any(|run| run.outcome == outcome);
     match &event.disposition {
-        Some(Disposition::Quarantined(fault)) => Err(NotReplayed::Fault(fault.clone())),
+        Some(Disposition::Quarantined(fault)) => Err(fault.clone().into()),
         Some(Disposition::Filtered(_)) if ran("split") => Ok("split"),
         Some(Disposition::Filtered(_)) => Ok("drop"),
         Some(Disposition::Responded(_)) => Ok("respond"),
@@ -199,11 +199,21 @@ impl From<NotReplayed> for Outcome {
     }
 }
 
+impl From<Quarantined> for NotReplayed {
+    /// What was not run, because it had failed too often, may run a while later.
+    fn from(fault: Quarantined) -> Self {
+        match fault.kind == FaultKind::Breaker.as_str() {
+            true => Self::unavailable(fault.message),
+            false => Self::Fault(fault),
+        }
+    }
+}
+
 impl From<Rejected> for NotReplayed {
     fn from(Rejected { handler, fault }: Rejected) -> Self {
         let (kind, message) = (fault.kind().as_str().to_owned(), fault.message().to_owned());
         let trace = fault.into_trace();
-        Self::Fault(Quarantined { handler: handler.to_string(), kind, message, trace })
+        Quarantined { handler: handler.to_string(), kind, message, trace }.into()
     }
 }
 

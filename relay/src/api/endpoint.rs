@@ -14,6 +14,9 @@ use super::{ApiState, limits};
 /// How long a request may take, where an endpoint does not say otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The same where components are compiled first, one for each new pair of component and parameters.
+const ASKING_TIMEOUT: Duration = Duration::from_secs(180);
+
 /// One method on one path.
 pub(crate) struct Endpoint {
     /// Read by the test that compares endpoints with the OpenAPI document.
@@ -38,6 +41,16 @@ impl Endpoint {
 
     pub(crate) fn delete<H: Handler<T, ApiState>, T: 'static>(path: &'static str, handler: H) -> Self {
         Self::new(Method::DELETE, path, within(TIMEOUT, on(MethodFilter::DELETE, handler)))
+    }
+
+    /// A `PUT` for which handlers may have to be asked whether they take their parameters.
+    pub(crate) fn asking_put<H: Handler<T, ApiState>, T: 'static>(path: &'static str, handler: H) -> Self {
+        Self::new(Method::PUT, path, within(ASKING_TIMEOUT, on(MethodFilter::PUT, handler)))
+    }
+
+    /// The same of a `POST`.
+    pub(crate) fn asking_post<H: Handler<T, ApiState>, T: 'static>(path: &'static str, handler: H) -> Self {
+        Self::new(Method::POST, path, within(ASKING_TIMEOUT, on(MethodFilter::POST, handler)))
     }
 
     /// A `PUT` of a large body, which may take its time.

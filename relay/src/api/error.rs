@@ -55,7 +55,9 @@ impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
         let code = match &refused {
             Refused::NotFound { .. } => ProblemCode::NotFound,
-            Refused::Bound { .. } | Refused::NoEarlier(_) | Refused::Promoted { .. } => ProblemCode::Conflict,
+            Refused::Bound { .. } | Refused::Moved | Refused::NoEarlier(_) | Refused::Promoted { .. } => {
+                ProblemCode::Conflict
+            }
             Refused::Invalid(_) | Refused::Full { .. } => ProblemCode::Invalid,
             Refused::Seal(_) => return Self::ours(ProblemCode::Internal, &refused),
         };

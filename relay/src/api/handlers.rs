@@ -31,10 +31,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::upload("/v1/handlers/{name}", upload, MAX_COMPONENT_BYTES, UPLOAD_TIMEOUT),
         Endpoint::get("/v1/handlers/{name}", show),
         Endpoint::delete("/v1/handlers/{name}", delete),
-        Endpoint::post("/v1/handlers/{name}/promote", promote),
+        Endpoint::asking_post("/v1/handlers/{name}/promote", promote),
         Endpoint::post("/v1/handlers/{name}/rollback", rollout::roll_back),
-        Endpoint::post("/v1/handlers/{name}/shadow", rollout::shadow),
-        Endpoint::post("/v1/handlers/{name}/canary", rollout::canary),
+        Endpoint::asking_post("/v1/handlers/{name}/shadow", rollout::shadow),
+        Endpoint::asking_post("/v1/handlers/{name}/canary", rollout::canary),
         Endpoint::delete("/v1/handlers/{name}/rollout", rollout::stop),
         Endpoint::get("/v1/handlers/{name}/logs", logs::follow),
     ]

@@ -15,7 +15,7 @@ use crate::control::{Configuration, Kind, Mode, Refused};
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::get("/v1/sources", list),
-        Endpoint::put("/v1/sources/{name}", put),
+        Endpoint::asking_put("/v1/sources/{name}", put),
         Endpoint::get("/v1/sources/{name}", show),
         Endpoint::delete("/v1/sources/{name}", delete),
     ]

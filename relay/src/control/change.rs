@@ -71,6 +71,9 @@ pub enum Refused {
         /// The bound.
         most: usize,
     },
+    /// Something else changed after this change was checked.
+    #[error("the configuration changed meanwhile: try again")]
+    Moved,
     /// There is nothing to go back to.
     #[error("handler `{0}` was never promoted to another version")]
     NoEarlier(Name),

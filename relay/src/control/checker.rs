@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use bytes::Bytes;
+use floodgate_event::source::HandlerLimits;
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdout, Command};
@@ -47,14 +48,16 @@ impl Checker {
         self.ask(&[], Bytes::new(), component).await
     }
 
-    /// Checks that a component takes these parameters. They go in as the first line of the input: they are nobody's business
+    /// Checks that a component takes these parameters, within what its binding gives it. They go in as the first line of the input: they are nobody's business
     /// who lists processes.
     pub(crate) async fn check_params(
         &self,
         component: Bytes,
         params: &serde_json::Map<String, serde_json::Value>,
+        limits: &HandlerLimits,
     ) -> Result<(), CheckError> {
-        let mut line = serde_json::to_vec(params).map_err(|error| CheckError::Talk(error.into()))?;
+        let asked = serde_json::json!({"params": params, "limits": limits});
+        let mut line = serde_json::to_vec(&asked).map_err(|error| CheckError::Talk(error.into()))?;
         line.push(b'\n');
         self.ask(&["--params"], line.into(), component).await
     }
@@ -80,6 +83,8 @@ impl Checker {
             .args(flags)
             // The relay's environment may hold secrets, and the check needs none of it.
             .env_clear()
+            // One thread: a check must leave processors to what the relay is for.
+            .env("RAYON_NUM_THREADS", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

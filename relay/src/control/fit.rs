@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use floodgate_event::Name;
 use floodgate_event::snapshot::Digest256;
+use floodgate_event::source::HandlerLimits;
 
 use super::checker::CheckError;
 use super::components::{ComponentError, Components};
@@ -20,6 +21,7 @@ struct Pair<'a> {
     handler: &'a Name,
     version: &'a Version,
     params: &'a Params,
+    limits: &'a HandlerLimits,
 }
 
 impl Control {
@@ -51,18 +53,20 @@ impl Control {
             None => Components::open(&self.0.centre).await?.get(digest).await?,
         };
         components.insert(digest, component.clone());
-        self.0.checker.check_params(component, pair.params).await.map_err(|fault| FitError::Params {
-            source_name: pair.source.clone(),
-            handler: pair.handler.clone(),
-            version: pair.version.version,
-            fault,
+        self.0.checker.check_params(component, pair.params, pair.limits).await.map_err(|fault| {
+            FitError::Params {
+                source_name: pair.source.clone(),
+                handler: pair.handler.clone(),
+                version: pair.version.version,
+                fault,
+            }
         })
     }
 }
 
 impl Pair<'_> {
     fn key(&self) -> (Digest256, String) {
-        (self.version.digest, serde_json::Value::Object(self.params.clone()).to_string())
+        (self.version.digest, serde_json::json!([self.params, self.limits]).to_string())
     }
 }
 
@@ -70,7 +74,8 @@ fn pairs(configuration: &Configuration) -> Vec<Pair<'_>> {
     let bound = configuration.sources.iter().flat_map(|(source, stored)| {
         stored.handlers.iter().flat_map(move |bound| {
             let versions = versions(configuration, bound);
-            versions.map(move |version| Pair { source, handler: &bound.name, version, params: &bound.params })
+            let HandlerDocument { name: handler, params, limits, .. } = bound;
+            versions.map(move |version| Pair { source, handler, version, params, limits })
         })
     });
     bound.collect()

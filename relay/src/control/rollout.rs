@@ -25,13 +25,14 @@ impl Configuration {
         Ok(())
     }
 
-    /// Promotes what was promoted before; whatever is tried ends. Answers with the version.
+    /// Ends what is tried; where nothing is, promotes what was promoted before. Answers with the promoted version.
     pub(crate) fn roll_back(&mut self, name: &Name, now_us: u64) -> Result<u32, Refused> {
         let handler = found(self.handlers.get_mut(name), Kind::Handler, name)?;
-        let version = handler.roll_back().ok_or_else(|| Refused::NoEarlier(name.clone()))?;
-        let reason = format!("rolled back to version {version} by hand");
-        handler.conclude(Conclusion::Stopped, reason, TrialTally::default(), now_us);
-        Ok(version)
+        if handler.rollout.is_some() {
+            handler.conclude(Conclusion::RolledBack, "rolled back by hand", TrialTally::default(), now_us);
+            return Ok(handler.promoted);
+        }
+        handler.roll_back().ok_or_else(|| Refused::NoEarlier(name.clone()))
     }
 
     /// Runs a version beside the promoted one, without effect.
@@ -168,6 +169,9 @@ mod tests {
         assert_eq!(configuration.roll_back(&redact(), 0), Ok(2));
         assert_eq!(configuration.roll_back(&redact(), 0), Ok(1));
         assert_eq!(configuration.roll_back(&redact(), 0), Err(Refused::NoEarlier(redact())));
+        canary(&mut configuration);
+        assert_eq!(configuration.roll_back(&redact(), 0), Ok(1), "what is tried goes first");
+        assert_eq!(configuration.handlers[&redact()].rollout, None);
     }
 
     #[test]

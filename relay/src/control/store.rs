@@ -19,7 +19,7 @@ use super::configuration::Configuration;
 use super::fit::FitError;
 
 /// How often a change is tried again because something else changed first.
-const MAX_CONFLICTS: usize = 8;
+pub(super) const MAX_CONFLICTS: usize = 8;
 /// How often the document is read although the watch reported nothing: a watch can stall in silence.
 const REREAD: Duration = Duration::from_secs(10);
 /// The wait before a broken watch is set up again.

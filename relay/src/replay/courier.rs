@@ -19,7 +19,7 @@ use crate::control::{ComponentError, Control, Version};
 /// How long a gateway may take: it may have to fetch and compile the handler first.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// How often all regions are asked for an event.
-const ROUNDS: u32 = 3;
+const ROUNDS: u32 = 8;
 /// Wait between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);
 

@@ -184,7 +184,7 @@ fn tried(promoted: &str, tried: &str, kind: TrialKind) -> (Chain, Arc<Score>) {
     let version = version(&engine, 2, tried);
     let share = Share::try_from(100.0).unwrap();
     let spec = rollout::Trial { id: 7, kind, version: 2, digest: version.id().digest, share };
-    let trial = Some(Trial::new(spec, version, Arc::clone(&score)));
+    let trial = Some(Trial::new(spec, version, Arc::default(), Arc::clone(&score)));
     let link = Link { trial, ..link(&engine, promoted, OnFault::Quarantine) };
     (Chain::new(vec![link], RawPolicy::Keep, Tap::new().0), score)
 }

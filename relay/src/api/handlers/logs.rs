@@ -3,12 +3,14 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use async_nats::Subscriber;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use floodgate_event::{ProblemCode, subject};
 use futures::stream::{self, BoxStream, StreamExt};
+use tokio::sync::mpsc;
 
 use crate::api::extract::PathName;
 use crate::api::{ApiError, ApiState};
@@ -16,6 +18,8 @@ use crate::control::{Kind, Refused};
 
 /// Lines of JSON, [one each](https://github.com/ndjson/ndjson-spec).
 const LINES: &str = "application/x-ndjson";
+/// Lines of one region that wait for a reader; more are lost.
+const MAX_WAITING: usize = 256;
 /// How often an empty line says that the connection still stands.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -34,8 +38,8 @@ pub(super) async fn follow(
     let mut lines: Vec<BoxStream<'static, Bytes>> = vec![heartbeats().boxed()];
     for (_, client) in state.control.region_clients() {
         let subscribed = client.subscribe(subject::handler_log(name.as_str())).await;
-        let lines_here = subscribed.map_err(|error| ApiError::ours(ProblemCode::Unavailable, &error))?;
-        lines.push(lines_here.map(|message| line(&message.payload)).boxed());
+        let subscribed = subscribed.map_err(|error| ApiError::ours(ProblemCode::Unavailable, &error))?;
+        lines.push(bounded(subscribed).boxed());
     }
     let lines = stream::select_all(lines).take_until(state.control.stopping());
     let body = Body::from_stream(lines.map(move |line| {
@@ -43,6 +47,24 @@ pub(super) async fn follow(
         Ok::<_, Infallible>(line)
     }));
     Ok(([(CONTENT_TYPE, LINES)], body).into_response())
+}
+
+/// A subscription that loses lines, and not the relay's memory, when its reader stalls.
+fn bounded(mut subscribed: Subscriber) -> impl futures::Stream<Item = Bytes> {
+    let (sender, receiver) = mpsc::channel(MAX_WAITING);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = sender.closed() => return,
+                message = subscribed.next() => match message {
+                    // No room: it is lost.
+                    Some(message) => drop(sender.try_send(line(&message.payload))),
+                    None => return,
+                },
+            }
+        }
+    });
+    stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|line| (line, receiver)) })
 }
 
 fn line(text: &[u8]) -> Bytes {
