@@ -226,6 +226,19 @@ mod tests {
     }
 
     #[test]
+    fn keys_for_handlers_may_stand_elsewhere_too() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("partner.key"), "s3cret\n").unwrap();
+        let text = "[sources.a]\nverify = { scheme = 'github', secrets = ['s'] }\n\
+                    keys = { partner = { file = 'partner.key' } }";
+        let wanted = Wanted::parse(text, &folder.path().join("floodgate.toml")).ok().unwrap();
+        assert_eq!(wanted.0[0].document["keys"]["partner"], "s3cret");
+        let message =
+            refusal("[sources.a]\nverify = { scheme = 'github', secrets = ['s'] }\nkeys = { p = 5 }");
+        assert!(message.starts_with("floodgate.toml: `sources.a`: a secret is a text"), "{message}");
+    }
+
+    #[test]
     fn sources_come_first() {
         let text = "[destinations.d]\nurl='http://h/'\nsecrets=['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw']\n\
                     [sources.z]\nverify={scheme='github',secrets=['s']}";

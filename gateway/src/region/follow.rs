@@ -29,7 +29,8 @@ pub(super) struct Follower {
     opener: Opener,
     /// The snapshot that is served, and its revision in the bucket.
     current: Option<(u64, Snapshot)>,
-    /// The bucket's revision that can never be served; compiling a bad handler again and again would cost much.
+    /// The bucket's revision that cannot be served: not tried again before the centre confirms it, which it does every 30 s.
+    /// Whether a compilation ends in time is also a matter of what else the machine does.
     refused: Option<u64>,
 }
 
