@@ -182,7 +182,7 @@ impl Control {
         document: &SourceDocument,
         mode: Mode,
     ) -> Result<Changed<()>, ChangeError> {
-        self.change(mode, |configuration| configuration.put_source(name, document, &self.0.vault)).await
+        self.bind(mode, |configuration| configuration.put_source(name, document, &self.0.vault)).await
     }
 
     pub(crate) async fn put_destination(
@@ -205,14 +205,14 @@ impl Control {
 
     pub(crate) async fn promote(&self, handler: &Name, version: u32) -> Result<Changed<()>, ChangeError> {
         let now = now_us();
-        self.change(Mode::Write, |configuration| configuration.promote(handler, version, now)).await
+        self.bind(Mode::Write, |configuration| configuration.promote(handler, version, now)).await
     }
 
     /// Answers with the version that is promoted again.
     pub(crate) async fn roll_back(&self, handler: &Name) -> Result<Changed<u32>, ChangeError> {
         let now = now_us();
         // It ran with these parameters before, and the way back must not wait for a compiler.
-        self.0.store.change(|configuration| configuration.roll_back(handler, now)).await
+        self.change(Mode::Write, |configuration| configuration.roll_back(handler, now)).await
     }
 
     pub(crate) async fn shadow(
@@ -221,7 +221,7 @@ impl Control {
         document: &ShadowDocument,
     ) -> Result<Changed<()>, ChangeError> {
         let now = now_us();
-        self.change(Mode::Write, |configuration| configuration.shadow(handler, document, now)).await
+        self.bind(Mode::Write, |configuration| configuration.shadow(handler, document, now)).await
     }
 
     pub(crate) async fn canary(
@@ -230,7 +230,7 @@ impl Control {
         document: &CanaryDocument,
     ) -> Result<Changed<()>, ChangeError> {
         let now = now_us();
-        self.change(Mode::Write, |configuration| configuration.canary(handler, document, now)).await
+        self.bind(Mode::Write, |configuration| configuration.canary(handler, document, now)).await
     }
 
     pub(crate) async fn stop_rollout(&self, handler: &Name) -> Result<Changed<()>, ChangeError> {
@@ -258,6 +258,18 @@ impl Control {
     }
 
     async fn change<T>(
+        &self,
+        mode: Mode,
+        apply: impl Fn(&mut Configuration) -> Result<T, Refused>,
+    ) -> Result<Changed<T>, ChangeError> {
+        match mode {
+            Mode::Write => self.0.store.change(apply).await,
+            Mode::DryRun => self.0.store.preview(apply).await,
+        }
+    }
+
+    /// A change that may bind handlers anew: they are asked first whether they take their parameters.
+    async fn bind<T>(
         &self,
         mode: Mode,
         apply: impl Fn(&mut Configuration) -> Result<T, Refused>,

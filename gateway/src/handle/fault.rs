@@ -91,6 +91,11 @@ impl Fault {
         Self { kind, message: printable(message, MAX_MESSAGE_BYTES), trace: Vec::new() }
     }
 
+    /// A deadline that passed inside a host call.
+    pub(crate) fn overslept() -> Self {
+        Self::new(FaultKind::Deadline, "it waited until its time was over")
+    }
+
     pub(crate) fn output(message: impl AsRef<str>) -> Self {
         Self::new(FaultKind::Output, message.as_ref())
     }

@@ -104,9 +104,7 @@ impl Handler {
             Ok(Ok(Err(message))) => Err(Fault::new(FaultKind::Error, &message)),
             Ok(Err(Failed::Call(error))) => Err(Fault::from_call(&error, refused, log.last_error())),
             Ok(Err(Failed::Start(error))) => Err(Fault::from_start(&error, refused, log.last_error())),
-            Err(meter::Overslept) => {
-                Err(Fault::new(FaultKind::Deadline, "it waited until its time was over"))
-            }
+            Err(meter::Overslept) => Err(Fault::overslept()),
         };
         Run { result, log: log.into_lines(), duration: meter.ran(), memory_bytes }
     }

@@ -31,11 +31,10 @@ impl Control {
         before: &Configuration,
         after: &Configuration,
     ) -> Result<(), FitError> {
-        let known: BTreeSet<_> = pairs(before).iter().map(Pair::key).collect();
+        let mut known: BTreeSet<_> = pairs(before).iter().map(Pair::key).collect();
         let mut components = BTreeMap::new();
-        let mut asked = BTreeSet::new();
-        for pair in pairs(after).into_iter().filter(|pair| !known.contains(&pair.key())) {
-            if asked.insert(pair.key()) {
+        for pair in pairs(after) {
+            if known.insert(pair.key()) {
                 self.ask(&pair, &mut components).await?;
             }
         }
@@ -50,9 +49,12 @@ impl Control {
         let digest = pair.version.digest;
         let component = match components.get(&digest) {
             Some(component) => component.clone(),
-            None => Components::open(&self.0.centre).await?.get(digest).await?,
+            None => {
+                let component = Components::open(&self.0.centre).await?.get(digest).await?;
+                components.insert(digest, component.clone());
+                component
+            }
         };
-        components.insert(digest, component.clone());
         self.0.checker.check_params(component, pair.params, pair.limits).await.map_err(|fault| {
             FitError::Params {
                 source_name: pair.source.clone(),

@@ -33,9 +33,7 @@ impl Handler {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(message))) => Err(Fault::new(FaultKind::Error, &message)),
             Ok(Err(error)) => Err(Fault::from_call(&error, refused, log.last_error())),
-            Err(meter::Overslept) => {
-                Err(Fault::new(FaultKind::Deadline, "it waited until its time was over"))
-            }
+            Err(meter::Overslept) => Err(Fault::overslept()),
         }
     }
 }
