@@ -75,7 +75,8 @@ impl fmt::Display for EventId {
         let mut digits = [0; ulid::ULID_LEN];
         let digits = Ulid::from_bytes(self.0).array_to_str(&mut digits);
         digits.make_ascii_lowercase();
-        write!(f, "{PREFIX}{digits}")
+        f.write_str(PREFIX)?;
+        f.write_str(digits)
     }
 }
 

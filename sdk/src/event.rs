@@ -1,3 +1,5 @@
+use std::cell::OnceCell;
+
 use serde::de::DeserializeOwned;
 
 use crate::{Builder, Lane};
@@ -12,12 +14,19 @@ pub struct Event {
     pub(crate) provider_id: String,
     pub(crate) region: String,
     pub(crate) lane: Lane,
+    /// Within a gateway asked for when it is first read.
+    pub(crate) request: OnceCell<Request>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) received_at_us: u64,
+}
+
+/// The seldom read rest of an event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
-    pub(crate) body: Vec<u8>,
-    pub(crate) received_at_us: u64,
 }
 
 impl Event {
@@ -63,22 +72,22 @@ impl Event {
 
     /// The request's method.
     pub fn method(&self) -> &str {
-        &self.method
+        &self.request().method
     }
 
     /// The request's path.
     pub fn path(&self) -> &str {
-        &self.path
+        &self.request().path
     }
 
     /// The request's query, without the `?`.
     pub fn query(&self) -> &str {
-        &self.query
+        &self.request().query
     }
 
     /// All header pairs: the request's, then those that earlier handlers added.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
+        self.request().headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
     }
 
     /// The first header of this name, in whatever case, if its value is text.
@@ -90,6 +99,13 @@ impl Event {
     pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers().find(|(candidate, _)| candidate.eq_ignore_ascii_case(name))?;
         std::str::from_utf8(value).ok()
+    }
+
+    fn request(&self) -> &Request {
+        #[cfg(target_arch = "wasm32")]
+        return self.request.get_or_init(crate::glue::request);
+        #[cfg(not(target_arch = "wasm32"))]
+        self.request.get_or_init(Request::default)
     }
 
     /// The body, after content decoding.

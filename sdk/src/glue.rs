@@ -1,10 +1,12 @@
 //! What the attribute's code calls: between the component's types and this crate's. Not for handlers.
 
+use std::cell::OnceCell;
 use std::fmt::Display;
 use std::panic::{self, PanicHookInfo};
 
 use serde::de::DeserializeOwned;
 
+use crate::event::Request;
 use crate::log::Level;
 use crate::{Change, Child, Event, Lane, Outcome, Response};
 
@@ -21,7 +23,8 @@ pub mod bindings {
 }
 
 use bindings::floodgate::handler::{
-    counters as wit_counters, keys as wit_keys, log as wit_log, types as wit,
+    counters as wit_counters, keys as wit_keys, log as wit_log, panic as wit_panic, request as wit_request,
+    types as wit,
 };
 
 pub use bindings::Guest;
@@ -66,9 +69,19 @@ pub fn run_with<P: DeserializeOwned, E: Display>(
     handle(&event.into(), params).map(WitOutcome::from).map_err(|error| error.to_string())
 }
 
-/// A panic ends in a trap, which says nothing; the host takes the last error line as the reason.
+/// A panic ends in a trap, which says nothing.
 fn report_panics() {
-    panic::set_hook(Box::new(|info| write(Level::Error, &describe(info))));
+    panic::set_hook(Box::new(|info| say(&describe(info))));
+}
+
+fn say(reason: &str) {
+    for bytes in reason.as_bytes().chunks(64) {
+        let mut padded = [0; 64];
+        padded[..bytes.len()].copy_from_slice(bytes);
+        let (words, _) = padded.as_chunks();
+        let word = |place: usize| u64::from_le_bytes(words[place]);
+        wit_panic::say(word(0), word(1), word(2), word(3), word(4), word(5), word(6), word(7));
+    }
 }
 
 /// On one line, which the standard library's own form is not.
@@ -78,6 +91,11 @@ fn describe(info: &PanicHookInfo<'_>) -> String {
         Some(place) => format!("panicked at {place}: {message}"),
         None => format!("panicked: {message}"),
     }
+}
+
+pub(crate) fn request() -> Request {
+    let wit_request::Request { method, path, query, headers } = wit_request::get();
+    Request { method, path, query, headers }
 }
 
 pub(crate) fn sign(key: &str, data: &[u8]) -> Vec<u8> {
@@ -113,10 +131,7 @@ impl From<wit::Event> for Event {
             provider_id: event.provider_id,
             region: event.region,
             lane: event.lane.into(),
-            method: event.method,
-            path: event.path,
-            query: event.query,
-            headers: event.headers,
+            request: OnceCell::new(),
             body: event.body,
             received_at_us: event.received_at,
         }

@@ -43,6 +43,8 @@ mod outcome;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod glue;
+#[cfg(target_arch = "wasm32")]
+mod inert;
 
 pub use builder::Builder;
 pub use event::Event;

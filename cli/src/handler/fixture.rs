@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use floodgate_event::grant::Grants;
-use floodgate_event::{Lane, Name, Secret};
-use floodgate_gateway::handle::{Granted, Handler, Input, Run, UnknownKey};
+use floodgate_event::proto::{self, Header};
+use floodgate_event::{EventId, Lane, Name, Secret};
+use floodgate_gateway::handle::{Context, Granted, Handler, Input, Run, UnknownKey};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -73,6 +74,29 @@ impl Default for Event {
 }
 
 impl Event {
+    /// An id that is none is that of zeros.
+    fn envelope(&self) -> proto::Event {
+        let id = self.id.parse().unwrap_or(EventId::from([0; 16]));
+        proto::Event {
+            id: id.as_bytes().to_vec(),
+            received_at_us: self.received_at_us,
+            request: Some(self.request()),
+            ..proto::Event::default()
+        }
+    }
+
+    fn request(&self) -> proto::Request {
+        let header =
+            |(name, value): &(String, String)| Header { name: name.clone(), value: value.clone().into() };
+        proto::Request {
+            method: self.method.clone(),
+            path: self.path.clone(),
+            query: self.query.clone(),
+            headers: self.headers.iter().map(header).collect(),
+            ..proto::Request::default()
+        }
+    }
+
     fn body(&self) -> Vec<u8> {
         match (&self.body, &self.body_text) {
             (Some(json), _) => json.to_string().into_bytes(),
@@ -85,10 +109,9 @@ impl Event {
 /// A fixture's event in the form that handlers get.
 pub(crate) struct Prepared<'a> {
     event: &'a Event,
-    headers: Vec<(&'a str, &'a [u8])>,
     body: Vec<u8>,
     params: String,
-    granted: Arc<Granted>,
+    context: Context,
 }
 
 impl Fixture {
@@ -98,10 +121,9 @@ impl Fixture {
     /// If it grants a key that it does not have.
     pub(crate) fn prepare(&self) -> Result<Prepared<'_>, UnknownKey> {
         let event = &self.event;
-        let headers = event.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let params = Value::Object(self.params.clone()).to_string();
-        let granted = Arc::new(self.granted()?);
-        Ok(Prepared { event, headers, body: event.body(), params, granted })
+        let context = Context::new(Arc::new(event.envelope()), Arc::new(self.granted()?));
+        Ok(Prepared { event, body: event.body(), params, context })
     }
 }
 
@@ -117,15 +139,11 @@ impl Prepared<'_> {
             provider_id: &event.provider_id,
             region: &event.region,
             lane: event.lane.into(),
-            method: &event.method,
-            path: &event.path,
-            query: &event.query,
-            headers: &self.headers,
             body: &self.body,
             received_at: event.received_at_us,
             params: &self.params,
         };
-        handler.run(input, &self.granted).await
+        handler.run(input, &self.context).await
     }
 }
 

@@ -3,6 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Imported Functions from `floodgate:handler/request@0.1.0`
+
+__attribute__((__import_module__("floodgate:handler/request@0.1.0"), __import_name__("get")))
+extern void __wasm_import_floodgate_handler_request_get(uint8_t *);
+
 // Imported Functions from `floodgate:handler/log@0.1.0`
 
 __attribute__((__import_module__("floodgate:handler/log@0.1.0"), __import_name__("log")))
@@ -202,10 +207,6 @@ void floodgate_handler_types_event_free(floodgate_handler_types_event_t *ptr) {
   guest_string_free(&ptr->type);
   guest_string_free(&ptr->provider_id);
   guest_string_free(&ptr->region);
-  guest_string_free(&ptr->method);
-  guest_string_free(&ptr->path);
-  guest_string_free(&ptr->query);
-  floodgate_handler_types_headers_free(&ptr->headers);
   guest_list_u8_free(&ptr->body);
   guest_string_free(&ptr->params);
 }
@@ -276,6 +277,17 @@ void floodgate_handler_types_outcome_free(floodgate_handler_types_outcome_t *ptr
   }
 }
 
+void floodgate_handler_request_headers_free(floodgate_handler_request_headers_t *ptr) {
+  floodgate_handler_types_headers_free(ptr);
+}
+
+void floodgate_handler_request_request_free(floodgate_handler_request_request_t *ptr) {
+  guest_string_free(&ptr->method);
+  guest_string_free(&ptr->path);
+  guest_string_free(&ptr->query);
+  floodgate_handler_request_headers_free(&ptr->headers);
+}
+
 void guest_event_free(guest_event_t *ptr) {
   floodgate_handler_types_event_free(ptr);
 }
@@ -319,6 +331,19 @@ void guest_string_free(guest_string_t *ret) {
 
 // Component Adapters
 
+void floodgate_handler_request_get(floodgate_handler_request_request_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(8*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_floodgate_handler_request_get(ptr);
+  *ret = (floodgate_handler_request_request_t) {
+    (guest_string_t) (guest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) },
+    (guest_string_t) (guest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+    (guest_string_t) (guest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (4*sizeof(void*))))), (*((size_t*) (ptr + (5*sizeof(void*))))) },
+    (floodgate_handler_request_headers_t) (floodgate_handler_types_headers_t) { (guest_tuple2_string_list_u8_t*)(*((uint8_t **) (ptr + (6*sizeof(void*))))), (*((size_t*) (ptr + (7*sizeof(void*))))) },
+  };
+}
+
 void floodgate_handler_log_log(floodgate_handler_log_level_t level, guest_string_t *message) {
   __wasm_import_floodgate_handler_log_log((int32_t) level, (uint8_t *) (*message).ptr, (*message).len);
 }
@@ -333,13 +358,9 @@ uint8_t * __wasm_export_exports_guest_handle(uint8_t * arg) {
     (guest_string_t) (guest_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8*sizeof(void*))))), (*((size_t*) (arg + (9*sizeof(void*))))) },
     (guest_string_t) (guest_string_t) { (uint8_t*)(*((uint8_t **) (arg + (10*sizeof(void*))))), (*((size_t*) (arg + (11*sizeof(void*))))) },
     (floodgate_handler_types_lane_t) (int32_t) *((uint8_t*) (arg + (12*sizeof(void*)))),
-    (guest_string_t) (guest_string_t) { (uint8_t*)(*((uint8_t **) (arg + (13*sizeof(void*))))), (*((size_t*) (arg + (14*sizeof(void*))))) },
-    (guest_string_t) (guest_string_t) { (uint8_t*)(*((uint8_t **) (arg + (15*sizeof(void*))))), (*((size_t*) (arg + (16*sizeof(void*))))) },
-    (guest_string_t) (guest_string_t) { (uint8_t*)(*((uint8_t **) (arg + (17*sizeof(void*))))), (*((size_t*) (arg + (18*sizeof(void*))))) },
-    (floodgate_handler_types_headers_t) (floodgate_handler_types_headers_t) { (guest_tuple2_string_list_u8_t*)(*((uint8_t **) (arg + (19*sizeof(void*))))), (*((size_t*) (arg + (20*sizeof(void*))))) },
-    (guest_list_u8_t) (guest_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (21*sizeof(void*))))), (*((size_t*) (arg + (22*sizeof(void*))))) },
-    (uint64_t) (uint64_t) (*((int64_t*) (arg + (8+22*sizeof(void*))))),
-    (guest_string_t) (guest_string_t) { (uint8_t*)(*((uint8_t **) (arg + (16+22*sizeof(void*))))), (*((size_t*) (arg + (16+23*sizeof(void*))))) },
+    (guest_list_u8_t) (guest_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (13*sizeof(void*))))), (*((size_t*) (arg + (14*sizeof(void*))))) },
+    (uint64_t) (uint64_t) (*((int64_t*) (arg + (8+14*sizeof(void*))))),
+    (guest_string_t) (guest_string_t) { (uint8_t*)(*((uint8_t **) (arg + (16+14*sizeof(void*))))), (*((size_t*) (arg + (16+15*sizeof(void*))))) },
   };
   guest_result_outcome_string_t ret;
   guest_outcome_t ok;

@@ -14,14 +14,6 @@ typedef struct guest_string_t {
   size_t len;
 } guest_string_t;
 
-typedef uint8_t floodgate_handler_log_level_t;
-
-#define FLOODGATE_HANDLER_LOG_LEVEL_TRACE 0
-#define FLOODGATE_HANDLER_LOG_LEVEL_DEBUG 1
-#define FLOODGATE_HANDLER_LOG_LEVEL_INFO 2
-#define FLOODGATE_HANDLER_LOG_LEVEL_WARN 3
-#define FLOODGATE_HANDLER_LOG_LEVEL_ERROR 4
-
 typedef struct {
   uint8_t *ptr;
   size_t len;
@@ -58,12 +50,6 @@ typedef struct floodgate_handler_types_event_t {
   guest_string_t   provider_id;
   guest_string_t   region;
   floodgate_handler_types_lane_t   lane;
-  guest_string_t   method;
-  guest_string_t   path;
-  // Without the `?`.
-  guest_string_t   query;
-  // The request's headers, without those that carry a secret in clear, then what earlier handlers added.
-  floodgate_handler_types_headers_t   headers;
   // After content decoding.
   guest_list_u8_t   body;
   // Unix time in microseconds. The WASI clocks stand still at this time.
@@ -141,6 +127,25 @@ typedef struct floodgate_handler_types_outcome_t {
 // Answer the sender with this, keep a record, and deliver nothing unless asked to.
 #define FLOODGATE_HANDLER_TYPES_OUTCOME_RESPOND 4
 
+typedef floodgate_handler_types_headers_t floodgate_handler_request_headers_t;
+
+typedef struct floodgate_handler_request_request_t {
+  guest_string_t   method;
+  guest_string_t   path;
+  // Without the `?`.
+  guest_string_t   query;
+  // The request's headers, without those that carry a secret in clear, then what earlier handlers added.
+  floodgate_handler_request_headers_t   headers;
+} floodgate_handler_request_request_t;
+
+typedef uint8_t floodgate_handler_log_level_t;
+
+#define FLOODGATE_HANDLER_LOG_LEVEL_TRACE 0
+#define FLOODGATE_HANDLER_LOG_LEVEL_DEBUG 1
+#define FLOODGATE_HANDLER_LOG_LEVEL_INFO 2
+#define FLOODGATE_HANDLER_LOG_LEVEL_WARN 3
+#define FLOODGATE_HANDLER_LOG_LEVEL_ERROR 4
+
 typedef floodgate_handler_types_event_t guest_event_t;
 
 typedef floodgate_handler_types_outcome_t guest_outcome_t;
@@ -153,9 +158,13 @@ typedef struct {
   } val;
 } guest_result_outcome_string_t;
 
+// Imported Functions from `floodgate:handler/request@0.1.0`
+// The request, each time anew; empty where parameters are checked.
+extern void floodgate_handler_request_get(floodgate_handler_request_request_t *ret);
+
 // Imported Functions from `floodgate:handler/log@0.1.0`
-// Writes a line. What exceeds 32 lines or 8 KiB per event is left out. If the handler traps, its last `error` line is
-// taken as the reason.
+// Writes a line. What exceeds 32 lines or 8 KiB per event is left out. If the handler traps and said nothing
+// through `panic`, its last `error` line is taken as the reason.
 extern void floodgate_handler_log_log(floodgate_handler_log_level_t level, guest_string_t *message);
 
 // Exported Functions from `guest`
@@ -186,6 +195,10 @@ void floodgate_handler_types_response_free(floodgate_handler_types_response_t *p
 void floodgate_handler_types_list_child_free(floodgate_handler_types_list_child_t *ptr);
 
 void floodgate_handler_types_outcome_free(floodgate_handler_types_outcome_t *ptr);
+
+void floodgate_handler_request_headers_free(floodgate_handler_request_headers_t *ptr);
+
+void floodgate_handler_request_request_free(floodgate_handler_request_request_t *ptr);
 
 void guest_event_free(guest_event_t *ptr);
 

@@ -1,4 +1,5 @@
 // What a handler reads and answers: the types of wit/handler.wit in JavaScript's terms.
+import { get } from "floodgate:handler/request@0.1.0";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -8,6 +9,9 @@ export const text = (event) => decoder.decode(event.body);
 
 /** The body read as JSON. Integers beyond 2^53 lose their last digits, as everywhere in JavaScript. */
 export const json = (event) => JSON.parse(text(event));
+
+/** The rest of the event: `method`, `path`, `query` and `headers`, pairs of name and bytes. */
+export const request = () => get();
 
 /** Go on, unchanged. */
 export const pass = () => ({ tag: "pass" });

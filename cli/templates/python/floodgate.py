@@ -7,10 +7,10 @@ it to a folder for editors and type checkers.
 import json
 from typing import Any
 
-from wit_world.imports import types
+from wit_world.imports import request, types
 from wit_world.imports.types import Event, Lane, Outcome
 
-__all__ = ["Event", "Lane", "Outcome", "change", "drop", "json_of", "passed", "respond", "split"]
+__all__ = ["Event", "Lane", "Outcome", "change", "drop", "json_of", "passed", "request_of", "respond", "split"]
 
 Headers = list[tuple[str, bytes | str]]
 
@@ -18,6 +18,11 @@ Headers = list[tuple[str, bytes | str]]
 def json_of(event: Event) -> Any:
     """The body read as JSON; raises ValueError if it is not."""
     return json.loads(event.body)
+
+
+def request_of() -> request.Request:
+    """The rest of the event: `method`, `path`, `query` and `headers`, pairs of name and bytes."""
+    return request.get()
 
 
 def passed() -> Outcome:

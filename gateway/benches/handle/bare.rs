@@ -13,7 +13,7 @@ wasmtime::component::bindgen!({
     ownership: Borrowing { duplicate_if_necessary: true },
 });
 
-use floodgate::handler::{counters, keys, log, types};
+use floodgate::handler::{counters, keys, log, panic, request, types};
 
 pub(crate) struct Guest {
     wasi: Option<WasiCtx>,
@@ -29,6 +29,21 @@ impl WasiView for Guest {
 }
 
 impl types::Host for Guest {}
+
+impl request::Host for Guest {
+    fn get(&mut self) -> request::Request {
+        request::Request {
+            method: String::new(),
+            path: String::new(),
+            query: String::new(),
+            headers: Vec::new(),
+        }
+    }
+}
+
+impl panic::Host for Guest {
+    fn say(&mut self, _: u64, _: u64, _: u64, _: u64, _: u64, _: u64, _: u64, _: u64) {}
+}
 
 impl log::Host for Guest {
     fn log(&mut self, _level: log::Level, _message: String) {}
@@ -104,10 +119,6 @@ fn input(body: &[u8]) -> types::Event<'_> {
         provider_id: "72d3162e-cc78-11e3-81ab-4c9367dc0958",
         region: "eu",
         lane: types::Lane::Standard,
-        method: "POST",
-        path: "/in/github",
-        query: "",
-        headers: &event::HEADERS,
         body,
         received_at: 1,
         params: event::PARAMS,

@@ -12,7 +12,7 @@ pub(crate) const ID: &str = "evt_00000000000000000000000000";
 /// What the handler is given as parameters.
 pub(crate) const PARAMS: &str = r#"{"drop_types":["ping"]}"#;
 /// The request's headers.
-pub(crate) const HEADERS: [(&str, &[u8]); 6] = [
+const HEADERS: [(&str, &[u8]); 6] = [
     ("content-type", b"application/json"),
     ("user-agent", b"GitHub-Hookshot/0000000"),
     ("x-github-event", b"push"),

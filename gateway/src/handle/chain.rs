@@ -166,10 +166,10 @@ impl Chain {
     }
 
     async fn run_one(&self, link: &Link, version: &Version, granted: &Arc<Granted>, draft: &Draft) -> Ran {
-        let headers = draft.headers();
-        let input = draft.input(&headers, &link.params);
+        let input = draft.input(&link.params);
+        let context = draft.context(granted);
         let permit = |outcome| permit(outcome, draft);
-        let mut ran = version.run(input, link.limits, granted, permit).await;
+        let mut ran = version.run(input, link.limits, context, permit).await;
         self.publish(version, draft, std::mem::take(&mut ran.log));
         ran
     }

@@ -23,6 +23,8 @@ pub(crate) use bindings::floodgate::handler::types::{
     Change as ChangeResult, Child as ChildResult, Outcome as OutcomeResult, Response as ResponseResult,
 };
 
+pub(crate) use bindings::floodgate::handler::request::Request as RequestResult;
+
 /// An event as a handler sees it.
 pub use bindings::floodgate::handler::types::Event as Input;
 /// The lane of an [`Input`].
@@ -83,7 +85,7 @@ fn is_allowed(import: &str) -> bool {
 pub enum Breach {
     /// It wants something that handlers are not given.
     #[error(
-        "the component imports `{name}`; a handler may import `{PACKAGE}types`, `{PACKAGE}log`, `{PACKAGE}keys`, `{PACKAGE}counters` and, all of it inert, WASI 0.2: {}",
+        "the component imports `{name}`; a handler may import `{PACKAGE}types`, `{PACKAGE}request`, `{PACKAGE}log`, `{PACKAGE}panic`, `{PACKAGE}keys`, `{PACKAGE}counters` and, all of it inert, WASI 0.2: {}",
         WASI.map(|name| name.trim_end_matches('/')).join(", ")
     )]
     Import {

@@ -12,13 +12,13 @@ use http::header::CONTENT_TYPE;
 use super::contract::Input;
 use super::header::Pair;
 use super::version::VersionId;
-use super::{Change, split};
+use super::{Change, Context, Granted, split};
 use crate::stage::{HandlerAnswer, Verified};
 
 /// An event as it was received, and what the handlers so far made of it.
 pub(crate) struct Draft {
-    /// As received; without raw bytes and payload.
-    envelope: Event,
+    /// As received; without raw bytes and payload. Shared with runs, for as long as they take.
+    envelope: Arc<Event>,
     intake: Arc<Intake>,
     /// The signed bytes, where they stay with the event.
     raw: Option<Bytes>,
@@ -60,7 +60,7 @@ impl Draft {
             added: Vec::new(),
             runs: Vec::new(),
             answer: None,
-            envelope,
+            envelope: Arc::new(envelope),
         }
     }
 
@@ -86,20 +86,13 @@ impl Draft {
         (&self.event_type, self.lane)
     }
 
-    /// Header pairs as a handler sees them: the request's, then those that handlers added.
-    pub(crate) fn headers(&self) -> Vec<(&str, &[u8])> {
-        let received = self.envelope.request.iter().flat_map(|request| &request.headers);
-        let received = received.map(|header| (&*header.name, &*header.value));
-        let added = self.added.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        received.chain(added).collect()
+    /// What a handler may ask for.
+    pub(crate) fn context(&self, granted: &Arc<Granted>) -> Context {
+        Context::new(Arc::clone(&self.envelope), Arc::clone(granted)).adding(&self.added)
     }
 
     /// The event as a handler sees it.
-    pub(crate) fn input<'a>(&'a self, headers: &'a [(&'a str, &'a [u8])], params: &'a str) -> Input<'a> {
-        let (method, path, query) = match &self.envelope.request {
-            Some(request) => (&*request.method, &*request.path, &*request.query),
-            None => Default::default(),
-        };
+    pub(crate) fn input<'a>(&'a self, params: &'a str) -> Input<'a> {
         Input {
             id: self.id(),
             tenant: &self.envelope.tenant,
@@ -108,10 +101,6 @@ impl Draft {
             provider_id: &self.envelope.provider_id,
             region: &self.envelope.region,
             lane: self.lane.into(),
-            method,
-            path,
-            query,
-            headers,
             body: &self.body,
             received_at: self.envelope.received_at_us,
             params,
@@ -175,36 +164,37 @@ impl Draft {
 
     /// The finished envelope.
     pub(crate) fn finish(mut self, disposition: Option<Disposition>) -> Event {
-        self.envelope.handlers = std::mem::take(&mut self.runs);
+        let mut event = Arc::unwrap_or_clone(std::mem::take(&mut self.envelope));
+        event.handlers = std::mem::take(&mut self.runs);
         match disposition {
-            Some(Disposition::Quarantined(_)) => self.keep_as_received(),
-            Some(Disposition::Filtered(_) | Disposition::Responded(_)) => self.keep_changes(),
+            Some(Disposition::Quarantined(_)) => self.leave_as_received(&mut event),
+            Some(Disposition::Filtered(_) | Disposition::Responded(_)) => self.leave_changes(&mut event),
             None => {
-                self.envelope.payload = self.payload();
-                self.keep_changes();
-                self.keep_raw();
+                event.payload = self.payload();
+                self.leave_changes(&mut event);
+                self.leave_raw(&mut event);
             }
         }
-        self.envelope.disposition = disposition;
-        self.envelope
+        event.disposition = disposition;
+        event
     }
 
     /// What a fixed version of the handler needs to run again.
-    fn keep_as_received(&mut self) {
+    fn leave_as_received(&mut self, event: &mut Event) {
         self.body = self.received.clone();
-        self.envelope.payload = self.payload();
-        self.keep_raw();
+        event.payload = self.payload();
+        self.leave_raw(event);
     }
 
-    fn keep_changes(&mut self) {
-        self.envelope.r#type = std::mem::take(&mut self.event_type);
-        self.envelope.lane = proto::Lane::from(self.lane).into();
-        self.envelope.content_type = std::mem::take(&mut self.content_type);
-        self.envelope.added_headers = self.added.drain(..).map(header).collect();
+    fn leave_changes(&mut self, event: &mut Event) {
+        event.r#type = std::mem::take(&mut self.event_type);
+        event.lane = proto::Lane::from(self.lane).into();
+        event.content_type = std::mem::take(&mut self.content_type);
+        event.added_headers = self.added.drain(..).map(header).collect();
     }
 
-    fn keep_raw(&mut self) {
-        if let Some(request) = &mut self.envelope.request {
+    fn leave_raw(&mut self, event: &mut Event) {
+        if let Some(request) = &mut event.request {
             request.raw = self.raw.take();
         }
     }

@@ -6,7 +6,7 @@ use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use super::grant::Granted;
+use super::context::Context;
 use super::log::Lines;
 use super::meter::Meter;
 use super::services::Services;
@@ -27,7 +27,6 @@ pub(crate) const MAX_HANDLES: usize = 1_000;
 
 /// The state of one run of one instance.
 pub(crate) struct Guest {
-    moment: Moment,
     /// Made at the first call: most handlers import WASI and never call it.
     wasi: Option<WasiCtx>,
     resources: ResourceTable,
@@ -37,12 +36,12 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    pub(crate) fn new(moment: Moment, memory_bytes: usize, granted: Arc<Granted>, meter: Arc<Meter>) -> Self {
+    pub(crate) fn new(memory_bytes: usize, context: Context, meter: Arc<Meter>) -> Self {
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(MAX_RESOURCES);
         let memory = Memory { most: memory_bytes, taken: 0, refused: false };
-        let services = Services { granted, lines: Lines::default() };
-        Self { moment, wasi: None, resources, memory, services, meter }
+        let services = Services { context, lines: Lines::default() };
+        Self { wasi: None, resources, memory, services, meter }
     }
 
     pub(crate) fn services(&mut self) -> &mut Services {
@@ -62,13 +61,13 @@ impl Guest {
     }
 
     pub(crate) fn into_log(self) -> Lines {
-        self.services.lines
+        self.services.into_lines()
     }
 }
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let ctx = self.wasi.get_or_insert_with(|| wasi::inert(self.moment));
+        let ctx = self.wasi.get_or_insert_with(|| wasi::inert(Moment::of(&self.services.context)));
         WasiCtxView { ctx, table: &mut self.resources }
     }
 }

@@ -10,14 +10,13 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::Store;
 use wasmtime::component::Component;
 
+use super::context::Context;
 use super::contract::{self, Breach, HandlerPre, Input, OutcomeResult};
-use super::grant::Granted;
 use super::guest::{self, Guest};
 use super::inspect::Refused;
 use super::limits::{OutOfRange, RunLimits};
 use super::log::Line;
 use super::meter::{self, Meter};
-use super::wasi::Moment;
 use super::{Engine, Fault, FaultKind, Outcome};
 
 /// One compiled version of a handler. Clones share the code.
@@ -79,22 +78,17 @@ impl Handler {
     }
 
     /// Runs the handler over one event, on an instance of its own, once one of the engine's slots is free.
-    pub async fn run(&self, event: Input<'_>, granted: &Arc<Granted>) -> Run {
-        self.run_within(self.limits, event, granted).await
+    pub async fn run(&self, event: Input<'_>, context: &Context) -> Run {
+        self.run_within(self.limits, event, context.clone()).await
     }
 
     /// The same within other limits.
-    pub(crate) async fn run_within(
-        &self,
-        limits: RunLimits,
-        event: Input<'_>,
-        granted: &Arc<Granted>,
-    ) -> Run {
+    pub(crate) async fn run_within(&self, limits: RunLimits, event: Input<'_>, context: Context) -> Run {
         // The wait is bounded by what the gateway takes in at once: each run before this one ends at its deadline.
         let _share = enter(&self.share).await;
         let _slot = enter(self.engine.slots()).await;
         let meter = Meter::new(limits.deadline());
-        let mut store = self.store(Moment::of(&event, granted), limits, granted, &meter);
+        let mut store = self.store(limits, context, &meter);
         let called = meter::metered(&meter, self.call(&mut store, event)).await;
         let guest = store.into_data();
         let (refused, memory_bytes) = (guest.memory().refused(), guest.memory().taken());
@@ -114,14 +108,8 @@ impl Handler {
         instance.call_handle(store, event).await.map_err(Failed::Call)
     }
 
-    fn store(
-        &self,
-        moment: Moment,
-        limits: RunLimits,
-        granted: &Arc<Granted>,
-        meter: &Arc<Meter>,
-    ) -> Store<Guest> {
-        let guest = Guest::new(moment, limits.memory_bytes(), Arc::clone(granted), Arc::clone(meter));
+    fn store(&self, limits: RunLimits, context: Context, meter: &Arc<Meter>) -> Store<Guest> {
+        let guest = Guest::new(limits.memory_bytes(), context, Arc::clone(meter));
         let mut store = Store::new(self.engine.wasm(), guest);
         store.limiter(|guest| guest.memory_mut());
         store.set_hostcall_fuel(limits.output_bytes());

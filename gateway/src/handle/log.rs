@@ -4,6 +4,8 @@ use super::contract::bindings::floodgate::handler::log as wit;
 
 /// The most lines that are kept of one event.
 pub(crate) const MAX_LINES: usize = 32;
+/// The most bytes that are kept of the reason of a panic.
+const MAX_SAID_BYTES: usize = 1024;
 /// The most bytes that are kept of one event, over all of its lines.
 pub(crate) const MAX_BYTES: usize = 8 * 1024;
 
@@ -39,6 +41,7 @@ pub(crate) struct Lines {
     bytes: usize,
     left_out: usize,
     last_error: Option<String>,
+    said: Vec<u8>,
 }
 
 impl Lines {
@@ -57,6 +60,22 @@ impl Lines {
         }
         self.bytes += message.len();
         self.kept.push(Line { level, message });
+    }
+
+    /// Takes a part of the reason of a panic: eight bytes in a number, the first one lowest.
+    pub(crate) fn say(&mut self, words: [u64; 8]) {
+        let room = MAX_SAID_BYTES - self.said.len();
+        self.said.extend(words.iter().flat_map(|word| word.to_le_bytes()).take(room));
+    }
+
+    /// Makes a line of what was said.
+    pub(crate) fn settle(&mut self, granted: bool) {
+        let said = std::mem::take(&mut self.said);
+        let said = String::from_utf8_lossy(&said);
+        let said = said.trim_end_matches('\0');
+        if !said.is_empty() {
+            self.push(Level::Error, said, granted);
+        }
     }
 
     /// The last line at [`Level::Error`], also if there was no room for it: a panic's message.
@@ -137,6 +156,15 @@ mod tests {
         long.push(Level::Info, &"x".repeat(MAX_BYTES), true);
         long.push(Level::Info, "y", true);
         assert_eq!(long.into_lines().len(), 2);
+
+        let mut ended = Lines::default();
+        ended.say([u64::from_le_bytes(*b"panicked"), u64::from_le_bytes(*b" at once"), 0, 0, 0, 0, 0, 0]);
+        ended.settle(true);
+        ended.settle(true);
+        assert_eq!(ended.last_error(), Some("panicked at once"));
+        assert_eq!(ended.kept.len(), 1);
+        (0..100).for_each(|_| ended.say([u64::MAX; 8]));
+        assert_eq!(ended.said.len(), MAX_SAID_BYTES);
 
         let mut mute = Lines::default();
         mute.push(Level::Error, "the reason", false);

@@ -1,37 +1,67 @@
 //! What a running guest calls besides WASI.
 
-use std::sync::Arc;
-
-use super::contract::bindings::floodgate::handler::{counters, keys, log, types};
-use super::grant::Granted;
+use super::context::Context;
+use super::contract::bindings::floodgate::handler::{counters, keys, log, panic, request, types};
 use super::log::Lines;
 
-/// The host's side of the interfaces `log`, `keys` and `counters`, for one run.
+/// The host's side of all interfaces with functions, for one run.
 pub(crate) struct Services {
-    pub(crate) granted: Arc<Granted>,
+    pub(crate) context: Context,
     pub(crate) lines: Lines,
+}
+
+impl Services {
+    /// What the guest wrote, its reason to panic last.
+    pub(crate) fn into_lines(mut self) -> Lines {
+        self.lines.settle(self.context.granted().log);
+        self.lines
+    }
+}
+
+impl request::Host for Services {
+    fn get(&mut self) -> wasmtime::Result<request::Request> {
+        Ok(self.context.request())
+    }
 }
 
 impl log::Host for Services {
     fn log(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
-        self.lines.push(level.into(), &message, self.granted.log);
+        self.lines.push(level.into(), &message, self.context.granted().log);
+        Ok(())
+    }
+}
+
+impl panic::Host for Services {
+    #[expect(clippy::too_many_arguments, reason = "the world's")]
+    fn say(
+        &mut self,
+        a: u64,
+        b: u64,
+        c: u64,
+        d: u64,
+        e: u64,
+        f: u64,
+        g: u64,
+        h: u64,
+    ) -> wasmtime::Result<()> {
+        self.lines.say([a, b, c, d, e, f, g, h]);
         Ok(())
     }
 }
 
 impl keys::Host for Services {
     fn sign(&mut self, key: String, data: Vec<u8>) -> wasmtime::Result<Vec<u8>> {
-        Ok(self.granted.sign(&key, &data)?)
+        Ok(self.context.granted().sign(&key, &data)?)
     }
 
     fn verify(&mut self, key: String, data: Vec<u8>, signature: Vec<u8>) -> wasmtime::Result<bool> {
-        Ok(self.granted.verify(&key, &data, &signature)?)
+        Ok(self.context.granted().verify(&key, &data, &signature)?)
     }
 }
 
 impl counters::Host for Services {
     fn add(&mut self, name: String, amount: u64) -> wasmtime::Result<()> {
-        Ok(self.granted.count(&name, amount)?)
+        Ok(self.context.granted().count(&name, amount)?)
     }
 }
 

@@ -12,9 +12,8 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use prometheus::IntGauge;
 
 use super::breaker::Breaker;
-use super::grant::Granted;
 use super::metrics::VersionMetrics;
-use super::{Engine, Fault, FaultKind, Handler, Input, Line, Outcome, RunLimits};
+use super::{Context, Engine, Fault, FaultKind, Handler, Input, Line, Outcome, RunLimits};
 
 /// Lines that a handler version may log in a second, over all events of this process; half of it again at once.
 const LINES_PER_SECOND: NonZeroU32 = NonZeroU32::new(200).unwrap();
@@ -122,14 +121,14 @@ impl Version {
         &self,
         event: Input<'_>,
         limits: RunLimits,
-        granted: &Arc<Granted>,
+        context: Context,
         permit: impl FnOnce(Outcome) -> Result<Outcome, Fault>,
     ) -> Ran {
         if !self.breaker.admits() {
             return self.skip();
         }
         let running = Running::begin(&self.metrics.running);
-        let run = self.handler.run_within(limits, event, granted).await;
+        let run = self.handler.run_within(limits, event, context).await;
         drop(running);
         let result = run.result.and_then(permit);
         self.metrics.ran(result.as_ref().ok(), run.duration);

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use floodgate_event::EventId;
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha12Rng;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx};
 
-use super::Input;
-use super::grant::Granted;
+use super::context::Context;
 
 /// The most random bytes of one call.
 const MAX_RANDOM_BYTES: u64 = 64 * 1024;
@@ -24,22 +22,15 @@ pub(crate) struct Moment {
 
 impl Moment {
     /// The event's, as far as it is granted.
-    pub(crate) fn of(event: &Input<'_>, granted: &Granted) -> Self {
-        let seed = if granted.random { seed(event.id) } else { [0; 16] };
+    pub(crate) fn of(context: &Context) -> Self {
+        let (event, granted) = (context.envelope(), context.granted());
+        // Only an event that nobody sent has another id.
+        let id: [u8; 16] = event.id.as_slice().try_into().unwrap_or_default();
+        let seed = if granted.random { id } else { [0; 16] };
         let received_at =
-            if granted.clock { Duration::from_micros(event.received_at) } else { Duration::ZERO };
+            if granted.clock { Duration::from_micros(event.received_at_us) } else { Duration::ZERO };
         Self { seed, received_at }
     }
-
-    /// No event's.
-    pub(crate) fn none() -> Self {
-        Self { seed: [0; 16], received_at: Duration::ZERO }
-    }
-}
-
-/// An id that is none (only a fixture's can be) seeds like the id of zeros.
-fn seed(id: &str) -> [u8; 16] {
-    id.parse::<EventId>().map_or([0; 16], |id| *id.as_bytes())
 }
 
 /// A context without files, sockets, environment, arguments or output.

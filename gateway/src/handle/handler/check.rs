@@ -1,12 +1,9 @@
 //! Asking a handler whether it can use its parameters.
 
-use std::sync::Arc;
-
 use super::Handler;
+use crate::handle::context::Context;
 use crate::handle::contract::CHECK;
-use crate::handle::grant::Granted;
 use crate::handle::meter::{self, Meter};
-use crate::handle::wasi::Moment;
 use crate::handle::{Fault, FaultKind};
 
 /// What `check` answers.
@@ -19,7 +16,7 @@ impl Handler {
     /// A fault of kind `error` is the handler's own answer; another says that it failed to give one.
     pub async fn check_params(&self, params: &str) -> Result<(), Fault> {
         let meter = Meter::new(self.limits.deadline());
-        let mut store = self.store(Moment::none(), self.limits, &Arc::new(Granted::default()), &meter);
+        let mut store = self.store(self.limits, Context::default(), &meter);
         let call = async {
             let instance = self.pre.instance_pre().instantiate_async(&mut store).await?;
             let Some(index) = instance.get_export_index(&mut store, None, CHECK) else { return Ok(Ok(())) };

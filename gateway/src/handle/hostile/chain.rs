@@ -57,8 +57,8 @@ const CHANGE: &str = "(i32.store8 (i32.const 1028) (i32.const 2))
     (i32.store (i32.const 1040) (i32.const 6))
     (i32.store8 (i32.const 1044) (i32.const 1)) (i32.store (i32.const 1048) (i32.const 16))
     (i32.store (i32.const 1052) (i32.const 1)) (i32.const 1024)";
-/// Traps unless the event's body, whose length stands at offset 88 of the record, has 6 bytes.
-const EXPECTS_CHANGE: &str = "(if (i32.ne (i32.load offset=88 (local.get $event)) (i32.const 6)) (then (unreachable))) (i32.const 1024)";
+/// Traps unless the event's body, whose length stands at offset 56 of the record, has 6 bytes.
+const EXPECTS_CHANGE: &str = "(if (i32.ne (i32.load offset=56 (local.get $event)) (i32.const 6)) (then (unreachable))) (i32.const 1024)";
 /// `ok(split([memory[16..17], memory[18..24]]))`.
 const SPLIT: &str = "(i32.store8 (i32.const 1028) (i32.const 3))
     (i32.store (i32.const 1032) (i32.const 2048)) (i32.store (i32.const 1036) (i32.const 2))

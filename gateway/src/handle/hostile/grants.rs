@@ -6,7 +6,7 @@ use std::sync::Arc;
 use floodgate_event::Secret;
 
 use super::guests::{Guest, engine, input};
-use crate::handle::{FaultKind, Granted, Handler, Outcome};
+use crate::handle::{Context, FaultKind, Granted, Handler, Outcome};
 
 /// Signs `header` with the key `a`, verifies the signature, which must hold, and does it again with a wrong one.
 const SIGN: &str = "(call $sign (i32.const 16) (i32.const 1) (i32.const 18) (i32.const 6) (i32.const 512))
@@ -28,9 +28,10 @@ fn load(handle: &str) -> Handler {
     Guest { imports, handle, ..Guest::default() }.load(&engine()).unwrap()
 }
 
-fn granted(grants: &str) -> Arc<Granted> {
+fn granted(grants: &str) -> Context {
     let keys = HashMap::from([("a".parse().unwrap(), Secret::new("secret"))]);
-    Arc::new(Granted::uncounted(&serde_json::from_str(grants).unwrap(), &keys).unwrap())
+    let granted = Granted::uncounted(&serde_json::from_str(grants).unwrap(), &keys).unwrap();
+    Context::new(Arc::default(), Arc::new(granted))
 }
 
 #[tokio::test]
@@ -63,4 +64,27 @@ async fn lines_that_are_not_granted_go_nowhere_but_a_trap_s_reason_stays() {
     let run = load(log).run(input(), &granted(r#"{"log": false}"#)).await;
     assert!(run.log.is_empty());
     assert!(run.result.unwrap_err().message().starts_with("header ("));
+}
+
+#[tokio::test]
+async fn the_request_comes_when_it_is_asked_for() {
+    // Traps unless the method has 4 bytes and there is one header pair.
+    let handle = "(call $get (i32.const 2048))
+        (if (i32.ne (i32.load (i32.const 2052)) (i32.const 4)) (then (unreachable)))
+        (if (i32.ne (i32.load (i32.const 2076)) (i32.const 1)) (then (unreachable)))
+        (i32.const 1024)";
+    let imports = r#"(import "floodgate:handler/request@0.1.0" "get" (func $get (param i32)))"#;
+    let guest = Guest { imports, handle, ..Guest::default() };
+    assert_eq!(guest.run().await.result, Ok(Outcome::Pass));
+}
+
+#[tokio::test]
+async fn a_panic_s_reason_is_the_fault_s_message_and_a_line() {
+    let say =
+        "(call $say (i64.const 0x6461623a796c6c61) (i64.const 0) (i64.const 0) (i64.const 0) (i64.const 0)
+        (i64.const 0) (i64.const 0) (i64.const 0)) (unreachable)";
+    let imports = r#"(import "floodgate:handler/panic@0.1.0" "say" (func $say (param i64 i64 i64 i64 i64 i64 i64 i64)))"#;
+    let run = Guest { imports, handle: say, ..Guest::default() }.run().await;
+    assert_eq!(run.log.len(), 1);
+    assert!(run.result.unwrap_err().message().starts_with("ally:bad ("));
 }

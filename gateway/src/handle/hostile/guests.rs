@@ -1,11 +1,17 @@
 //! Guests: each is a core module in text form around one `handle`, made a component by the tools that real guests are
 //! made with.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+use floodgate_event::proto::{Event, Header, Request};
 use prometheus::Registry;
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::Resolve;
 
-use crate::handle::{Engine, Fault, FaultKind, Handler, Input, InputLane, Limits, LoadError, Outcome, Run};
+use crate::handle::{
+    Context, Engine, Fault, FaultKind, Handler, Input, InputLane, Limits, LoadError, Outcome, Run,
+};
 
 /// What a guest may import of WASI.
 const WASI: &str = include_str!("wasi.wit");
@@ -77,7 +83,7 @@ impl Guest<'_> {
     /// Runs it over one event; a neighbour on the same engine must answer afterwards.
     pub(crate) async fn run(&self) -> Run {
         let engine = engine();
-        let run = self.load(&engine).unwrap().run(input(), &Default::default()).await;
+        let run = self.load(&engine).unwrap().run(input(), &context()).await;
         unharmed(&engine).await;
         run
     }
@@ -120,14 +126,18 @@ pub(crate) fn input() -> Input<'static> {
         provider_id: "",
         region: "eu",
         lane: InputLane::Standard,
-        method: "POST",
-        path: "/in/test",
-        query: "",
-        headers: &[("x-a", b"1")],
         body: b"{}",
         received_at: 1,
         params: "{}",
     }
+}
+
+/// The rest of that event.
+pub(crate) fn context() -> Context {
+    let header = Header { name: "x-a".into(), value: Bytes::from_static(b"1") };
+    let request = Request { method: "POST".into(), headers: vec![header], ..Request::default() };
+    let event = Event { id: vec![1; 16], received_at_us: 1, request: Some(request), ..Event::default() };
+    Context::new(Arc::new(event), Arc::default())
 }
 
 /// Bytes of memory that this process holds.
