@@ -19,6 +19,15 @@ const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(2);
 /// Messages that may wait in the client, so that it is we who hold the queue.
 const CLIENT_CAPACITY: usize = 1_024;
 
+/// A client with a gateway's rights, for whoever looks at a region from a gateway's place. An unreachable server is tried
+/// again for as long as the client lives.
+///
+/// # Errors
+/// If the address or the credentials are unusable.
+pub async fn connect(nats: &Nats, name: &str) -> Result<Client, LinkError> {
+    Ok(Link::start(nats, name).await?.client)
+}
+
 /// A connection that looks after itself.
 #[derive(Clone)]
 pub(crate) struct Link {

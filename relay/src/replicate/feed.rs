@@ -20,6 +20,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// The first and the longest wait before an unreachable region is asked again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
+/// What `floodgate restore` notes in the metadata of a regional stream: its own time. The restored stream is as old as the
+/// one before it, and may be as long again before anybody looks.
+pub(crate) const RESTORED: &str = "floodgate_restored";
+
 /// One lane of one region, for one shard.
 pub struct FeedReader {
     /// The region's JetStream.
@@ -28,6 +32,8 @@ pub struct FeedReader {
     pub feed: Feed,
     /// The shard.
     pub shard: u32,
+    /// How many there are.
+    pub shards: u32,
     /// Where the log has it.
     pub cursor: Cursor,
     /// The writer's inbox; bounded.
@@ -73,7 +79,10 @@ impl FeedReader {
 
     /// Notices a stream that was made anew or went back, as after a lost disk or a restored backup.
     async fn settle_incarnation(&mut self, info: &Info) -> Result<(), WriterGone> {
-        let Some(current) = next_incarnation(&self.cursor, info) else { return Ok(()) };
+        let Some(current) = next_incarnation(&self.cursor, info) else {
+            self.pass_over_missing(info.state.first_sequence);
+            return Ok(());
+        };
         let first = self.cursor.incarnation.is_empty();
         if !first {
             let (region, lane) = (&self.feed.region, self.feed.lane);
@@ -82,6 +91,20 @@ impl FeedReader {
         }
         self.cursor = Cursor { incarnation: current.clone(), sequence: 0 };
         self.send(Work::Begin { feed: self.feed.clone(), current }).await
+    }
+
+    /// Notices blocks that the region threw away although the log does not have them, as a centre that was restored from
+    /// too old a copy finds. Of several shards' blocks in one stream, gaps say nothing.
+    fn pass_over_missing(&mut self, first: u64) {
+        let missing = first.saturating_sub(self.cursor.sequence + 1);
+        if missing == 0 || self.shards > 1 {
+            return;
+        }
+        let (region, lane) = (&self.feed.region, self.feed.lane);
+        let after = self.cursor.sequence;
+        tracing::error!(region, %lane, after, missing, "the region no longer has blocks that the log never had");
+        self.metrics.missing(&self.feed, missing);
+        self.cursor.sequence = first - 1;
     }
 
     /// Reads until the region fails (then `Ok`) or the writer is gone.
@@ -131,10 +154,11 @@ impl FeedReader {
     }
 }
 
-/// The incarnation that begins now, if the stream is not the one that the cursor is about: its time of creation, and a
-/// count of how often that very stream went back.
+/// The incarnation that begins now, if the stream is not the one that the cursor is about: its time of creation, when it
+/// was restored, if ever, and a count of how often that very stream went back.
 pub(crate) fn next_incarnation(cursor: &Cursor, info: &Info) -> Option<String> {
-    let created = format!("{:x}", info.created.unix_timestamp_nanos() / 1_000);
+    let restored = info.config.metadata.get(RESTORED).map(|at| format!("-{at}")).unwrap_or_default();
+    let created = format!("{:x}{restored}", info.created.unix_timestamp_nanos() / 1_000);
     let (known, rewinds) = match cursor.incarnation.split_once('.') {
         Some((known, rewinds)) => (known, rewinds.parse().unwrap_or(0)),
         None => (cursor.incarnation.as_str(), 0_u32),
