@@ -66,7 +66,7 @@ pub(crate) async fn run(args: DoctorArgs) -> Result<(), Failure> {
         relay::check(config, &mut findings).await;
     }
     let nothing_named = args.gateway.is_none() && args.relay.is_none() && args.monitor.is_none();
-    let relay = relay.as_ref().map(|loaded| &loaded.config);
+    let relay = relay.as_ref();
     both(gateway.as_ref(), relay, &mut findings);
     match api(args.api, relay, nothing_named)? {
         Some(api) => deployment::check(&api, &mut findings).await,
@@ -98,5 +98,7 @@ fn api(args: ApiArgs, relay: Option<&RelayConfig>, nothing_named: bool) -> Resul
 fn both(gateway: Option<&GatewayConfig>, relay: Option<&RelayConfig>, findings: &mut Findings) {
     let (Some(gateway), Some(relay)) = (gateway, relay) else { return };
     let Some(region) = relay.regions.iter().find(|region| region.name == gateway.region) else { return };
-    gateway::compare_keys(&gateway.region, gateway.sealing_key(), &region.sealing_key.id(), findings);
+    if let Ok(key) = region.sealing_key() {
+        gateway::compare_keys(&gateway.region, gateway.sealing_key(), &key.id(), findings);
+    }
 }

@@ -8,7 +8,9 @@ mod dev;
 mod doctor;
 mod events;
 mod exit;
+mod files;
 mod handler;
+mod keys;
 mod logging;
 mod output;
 mod replay;
@@ -54,6 +56,9 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Write, build, test and upload handlers
     Handler(handler::HandlerArgs),
+    /// Make keys, certificates and tokens of a deployment; what is there stays
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Check this host, and the deployment, and say what to do about what is wrong; exit status 1 if something is
     Doctor(doctor::DoctorArgs),
     /// Save what the centre's NATS holds, or a region's, into a folder
@@ -88,6 +93,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Events(command) => output::block_on(events::run(command)),
         Command::Replay(args) => output::block_on(replay::run(args)),
         Command::Handler(args) => output::block_on(handler::run(args)),
+        Command::Keys(command) => keys::run(&command),
         Command::Doctor(args) => output::block_on(doctor::run(args)),
         Command::Backup(args) => output::block_on(backup::save(args)),
         Command::Restore(args) => output::block_on(backup::restore(args)),

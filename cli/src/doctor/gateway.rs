@@ -38,23 +38,24 @@ pub(super) async fn check(config: &Config, findings: &mut Findings) {
         space::check("handlers' cache", folder, findings);
     }
     let label = config.region.as_str();
-    let client = match floodgate_gateway::connect(&config.nats, "floodgate-doctor").await {
-        Ok(client) => client,
+    let link = match floodgate_gateway::connect(&config.nats, "floodgate-doctor").await {
+        Ok(link) => link,
         Err(error) => {
             let advice = Advice("The gateway cannot connect.", "correct the connection's settings");
             return findings.wrong_is("connection", label, error.to_string(), advice);
         }
     };
-    if !server::is_reached(label, &client, findings).await {
+    let client = link.client();
+    if !server::is_reached(label, client, findings).await {
         return;
     }
-    clock::check(label, &client, subject::regional_stream(Lane::Standard), findings).await;
+    clock::check(label, client, subject::regional_stream(Lane::Standard), findings).await;
     let wants = Wants { window: Some(2 * config.limits.publish_timeout()), replicas: None };
     for lane in Lane::ALL {
-        streams::check(label, &client, subject::regional_stream(lane), wants, findings).await;
+        streams::check(label, client, subject::regional_stream(lane), wants, findings).await;
     }
-    key(config, &client, findings).await;
-    rights::gateway(&client, findings).await;
+    key(config, client, findings).await;
+    rights::gateway(client, findings).await;
 }
 
 /// Whether this gateway can open what the centre seals for its region.

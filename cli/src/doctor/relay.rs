@@ -1,32 +1,24 @@
 //! A relay's host: the centre, and the link to each region.
 
-mod replicas;
-
 use std::path::Path;
 
 use floodgate_event::{Lane, subject};
-use floodgate_relay::config::{Config, Region};
+use floodgate_relay::config::{Config, Region, Replicas};
 use floodgate_relay::nats;
 use futures::future::join_all;
 
-use self::replicas::Replicas;
 use super::finding::{Advice, Findings};
 use super::streams::{self, Wants};
 use super::{clock, files, rights, server, space};
 
-/// A relay's configuration, with what is read of it here beside the program's own reading.
-pub(super) struct Loaded {
-    pub(super) config: Config,
-    replicas: Replicas,
-}
-
 /// Reads the configuration and looks at the files that it names; none if it cannot be used.
-pub(super) fn load(path: &Path, findings: &mut Findings) -> Option<Loaded> {
+pub(super) fn load(path: &Path, findings: &mut Findings) -> Option<Config> {
     // Unlike a gateway's, a relay's paths start from where it runs.
     files::check(path, Path::new("."), findings);
     let loaded = Config::load(path).and_then(|config| {
         config.opening_key()?;
         config.admin_token()?;
+        config.regions.iter().try_for_each(|region| region.sealing_key().map(drop))?;
         Ok(config)
     });
     match loaded {
@@ -37,7 +29,7 @@ pub(super) fn load(path: &Path, findings: &mut Findings) -> Option<Loaded> {
                 path.display().to_string(),
                 format!("a relay of {regions} regions"),
             );
-            Some(Loaded { config, replicas: Replicas::read(path) })
+            Some(config)
         }
         Err(error) => {
             let advice = Advice("The relay does not start with it.", "correct what is named");
@@ -48,50 +40,51 @@ pub(super) fn load(path: &Path, findings: &mut Findings) -> Option<Loaded> {
 }
 
 /// Looks at what it names.
-pub(super) async fn check(loaded: &Loaded, findings: &mut Findings) {
-    space::check("relay's state", &loaded.config.state_dir, findings);
-    centre(loaded, findings).await;
+pub(super) async fn check(config: &Config, findings: &mut Findings) {
+    space::check("relay's state", &config.state_dir, findings);
+    centre(config, findings).await;
     // Side by side: one that is out of reach takes its time.
-    for found in join_all(loaded.config.regions.iter().map(|one| region(one, loaded))).await {
+    for found in join_all(config.regions.iter().map(|one| region(one))).await {
         findings.append(found);
     }
 }
 
-async fn centre(loaded: &Loaded, findings: &mut Findings) {
-    let config = &loaded.config;
-    let client = match nats::connect("centre", &config.nats).await {
-        Ok(client) => client,
+async fn centre(config: &Config, findings: &mut Findings) {
+    let link = match nats::connect("centre", &config.nats).await {
+        Ok(link) => link,
         Err(error) => return unusable("centre", &error, findings),
     };
-    if !server::is_reached("centre", &client, findings).await {
+    let client = link.client();
+    if !server::is_reached("centre", client, findings).await {
         return;
     }
-    clock::check("centre", &client, subject::SET_ASIDE_STREAM, findings).await;
-    let wants = Wants { window: None, replicas: loaded.replicas.centre };
+    clock::check("centre", client, subject::SET_ASIDE_STREAM, findings).await;
+    let wants = Wants { window: None, replicas: config.centre.replicas.map(Replicas::count) };
     let shards =
         (0..config.shards).flat_map(|shard| [subject::log_stream(shard), subject::journal_stream(shard)]);
     for stream in shards.chain([subject::SET_ASIDE_STREAM.to_owned()]) {
-        streams::check("centre", &client, &stream, wants, findings).await;
+        streams::check("centre", client, &stream, wants, findings).await;
     }
 }
 
-async fn region(region: &Region, loaded: &Loaded) -> Findings {
+async fn region(region: &Region) -> Findings {
     let mut findings = Findings::default();
     let label = region.name.as_str();
-    let client = match nats::connect(label, &region.nats).await {
-        Ok(client) => client,
+    let link = match nats::connect(label, &region.nats).await {
+        Ok(link) => link,
         Err(error) => {
             unusable(label, &error, &mut findings);
             return findings;
         }
     };
-    if server::is_reached(label, &client, &mut findings).await {
-        clock::check(label, &client, subject::regional_stream(Lane::Standard), &mut findings).await;
-        let wants = Wants { window: None, replicas: loaded.replicas.of(&region.name) };
+    let client = link.client();
+    if server::is_reached(label, client, &mut findings).await {
+        clock::check(label, client, subject::regional_stream(Lane::Standard), &mut findings).await;
+        let wants = Wants { window: None, replicas: region.replicas.map(Replicas::count) };
         for lane in Lane::ALL {
-            streams::check(label, &client, subject::regional_stream(lane), wants, &mut findings).await;
+            streams::check(label, client, subject::regional_stream(lane), wants, &mut findings).await;
         }
-        rights::relay(label, &client, &mut findings).await;
+        rights::relay(label, client, &mut findings).await;
     }
     findings
 }

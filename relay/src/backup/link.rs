@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use async_nats::connection::State;
 use async_nats::jetstream::Context;
+use floodgate_nats::Settings;
 use tokio::time::{Instant, sleep};
 
 use super::BackupError;
-use crate::config::Nats;
 use crate::nats;
 
 /// How long a server may take to let a client in.
@@ -16,14 +15,14 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A connection that stands.
-pub(super) async fn reach(label: &str, config: &Nats) -> Result<Context, BackupError> {
-    let client = nats::connect(label, config).await?;
+pub(super) async fn reach(label: &str, settings: &Settings) -> Result<Context, BackupError> {
+    let link = nats::connect(label, settings).await?;
     let deadline = Instant::now() + CONNECT_LIMIT;
-    while client.connection_state() != State::Connected {
+    while !link.is_up() {
         if Instant::now() > deadline {
             return Err(BackupError::Unreachable(label.to_owned()));
         }
         sleep(PAUSE).await;
     }
-    Ok(nats::jetstream(&client))
+    Ok(nats::jetstream(link.client()))
 }
