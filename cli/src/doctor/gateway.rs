@@ -94,8 +94,8 @@ pub(super) fn compare_keys(region: &Name, here: &SealingKey, sealed_to: &KeyId, 
         _ => "is not the one that the centre seals to",
     };
     let remedy = format!(
-        "set sealing_key of {region} in relay.toml to {here}, restart the relay and apply the configuration with its secrets \
-         again; or put the region's right key here"
+        "if this host's key is right, set sealing_key of {region} in relay.toml to {here} and restart the relay, which \
+         seals the secrets anew; else put the region's right key here"
     );
     let advice =
         Advice("The gateway cannot open its sources' secrets, and keeps its last configuration.", &remedy);
