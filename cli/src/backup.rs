@@ -43,7 +43,7 @@ pub(crate) struct RestoreArgs {
     /// Accept a region's backup that is older than the dedup window: what the centre had from it is delivered again
     #[arg(long)]
     deliver_again: bool,
-    /// How many replicas the streams get, if not as many as they had
+    /// How many replicas the streams get, if not what the configuration says, or else as many as they had
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
     replicas: Option<u8>,
     /// Print what came of it as JSON

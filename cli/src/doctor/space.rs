@@ -7,6 +7,8 @@ use super::finding::{Advice, Findings, State};
 /// Percent of a disk, or of its inodes, that are left when it is time to act, and when it is late.
 const WARN_PERCENT: u64 = 20;
 const WRONG_PERCENT: u64 = 5;
+/// With so many bytes left it is not late yet, whatever part of a large disk that is.
+const PLENTY: u64 = 10 << 30;
 
 /// Checks the file system that a folder is on, or will be once it is made.
 pub(super) fn check(what: &'static str, folder: &Path, findings: &mut Findings) {
@@ -18,18 +20,17 @@ pub(super) fn check(what: &'static str, folder: &Path, findings: &mut Findings) 
             return findings.unknown("disk", subject, error.to_string(), "look at the disk with df");
         }
     };
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     let bytes = percent(stat.f_bavail, stat.f_blocks);
     // File systems that make inodes as they go say that there are none.
     let inodes = percent(stat.f_favail, stat.f_files);
-    let found = format!(
-        "{bytes} % free ({}), {inodes} % of inodes",
-        gibibytes(stat.f_bavail.saturating_mul(stat.f_frsize))
-    );
+    let found = format!("{bytes} % free ({}), {inodes} % of inodes", gibibytes(free));
+    let room = if free >= PLENTY { judge(bytes).min(State::Warning) } else { judge(bytes) };
     let advice = Advice(
         "On a full disk a region answers 503 and the relay stops.",
         "make room, or move it to a larger disk: docs/operations.md says how large",
     );
-    findings.judged(judge(bytes.min(inodes)), "disk", subject, found, advice);
+    findings.judged(room.max(judge(inodes)), "disk", subject, found, advice);
 }
 
 /// How full something may be, by what is left of it.

@@ -162,3 +162,53 @@ async fn region_revision(context: &Context) -> Option<u64> {
     let bytes = bucket.get(subject::SNAPSHOT_KEY).await.ok()??;
     Snapshot::from_bytes(&bytes).ok().map(|snapshot| snapshot.revision)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replicate::feed::tests::{cursor, info};
+
+    fn known(incarnation: &str, sequence: u64) -> Cursors {
+        Cursors::of_one("eu", Lane::Bulk, cursor(incarnation, sequence))
+    }
+
+    #[test]
+    fn what_the_centre_does_not_have_is_counted() {
+        let (eu, stream) = ("eu".parse().unwrap(), info("IN_BULK", 9, None));
+        assert_eq!(unreplicated(&eu, &stream, Some(&known("f4240", 7))), 2);
+        assert_eq!(unreplicated(&eu, &stream, Some(&known("f4240", 9))), 0);
+        assert_eq!(
+            unreplicated(&eu, &stream, Some(&known("f4241", 9))),
+            9,
+            "of another stream it has nothing"
+        );
+        assert_eq!(unreplicated(&eu, &stream, None), 9, "nobody knows: all of it");
+        assert_eq!(unreplicated(&eu, &info("KV_floodgate_snapshot", 9, None), None), 0);
+    }
+
+    #[test]
+    fn what_a_region_lost_is_known_if_the_stream_before_is() {
+        let saved = super::super::manifest::Stream {
+            name: "IN_BULK".into(),
+            file: "f".into(),
+            bytes: 0,
+            sha256: floodgate_event::snapshot::Digest256::of(b""),
+            messages: 5,
+            first_sequence: 1,
+            last_sequence: 5,
+            created_us: 0xf4240,
+            config: serde_json::json!({}),
+            state: serde_json::json!({}),
+        };
+        let eu = "eu".parse().unwrap();
+        let lost = |replaced: &[Info], known: Cursors| {
+            let feed = region_feed(&eu, &saved, replaced, Some(&known)).unwrap();
+            (feed.copied_through, feed.lost)
+        };
+        let replaced = [info("IN_BULK", 9, None)];
+        assert_eq!(lost(&replaced, known("f4240", 7)), (Some(7), Some(2)));
+        assert_eq!(lost(&replaced, known("f4240", 3)), (Some(3), Some(4)));
+        assert_eq!(lost(&[], known("f4240", 7)), (Some(7), None));
+        assert_eq!(lost(&replaced, known("f4241", 7)), (None, Some(4)));
+    }
+}

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use super::manifest::{Manifest, Stream};
 use super::outlook::{self, Cursors, Outlook};
 use super::{BackupError, Place, Progress, folder, guard, link};
-use crate::config::Config;
+use crate::config::{Config, Replicas};
 use crate::replicate::feed::RESTORED;
 
 /// What a restore may do beyond filling a place that is empty.
@@ -25,7 +25,7 @@ pub struct Permits {
     pub discard_unreplicated: bool,
     /// Also a region's backup that is older than ids are remembered.
     pub deliver_again: bool,
-    /// Another number of replicas than the backup's streams had.
+    /// Another number of replicas than the configuration says, or else the backup's streams had.
     pub replicas: Option<u8>,
 }
 
@@ -58,8 +58,8 @@ pub async fn restore(
         if there.iter().any(|info| info.config.name == stream.name) {
             delete(&context, &stream.name).await?;
         }
-        let config = wanted(stream, place, permits);
-        transfer::send(&context, stream, &config, from, progress).await?;
+        let wanted = wanted(stream, place, replicas(config, place, permits));
+        transfer::send(&context, stream, &wanted, from, progress).await?;
     }
     let outlook = outlook::after(config, place, &context, &manifest, &there, known).await?;
     Ok((manifest, outlook))
@@ -130,11 +130,22 @@ async fn delete(context: &Context, stream: &str) -> Result<(), BackupError> {
     context.delete_stream(stream).await.map(drop).map_err(|error| look(error.into()))
 }
 
+/// What was asked for, else what the relay's configuration says, else what the stream had.
+fn replicas(config: &Config, place: &Place, permits: Permits) -> Option<usize> {
+    let configured = match place {
+        Place::Centre => config.centre.replicas,
+        Place::Region(name) => {
+            config.regions.iter().find(|region| region.name == *name).and_then(|region| region.replicas)
+        }
+    };
+    permits.replicas.map(usize::from).or(configured.map(Replicas::count))
+}
+
 /// The configuration that the stream gets. A regional one is marked: it has the age of the one before, and may soon be
 /// as long, and yet another history, which the relay must not take for the one it knows.
-fn wanted(stream: &Stream, place: &Place, permits: Permits) -> Value {
+fn wanted(stream: &Stream, place: &Place, replicas: Option<usize>) -> Value {
     let mut config = stream.config.clone();
-    if let Some(replicas) = permits.replicas {
+    if let Some(replicas) = replicas {
         config["num_replicas"] = json!(replicas);
     }
     let is_lane = matches!(place, Place::Region(_)) && outlook::lane_of(&stream.name).is_some();

@@ -70,6 +70,20 @@ impl Place<'_> {
 }
 
 impl RegionFold {
+    /// Each time, as the cursor that is known may still be on its way: a relay that has just begun folds the log first.
+    async fn pass_over_gone(
+        &mut self,
+        place: &Place<'_>,
+        info: &Info,
+        cursor: &Cursor,
+    ) -> Result<(), ReadError> {
+        // A copy, so that whoever gives up waiting leaves all of it or nothing.
+        let known = PurgeBase { through: self.through, accepted: self.replicated.clone() };
+        let base = place.base(info, cursor, known).await?;
+        (self.through, self.replicated) = (base.through, base.accepted);
+        Ok(())
+    }
+
     /// Counts up to the stream's end.
     pub(super) async fn advance(
         &mut self,
@@ -86,9 +100,9 @@ impl RegionFold {
             deleted: state.deleted_count.unwrap_or(0),
         };
         if self.key.as_ref() != Some(&key) || cursor.sequence < self.through {
-            let base = place.base(info, cursor, purge).await?;
-            *self = Self { key: Some(key), through: base.through, replicated: base.accepted };
+            *self = Self { key: Some(key), through: purge.through, replicated: purge.accepted };
         }
+        self.pass_over_gone(place, info, cursor).await?;
         // In steps, which are kept if whoever asked is gone before the last.
         while self.through < cursor.sequence {
             let through = cursor.sequence.min(self.through + STEP);

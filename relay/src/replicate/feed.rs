@@ -168,3 +168,40 @@ pub(crate) fn next_incarnation(cursor: &Cursor, info: &Info) -> Option<String> {
     }
     (info.state.last_sequence < cursor.sequence).then(|| format!("{created}.{}", rewinds + 1))
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use async_nats::jetstream::stream::Config;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A stream that was made one second after 1970, as the server tells of it.
+    pub(crate) fn info(stream: &str, last: u64, restored: Option<&str>) -> Info {
+        let metadata = restored.into_iter().map(|at| (RESTORED.to_owned(), at.to_owned())).collect();
+        let config = Config { name: stream.to_owned(), metadata, ..Config::default() };
+        let (first_ts, last_ts) = ("1970-01-01T00:00:01Z", "1970-01-01T00:00:01Z");
+        let state = json!({
+            "messages": last, "bytes": 0, "first_seq": 1, "first_ts": first_ts, "last_seq": last, "last_ts": last_ts,
+            "consumer_count": 0,
+        });
+        serde_json::from_value(json!({"config": config, "created": first_ts, "state": state})).unwrap()
+    }
+
+    pub(crate) fn cursor(incarnation: &str, sequence: u64) -> Cursor {
+        Cursor { incarnation: incarnation.to_owned(), sequence }
+    }
+
+    #[test]
+    fn a_restored_stream_is_another_however_long_it_is() {
+        let next =
+            |cursor: Cursor, last, restored| next_incarnation(&cursor, &info("IN_BULK", last, restored));
+        assert_eq!(next(cursor("f4240", 7), 7, None), None);
+        assert_eq!(next(cursor("f4240", 7), 6, None).as_deref(), Some("f4240.1"));
+        assert_eq!(next(cursor("f4240.1", 7), 6, None).as_deref(), Some("f4240.2"));
+        assert_eq!(next(cursor("f4241", 7), 9, None).as_deref(), Some("f4240"));
+        assert_eq!(next(cursor("f4240.1", 7), 9, Some("a1")).as_deref(), Some("f4240-a1"));
+        assert_eq!(next(cursor("f4240-a1", 7), 9, Some("a1")), None);
+        assert_eq!(next(cursor("f4240-a1", 7), 3, Some("a1")).as_deref(), Some("f4240-a1.1"));
+    }
+}

@@ -28,6 +28,11 @@ impl Cursors {
         self.0.get(&Feed { region: region.to_string(), lane }).cloned()
     }
 
+    #[cfg(test)]
+    pub(super) fn of_one(region: &str, lane: Lane, cursor: Cursor) -> Self {
+        Self([(Feed { region: region.to_owned(), lane }, cursor)].into())
+    }
+
     /// Of several shards, the one that is furthest counts.
     fn add(&mut self, shard: ShardCursors) {
         for (feed, (_, cursor)) in shard.0 {
