@@ -44,7 +44,7 @@ pub(super) async fn check(config: &Config, findings: &mut Findings) {
     space::check("relay's state", &config.state_dir, findings);
     centre(config, findings).await;
     // Side by side: one that is out of reach takes its time.
-    for found in join_all(config.regions.iter().map(|one| region(one))).await {
+    for found in join_all(config.regions.iter().map(region)).await {
         findings.append(found);
     }
 }
