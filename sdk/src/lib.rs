@@ -43,8 +43,14 @@ mod outcome;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod glue;
+#[cfg(any(target_arch = "wasm32", test))]
+mod heap;
 #[cfg(target_arch = "wasm32")]
 mod inert;
+
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static HEAP: heap::Heap = heap::Heap::new();
 
 pub use builder::Builder;
 pub use event::Event;
