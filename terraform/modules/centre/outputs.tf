@@ -1,0 +1,9 @@
+output "admin_urls" {
+  description = "The admin API of each relay; any of them will do."
+  value       = local.admin_urls
+}
+
+output "ssh" {
+  description = "How the first host is reached, for what a region asks before it goes."
+  value       = module.host_1.ssh
+}

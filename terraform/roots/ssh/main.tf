@@ -1,0 +1,63 @@
+# A deployment on hosts that are reachable by SSH. Needs no provider but Terraform's own.
+
+terraform {
+  required_version = ">= 1.8"
+}
+
+locals {
+  ssh = { for key, value in var.ssh : key => value if value != null }
+  # A region's streams hold what comes in while the centre is out of reach.
+  max_bytes = { for name, region in var.regions : name => {
+    for lane, share in region.lane_shares :
+    lane => ceil(region.outage_hours * 3600 * region.events_per_second * region.event_bytes * share)
+  } }
+  secrets_hosts = { for name, region in var.regions : name => {
+    for host in region.hosts : host.name => concat([host.address], region.nats_names)
+  } }
+}
+
+module "secrets" {
+  source      = "../../modules/secrets"
+  secrets_dir = var.secrets_dir
+  floodgate   = abspath(pathexpand(coalesce(var.binaries.local_floodgate, var.binaries.floodgate)))
+  deployment  = var.deployment
+  centre = {
+    rotation = var.centre.rotation
+    hosts    = { for host in var.centre.hosts : host.name => [host.address] }
+  }
+  regions = { for name, region in var.regions : name => {
+    rotation     = region.rotation
+    hosts        = local.secrets_hosts[name]
+    sender_names = region.gateway.tls ? region.sender_names : []
+  } }
+}
+
+module "centre" {
+  source               = "../../modules/centre"
+  hosts                = [for host in var.centre.hosts : merge(local.ssh, { for key, value in host : key => value if value != null })]
+  binaries             = { floodgate = var.binaries.floodgate, nats_server = var.binaries.nats_server }
+  secrets              = module.secrets.centre
+  relay                = var.centre.relay
+  max_file_store_bytes = var.centre.max_file_store_bytes
+  force_destroy        = var.force_destroy
+  regions = { for name, region in var.regions : name => {
+    nats_urls = coalesce(region.nats_urls, [for host in region.hosts : "tls://${host.address}:4222"])
+    replicas  = length(region.hosts)
+    max_bytes = local.max_bytes[name]
+  } }
+}
+
+module "region" {
+  source               = "../../modules/region"
+  for_each             = var.regions
+  name                 = each.key
+  hosts                = [for host in each.value.hosts : merge(local.ssh, { for key, value in host : key => value if value != null })]
+  binaries             = { floodgate = var.binaries.floodgate, nats_server = var.binaries.nats_server }
+  secrets              = module.secrets.region[each.key]
+  gateway              = each.value.gateway
+  max_file_store_bytes = sum(values(local.max_bytes[each.key])) + var.store_reserve_bytes
+  centre_ssh           = module.centre.ssh
+  force_destroy        = var.force_destroy
+  # Up after the centre, which makes its streams; gone before the centre changes, which is asked whether it may go.
+  depends_on = [module.centre]
+}
