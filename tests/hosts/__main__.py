@@ -30,7 +30,9 @@ def without_symbols(path, folder):
 def chosen():
     only = os.environ.get("HOSTS_ONLY")
     names = only.split(",") if only else [scenario.__name__ for scenario in scenarios.ALL]
-    return [scenario for scenario in scenarios.ALL if scenario.__name__ in names or scenario is scenarios.first_apply]
+    short = os.environ.get("HOSTS_SHORT") == "1" and not only
+    return [scenario for scenario in scenarios.ALL
+            if scenario is scenarios.first_apply or (scenario.__name__ in names and not (short and scenario in scenarios.LONG))]
 
 
 def run(deployment, short):

@@ -118,6 +118,8 @@ resource "terraform_data" "nats_server" {
 
 # Configuration, secrets and services. The installer restarts what changed, and returns when this host is ready again.
 resource "terraform_data" "install" {
+  # Only makes this host wait for the one before it: a change of an input runs nothing.
+  input = var.after
   triggers_replace = [
     terraform_data.floodgate.id,
     terraform_data.nats_server.id,

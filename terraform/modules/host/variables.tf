@@ -68,3 +68,9 @@ variable "secrets_version" {
   description = "Another value means other secrets: they are uploaded again."
   type        = string
 }
+
+variable "after" {
+  description = "The host of the group that is installed before this one: its output `install`."
+  type        = string
+  default     = ""
+}

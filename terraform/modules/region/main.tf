@@ -25,7 +25,8 @@ locals {
   }]
 }
 
-# One after the other: the next host is touched only when the one before is ready again.
+# One after the other: programs are uploaded to all at once, but the next host is touched only when the one before is
+# ready again.
 module "host_1" {
   source          = "../host"
   name            = local.hosts[0].host.name
@@ -53,7 +54,7 @@ module "host_2" {
   peers           = local.hosts[1].peers
   secrets_dir     = "${var.secrets.dir}/${local.hosts[1].host.name}"
   secrets_version = var.secrets.version
-  depends_on      = [module.host_1]
+  after           = module.host_1.install
 }
 
 module "host_3" {
@@ -69,7 +70,7 @@ module "host_3" {
   peers           = local.hosts[2].peers
   secrets_dir     = "${var.secrets.dir}/${local.hosts[2].host.name}"
   secrets_version = var.secrets.version
-  depends_on      = [module.host_2]
+  after           = module.host_2[0].install
 }
 
 locals {

@@ -6,10 +6,10 @@ terraform {
 
 locals {
   ssh = { for key, value in var.ssh : key => value if value != null }
-  # A region's streams hold what comes in while the centre is out of reach.
+  # A region's streams hold what comes in while the centre is out of reach, besides the history that they keep.
   max_bytes = { for name, region in var.regions : name => {
     for lane, share in region.lane_shares :
-    lane => ceil(region.outage_hours * 3600 * region.events_per_second * region.event_bytes * share)
+    lane => ceil((region.outage_hours * 3600 + var.centre.relay.kept_seconds) * region.events_per_second * region.event_bytes * share)
   } }
   secrets_hosts = { for name, region in var.regions : name => {
     for host in region.hosts : host.name => concat([host.address], region.nats_names)

@@ -1,0 +1,12 @@
+"""What `make hosts` holds a deployment to. Each scenario takes the deployment and whether this is the short form, and
+gives back its figures as text, or fails. They run in this order, on one deployment."""
+
+from .birth import first_apply, second_apply, secrets_stay_secret
+from .change import keys_rotated, region_added, region_removed, replaced_host, rolling_upgrade
+from .end import destroy_refuses, destroyed
+from .failure import disk_full, host_killed, link_cut, link_slow
+
+ALL = [first_apply, second_apply, secrets_stay_secret, link_cut, link_slow, host_killed, rolling_upgrade, keys_rotated,
+       replaced_host, disk_full, region_added, region_removed, destroy_refuses, destroyed]
+# Left out of the short form.
+LONG = {replaced_host, link_slow}
