@@ -6,7 +6,9 @@ mod books;
 mod dev;
 mod events;
 mod exit;
+mod files;
 mod handler;
+mod keys;
 mod logging;
 mod output;
 mod replay;
@@ -52,6 +54,9 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Write, build, test and upload handlers
     Handler(handler::HandlerArgs),
+    /// Make keys, certificates and tokens of a deployment; what is there stays
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -79,6 +84,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Events(command) => output::block_on(events::run(command)),
         Command::Replay(args) => output::block_on(replay::run(args)),
         Command::Handler(args) => output::block_on(handler::run(args)),
+        Command::Keys(command) => keys::run(&command),
         Command::Completions { shell } => completions(shell),
         Command::Tether(args) => tether::run(&args),
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use floodgate_event::seal::{OpeningKey, SealError};
 use floodgate_event::{Name, Secret};
+use floodgate_nats::{Servers, SettingsError};
 
 use self::file::File;
 pub use self::limits::Limits;
@@ -30,7 +31,7 @@ pub struct Config {
     /// Where metrics and health are served, without TLS.
     pub metrics_listen: SocketAddr,
     /// The region's NATS.
-    pub nats: Nats,
+    pub nats: Servers,
     /// Bounds of connections, requests, queues and publishes.
     pub limits: Limits,
     /// How it stops.
@@ -43,15 +44,6 @@ pub struct Config {
     pub(crate) opening_key: OpeningKey,
     /// None in plaintext mode.
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
-}
-
-/// How to reach a NATS server.
-#[derive(Debug, Clone)]
-pub struct Nats {
-    /// `nats://host:port`, or `tls://…`.
-    pub url: async_nats::ServerAddr,
-    /// User and password, where the server asks for them.
-    pub credentials: Option<(String, Secret)>,
 }
 
 /// How a gateway stops.
@@ -90,7 +82,7 @@ impl Checker<'_> {
             gateway: file.gateway.unwrap_or_else(|| random_name(&file.region)),
             listen: file.listen,
             metrics_listen: file.metrics_listen,
-            nats: self.nats(&file.nats)?,
+            nats: file.nats.read(self.folder).map_err(|source| self.nats(source))?,
             limits: file.limits,
             drain: file.drain.into(),
             handlers: self.handlers(file.handlers),
@@ -131,17 +123,8 @@ impl Checker<'_> {
         }
     }
 
-    fn nats(&self, file: &file::Nats) -> Result<Nats, ConfigError> {
-        let url = file.url.parse().map_err(|_| self.invalid("nats.url", "expected nats://host:port"))?;
-        let credentials = match (&file.user, &file.password_file) {
-            (None, None) => None,
-            (Some(user), Some(password)) => {
-                let password = read(&self.folder.join(password))?;
-                Some((user.clone(), Secret::new(password.trim_end())))
-            }
-            _ => return Err(self.invalid("nats", "user and password_file go together")),
-        };
-        Ok(Nats { url, credentials })
+    fn nats(&self, source: SettingsError) -> ConfigError {
+        ConfigError::Nats { path: self.path.into(), source }
     }
 
     fn invalid(&self, key: &'static str, reason: &'static str) -> ConfigError {
@@ -197,6 +180,14 @@ pub enum ConfigError {
         path: PathBuf,
         /// Which limit, and what is wrong with it.
         source: handle::InvalidLimit,
+    },
+    /// The connection to NATS, or a file that it names.
+    #[error("{path}: {source}")]
+    Nats {
+        /// Which file.
+        path: PathBuf,
+        /// Which key, and what is wrong with it.
+        source: SettingsError,
     },
     /// Not a region's key.
     #[error("{path}: {source}")]
@@ -269,6 +260,10 @@ url = "nats://127.0.0.1:4222"
                 format!("{GOOD}\n[tls]\ncertificate_file = \"c\"\nkey_file = \"k\"\n"),
             ),
             ("user_without_password", format!("{GOOD}user = \"gateway\"\n")),
+            ("two_forms_of_servers", format!("{GOOD}urls = [\"nats://127.0.0.1:4222\"]\n")),
+            ("nkey_file_gone", format!("{GOOD}nkey_file = \"gone\"\n")),
+            ("not_an_nkey", format!("{GOOD}nkey_file = \"key\"\n")),
+            ("not_an_authority", format!("{GOOD}ca_file = \"key\"\n")),
             ("handlers_over_bound", format!("{GOOD}\n[handlers]\nmax_memory_bytes = 65537\n")),
             ("key_file_gone", GOOD.replace("\"key\"", "\"gone\"")),
         ];

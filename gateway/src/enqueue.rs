@@ -1,9 +1,11 @@
 //! The way onto the disk: events are coalesced into blocks, and [`Enqueued`] is only made from a block's publish
-//! ack. Publishing never waits for a connection: without one it fails at once, and the sender tries again.
+//! ack. Within its time a block is published again if a cluster changes its leader or a connection is lost; with a single
+//! server that is out of reach it fails at once, and the sender tries again.
 
 mod acks;
 mod publisher;
 mod queue;
+mod tries;
 mod writer;
 
 use std::sync::Arc;
@@ -84,7 +86,8 @@ impl Enqueue {
         let writer = |(lane, shard)| {
             let gateway = gateway.to_string();
             let destination = Destination { region: region.clone(), lane, shard, gateway };
-            let publisher = Publisher::new(link, acks.clone(), lane, shard, limits.publish_timeout());
+            let publisher =
+                Publisher::new(link, acks.clone(), (lane, shard), limits.publish_timeout(), metrics);
             Writer::new(destination, limits.into(), publisher, metrics)
         };
         let places = Lane::ALL.into_iter().flat_map(|lane| (0..shards).map(move |shard| (lane, shard)));

@@ -2,66 +2,61 @@
 
 use std::time::Duration;
 
-use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event};
 use floodgate_event::subject;
+pub use floodgate_nats::LinkError;
+use floodgate_nats::{Link as Connection, Servers};
 use tokio::sync::watch;
 use tracing::{info, warn};
-
-use crate::config::Nats;
 
 /// A dead peer is noticed after two of these. The client's own default is a minute.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// The longest pause between attempts.
-const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(2);
 /// Messages that may wait in the client, so that it is we who hold the queue.
 const CLIENT_CAPACITY: usize = 1_024;
+/// How often it is looked whether the connection is back.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// A connection that looks after itself.
+/// The region's NATS, and how often it was lost.
 #[derive(Clone)]
 pub(crate) struct Link {
-    client: Client,
+    connection: Connection,
     losses: watch::Receiver<u64>,
 }
 
-/// The server's address or credentials are unusable. Being out of reach is not an error: it is retried.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot use the NATS server: {0}")]
-pub struct LinkError(#[source] async_nats::ConnectError);
-
 impl Link {
     /// Starts connecting and returns at once.
-    pub(crate) async fn start(nats: &Nats, name: &str) -> Result<Self, LinkError> {
+    pub(crate) async fn start(servers: &Servers, name: &str) -> Result<Self, LinkError> {
         let (lost, losses) = watch::channel(0);
-        let mut options = ConnectOptions::new()
+        let options = ConnectOptions::new()
             .name(name)
             .custom_inbox_prefix(subject::GATEWAY_INBOX)
-            .retry_on_initial_connect()
             .ping_interval(PING_INTERVAL)
             .connection_timeout(CONNECT_TIMEOUT)
-            .reconnect_delay_callback(|attempts| {
-                Duration::from_millis(50).saturating_mul(1 << attempts.min(10)).min(MAX_RECONNECT_DELAY)
-            })
-            .client_capacity(CLIENT_CAPACITY)
-            .event_callback(move |event| {
-                let lost = lost.clone();
-                async move { observe(&event, &lost) }
-            });
-        if let Some((user, password)) = &nats.credentials {
-            options = options.user_and_password(user.clone(), password.expose().to_owned());
-        }
-        let client = options.connect(nats.url.clone()).await.map_err(LinkError)?;
-        Ok(Self { client, losses })
+            .client_capacity(CLIENT_CAPACITY);
+        let connection = Connection::start(servers, options, move |event| observe(event, &lost)).await?;
+        Ok(Self { connection, losses })
     }
 
     pub(crate) fn client(&self) -> &Client {
-        &self.client
+        self.connection.client()
     }
 
     pub(crate) fn is_up(&self) -> bool {
-        self.client.connection_state() == State::Connected
+        self.connection.is_up()
+    }
+
+    /// Whether another server may take over when this one goes.
+    pub(crate) fn has_others(&self) -> bool {
+        self.connection.has_others()
+    }
+
+    /// Returns once it is connected, which may be never.
+    pub(crate) async fn until_up(&self) {
+        while !self.is_up() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// How often the connection was lost so far; a change ends whatever was under way on it.

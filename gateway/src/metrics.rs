@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     pub(crate) ingest_seconds: Histogram,
     pub(crate) blocks: IntCounter,
     pub(crate) blocks_failed: IntCounterVec,
+    pub(crate) blocks_retried: IntCounterVec,
     pub(crate) block_events: Histogram,
     pub(crate) publish_seconds: HistogramVec,
     pub(crate) queue_bytes: IntGauge,
@@ -51,6 +52,11 @@ impl Metrics {
             )?)?,
             blocks: IntCounter::new("floodgate_blocks_total", "Blocks with a publish ack.")?,
             blocks_failed: counters("blocks_failed_total", "Blocks without a publish ack.", &["reason"])?,
+            blocks_retried: counters(
+                "blocks_retried_total",
+                "Publishes of a block after its first, by what was wrong with the one before.",
+                &["reason"],
+            )?,
             block_events: Histogram::with_opts(histogram(
                 "block_events",
                 "Events of a durable block.",
@@ -80,6 +86,7 @@ impl Metrics {
         registry.register(Box::new(self.ingest_seconds.clone()))?;
         registry.register(Box::new(self.blocks.clone()))?;
         registry.register(Box::new(self.blocks_failed.clone()))?;
+        registry.register(Box::new(self.blocks_retried.clone()))?;
         registry.register(Box::new(self.block_events.clone()))?;
         registry.register(Box::new(self.publish_seconds.clone()))?;
         registry.register(Box::new(self.queue_bytes.clone()))?;

@@ -1,14 +1,19 @@
 //! The relay's configuration file (TOML). Unknown keys are refused, bounds are checked when it is read.
 
+mod region;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use floodgate_event::seal::{OpeningKey, SealError, SealingKey};
+use floodgate_event::seal::{OpeningKey, SealError};
 use floodgate_event::{Name, Secret};
+use floodgate_nats::{Settings, SettingsError};
 use ipnet::IpNet;
 use serde::Deserialize;
+
+pub use self::region::{Centre, MaxBytes, Region, Replicas};
 
 /// The relay's settings, as the file gives them.
 #[derive(Debug, Deserialize)]
@@ -28,7 +33,10 @@ pub struct Config {
     /// The admin API.
     pub admin: Admin,
     /// The centre's NATS.
-    pub nats: Nats,
+    pub nats: Settings,
+    /// The centre's streams.
+    #[serde(default)]
+    pub centre: Centre,
     /// The regions to copy from.
     pub regions: Vec<Region>,
     /// How long a silent writer keeps the lease.
@@ -56,30 +64,6 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// Holds the bearer token.
     pub token_file: PathBuf,
-}
-
-/// How to reach a NATS server.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Nats {
-    /// One or more `nats://` or `tls://` URLs, joined by commas.
-    pub url: String,
-    /// User name, with `password_file`.
-    pub user: Option<String>,
-    /// Holds the password.
-    pub password_file: Option<PathBuf>,
-}
-
-/// A region to copy from.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Region {
-    /// Its name.
-    pub name: Name,
-    /// The public half of its key: its sources' secrets are sealed to it.
-    pub sealing_key: SealingKey,
-    /// Its NATS.
-    pub nats: Nats,
 }
 
 /// The writer's lease.
@@ -154,7 +138,7 @@ impl LeaseConfig {
 }
 
 impl Config {
-    /// Reads and checks a file.
+    /// Reads and checks a file. Relative paths in it start from its folder.
     ///
     /// # Errors
     /// Names the file and the key that is wrong, and what is allowed.
@@ -163,7 +147,28 @@ impl Config {
         let config: Self =
             toml::from_str(&text).map_err(|error| ConfigError::Parse(path.into(), Box::new(error)))?;
         config.check().map_err(|(key, allowed)| ConfigError::Bounds(path.into(), key, allowed))?;
-        Ok(config)
+        config.check_connections().map_err(|(who, error)| ConfigError::Nats(path.into(), who, error))?;
+        Ok(config.in_folder(path.parent().unwrap_or(Path::new(""))))
+    }
+
+    fn check_connections(&self) -> Result<(), (String, SettingsError)> {
+        self.nats.check().map_err(|error| ("the centre".to_owned(), error))?;
+        for region in &self.regions {
+            region.nats.check().map_err(|error| (format!("region {}", region.name), error))?;
+        }
+        Ok(())
+    }
+
+    fn in_folder(self, folder: &Path) -> Self {
+        let Admin { listen, token_file } = self.admin;
+        Self {
+            state_dir: folder.join(self.state_dir),
+            opening_key_file: folder.join(self.opening_key_file),
+            admin: Admin { listen, token_file: folder.join(token_file) },
+            nats: self.nats.in_folder(folder),
+            regions: self.regions.into_iter().map(|region| region.in_folder(folder)).collect(),
+            ..self
+        }
     }
 
     fn check(&self) -> Result<(), (&'static str, &'static str)> {
@@ -181,6 +186,7 @@ impl Config {
         names.sort();
         names.dedup();
         require(names.len() == self.regions.len(), "regions.name", "a name of its own for each region")?;
+        self.regions.iter().try_for_each(Region::check)?;
         let command = self.handlers.check_command.as_ref();
         require(
             command.is_none_or(|command| !command.is_empty()),
@@ -215,16 +221,6 @@ impl Config {
     }
 }
 
-impl Nats {
-    /// Reads the password, if one is configured.
-    ///
-    /// # Errors
-    /// If its file cannot be read.
-    pub fn password(&self) -> Result<Option<Secret>, ConfigError> {
-        self.password_file.as_deref().map(read_secret).transpose()
-    }
-}
-
 fn read_secret(path: &Path) -> Result<Secret, ConfigError> {
     let text = fs::read_to_string(path).map_err(|error| ConfigError::Read(path.into(), error))?;
     Ok(Secret::new(text.trim()))
@@ -242,6 +238,12 @@ pub enum ConfigError {
     /// A value out of bounds.
     #[error("{}: `{}` is out of bounds: expected {}", .0.display(), .1, .2)]
     Bounds(PathBuf, &'static str, &'static str),
+    /// A connection to NATS: whose, and what is wrong with it.
+    #[error("{}: {}: {}", .0.display(), .1, .2)]
+    Nats(PathBuf, String, #[source] SettingsError),
+    /// A region that does not go: which one, and what is allowed.
+    #[error("region {0}: expected {1}")]
+    Region(Name, &'static str),
     /// Not a key.
     #[error("{}: {}", .0.display(), .1)]
     Key(PathBuf, #[source] SealError),
@@ -249,6 +251,8 @@ pub enum ConfigError {
 
 #[cfg(test)]
 mod tests {
+    use floodgate_event::Lane;
+
     use super::*;
 
     const GOOD: &str = r#"
@@ -274,6 +278,48 @@ mod tests {
     #[test]
     fn a_good_file_is_read() {
         assert_eq!(load(GOOD).unwrap().lease.seconds, 10);
+    }
+
+    #[test]
+    fn a_cluster_is_read() {
+        let text = GOOD.replace("nats://127.0.0.1:4223\" }", "nats://127.0.0.1:4223\", nkey_file = \"relay.nk\" }\nreplicas = 3\nmax_bytes = { bulk = 20000000 }");
+        let config = load(&format!("{text}\n[centre]\nreplicas = 1")).unwrap();
+        let region = &config.regions[0];
+        assert_eq!(region.replicas.map(Replicas::count), Some(3));
+        assert_eq!(
+            [Lane::Critical, Lane::Bulk].map(|lane| region.max_bytes.of(lane)),
+            [None, Some(20_000_000)]
+        );
+        assert_eq!(config.centre.replicas.map(Replicas::count), Some(1));
+        assert!(region.nats.nkey_file.as_ref().unwrap().is_absolute(), "it starts from the file's folder");
+    }
+
+    #[test]
+    fn a_sealing_key_may_be_in_a_file() {
+        let key = OpeningKey::generate().sealing_key().clone();
+        let text = GOOD.replace(
+            "sealing_key = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"",
+            "sealing_key_file = \"eu.pub\"",
+        );
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("relay.toml");
+        fs::write(&path, text).unwrap();
+        let region = || Config::load(&path).unwrap().regions.remove(0);
+        assert!(region().sealing_key().unwrap_err().to_string().contains("eu.pub"));
+        fs::write(dir.path().join("eu.pub"), format!("{key}\n")).unwrap();
+        assert_eq!(region().sealing_key().unwrap().id(), key.id());
+    }
+
+    #[test]
+    fn what_does_not_go_is_refused_by_key() {
+        let of_region = |line: &str| load(&format!("{GOOD}\n{line}")).unwrap_err().to_string();
+        assert!(of_region("replicas = 2").contains("expected 1 or 3 replicas"));
+        assert!(of_region("max_bytes = { bulk = 1000 }").contains("`regions.max_bytes` is out of bounds"));
+        assert!(of_region("sealing_key_file = \"x\"").contains("`regions.sealing_key` is out of bounds"));
+        let two =
+            load(&GOOD.replace("{ url = \"nats://127.0.0.1:4223\" }", "{ url = \"a\", urls = [\"b\"] }"));
+        let two = two.unwrap_err().to_string();
+        assert!(two.ends_with("region eu: `nats.urls`: there is `url` as well; choose one"), "{two}");
     }
 
     #[test]

@@ -1,11 +1,17 @@
 //! Makes the streams and buckets that a deployment needs, in the centre and in each region.
 
+mod ensure;
+
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
-use async_nats::jetstream::{Context, kv, object_store};
+use async_nats::jetstream::{Context, kv};
+use floodgate_event::causes::chain;
 use floodgate_event::{Lane, subject};
 use tokio_util::sync::CancellationToken;
+
+use self::ensure::Chosen;
+use crate::config::{Centre, MaxBytes, Region, Replicas};
 
 /// A gateway's publish deadline is at most half of this.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
@@ -20,49 +26,75 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Wait before one out of reach is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
+/// What was chosen for a region's streams.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    replicas: Option<Replicas>,
+    max_bytes: MaxBytes,
+}
+
+impl Wanted {
+    /// As the configuration has it.
+    pub fn of(region: &Region) -> Self {
+        Self { replicas: region.replicas, max_bytes: region.max_bytes }
+    }
+
+    fn lane(self, lane: Lane) -> Chosen {
+        Chosen { replicas: self.replicas, max_bytes: self.max_bytes.of(lane) }
+    }
+
+    fn rest(self) -> Chosen {
+        Chosen { replicas: self.replicas, max_bytes: None }
+    }
+}
+
 /// What the centre's NATS holds.
 ///
 /// # Errors
-/// If the server cannot be reached, or a stream of the name exists with an incompatible configuration.
-pub async fn centre(context: &Context, shards: u32) -> Result<(), async_nats::Error> {
+/// Names the stream, if the server refuses it or cannot be reached.
+pub async fn centre(context: &Context, shards: u32, centre: Centre) -> Result<(), ProvisionError> {
     let max_payload = context.client().server_info().max_payload;
     // 0 before the first connection; then what follows fails.
     if (1..LEAST_PAYLOAD).contains(&max_payload) {
-        let text =
-            format!("the centre's max_payload is {max_payload} bytes, and blocks need {LEAST_PAYLOAD}");
-        return Err(text.into());
+        return Err(ProvisionError::MaxPayload(max_payload));
     }
+    let chosen = Chosen { replicas: centre.replicas, max_bytes: None };
     for shard in 0..shards {
-        ensure(context, stream(subject::log_stream(shard), subject::log_wildcard(shard))).await?;
-        ensure(context, stream(subject::journal_stream(shard), subject::journal_wildcard(shard))).await?;
+        let log = stream(subject::log_stream(shard), subject::log_wildcard(shard));
+        ensure::stream(context, log, chosen).await?;
+        let journal = stream(subject::journal_stream(shard), subject::journal_wildcard(shard));
+        ensure::stream(context, journal, chosen).await?;
     }
-    ensure(context, stream(subject::SET_ASIDE_STREAM.into(), subject::SET_ASIDE_WILDCARD.into())).await?;
-    bucket(context, subject::CONTROL_BUCKET, CONTROL_HISTORY, Duration::ZERO).await?;
-    bucket(context, subject::LEASE_BUCKET, 1, Duration::ZERO).await?;
-    objects(context).await
+    let set_aside = stream(subject::SET_ASIDE_STREAM.into(), subject::SET_ASIDE_WILDCARD.into());
+    ensure::stream(context, set_aside, chosen).await?;
+    ensure::bucket(context, bucket(subject::CONTROL_BUCKET, CONTROL_HISTORY), chosen).await?;
+    ensure::bucket(context, bucket(subject::LEASE_BUCKET, 1), chosen).await?;
+    ensure::objects(context, subject::HANDLERS_BUCKET, chosen).await
 }
 
 /// What a region's NATS holds.
 ///
 /// # Errors
 /// As [`centre`].
-pub async fn region(context: &Context) -> Result<(), async_nats::Error> {
+pub async fn region(context: &Context, wanted: Wanted) -> Result<(), ProvisionError> {
     for lane in Lane::ALL {
-        let lane_stream = stream(subject::regional_stream(lane).into(), subject::regional_wildcard(lane));
-        ensure(context, Config { duplicate_window: DUPLICATE_WINDOW, ..lane_stream }).await?;
+        let config = stream(subject::regional_stream(lane).into(), subject::regional_wildcard(lane));
+        let config = Config { duplicate_window: DUPLICATE_WINDOW, ..config };
+        ensure::stream(context, config, wanted.lane(lane)).await?;
     }
-    bucket(context, subject::SNAPSHOT_BUCKET, 1, Duration::ZERO).await?;
-    bucket(context, subject::GATEWAYS_BUCKET, 1, REPORT_AGE).await?;
-    objects(context).await
+    ensure::bucket(context, bucket(subject::SNAPSHOT_BUCKET, 1), wanted.rest()).await?;
+    let reports = kv::Config { max_age: REPORT_AGE, ..bucket(subject::GATEWAYS_BUCKET, 1) };
+    ensure::bucket(context, reports, wanted.rest()).await?;
+    ensure::objects(context, subject::HANDLERS_BUCKET, wanted.rest()).await
 }
 
 /// Keeps a region provisioned until `shutdown`: one that lost its disk gets its streams back.
-pub async fn keep_region(name: &str, context: &Context, shutdown: &CancellationToken) {
+pub async fn keep_region(name: &str, context: &Context, wanted: Wanted, shutdown: &CancellationToken) {
     loop {
-        let pause = match region(context).await {
+        let pause = match region(context, wanted).await {
             Ok(()) => LOOK_EVERY,
             Err(error) => {
-                tracing::warn!(region = name, %error, "cannot provision the region yet");
+                tracing::warn!(region = name, error = %chain(&error), "cannot provision the region yet");
                 RETRY_PAUSE
             }
         };
@@ -85,32 +117,22 @@ fn stream(name: String, subjects: String) -> Config {
     }
 }
 
-/// Creates what is missing and leaves alone what is there: an operator may have set limits or replicas.
-async fn ensure(context: &Context, config: Config) -> Result<(), async_nats::Error> {
-    context.get_or_create_stream(config).await?;
-    Ok(())
+fn bucket(name: &str, history: i64) -> kv::Config {
+    kv::Config { bucket: name.into(), history, ..kv::Config::default() }
 }
 
-async fn bucket(
-    context: &Context,
-    name: &str,
-    history: i64,
-    max_age: Duration,
-) -> Result<(), async_nats::Error> {
-    if context.get_key_value(name).await.is_ok() {
-        return Ok(());
-    }
-    let config = kv::Config { bucket: name.into(), history, max_age, ..kv::Config::default() };
-    context.create_key_value(config).await?;
-    Ok(())
-}
-
-async fn objects(context: &Context) -> Result<(), async_nats::Error> {
-    if context.get_object_store(subject::HANDLERS_BUCKET).await.is_ok() {
-        return Ok(());
-    }
-    let config =
-        object_store::Config { bucket: subject::HANDLERS_BUCKET.into(), ..object_store::Config::default() };
-    context.create_object_store(config).await?;
-    Ok(())
+/// Why a stream or bucket is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisionError {
+    /// Blocks would not fit.
+    #[error("the centre's max_payload is {0} bytes, and blocks need {LEAST_PAYLOAD}")]
+    MaxPayload(usize),
+    /// The server refuses it, or does not answer.
+    #[error("stream {stream}: {source}")]
+    Stream {
+        /// Which stream; a bucket's begins with `KV_` or `OBJ_`.
+        stream: String,
+        /// Why.
+        source: async_nats::Error,
+    },
 }

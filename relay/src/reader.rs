@@ -79,7 +79,7 @@ async fn try_digest_at(
 }
 
 /// Other answers, such as that a cluster has no leader for now, say nothing of the stream.
-fn is_missing(kind: &GetStreamErrorKind) -> bool {
+pub(crate) fn is_missing(kind: &GetStreamErrorKind) -> bool {
     matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }
 

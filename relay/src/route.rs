@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use floodgate_event::Lane;
+use floodgate_event::causes::chain;
+use floodgate_nats::Link;
 use prometheus::Registry;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -21,7 +23,7 @@ use crate::lookup::EventLookup;
 use crate::metrics::{self, ReplicationMetrics};
 use crate::nats::{self, ConnectError};
 use crate::progress::Progress;
-use crate::provision;
+use crate::provision::{self, Wanted};
 use crate::replay::Replays;
 use crate::serve::{BindError, Listener};
 use crate::shard::{Shard, ShardError};
@@ -36,14 +38,15 @@ const DISABLE_QUEUE: usize = 64;
 /// # Errors
 /// If the configuration, the disk or a port cannot be used. NATS servers and consumers are waited for.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RelayError> {
-    let centre = nats::jetstream(&nats::connect("centre", &config.nats).await?);
-    let regions = connect_regions(&config).await?;
-    provision_centre(&centre, config.shards, &shutdown).await;
+    let centre_link = nats::connect("centre", &config.nats).await?;
+    let centre = nats::jetstream(centre_link.client());
+    let (_region_links, regions) = connect_regions(&config).await?;
+    provision_centre(&centre, &config, &shutdown).await;
     let mut background = JoinSet::new();
-    for region in regions.clone() {
-        let shutdown = shutdown.clone();
+    for (region, settings) in regions.clone().into_iter().zip(&config.regions) {
+        let (shutdown, wanted) = (shutdown.clone(), Wanted::of(settings));
         background.spawn(async move {
-            provision::keep_region(&region.name, &region.context, &shutdown).await;
+            provision::keep_region(&region.name, &region.context, wanted, &shutdown).await;
         });
     }
 
@@ -118,22 +121,24 @@ async fn join_all(shards: &mut JoinSet<Result<(), ShardError>>) -> Result<(), Re
     Ok(())
 }
 
-async fn connect_regions(config: &Config) -> Result<Vec<RegionLink>, ConnectError> {
-    let mut links = Vec::with_capacity(config.regions.len());
+/// Connections must be held for as long as their contexts are used.
+async fn connect_regions(config: &Config) -> Result<(Vec<Link>, Vec<RegionLink>), RelayError> {
+    let (mut connections, mut links) = (Vec::new(), Vec::new());
     for region in &config.regions {
-        let client = nats::connect(&region.name, &region.nats).await?;
+        let connection = nats::connect(&region.name, &region.nats).await?;
         links.push(RegionLink {
             name: region.name.clone(),
-            sealing_key: region.sealing_key.clone(),
-            context: nats::jetstream(&client),
+            sealing_key: region.sealing_key()?,
+            context: nats::jetstream(connection.client()),
         });
+        connections.push(connection);
     }
-    Ok(links)
+    Ok((connections, links))
 }
 
-async fn provision_centre(context: &Context, shards: u32, shutdown: &CancellationToken) {
-    while let Err(error) = provision::centre(context, shards).await {
-        tracing::warn!(%error, "cannot provision the centre yet");
+async fn provision_centre(context: &Context, config: &Config, shutdown: &CancellationToken) {
+    while let Err(error) = provision::centre(context, config.shards, config.centre).await {
+        tracing::warn!(error = %chain(&error), "cannot provision the centre yet");
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(RETRY_PAUSE) => {}

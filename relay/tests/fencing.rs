@@ -18,7 +18,7 @@ use bytes::Bytes;
 use floodgate_event::{Lane, subject};
 use floodgate_relay::append::{Append, AppendError, FencedAppender};
 use floodgate_relay::lease::{Contender, Lease};
-use floodgate_relay::{nats, provision};
+use floodgate_relay::{config, nats, provision};
 use floodgate_tests::programs;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -143,7 +143,7 @@ impl Centre {
             return Ok(None);
         };
         let context = connect(port).await?;
-        provision::centre(&context, SHARD + 1).await?;
+        provision::centre(&context, SHARD + 1, config::Centre::default()).await?;
         Ok(Some(Self { context, _server: server, _folder: folder }))
     }
 

@@ -6,6 +6,7 @@
 //! [`outside`]).
 
 pub mod admin;
+pub mod cluster;
 pub mod consumer;
 pub mod demo;
 pub mod deployment;

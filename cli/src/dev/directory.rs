@@ -1,12 +1,13 @@
 //! The folder that a deployment lives in: private to its owner, and used by one `floodgate dev` at a time.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use floodgate_event::Secret;
-use tempfile::NamedTempFile;
+
+use crate::files::{self, Readers};
 
 /// The folders in it.
 const FOLDERS: [&str; 5] = ["config", "data", "log", "secrets", "tls"];
@@ -23,7 +24,7 @@ impl Directory {
     pub(crate) fn open(root: &Path) -> Result<Self, DirectoryError> {
         let failed = |source| DirectoryError::Open { path: root.to_owned(), source };
         for folder in FOLDERS {
-            private_folder(&root.join(folder)).map_err(failed)?;
+            files::private_folder(&root.join(folder)).map_err(failed)?;
         }
         let root = root.canonicalize().map_err(failed)?;
         let lock = OpenOptions::new()
@@ -47,7 +48,7 @@ impl Directory {
     /// Writes a file that only its owner can read, all of it or nothing, and gives its path.
     pub(crate) fn write(&self, relative: &str, contents: &[u8]) -> Result<PathBuf, DirectoryError> {
         let path = self.path(relative);
-        write_private(&path, contents)
+        files::write(&path, contents, Readers::Nobody)
             .map_err(|source| DirectoryError::Write { path: path.clone(), source })?;
         Ok(path)
     }
@@ -55,11 +56,7 @@ impl Directory {
     /// Reads a file, or nothing if there is none.
     pub(crate) fn read(&self, relative: &str) -> Result<Option<String>, DirectoryError> {
         let path = self.path(relative);
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(DirectoryError::Read { path, source }),
-        }
+        files::read(&path).map_err(|source| DirectoryError::Read { path, source })
     }
 
     /// The secret in a file; made and written if there is none yet.
@@ -80,22 +77,6 @@ pub(crate) struct Kept {
     pub(crate) path: PathBuf,
     /// The secret.
     pub(crate) secret: Secret,
-}
-
-fn private_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-/// Replaces a file by one that only its owner can read. Synced before it takes the name: a key that is lost after
-/// it was used takes what was sealed to it along.
-pub(crate) fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // `tempfile` makes its files with mode 0600.
-    let mut file = NamedTempFile::new_in(folder)?;
-    file.write_all(contents)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 /// Why the folder cannot be used.

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use floodgate_event::Name;
 use serde::Serialize;
 
+use crate::files::{self, Readers};
 use crate::table::Table;
-
-use super::directory::write_private;
 
 /// What the file says, but for the processes.
 #[derive(Clone, Debug, Serialize)]
@@ -93,7 +92,7 @@ impl ReadyFile {
     ) -> Result<(), ReadyFileError> {
         let written = serde_json::to_vec_pretty(&Document { ready, processes })
             .map_err(io::Error::from)
-            .and_then(|text| write_private(&self.0, &text));
+            .and_then(|text| files::write(&self.0, &text, Readers::Nobody));
         written.map_err(|source| ReadyFileError { path: self.0.clone(), source })
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use floodgate_event::Name;
+use floodgate_nats::Settings;
 use serde::Deserialize;
 
 use super::Limits;
@@ -21,7 +22,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) plaintext: bool,
     pub(super) tls: Option<Tls>,
-    pub(super) nats: Nats,
+    pub(super) nats: Settings,
     #[serde(default)]
     pub(super) limits: Limits,
     #[serde(default)]
@@ -35,14 +36,6 @@ pub(super) struct File {
 pub(super) struct Tls {
     pub(super) certificate_file: PathBuf,
     pub(super) key_file: PathBuf,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nats {
-    pub(super) url: String,
-    pub(super) user: Option<String>,
-    pub(super) password_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,19 +1,39 @@
-//! Publishes a block and waits for the ack of the right stream.
+//! Publishes blocks to one lane and shard, and tells the acks of the right stream from what else may be answered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::header::NATS_MESSAGE_ID;
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
-use async_nats::{Client, HeaderMap, Message, StatusCode};
+use async_nats::{Message, StatusCode};
 use floodgate_event::block::SealedBlock;
 use floodgate_event::{Lane, subject};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::acks::Acks;
+use super::acks::{Acks, Expected};
+use super::tries::{Outgoing, Tries};
 use crate::link::Link;
+use crate::metrics::Metrics;
 
 /// The most bytes of events in a block: a server takes messages of 8 MiB, of which headers need a part.
 pub(crate) const MAX_BLOCK_BYTES: usize = 8 * 1024 * 1024 - 64 * 1024;
+
+/// What JetStream says while a cluster chooses a leader, starts, stops or has too much to do, and, of a copy, while the
+/// block itself is still under way. Not of a full stream or disk, which do not pass by themselves within seconds.
+const PASSING: [ErrorCode; 10] = [
+    ErrorCode::CLUSTER_INCOMPLETE,
+    ErrorCode::CLUSTER_NOT_ACTIVE,
+    ErrorCode::CLUSTER_NOT_ASSIGNED,
+    ErrorCode::CLUSTER_NOT_AVAILABLE,
+    ErrorCode::CLUSTER_NOT_LEADER,
+    ErrorCode::JETSTREAM_NOT_ENABLED,
+    ErrorCode::RAFT_GENERAL,
+    ErrorCode::STREAM_OFFLINE,
+    ErrorCode::STREAM_DUPLICATE_MESSAGE_CONFLICT,
+    ErrorCode::STREAM_TOO_MANY_REQUESTS,
+];
 
 /// Publishes to one lane and shard.
 #[derive(Clone)]
@@ -23,16 +43,24 @@ pub(super) struct Publisher {
     subject: String,
     stream: &'static str,
     timeout: Duration,
+    metrics: Arc<Metrics>,
 }
 
 impl Publisher {
-    pub(super) fn new(link: &Link, acks: Acks, lane: Lane, shard: u32, timeout: Duration) -> Self {
+    pub(super) fn new(
+        link: &Link,
+        acks: Acks,
+        (lane, shard): (Lane, u32),
+        timeout: Duration,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         Self {
             link: link.clone(),
             acks,
             subject: subject::regional(lane, shard),
             stream: subject::regional_stream(lane),
             timeout,
+            metrics: Arc::clone(metrics),
         }
     }
 
@@ -40,37 +68,48 @@ impl Publisher {
         &self.subject
     }
 
-    /// Returns once the block is on disk.
-    pub(super) async fn publish(&self, block: SealedBlock) -> Result<(), PublishError> {
-        let mut losses = self.link.losses();
-        losses.mark_unchanged();
-        // The client would keep the message and send it after the sender has long been told to try again.
-        if !self.link.is_up() {
+    /// How long a block may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Returns once the block is on disk. It has its time from now on, and is given up earlier if what waits for it has
+    /// waited for twice as long.
+    pub(super) async fn publish(
+        &self,
+        block: SealedBlock,
+        waiting_since: Instant,
+    ) -> Result<(), PublishError> {
+        let deadline = (Instant::now() + self.timeout).min(waiting_since + 2 * self.timeout);
+        Tries::new(self, block, deadline).run().await
+    }
+
+    /// A change ends what is under way.
+    pub(super) fn losses(&self) -> watch::Receiver<u64> {
+        self.link.losses()
+    }
+
+    /// Hands a message to the client. If there is no connection, one by another server is waited for; where there is no
+    /// other server it fails at once. (The client would keep the message, and send it after the sender has long been told
+    /// to try again.)
+    pub(super) async fn send(&self, outgoing: &Outgoing) -> Result<Expected, PublishError> {
+        if !self.link.is_up() && !self.link.has_others() {
             return Err(PublishError::Disconnected);
         }
-        let ack = tokio::select! {
-            ack = tokio::time::timeout(self.timeout, self.request(self.link.client(), block)) => {
-                ack.map_err(|_| PublishError::TimedOut)??
-            }
-            _ = losses.changed() => return Err(PublishError::Disconnected),
-        };
-        self.check(&ack)
-    }
-
-    async fn request(&self, client: &Client, block: SealedBlock) -> Result<Message, PublishError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(NATS_MESSAGE_ID, block.id.to_string());
-        headers.insert(subject::EVENTS_HEADER, block.sources.to_string());
+        self.link.until_up().await;
         let expected = self.acks.expect();
-        let (subject, reply) = (self.subject.clone(), expected.subject());
-        client
-            .publish_with_reply_and_headers(subject, reply, headers, block.payload)
+        let (headers, payload) = (outgoing.headers.clone(), outgoing.payload.clone());
+        self.link
+            .client()
+            .publish_with_reply_and_headers(self.subject.clone(), expected.subject(), headers, payload)
             .await
             .map_err(PublishError::Client)?;
-        expected.message().await.ok_or(PublishError::Disconnected)
+        Ok(expected)
     }
 
-    fn check(&self, message: &Message) -> Result<(), PublishError> {
+    /// Whether this says that the block is on disk; `None` if no answer can come any more.
+    pub(super) fn check(&self, answer: Option<Message>) -> Result<(), PublishError> {
+        let message = answer.ok_or(PublishError::Disconnected)?;
         if message.status == Some(StatusCode::NO_RESPONDERS) {
             return Err(PublishError::NoStream);
         }
@@ -81,6 +120,19 @@ impl Publisher {
             }
             Response::Ok(_) => Ok(()),
         }
+    }
+
+    /// Whether another try may do what this one did not.
+    pub(super) fn may_pass(&self, fault: &PublishError) -> bool {
+        match fault {
+            PublishError::Disconnected => self.link.has_others(),
+            fault => fault.is_passing(),
+        }
+    }
+
+    /// Counts that a block is published once more.
+    pub(super) fn note_retry(&self, fault: &PublishError) {
+        self.metrics.blocks_retried.with_label_values(&[fault.kind()]).inc();
     }
 }
 
@@ -116,5 +168,44 @@ impl PublishError {
             Self::Malformed(_) => "malformed_ack",
             Self::Client(_) => "client",
         }
+    }
+
+    /// Whether it may pass by itself, the connection apart. A stream without a leader listens to nothing.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::TimedOut | Self::NoStream => true,
+            Self::Refused(error) => PASSING.contains(&error.error_code()),
+            Self::Disconnected | Self::OtherStream { .. } | Self::Malformed(_) | Self::Client(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: u16, err_code: u64) -> PublishError {
+        let text =
+            serde_json::json!({"code": code, "err_code": err_code, "description": "as the server says"});
+        PublishError::Refused(serde_json::from_value(text).unwrap())
+    }
+
+    #[test]
+    fn only_what_passes_by_itself_is_tried_again() {
+        for passing in [
+            PublishError::NoStream,
+            PublishError::TimedOut,
+            refused(503, 10008),
+            refused(500, 10009),
+            refused(409, 10158),
+            refused(429, 10167),
+        ] {
+            assert!(passing.is_passing(), "{passing}");
+        }
+        // Full streams (10077 with the reason as text, 10047, 10023, 10002, 10122); a message over max_msg_size.
+        for code in [10077, 10047, 10023, 10002, 10122, 10054] {
+            assert!(!refused(503, code).is_passing(), "{code}");
+        }
+        assert!(!PublishError::OtherStream { expected: "IN_BULK", found: "OTHER".to_owned() }.is_passing());
     }
 }

@@ -6,13 +6,16 @@
 
 use std::collections::VecDeque;
 
+use tokio::time::Instant;
+
 use super::Entry;
 use crate::config::Limits;
 
 /// Entries that are to share a block.
-#[derive(Default)]
 pub(super) struct Batch {
     pub(super) entries: Vec<Entry>,
+    /// When the first of them came.
+    pub(super) since: Instant,
     events: usize,
     bytes: usize,
 }
@@ -72,7 +75,7 @@ impl Queue {
         match self.batches.back_mut().filter(|batch| batch.takes(&entry, self.bounds)) {
             Some(batch) => batch.add(entry),
             None => {
-                let mut batch = Batch::default();
+                let mut batch = Batch::new();
                 batch.add(entry);
                 self.batches.push_back(batch);
             }
@@ -114,6 +117,10 @@ impl Queue {
 }
 
 impl Batch {
+    fn new() -> Self {
+        Self { entries: Vec::new(), since: Instant::now(), events: 0, bytes: 0 }
+    }
+
     fn takes(&self, entry: &Entry, bounds: Bounds) -> bool {
         self.events + entry.events.len() <= bounds.events && self.bytes + entry.size <= bounds.bytes
     }

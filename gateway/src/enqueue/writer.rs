@@ -85,21 +85,22 @@ impl Inner {
     }
 
     async fn publish(&self, batch: Batch) {
+        let since = batch.since;
         let events = batch.entries.iter().flat_map(|entry| &entry.events);
         let block = SealedBlock::join(events, &self.destination, SystemTime::now());
         // The encoded events are in the block now; who waits for them and what memory they take stays.
         let waiting: Vec<_> = batch.entries.into_iter().map(|entry| (entry.durable, entry.memory)).collect();
-        let durable = self.is_durable(block).await;
+        let durable = self.is_durable(block, since).await;
         for (sender, _memory) in waiting {
             // Whoever does not wait any more has hung up.
             let _ = sender.send(durable);
         }
     }
 
-    async fn is_durable(&self, block: SealedBlock) -> bool {
+    async fn is_durable(&self, block: SealedBlock, waiting_since: tokio::time::Instant) -> bool {
         let (id, events) = (block.id, block.events);
         let started = Instant::now();
-        let result = self.publisher.publish(block).await;
+        let result = self.publisher.publish(block, waiting_since).await;
         self.seconds.observe(started.elapsed().as_secs_f64());
         match result {
             Ok(()) => {

@@ -1,0 +1,82 @@
+//! A connection that looks after itself.
+
+use std::sync::{Arc, OnceLock};
+
+use async_nats::connection::State;
+use async_nats::{Client, ConnectOptions, Event};
+
+use crate::choice::Choice;
+use crate::servers::Servers;
+
+/// A connection that is retried for ever, by another server if one goes or is about to. Only the servers that the
+/// configuration names are used: what a cluster says of itself may be addresses that cannot be reached from here.
+/// Clones share it; with the last one it no longer leaves a server in lame duck mode.
+#[derive(Clone, Debug)]
+pub struct Link {
+    client: Client,
+    servers: usize,
+    /// What the events' callback, which must not keep the client alive, finds it by.
+    _place: Arc<OnceLock<Client>>,
+}
+
+/// The client cannot be made. Being out of reach is no such error: it is retried.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use the NATS server: {0}")]
+pub struct LinkError(#[source] async_nats::ConnectError);
+
+impl Link {
+    /// Starts connecting and returns at once. `observe` hears of each event.
+    ///
+    /// # Errors
+    /// If the client cannot be made.
+    pub async fn start(
+        servers: &Servers,
+        options: ConnectOptions,
+        observe: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> Result<Self, LinkError> {
+        let place = Arc::new(OnceLock::new());
+        let found = Arc::downgrade(&place);
+        let choice = Arc::new(Choice::default());
+        let has_others = servers.addresses().len() > 1;
+        let options = servers
+            .apply(options)
+            .retry_on_initial_connect()
+            .ignore_discovered_servers()
+            .reconnect_to_server_callback(move |pool, _| {
+                let next = choice.next(&pool);
+                async move { next }
+            })
+            .event_callback(move |event| {
+                observe(&event);
+                let leave = has_others && matches!(event, Event::LameDuckMode);
+                let client = leave.then(|| found.upgrade()).flatten();
+                async move { move_on(client.as_ref().and_then(|place| place.get())).await }
+            });
+        let client = options.connect(servers.addresses()).await.map_err(LinkError)?;
+        let client = place.get_or_init(|| client).clone();
+        Ok(Self { client, servers: servers.addresses().len(), _place: place })
+    }
+
+    /// The client.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Whether a server is connected now.
+    pub fn is_up(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
+    /// Whether another server may take over when this one goes.
+    pub fn has_others(&self) -> bool {
+        self.servers > 1
+    }
+}
+
+/// A server in lame duck mode has stopped its JetStream already, and closes its connections one by one.
+async fn move_on(client: Option<&Client>) {
+    if let Some(client) = client {
+        // Refused only if the client has ended.
+        let _ = client.force_reconnect().await;
+    }
+}

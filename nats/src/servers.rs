@@ -1,0 +1,160 @@
+//! The servers of a connection, and what proves to each side that the other is the right one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use async_nats::{ConnectOptions, ServerAddr};
+use floodgate_event::Secret;
+use nkeys::KeyPair;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use crate::settings::SettingsError;
+
+/// Where to connect, and as whom: everything read and checked.
+#[derive(Debug, Clone)]
+pub struct Servers {
+    addresses: Vec<ServerAddr>,
+    identity: Identity,
+    /// Read again with each connection, so that an authority can be replaced while the process runs.
+    ca_file: Option<PathBuf>,
+}
+
+/// Who connects.
+#[derive(Debug, Clone)]
+pub enum Identity {
+    /// Whoever the server takes those for who say nothing.
+    Nobody,
+    /// A user with a password.
+    Password {
+        /// Its name.
+        user: String,
+        /// Its password.
+        password: Secret,
+    },
+    /// The user of a key; only its public half is known to the server.
+    Nkey {
+        /// The private half, `SU…`.
+        seed: Secret,
+    },
+}
+
+impl Identity {
+    pub(crate) fn password(user: &str, file: &Path) -> Result<Self, SettingsError> {
+        let password = read("nats.password_file", file)?;
+        Ok(Self::Password { user: user.to_owned(), password: Secret::new(password.expose().trim_end()) })
+    }
+
+    pub(crate) fn nkey(file: &Path) -> Result<Self, SettingsError> {
+        let text = read("nats.nkey_file", file)?;
+        let seed = Secret::new(text.expose().trim());
+        let is_user = KeyPair::from_seed(seed.expose()).is_ok_and(|pair| pair.public_key().starts_with('U'));
+        if !is_user {
+            return Err(unusable("nats.nkey_file", file, "expected the seed of a user's nkey (SU…)"));
+        }
+        Ok(Self::Nkey { seed })
+    }
+
+    fn apply(&self, options: ConnectOptions) -> ConnectOptions {
+        match self {
+            Self::Nobody => options,
+            Self::Password { user, password } => {
+                options.user_and_password(user.clone(), password.expose().to_owned())
+            }
+            Self::Nkey { seed } => options.nkey(seed.expose().to_owned()),
+        }
+    }
+}
+
+impl Servers {
+    pub(crate) fn new(
+        addresses: Vec<ServerAddr>,
+        identity: Identity,
+        ca_file: Option<PathBuf>,
+    ) -> Result<Self, SettingsError> {
+        if let Some(file) = &ca_file {
+            check_authorities(file)?;
+        }
+        Ok(Self { addresses, identity, ca_file })
+    }
+
+    /// At least one; the one to prefer first.
+    pub fn addresses(&self) -> &[ServerAddr] {
+        &self.addresses
+    }
+
+    /// Who connects.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The authorities that are trusted, if not the system's.
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.ca_file.as_deref()
+    }
+
+    /// Adds to a client's options who it is and whom it trusts.
+    pub fn apply(&self, options: ConnectOptions) -> ConnectOptions {
+        let options = self.identity.apply(options);
+        match &self.ca_file {
+            Some(file) => options.add_root_certificates(file.clone()).require_tls(true),
+            None => options,
+        }
+    }
+}
+
+fn check_authorities(file: &Path) -> Result<(), SettingsError> {
+    let key = "nats.ca_file";
+    let pem =
+        fs::read(file).map_err(|source| SettingsError::Unreadable { key, path: file.to_owned(), source })?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let mut roots = RootCertStore::empty();
+    let all_fit = certificates.is_ok_and(|certificates| {
+        !certificates.is_empty() && certificates.into_iter().all(|each| roots.add(each).is_ok())
+    });
+    if all_fit { Ok(()) } else { Err(unusable(key, file, "expected certificates of authorities, in PEM")) }
+}
+
+fn read(key: &'static str, file: &Path) -> Result<Secret, SettingsError> {
+    let text = fs::read_to_string(file).map_err(|source| SettingsError::Unreadable {
+        key,
+        path: file.to_owned(),
+        source,
+    })?;
+    Ok(Secret::new(text))
+}
+
+fn unusable(key: &'static str, file: &Path, expected: &'static str) -> SettingsError {
+    SettingsError::Unusable { key, path: file.to_owned(), expected }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_with_something_else_are_refused_without_quoting_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "not a key").unwrap();
+        let refused = Identity::nkey(&file).unwrap_err().to_string();
+        assert!(refused.ends_with("/file: expected the seed of a user's nkey (SU…)"), "{refused}");
+        assert!(check_authorities(&file).is_err());
+        let server_seed = KeyPair::new_server().seed().unwrap();
+        fs::write(&file, &server_seed).unwrap();
+        let refused = Identity::nkey(&file).unwrap_err().to_string();
+        assert!(!refused.contains(&server_seed), "{refused}");
+    }
+
+    #[test]
+    fn a_seed_and_an_authority_are_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let (seed, authority) = (folder.path().join("seed"), folder.path().join("ca.pem"));
+        fs::write(&seed, KeyPair::new_user().seed().unwrap() + "\n").unwrap();
+        assert!(matches!(Identity::nkey(&seed), Ok(Identity::Nkey { .. })));
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        fs::write(&authority, made.cert.pem()).unwrap();
+        check_authorities(&authority).unwrap();
+    }
+}

@@ -1,0 +1,141 @@
+//! Connections to real nats-servers: who is let in, who is trusted, and what happens when a server goes.
+
+// A harness for tests may stop at the first surprise.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use async_nats::ConnectOptions;
+use floodgate_nats::{Link, Settings};
+use floodgate_tests::cluster::Cluster;
+use nix::sys::signal::Signal;
+use nkeys::KeyPair;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer};
+
+/// Waits for something that must come about; the limit only ends a test that has failed.
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..600 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("waited in vain until {what}");
+}
+
+async fn connect(settings: &Settings) -> Link {
+    let servers = settings.read(Path::new("")).unwrap();
+    Link::start(&servers, ConnectOptions::new(), |_| ()).await.unwrap()
+}
+
+fn server_of(link: &Link) -> String {
+    link.client().server_info().server_name
+}
+
+/// Two servers that know nothing of each other, and a client of both.
+async fn two() -> (Cluster, Cluster, Link) {
+    let (first, second) = (Cluster::start(1, "").unwrap(), Cluster::start(1, "server_name: other").unwrap());
+    let urls = [first.urls(""), second.urls("")].concat();
+    // The second may be up before the first is.
+    first.context(1).await.unwrap();
+    second.context(1).await.unwrap();
+    let link = connect(&Settings { urls: Some(urls), ..Settings::default() }).await;
+    until("it is connected", || link.is_up()).await;
+    assert_eq!(server_of(&link), "n0", "the first is preferred");
+    (first, second, link)
+}
+
+#[tokio::test]
+async fn another_server_takes_over_when_one_goes_and_back() {
+    let (mut first, mut second, link) = two().await;
+    first.server("n0").unwrap().kill().unwrap();
+    until("the other one took over", || server_of(&link) == "other" && link.is_up()).await;
+    first.server("n0").unwrap().start().unwrap();
+    second.server("n0").unwrap().kill().unwrap();
+    until("the first one is back", || server_of(&link) == "n0" && link.is_up()).await;
+}
+
+#[tokio::test]
+async fn a_server_in_lame_duck_mode_is_left() {
+    let (mut first, _second, link) = two().await;
+    first.server("n0").unwrap().signal(Signal::SIGUSR2).unwrap();
+    until("the other one took over", || server_of(&link) == "other" && link.is_up()).await;
+}
+
+/// A server with TLS and a single user, and what is needed to reach it.
+struct Secure {
+    server: Cluster,
+    folder: tempfile::TempDir,
+}
+
+impl Secure {
+    /// Its certificate is for `name`.
+    fn start(name: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        let authority_key = rcgen::KeyPair::generate().unwrap();
+        fs::write(file("ca.pem"), authority.self_signed(&authority_key).unwrap().pem()).unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &Issuer::new(authority, authority_key)).unwrap();
+        fs::write(file("server.pem"), certificate.pem()).unwrap();
+        fs::write(file("server.key"), key.serialize_pem()).unwrap();
+        let user = KeyPair::new_user();
+        fs::write(file("user.nk"), user.seed().unwrap()).unwrap();
+        let config = format!(
+            "tls {{ cert_file: \"{}\", key_file: \"{}\" }}\n\
+             accounts {{ A {{ jetstream: enabled, users: [{{ nkey: {} }}] }} }}\n",
+            file("server.pem").display(),
+            file("server.key").display(),
+            user.public_key()
+        );
+        Self { server: Cluster::start(1, &config).unwrap(), folder }
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            urls: Some(self.server.urls("")),
+            nkey_file: Some(self.folder.path().join("user.nk")),
+            ca_file: Some(self.folder.path().join("ca.pem")),
+            ..Settings::default()
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_and_an_authority_are_enough() {
+    let link = connect(&Secure::start("127.0.0.1").settings()).await;
+    drop(link);
+    let secure = Secure::start("127.0.0.1");
+    let link = connect(&secure.settings()).await;
+    until("it is connected", || link.is_up()).await;
+}
+
+/// Whether a client of `settings` is let in, by when one of `good` is.
+async fn is_let_in(settings: Settings, good: &Settings) -> bool {
+    let (link, other) = (connect(&settings).await, connect(good).await);
+    until("the good one is connected", || other.is_up()).await;
+    // Each of its attempts is answered at once: three more are as good as any number.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    link.is_up()
+}
+
+#[tokio::test]
+async fn who_is_not_trusted_is_not_connected_to() {
+    let (secure, stranger) = (Secure::start("127.0.0.1"), Secure::start("127.0.0.1"));
+    let good = secure.settings();
+    let other_authority = Settings { ca_file: stranger.settings().ca_file, ..good.clone() };
+    assert!(!is_let_in(other_authority, &good).await, "another authority");
+    let other_user = Settings { nkey_file: stranger.settings().nkey_file, ..good.clone() };
+    assert!(!is_let_in(other_user, &good).await, "another user");
+    assert!(!is_let_in(Settings { ca_file: None, ..good.clone() }, &good).await, "the system's authorities");
+    let elsewhere = Secure::start("127.0.0.2");
+    assert!(!is_let_in(elsewhere.settings(), &good).await, "a certificate for another address");
+    let plain = Cluster::start(1, "").unwrap();
+    let without_tls = Settings { urls: Some(plain.urls("")), nkey_file: None, ..good.clone() };
+    assert!(!is_let_in(without_tls, &good).await, "a server without TLS");
+}
