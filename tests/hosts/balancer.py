@@ -22,7 +22,12 @@ listen senders
     balance roundrobin
     option httpchk GET /readyz
     http-check expect status 200
-    default-server check inter 500ms fall 2 rise 2 on-marked-down shutdown-sessions
+    # A host that says nothing any more: what is open to it ends after 3 s, what is being opened goes to another.
+    default-server check inter 500ms fall 2 rise 2 tcp-ut 3s
+    option srvtcpka
+    srvtcpka-idle 1s
+    srvtcpka-intvl 1s
+    srvtcpka-cnt 3
 {servers}
 """
 SERVER = "    server {name} {address}:{port} port {health}\n"

@@ -1,6 +1,7 @@
 """A host of the tests: a network, process and mount namespace with its own root (an overlay over this machine's), sshd,
 and what boots with it."""
 
+import fnmatch
 import os
 import signal
 import subprocess
@@ -89,6 +90,13 @@ class Machine:
         return subprocess.run(
             ["nsenter", "-t", str(inner), "--net", "--mount", "--uts", "--pid", "--root", "--wd", "/bin/bash", "-c", command],
             check=check, capture_output=True, text=True, timeout=120)
+
+    def written(self, *patterns):
+        """Files and folders with such names that the machine wrote, as paths here."""
+        for parent, folders, files in os.walk(os.path.join(self.folder, "upper")):
+            for name in folders + files:
+                if any(fnmatch.fnmatch(name, pattern) for pattern in patterns):
+                    yield os.path.join(parent, name)
 
     def inner_pid(self):
         children = open(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read().split()

@@ -12,12 +12,29 @@ from wait import require
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
+class Tail:
+    """The whole lines of a file that grows, each read once."""
+
+    def __init__(self, path, parse):
+        self.path, self.parse, self.offset, self.lines = path, parse, 0, []
+
+    def read(self):
+        if os.path.exists(self.path):
+            with open(self.path) as file:
+                file.seek(self.offset)
+                text = file.read()
+            whole = text[:text.rfind("\n") + 1]
+            self.offset += len(whole.encode())
+            self.lines += [self.parse(line) for line in whole.splitlines()]
+        return self.lines
+
+
 class Load:
     """Senders at work on one region."""
 
     def __init__(self, name, folder, target, ca, secret, rate, repeats_of=None):
         self.name, self.file = name, os.path.join(folder, f"load-{name}.jsonl")
-        self.rate = rate
+        self.rate, self.tail = rate, Tail(self.file, json.loads)
         settings = {"target": target, "ca": ca, "secret": secret, "rate": rate, "run": name, "file": self.file,
                     "repeats_of": repeats_of}
         log = open(os.path.join(folder, f"load-{name}.log"), "wb")
@@ -34,11 +51,7 @@ class Load:
 
     def outcomes(self, since=0.0, until=float("inf")):
         """Requests that were begun in this time."""
-        if not os.path.exists(self.file):
-            return []
-        with open(self.file) as file:
-            lines = [json.loads(line) for line in file if line.endswith("\n")]
-        return [line for line in lines if since <= line["began"] < until]
+        return [line for line in self.tail.read() if since <= line["began"] < until]
 
     def acknowledged(self):
         return {line["id"] for line in self.outcomes() if line["outcome"] == 200}
@@ -66,6 +79,7 @@ def percentile_ms(outcomes, share):
 class Consumer:
     def __init__(self, folder, address, port):
         self.file, self.url = os.path.join(folder, "deliveries"), f"http://{address}:{port}/hooks"
+        self.tail = Tail(self.file, delivery)
         self.process = subprocess.Popen(
             [sys.executable, os.path.join(HERE, "consumer.py"), address, str(port), self.file],
             stdout=subprocess.PIPE, text=True)
@@ -73,9 +87,7 @@ class Consumer:
 
     def deliveries(self):
         """Time, id and region of each delivery."""
-        with open(self.file) as file:
-            return [(float(at), identity, region) for at, identity, region in
-                    (line.split() for line in file if line.endswith("\n"))]
+        return self.tail.read()
 
     def ids(self):
         return {identity for _, identity, _ in self.deliveries()}
@@ -83,6 +95,11 @@ class Consumer:
     def stop(self):
         self.process.terminate()
         self.process.wait()
+
+
+def delivery(line):
+    at, identity, region = line.split()
+    return float(at), identity, region
 
 
 class Link:

@@ -109,7 +109,7 @@ resource "terraform_data" "departure" {
 
   provisioner "remote-exec" {
     when   = destroy
-    inline = [self.input.force ? "true" : "${self.input.centre.sudo}/opt/floodgate/bin/floodgate-host region-holds-nothing ${self.input.region} 30"]
+    inline = [self.input.force ? "true" : "${self.input.centre.sudo}/opt/floodgate/bin/floodgate-host region-is-followed ${self.input.region} 30"]
     connection {
       host        = self.input.centre.host
       port        = self.input.centre.port

@@ -47,12 +47,11 @@ def secrets_stay_secret(deployment, short):
         require(inner, f"{path} is empty")
         require(not any(line in state for line in inner), f"the state holds {path}")
         require(os.stat(path).st_mode & 0o077 == 0, f"others can read {path}")
-    readable = ("find /etc/floodgate /opt/floodgate /root /var/lib/floodgate -type f -perm /o+r "
-                r"\( -name '*.key' -o -name '*.nk' -o -name '*.token' -o -name '*.pem' -o -name '*.conf' -o -name '*.toml' \) "
-                "-newer /etc/hostname; ls -d /root/.floodgate-staging 2>/dev/null || true")
     for name, machine in deployment.machines.items():
-        left = machine.run(readable).stdout
-        require(not left, f"{name}: {left}")
+        left = [path for path in machine.written("*.key", "*.nk", "*.token", "*.pem", "*.conf", "*.toml")
+                if os.stat(path).st_mode & 0o007 and "/ssh" not in path]
+        require(not left, f"{name}: others can read {left}")
+        require(not list(machine.written(".floodgate-staging")), f"{name}: the upload is still there")
     return f"{len(secrets)} private files, none in the state, none that others can read here or on a host"
 
 

@@ -10,7 +10,7 @@ def destroy_refuses(deployment, short):
     load = deployment.send("refused", "eu", 20)
     until("eu holds events", lambda: len(load.acknowledged()) > 20, seconds=30)
     done = deployment.terraform.destroy("-target", 'module.region["eu"]', codes=(1,))
-    require("gave up waiting until the centre has all that region eu holds" in done.stdout.replace("\n", " "),
+    require("gave up waiting until the centre follows region eu" in done.stdout.replace("\n", " "),
             f"refused for another reason: {done.stdout[-1500:]}")
     held = len(load.acknowledged())
     load.stop()
