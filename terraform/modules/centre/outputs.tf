@@ -7,3 +7,8 @@ output "ssh" {
   description = "How the first host is reached, for what a region asks before it goes."
   value       = module.host_1.ssh
 }
+
+output "ready" {
+  description = "Changes whenever something in the centre changed, once it is ready again."
+  value       = join(" ", terraform_data.ready[*].id)
+}

@@ -28,6 +28,11 @@ locals {
     "NATS_RELEASE='${local.nats_server.release}'",
     "",
   ])
+  files = {
+    "config/nats.conf"        = var.nats_config
+    "config/${var.part}.toml" = var.part_config
+    "host.env"                = local.settings
+  }
   tools = join("", [
     for file in fileset("${path.module}/files", "**") : filesha256("${path.module}/files/${file}")
   ])
@@ -68,19 +73,19 @@ resource "terraform_data" "floodgate" {
     host_key    = local.ssh.host_key
   }
   provisioner "remote-exec" {
-    inline = ["install -d -m 0700 ${local.staging}-programs"]
+    inline = ["install -d -m 0700 ${local.staging}-floodgate"]
   }
   provisioner "file" {
     source      = "${path.module}/files/store-release.sh"
-    destination = "${local.staging}-programs/store-release.sh"
+    destination = "${local.staging}-floodgate/store-release.sh"
   }
   provisioner "file" {
     source      = var.binaries.floodgate
-    destination = "${local.staging}-programs/floodgate"
+    destination = "${local.staging}-floodgate/floodgate"
   }
   provisioner "remote-exec" {
     inline = [join(" ", [
-      "${local.sudo}bash ${local.staging}-programs/store-release.sh ${local.staging}-programs/floodgate",
+      "${local.sudo}bash ${local.staging}-floodgate/store-release.sh ${local.staging}-floodgate/floodgate",
       local.floodgate.release, local.floodgate.sha256,
     ])]
   }
@@ -88,7 +93,6 @@ resource "terraform_data" "floodgate" {
 
 resource "terraform_data" "nats_server" {
   triggers_replace = [terraform_data.presence.id, local.nats_server.sha256]
-  depends_on       = [terraform_data.floodgate]
 
   connection {
     host        = local.ssh.host
@@ -98,19 +102,19 @@ resource "terraform_data" "nats_server" {
     host_key    = local.ssh.host_key
   }
   provisioner "remote-exec" {
-    inline = ["install -d -m 0700 ${local.staging}-programs"]
+    inline = ["install -d -m 0700 ${local.staging}-nats-server"]
   }
   provisioner "file" {
     source      = "${path.module}/files/store-release.sh"
-    destination = "${local.staging}-programs/store-release.sh"
+    destination = "${local.staging}-nats-server/store-release.sh"
   }
   provisioner "file" {
     source      = var.binaries.nats_server
-    destination = "${local.staging}-programs/nats-server"
+    destination = "${local.staging}-nats-server/nats-server"
   }
   provisioner "remote-exec" {
     inline = [join(" ", [
-      "${local.sudo}bash ${local.staging}-programs/store-release.sh ${local.staging}-programs/nats-server",
+      "${local.sudo}bash ${local.staging}-nats-server/store-release.sh ${local.staging}-nats-server/nats-server",
       local.nats_server.release, local.nats_server.sha256,
     ])]
   }
@@ -124,7 +128,7 @@ resource "terraform_data" "install" {
     terraform_data.floodgate.id,
     terraform_data.nats_server.id,
     var.secrets_version,
-    sha256(join("\u0000", [local.settings, var.nats_config, var.part_config, local.tools])),
+    sha256(jsonencode([local.files, local.tools])),
   ]
 
   connection {
@@ -134,12 +138,12 @@ resource "terraform_data" "install" {
     private_key = local.ssh.private_key_file == null ? null : file(local.ssh.private_key_file)
     host_key    = local.ssh.host_key
   }
-  # 0700 before anything secret is in it.
+  # 0700 before anything secret is in it. What is written here is not secret.
   provisioner "remote-exec" {
-    inline = [
-      "${local.sudo}rm -rf ${local.staging}",
-      "install -d -m 0700 ${local.staging} ${local.staging}/secrets ${local.staging}/config",
-    ]
+    inline = concat(
+      ["set -e", "${local.sudo}rm -rf ${local.staging}", "install -d -m 0700 ${local.staging} ${local.staging}/secrets ${local.staging}/config"],
+      [for file, content in local.files : "echo ${base64encode(content)} | base64 -d >${local.staging}/${file}"],
+    )
   }
   provisioner "file" {
     source      = "${path.module}/files/"
@@ -148,18 +152,6 @@ resource "terraform_data" "install" {
   provisioner "file" {
     source      = "${var.secrets_dir}/"
     destination = "${local.staging}/secrets"
-  }
-  provisioner "file" {
-    content     = var.nats_config
-    destination = "${local.staging}/config/nats.conf"
-  }
-  provisioner "file" {
-    content     = var.part_config
-    destination = "${local.staging}/config/${var.part}.toml"
-  }
-  provisioner "file" {
-    content     = local.settings
-    destination = "${local.staging}/host.env"
   }
   provisioner "remote-exec" {
     inline = ["${local.sudo}bash ${local.staging}/install.sh"]

@@ -39,6 +39,7 @@ module "host_1" {
   peers           = local.hosts[0].peers
   secrets_dir     = "${var.secrets.dir}/${local.hosts[0].host.name}"
   secrets_version = var.secrets.version
+  after           = var.centre_ready
 }
 
 module "host_2" {
@@ -102,6 +103,8 @@ resource "terraform_data" "departure" {
     region = var.name
     force  = var.force_destroy
     centre = var.centre_ssh
+    # The centre is not changed before this has gone.
+    after = var.centre_ready
     # Three of them, as each provisioner has one host: stopping twice does no harm.
     hosts = [for i in range(3) : local.ssh[min(i, length(local.ssh) - 1)]]
   }

@@ -66,3 +66,8 @@ variable "force_destroy" {
   type        = bool
   default     = false
 }
+
+variable "centre_ready" {
+  description = "The centre's output of that name: the region comes up after the centre, which makes its streams, and goes before the centre changes."
+  type        = string
+}

@@ -58,6 +58,5 @@ module "region" {
   max_file_store_bytes = sum(values(local.max_bytes[each.key])) + var.store_reserve_bytes
   centre_ssh           = module.centre.ssh
   force_destroy        = var.force_destroy
-  # Up after the centre, which makes its streams; gone before the centre changes, which is asked whether it may go.
-  depends_on = [module.centre]
+  centre_ready         = module.centre.ready
 }

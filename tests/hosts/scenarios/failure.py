@@ -6,7 +6,7 @@ from deployment import REGIONS
 from traffic import counted, failures, percentile_ms, slowest_ms
 from wait import require, until
 
-EU_RATE, US_RATE = 100, 30
+EU_RATE, US_RATE = 60, 20
 LEAST_CATCH_UP = 5
 # Behind by no more than what is under way at any time.
 LEVEL_EVENTS = 50
