@@ -9,6 +9,6 @@ output "ssh" {
 }
 
 output "ready" {
-  description = "Changes whenever something in the centre changed, once it is ready again."
-  value       = join(" ", terraform_data.ready[*].id)
+  description = "Changes whenever something in the centre changed, once it is ready again. What depends on it goes before the centre does."
+  value       = join(" ", concat(terraform_data.ready[*].id, [terraform_data.departure.id]))
 }

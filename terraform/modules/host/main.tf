@@ -10,13 +10,9 @@ locals {
   }
   sudo    = local.ssh.user == "root" ? "" : "sudo -n "
   staging = ".floodgate-staging"
-  floodgate = {
-    sha256  = filesha256(var.binaries.floodgate)
-    release = "floodgate-${substr(filesha256(var.binaries.floodgate), 0, 12)}"
-  }
-  nats_server = {
-    sha256  = filesha256(var.binaries.nats_server)
-    release = "nats-server-${substr(filesha256(var.binaries.nats_server), 0, 12)}"
+  releases = {
+    floodgate   = "floodgate-${substr(var.binaries.floodgate.sha256, 0, 12)}"
+    nats_server = "nats-server-${substr(var.binaries.nats_server.sha256, 0, 12)}"
   }
   # Read by bash; nothing in it is secret.
   settings = join("\n", [
@@ -24,8 +20,8 @@ locals {
     "READY_ADDRESS='${var.ready_address}'",
     "PEERS='${join(" ", var.peers)}'",
     "ADMIN_URLS='${join(" ", var.admin_urls)}'",
-    "FLOODGATE_RELEASE='${local.floodgate.release}'",
-    "NATS_RELEASE='${local.nats_server.release}'",
+    "FLOODGATE_RELEASE='${local.releases.floodgate}'",
+    "NATS_RELEASE='${local.releases.nats_server}'",
     "",
   ])
   files = {
@@ -63,7 +59,7 @@ resource "terraform_data" "presence" {
 
 # A program is uploaded when it changes and stays on the host as a release; nothing uses it before `install`.
 resource "terraform_data" "floodgate" {
-  triggers_replace = [terraform_data.presence.id, local.floodgate.sha256]
+  triggers_replace = [terraform_data.presence.id, var.binaries.floodgate.sha256]
 
   connection {
     host        = local.ssh.host
@@ -80,19 +76,19 @@ resource "terraform_data" "floodgate" {
     destination = "${local.staging}-floodgate/store-release.sh"
   }
   provisioner "file" {
-    source      = var.binaries.floodgate
+    source      = var.binaries.floodgate.path
     destination = "${local.staging}-floodgate/floodgate"
   }
   provisioner "remote-exec" {
     inline = [join(" ", [
       "${local.sudo}bash ${local.staging}-floodgate/store-release.sh ${local.staging}-floodgate/floodgate",
-      local.floodgate.release, local.floodgate.sha256,
+      local.releases.floodgate, var.binaries.floodgate.sha256,
     ])]
   }
 }
 
 resource "terraform_data" "nats_server" {
-  triggers_replace = [terraform_data.presence.id, local.nats_server.sha256]
+  triggers_replace = [terraform_data.presence.id, var.binaries.nats_server.sha256]
 
   connection {
     host        = local.ssh.host
@@ -109,13 +105,13 @@ resource "terraform_data" "nats_server" {
     destination = "${local.staging}-nats-server/store-release.sh"
   }
   provisioner "file" {
-    source      = var.binaries.nats_server
+    source      = var.binaries.nats_server.path
     destination = "${local.staging}-nats-server/nats-server"
   }
   provisioner "remote-exec" {
     inline = [join(" ", [
       "${local.sudo}bash ${local.staging}-nats-server/store-release.sh ${local.staging}-nats-server/nats-server",
-      local.nats_server.release, local.nats_server.sha256,
+      local.releases.nats_server, var.binaries.nats_server.sha256,
     ])]
   }
 }

@@ -16,10 +16,10 @@ variable "host" {
 }
 
 variable "binaries" {
-  description = "Paths, on the machine that runs Terraform, of the programs to install."
+  description = "The programs to install: paths on the machine that runs Terraform, and their SHA-256."
   type = object({
-    floodgate   = string
-    nats_server = string
+    floodgate   = object({ path = string, sha256 = string })
+    nats_server = object({ path = string, sha256 = string })
   })
 }
 

@@ -21,8 +21,11 @@ variable "hosts" {
 }
 
 variable "binaries" {
-  description = "Paths of the programs to install."
-  type        = object({ floodgate = string, nats_server = string })
+  description = "The programs to install: paths on the machine that runs Terraform, and their SHA-256."
+  type = object({
+    floodgate   = object({ path = string, sha256 = string })
+    nats_server = object({ path = string, sha256 = string })
+  })
 }
 
 variable "secrets" {

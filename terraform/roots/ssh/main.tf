@@ -5,6 +5,10 @@ terraform {
 }
 
 locals {
+  binaries = {
+    floodgate   = { path = var.binaries.floodgate, sha256 = filesha256(var.binaries.floodgate) }
+    nats_server = { path = var.binaries.nats_server, sha256 = filesha256(var.binaries.nats_server) }
+  }
   ssh = { for key, value in var.ssh : key => value if value != null }
   # A region's streams hold what comes in while the centre is out of reach, besides the history that they keep.
   max_bytes = { for name, region in var.regions : name => {
@@ -35,7 +39,7 @@ module "secrets" {
 module "centre" {
   source               = "../../modules/centre"
   hosts                = [for host in var.centre.hosts : merge(local.ssh, { for key, value in host : key => value if value != null })]
-  binaries             = { floodgate = var.binaries.floodgate, nats_server = var.binaries.nats_server }
+  binaries             = local.binaries
   secrets              = module.secrets.centre
   relay                = var.centre.relay
   max_file_store_bytes = var.centre.max_file_store_bytes
@@ -52,7 +56,7 @@ module "region" {
   for_each             = var.regions
   name                 = each.key
   hosts                = [for host in each.value.hosts : merge(local.ssh, { for key, value in host : key => value if value != null })]
-  binaries             = { floodgate = var.binaries.floodgate, nats_server = var.binaries.nats_server }
+  binaries             = local.binaries
   secrets              = module.secrets.region[each.key]
   gateway              = each.value.gateway
   max_file_store_bytes = sum(values(local.max_bytes[each.key])) + var.store_reserve_bytes
