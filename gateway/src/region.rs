@@ -86,7 +86,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Gate
     let link = Link::start(&config.nats, &config.gateway).await?;
     let budget = Budget::new(config.limits.memory_bytes);
     let limits = Arc::new(config.limits.clone());
-    let state = Arc::new(State::new(link.clone(), shutdown.clone()));
+    let state = Arc::new(State::new(link.clone(), shutdown.clone(), limits.publish_timeout()));
 
     let operations =
         Operations { state: Arc::clone(&state), metrics: Arc::clone(&metrics), budget: budget.clone() };

@@ -7,26 +7,21 @@
 //! alone would not do: of two under way the second expects the very sequence that the other's fence was given. An append
 //! whose ack is lost is settled by reading what stands at its sequence: the very bytes that were sent, or somebody
 //! else's. Nothing is ever appended twice.
+//!
+//! A stream with replicas looks at a fence for one message at a time. There the appends that come meanwhile wait, and go as
+//! one atomic batch whose first message names the fence
+//! ([ADR-50](https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-50.md)).
+
+mod target;
 
 use std::collections::VecDeque;
-use std::future::IntoFuture as _;
-use std::pin::Pin;
-use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
-use async_nats::jetstream::context::{PublishError, PublishErrorKind};
-use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::publish::PublishAck;
-use async_nats::jetstream::stream::RawMessageErrorKind;
 use bytes::Bytes;
 
+use self::target::{AckFuture, Flow, Target};
 use crate::lease::Lease;
-
-/// Says which subject `Nats-Expected-Last-Subject-Sequence` is about, where it is not the message's own.
-const EXPECTED_LAST_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
-/// How long to wait before asking a server again that did not answer.
-const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// The one writer of a stream, while its lease lasts.
 pub struct FencedAppender {
@@ -37,23 +32,30 @@ pub struct FencedAppender {
     pending: VecDeque<Pending>,
 }
 
-/// The stream, apart from what is under way.
-struct Target {
-    context: Context,
-    stream: String,
-    lease: Lease,
-    fence_subject: String,
-    /// The sequence of this writer's fence, once it is up.
-    fence: Option<u64>,
-}
-
 struct Pending {
     append: Append,
-    /// Gone once it failed; then the append is settled by reading the stream.
-    ack: Option<AckFuture>,
+    ack: Ack,
 }
 
-type AckFuture = Pin<Box<dyn Future<Output = Result<PublishAck, PublishError>> + Send>>;
+/// What is known of an append.
+enum Ack {
+    /// It was not sent: others are under way, and the stream takes no more.
+    Waiting,
+    /// It was sent.
+    Awaited(AckFuture),
+    /// It failed, or its ack did; it is settled by reading the stream.
+    Doubtful,
+}
+
+impl Ack {
+    fn of(sent: Option<AckFuture>) -> Self {
+        sent.map_or(Self::Doubtful, Self::Awaited)
+    }
+
+    fn is_doubtful(&self) -> bool {
+        matches!(self, Self::Doubtful)
+    }
+}
 
 /// A message to append.
 #[derive(Clone, Debug)]
@@ -78,14 +80,19 @@ impl FencedAppender {
         lease: Lease,
         fence: Append,
     ) -> Result<Self, AppendError> {
+        let fence_subject = fence.subject.clone();
+        let mut target = Target { context, stream, lease, fence_subject, fence: None, flow: Flow::Pipelined };
         let confirmed = loop {
-            match context.get_stream(&stream).await {
-                Ok(found) => break found.cached_info().state.last_sequence,
-                Err(error) => tracing::warn!(stream, %error, "cannot learn the stream's end"),
+            match target.context.get_stream(&target.stream).await {
+                Ok(found) => {
+                    let info = found.cached_info();
+                    target.flow = Flow::of(info.config.num_replicas, info.config.allow_atomic_publish);
+                    break info.state.last_sequence;
+                }
+                Err(error) => tracing::warn!(target.stream, %error, "cannot learn the stream's end"),
             }
-            pause(&lease).await?;
+            target.pause().await?;
         };
-        let target = Target { context, stream, lease, fence_subject: fence.subject.clone(), fence: None };
         let mut appender = Self { target, confirmed, pending: VecDeque::new() };
         appender.submit(fence).await?;
         appender.target.fence = Some(appender.settle().await?);
@@ -109,7 +116,7 @@ impl FencedAppender {
 
     /// Whether an append's ack did not come, so that what is under way must be settled before anything else is sent.
     pub fn in_doubt(&self) -> bool {
-        self.pending.iter().any(|pending| pending.ack.is_none())
+        self.pending.iter().any(|pending| pending.ack.is_doubtful())
     }
 
     /// Sends an append without waiting for its ack, which [`Self::settle`] does.
@@ -119,7 +126,13 @@ impl FencedAppender {
     pub async fn submit(&mut self, append: Append) -> Result<(), AppendError> {
         let expected = self.next_sequence() - 1;
         // Behind an append in doubt nothing else is sent: it would be refused.
-        let ack = if self.in_doubt() { None } else { self.target.send(&append, expected).await? };
+        let ack = if self.in_doubt() {
+            Ack::Doubtful
+        } else if self.target.flow != Flow::Pipelined && !self.pending.is_empty() {
+            Ack::Waiting
+        } else {
+            Ack::of(self.target.send(&append, expected).await?)
+        };
         self.pending.push_back(Pending { append, ack });
         Ok(())
     }
@@ -132,27 +145,30 @@ impl FencedAppender {
     pub async fn settle(&mut self) -> Result<u64, AppendError> {
         loop {
             let Some(oldest) = self.pending.front_mut() else { return std::future::pending().await };
-            let Some(ack) = &mut oldest.ack else {
-                self.resolve().await?;
-                continue;
+            let ack = match &mut oldest.ack {
+                Ack::Awaited(ack) => ack,
+                Ack::Waiting => {
+                    self.send_waiting().await?;
+                    continue;
+                }
+                Ack::Doubtful => {
+                    self.resolve().await?;
+                    continue;
+                }
             };
             match ack.await {
-                Ok(ack) if ack.sequence == self.confirmed + 1 => {
+                Ok(sequence) if sequence == self.confirmed + 1 => {
                     self.pending.pop_front();
                     self.confirmed += 1;
                     return Ok(self.confirmed);
                 }
-                Ok(ack) => {
-                    tracing::error!(
-                        stream = self.target.stream,
-                        sequence = ack.sequence,
-                        "acked out of order"
-                    );
+                Ok(sequence) => {
+                    tracing::error!(stream = self.target.stream, sequence, "acked out of order");
                     return Err(AppendError::Superseded);
                 }
                 Err(error) => {
-                    tracing::debug!(stream = self.target.stream, %error, "append in doubt");
-                    self.pending.iter_mut().for_each(|pending| pending.ack = None);
+                    tracing::debug!(stream = self.target.stream, error, "append in doubt");
+                    self.pending.iter_mut().for_each(|pending| pending.ack = Ack::Doubtful);
                 }
             }
         }
@@ -176,70 +192,38 @@ impl FencedAppender {
         for (pending, sequence) in self.pending.iter_mut().zip(first..) {
             match self.target.read(sequence).await? {
                 Some(found) if found == pending.append.payload => {
-                    let ack = PublishAck { sequence, ..PublishAck::default() };
-                    pending.ack = Some(Box::pin(std::future::ready(Ok(ack))));
+                    pending.ack = Ack::Awaited(Box::pin(std::future::ready(Ok(sequence))));
                 }
                 Some(_) => return Err(AppendError::Superseded),
                 None => break,
             }
         }
-        if self.pending.iter().all(|pending| pending.ack.is_some()) {
+        if !self.in_doubt() {
             return Ok(());
         }
-        pause(&self.target.lease).await?;
+        self.target.pause().await?;
         for (pending, sequence) in self.pending.iter_mut().zip(first..) {
-            if pending.ack.is_none() {
-                pending.ack = self.target.send(&pending.append, sequence - 1).await?;
+            if pending.ack.is_doubtful() {
+                pending.ack = match self.target.flow {
+                    Flow::Pipelined => Ack::of(self.target.send(&pending.append, sequence - 1).await?),
+                    Flow::Single | Flow::Batched => Ack::Waiting,
+                };
             }
         }
         Ok(())
     }
-}
 
-impl Target {
-    /// What stands at a sequence, waiting out an unreachable server.
-    async fn read(&self, sequence: u64) -> Result<Option<Bytes>, AppendError> {
-        loop {
-            match self.context.get_stream_no_info(&self.stream).await {
-                Ok(stream) => match stream.get_raw_message(sequence).await {
-                    Ok(message) => return Ok(Some(message.payload)),
-                    Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
-                    Err(error) => tracing::warn!(stream = self.stream, sequence, %error, "cannot read back"),
-                },
-                Err(error) => tracing::warn!(stream = self.stream, %error, "cannot read back"),
-            }
-            pause(&self.lease).await?;
+    /// Sends what waits, now that nothing is under way: all of it, or as much as goes at once.
+    async fn send_waiting(&mut self) -> Result<(), AppendError> {
+        let appends: Vec<&Append> = self.pending.iter().map(|pending| &pending.append).collect();
+        let acks = self.target.send_some(&appends, self.confirmed).await?;
+        if acks.is_empty() {
+            self.pending.iter_mut().for_each(|pending| pending.ack = Ack::Doubtful);
         }
-    }
-
-    /// Publishes; `None` if the outcome is in doubt already.
-    async fn send(&self, append: &Append, expected: u64) -> Result<Option<AckFuture>, AppendError> {
-        if !self.lease.is_held() {
-            return Err(AppendError::Superseded);
+        for (pending, ack) in self.pending.iter_mut().zip(acks) {
+            pending.ack = Ack::Awaited(ack);
         }
-        let mut publish = PublishMessage::build()
-            .headers(append.headers.clone())
-            .payload(append.payload.clone())
-            .expected_last_sequence(expected);
-        if let Some(fence) = self.fence {
-            publish = publish
-                .expected_last_subject_sequence(fence)
-                .header(EXPECTED_LAST_SUBJECT, self.fence_subject.as_str());
-        }
-        match self.context.send_publish(append.subject.clone(), publish).await {
-            Ok(ack) => Ok(Some(ack.into_future())),
-            Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
-                Err(AppendError::TooLarge(append.payload.len()))
-            }
-            Err(_) => Ok(None),
-        }
-    }
-}
-
-async fn pause(lease: &Lease) -> Result<(), AppendError> {
-    tokio::select! {
-        () = lease.lost() => Err(AppendError::Superseded),
-        () = tokio::time::sleep(RETRY_PAUSE) => Ok(()),
+        Ok(())
     }
 }
 

@@ -40,11 +40,11 @@ impl Wanted {
     }
 
     fn lane(self, lane: Lane) -> Chosen {
-        Chosen { replicas: self.replicas, max_bytes: self.max_bytes.of(lane) }
+        Chosen { replicas: self.replicas, max_bytes: self.max_bytes.of(lane), batches: false }
     }
 
     fn rest(self) -> Chosen {
-        Chosen { replicas: self.replicas, max_bytes: None }
+        Chosen { replicas: self.replicas, ..Chosen::default() }
     }
 }
 
@@ -58,9 +58,10 @@ pub async fn centre(context: &Context, shards: u32, centre: Centre) -> Result<()
     if (1..LEAST_PAYLOAD).contains(&max_payload) {
         return Err(ProvisionError::MaxPayload(max_payload));
     }
-    let chosen = Chosen { replicas: centre.replicas, max_bytes: None };
+    let chosen = Chosen { replicas: centre.replicas, ..Chosen::default() };
     for shard in 0..shards {
         let log = stream(subject::log_stream(shard), subject::log_wildcard(shard));
+        let log = Config { allow_atomic_publish: true, ..log };
         ensure::stream(context, log, chosen).await?;
         let journal = stream(subject::journal_stream(shard), subject::journal_wildcard(shard));
         ensure::stream(context, journal, chosen).await?;

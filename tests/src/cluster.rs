@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use crate::{Failure, Result, process, programs};
 
 /// How long a cluster may take until it answers; only a test that has failed waits for so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How often it is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// What every server is configured with: what a region needs.
@@ -44,8 +44,7 @@ impl Cluster {
     /// If there is no nats-server, or it does not start.
     pub fn start(size: usize, extra: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let ports: Vec<[u16; 2]> =
-            (0..size).map(|_| Ok([free_port()?, free_port()?])).collect::<Result<_>>()?;
+        let ports = free_ports(size)?;
         let routes: Vec<String> =
             ports.iter().map(|[_, route]| format!("nats://127.0.0.1:{route}")).collect();
         let mut servers = Vec::with_capacity(size);
@@ -172,7 +171,10 @@ pub async fn leader(context: &Context, stream: &str) -> Option<String> {
     stream.cached_info().cluster.as_ref()?.leader.clone()
 }
 
-/// Asks the kernel for a port; between here and its use another process could take it, which fails the test.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+/// Asks the kernel for ports for clients and for routes, all of them different; between here and their use another
+/// process could take one, which fails the test.
+fn free_ports(servers: usize) -> Result<Vec<[u16; 2]>> {
+    let listen = || TcpListener::bind("127.0.0.1:0");
+    let held: Vec<_> = (0..servers).map(|_| Ok([listen()?, listen()?])).collect::<Result<_>>()?;
+    held.iter().map(|[client, route]| Ok([client.local_addr()?.port(), route.local_addr()?.port()])).collect()
 }

@@ -13,6 +13,7 @@ use floodgate_event::block::SealedBlock;
 use floodgate_event::subject;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::acks::Expected;
@@ -58,31 +59,18 @@ impl<'p> Tries<'p> {
         loop {
             let mut losses = self.publisher.losses();
             losses.mark_unchanged();
-            let until = self.deadline.min(Instant::now() + self.publisher.timeout() / SHARES);
-            let fault = match self.send().await {
+            let answered = match self.send().await {
                 Ok(expected) => {
                     acks.push(expected.message());
-                    let answered = tokio::select! {
-                        message = acks.next() => self.publisher.check(message.flatten()),
-                        _ = losses.changed() => Err(PublishError::Disconnected),
-                        () = sleep_until(until) => Err(PublishError::TimedOut),
-                    };
-                    match answered {
-                        Ok(()) => return Ok(()),
-                        Err(fault) => fault,
-                    }
+                    self.answer(&mut acks, &mut losses).await
                 }
-                Err(fault) => fault,
+                Err(fault) => Err(fault),
             };
-            let again = Instant::now() + self.pause;
-            if again >= self.deadline || !self.publisher.may_pass(&fault) {
-                return Err(fault);
-            }
-            self.publisher.note_retry(&fault);
+            let Err(fault) = answered else { return Ok(()) };
+            let again = self.again(fault)?;
             if self.is_acked_late(&mut acks, again).await {
                 return Ok(());
             }
-            self.pause = (self.pause * 2).min(MAX_PAUSE);
         }
     }
 
@@ -90,6 +78,34 @@ impl<'p> Tries<'p> {
         timeout_at(self.deadline, self.publisher.send(&self.outgoing))
             .await
             .unwrap_or(Err(PublishError::Disconnected))
+    }
+
+    /// What the server says to any of the tries, for as long as this one may take.
+    async fn answer<F>(
+        &self,
+        acks: &mut FuturesUnordered<F>,
+        losses: &mut watch::Receiver<u64>,
+    ) -> Result<(), PublishError>
+    where
+        F: Future<Output = Option<Message>>,
+    {
+        let until = self.deadline.min(Instant::now() + self.publisher.timeout() / SHARES);
+        tokio::select! {
+            message = acks.next() => self.publisher.check(message.flatten()),
+            _ = losses.changed() => Err(PublishError::Disconnected),
+            () = sleep_until(until) => Err(PublishError::TimedOut),
+        }
+    }
+
+    /// When to try again; the fault itself if that is of no use, or too late.
+    fn again(&mut self, fault: PublishError) -> Result<Instant, PublishError> {
+        let again = Instant::now() + self.pause;
+        if again >= self.deadline || !self.publisher.may_pass(&fault) {
+            return Err(fault);
+        }
+        self.publisher.note_retry(&fault);
+        self.pause = (self.pause * 2).min(MAX_PAUSE);
+        Ok(again)
     }
 
     /// Whether an earlier try's ack comes while the next one waits.

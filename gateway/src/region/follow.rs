@@ -85,6 +85,9 @@ impl Follower {
 
     async fn take(&mut self, entry: &Entry) -> Result<(), FollowError> {
         let snapshot = Snapshot::from_bytes(&entry.value)?;
+        if self.current.as_ref().is_some_and(|current| is_stale(entry.revision, &snapshot, current)) {
+            return Ok(());
+        }
         let before = self.state.served();
         let served = match &before {
             Some(served) if self.only_confirms(&snapshot) => served.confirmed(snapshot.created_at_us),
@@ -119,6 +122,12 @@ impl Follower {
     }
 }
 
+/// Whether it is what stood there before: in a cluster a server that lags behind may be the one that answers. A bucket
+/// that was made anew counts its revisions from 1, and what stands in it was confirmed later.
+fn is_stale(revision: u64, snapshot: &Snapshot, (current_revision, current): &(u64, Snapshot)) -> bool {
+    revision < *current_revision && snapshot.created_at_us <= current.created_at_us
+}
+
 async fn current(store: &Store) -> Result<Option<Entry>, FollowError> {
     Ok(store.entry(subject::SNAPSHOT_KEY).await?)
 }
@@ -149,4 +158,25 @@ enum FollowError {
     Snapshot(#[from] SnapshotError),
     #[error(transparent)]
     Open(#[from] OpenError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_older_copy_is_stale() {
+        let snapshot = |created_at_us| Snapshot {
+            revision: 1,
+            created_at_us,
+            region: "eu".parse().unwrap(),
+            shards: 1,
+            sources: [].into(),
+            handlers: [].into(),
+        };
+        let current = (7, snapshot(100));
+        assert!(is_stale(6, &snapshot(90), &current));
+        assert!(!is_stale(1, &snapshot(110), &current), "the bucket was made anew");
+        assert!(!is_stale(8, &snapshot(90), &current), "the centre was restored from an older copy");
+    }
 }

@@ -1,7 +1,7 @@
 //! Looks, again and again, whether every lane's stream is there, answers, and is fit to stand behind a 2xx.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::response::Response;
@@ -50,6 +50,9 @@ impl Health {
             let max = self.link.client().server_info().max_payload;
             if (1..MAX_BLOCK_BYTES).contains(&max) {
                 return Err(Unfit { stream, fault: Fault::MaxPayload { max, least: MAX_BLOCK_BYTES } });
+            }
+            if info.cluster.as_ref().is_some_and(|cluster| cluster.leader.is_none()) {
+                return Err(Unfit { stream, fault: Fault::NoLeader });
             }
             fitness(&info.config, self.publish_timeout).map_err(|fault| Unfit { stream, fault })?;
         }
@@ -110,6 +113,8 @@ enum Fault {
     Malformed(#[source] serde_json::Error),
     #[error("{0}")]
     JetStream(#[source] async_nats::jetstream::Error),
+    #[error("it has no leader")]
+    NoLeader,
     #[error("it is not stored on disk")]
     NotOnDisk,
     #[error("it discards old messages, which may not be replicated yet")]
@@ -131,7 +136,7 @@ impl Streams {
             None => Self::Fit,
             Some(fault) if fault.is_certain() => Self::Unfit,
             // The acks decide, one by one: an event that gets one is on disk.
-            Some(_) if self == Self::Fit => Self::Silent,
+            Some(_) if self == Self::Fit => Self::Silent { since: Instant::now() },
             Some(_) => self,
         }
     }
@@ -142,7 +147,7 @@ impl Fault {
     /// without a leader for a moment.
     fn is_certain(&self) -> bool {
         match self {
-            Self::Request(_) | Self::Malformed(_) => false,
+            Self::Request(_) | Self::Malformed(_) | Self::NoLeader => false,
             Self::JetStream(error) => error.error_code() == ErrorCode::STREAM_NOT_FOUND,
             Self::NotOnDisk
             | Self::DiscardsOld
@@ -167,7 +172,7 @@ mod tests {
             faults.iter().fold(Streams::Unseen, |streams, fault| streams.after(*fault))
         };
         assert_eq!(after(&[Some(&slow)]), Streams::Unseen);
-        assert_eq!(after(&[None, Some(&slow), Some(&slow)]), Streams::Silent);
+        assert!(matches!(after(&[None, Some(&slow), Some(&Fault::NoLeader)]), Streams::Silent { .. }));
         assert_eq!(after(&[None, Some(&old), Some(&slow)]), Streams::Unfit);
         assert_eq!(after(&[Some(&old), None]), Streams::Fit);
     }

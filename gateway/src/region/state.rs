@@ -1,6 +1,7 @@
 //! What the parts of a running gateway know of each other.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,8 @@ pub(super) struct State {
     /// Why a newer configuration is not served.
     trouble: watch::Sender<Option<String>>,
     streams: watch::Sender<Streams>,
+    /// How long streams may be silent: as long as what is accepted meanwhile may still be made durable in time.
+    patience: Duration,
 }
 
 /// What is known of the lanes' streams.
@@ -25,8 +28,11 @@ pub(super) enum Streams {
     Unseen,
     /// All of them stand behind a 2xx.
     Fit,
-    /// They were fit, and one does not answer now.
-    Silent,
+    /// They were fit, and one does not answer: a cluster chooses a leader for it, or its server is slow.
+    Silent {
+        /// Since when.
+        since: Instant,
+    },
     /// One is such that its acks promise nothing, or is not there.
     Unfit,
 }
@@ -40,18 +46,22 @@ pub(super) enum NotReady {
     Disconnected,
     #[error("streams are missing or unfit")]
     Streams,
+    #[error("a stream does not answer: it has no leader, or its server is too slow")]
+    Silent,
     #[error("no configuration yet")]
     NoConfiguration,
 }
 
 impl State {
-    pub(super) fn new(link: Link, shutdown: CancellationToken) -> Self {
+    /// `publish_timeout` is how long an event may take onto the disk.
+    pub(super) fn new(link: Link, shutdown: CancellationToken, publish_timeout: Duration) -> Self {
         Self {
             link,
             shutdown,
             served: watch::Sender::new(None),
             trouble: watch::Sender::new(None),
             streams: watch::Sender::new(Streams::Unseen),
+            patience: publish_timeout,
         }
     }
 
@@ -96,19 +106,22 @@ impl State {
         self.shutdown.is_cancelled()
     }
 
-    /// Whether an event can be made durable now.
+    /// Whether an event that comes now may be made durable in time. While a cluster chooses a leader it may: gateways that
+    /// all said no at once would leave senders nobody to wait with.
     pub(super) fn readiness(&self) -> Result<(), NotReady> {
         if self.is_draining() {
-            Err(NotReady::Draining)
-        } else if !self.link.is_up() {
-            Err(NotReady::Disconnected)
-        } else if self.streams() != Streams::Fit {
-            Err(NotReady::Streams)
-        } else if self.served.borrow().is_none() {
-            Err(NotReady::NoConfiguration)
-        } else {
-            Ok(())
+            return Err(NotReady::Draining);
         }
+        if !self.link.is_up() {
+            return Err(NotReady::Disconnected);
+        }
+        match self.streams() {
+            Streams::Fit => {}
+            Streams::Silent { since } if since.elapsed() < self.patience => {}
+            Streams::Silent { .. } => return Err(NotReady::Silent),
+            Streams::Unseen | Streams::Unfit => return Err(NotReady::Streams),
+        }
+        if self.served.borrow().is_none() { Err(NotReady::NoConfiguration) } else { Ok(()) }
     }
 
     /// Waits until everything that was enqueued is settled.

@@ -5,6 +5,7 @@
 
 mod answers;
 mod client;
+mod cluster;
 mod compile;
 mod configuration;
 mod drain;

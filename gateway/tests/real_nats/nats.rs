@@ -71,16 +71,7 @@ impl Nats {
 
     /// Makes what the relay would make.
     pub(crate) async fn provision(&self) {
-        let context = self.context().await;
-        for lane in Lane::ALL {
-            context.create_stream(stream_config(lane)).await.unwrap();
-        }
-        for bucket in [subject::SNAPSHOT_BUCKET, subject::GATEWAYS_BUCKET] {
-            let config = kv::Config { bucket: bucket.to_owned(), ..kv::Config::default() };
-            context.create_key_value(config).await.unwrap();
-        }
-        let bucket = subject::HANDLERS_BUCKET.to_owned();
-        context.create_object_store(object_store::Config { bucket, ..Default::default() }).await.unwrap();
+        provision(&self.context().await, 1).await;
     }
 
     /// Messages in a lane's stream.
@@ -95,6 +86,22 @@ impl Drop for Nats {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Makes what the relay would make, on so many servers.
+pub(crate) async fn provision(context: &Context, replicas: usize) {
+    for lane in Lane::ALL {
+        let config = stream::Config { num_replicas: replicas, ..stream_config(lane) };
+        context.create_stream(config).await.unwrap();
+    }
+    for bucket in [subject::SNAPSHOT_BUCKET, subject::GATEWAYS_BUCKET] {
+        let config =
+            kv::Config { bucket: bucket.to_owned(), num_replicas: replicas, ..kv::Config::default() };
+        context.create_key_value(config).await.unwrap();
+    }
+    let bucket = subject::HANDLERS_BUCKET.to_owned();
+    let config = object_store::Config { bucket, num_replicas: replicas, ..Default::default() };
+    context.create_object_store(config).await.unwrap();
 }
 
 pub(crate) fn stream_config(lane: Lane) -> stream::Config {

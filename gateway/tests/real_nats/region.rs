@@ -78,26 +78,7 @@ impl Region {
     }
 
     pub(crate) fn snapshot(&self, revision: u64, intake: &str) -> Snapshot {
-        let tenant = floodgate_event::source::default_tenant();
-        let owner = Owner { tenant: &tenant, kind: "source", name: "github", field: "secrets" };
-        let secret = self.key.sealing_key().seal(&Secret::new(SECRET), owner).unwrap();
-        let source = Source {
-            keys: std::collections::BTreeMap::new(),
-            tenant: tenant.clone(),
-            scheme: Scheme::Github,
-            secrets: vec![SealedSecret { id: "sec_1".to_owned(), secret }],
-            tolerance_seconds: None,
-            handlers: Vec::new(),
-            intake: serde_json::from_str(intake).unwrap(),
-        };
-        Snapshot {
-            revision,
-            created_at_us: time::unix_micros(SystemTime::now()),
-            region: "eu".parse().unwrap(),
-            shards: 1,
-            sources: [("github".parse().unwrap(), source)].into(),
-            handlers: [].into(),
-        }
+        snapshot(&self.key, revision, intake)
     }
 
     pub(crate) async fn configure(&self, snapshot: Snapshot) {
@@ -122,8 +103,32 @@ impl Region {
     }
 }
 
+/// A snapshot with a source `github` whose intake is this JSON.
+pub(crate) fn snapshot(key: &OpeningKey, revision: u64, intake: &str) -> Snapshot {
+    let tenant = floodgate_event::source::default_tenant();
+    let owner = Owner { tenant: &tenant, kind: "source", name: "github", field: "secrets" };
+    let secret = key.sealing_key().seal(&Secret::new(SECRET), owner).unwrap();
+    let source = Source {
+        keys: std::collections::BTreeMap::new(),
+        tenant: tenant.clone(),
+        scheme: Scheme::Github,
+        secrets: vec![SealedSecret { id: "sec_1".to_owned(), secret }],
+        tolerance_seconds: None,
+        handlers: Vec::new(),
+        intake: serde_json::from_str(intake).unwrap(),
+    };
+    Snapshot {
+        revision,
+        created_at_us: time::unix_micros(SystemTime::now()),
+        region: "eu".parse().unwrap(),
+        shards: 1,
+        sources: [("github".parse().unwrap(), source)].into(),
+        handlers: [].into(),
+    }
+}
+
 /// As the command `floodgate gateway` does.
-fn start(folder: &Path, shutdown: &CancellationToken) -> JoinHandle<Result<(), GatewayError>> {
+pub(crate) fn start(folder: &Path, shutdown: &CancellationToken) -> JoinHandle<Result<(), GatewayError>> {
     let mut config = Config::load(&folder.join("gateway.toml")).unwrap();
     if let Ok(program) = programs::floodgate() {
         config.compile_command = vec![program.into(), "handler".into(), "compile".into()];

@@ -14,6 +14,8 @@ pub(super) struct Chosen {
     pub(super) replicas: Option<Replicas>,
     /// How many bytes it may hold.
     pub(super) max_bytes: Option<i64>,
+    /// Whether its one writer needs atomic batches.
+    pub(super) batches: bool,
 }
 
 impl Chosen {
@@ -26,13 +28,19 @@ impl Chosen {
     fn apply(self, current: &Config) -> Option<Config> {
         let replicas = self.replicas.map_or(current.num_replicas, Replicas::count);
         let max_bytes = self.max_bytes.unwrap_or(current.max_bytes);
-        let differs = replicas != current.num_replicas || max_bytes != current.max_bytes;
-        differs.then(|| Config { num_replicas: replicas, max_bytes, ..current.clone() })
+        let wanted = Config {
+            num_replicas: replicas,
+            max_bytes,
+            allow_atomic_publish: current.allow_atomic_publish || self.batches,
+            ..current.clone()
+        };
+        (wanted != *current).then_some(wanted)
     }
 }
 
 pub(super) async fn stream(context: &Context, config: Config, chosen: Chosen) -> Result<(), ProvisionError> {
     let name = config.name.clone();
+    let chosen = Chosen { batches: config.allow_atomic_publish, ..chosen };
     if bring(context, &name, chosen).await? {
         return Ok(());
     }
@@ -101,9 +109,10 @@ mod tests {
             Config { num_replicas: 3, max_bytes: -1, description: Some("kept".into()), ..Config::default() };
         assert!(Chosen::default().apply(&current).is_none(), "what an operator has set by hand stays");
         let three = Replicas::try_from(3).ok();
-        assert!(Chosen { replicas: three, max_bytes: None }.apply(&current).is_none());
-        let one =
-            Chosen { replicas: Replicas::try_from(1).ok(), max_bytes: Some(7) }.apply(&current).unwrap();
+        assert!(Chosen { replicas: three, ..Chosen::default() }.apply(&current).is_none());
+        let one = Chosen { replicas: Replicas::try_from(1).ok(), max_bytes: Some(7), batches: false }
+            .apply(&current)
+            .unwrap();
         assert_eq!((one.num_replicas, one.max_bytes), (1, 7));
         assert_eq!(one.description, current.description);
     }

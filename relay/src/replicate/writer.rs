@@ -24,8 +24,8 @@ use crate::lease::Lease;
 use crate::metrics::ReplicationMetrics;
 use crate::reader::ReadMessage;
 
-/// Appends under way at once.
-const WINDOW: usize = 8;
+/// Appends under way at once, those included that wait for the ones before them.
+const WINDOW: usize = 16;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
