@@ -9,7 +9,14 @@ locals {
     floodgate   = { path = var.binaries.floodgate, sha256 = filesha256(var.binaries.floodgate) }
     nats_server = { path = var.binaries.nats_server, sha256 = filesha256(var.binaries.nats_server) }
   }
-  ssh = { for key, value in var.ssh : key => value if value != null }
+  # Each host with what `ssh` says for all of them.
+  hosts = { for name, hosts in merge({ for name, region in var.regions : name => region.hosts }, { "" = var.centre.hosts }) :
+    name => [for host in hosts : merge(host, {
+      ssh_port         = try(coalesce(host.ssh_port, var.ssh.ssh_port), 22)
+      ssh_user         = try(coalesce(host.ssh_user, var.ssh.ssh_user), "root")
+      private_key_file = try(coalesce(host.private_key_file, var.ssh.private_key_file), null)
+    })]
+  }
   # A region's streams hold what comes in while the centre is out of reach, besides the history that they keep.
   max_bytes = { for name, region in var.regions : name => {
     for lane, share in region.lane_shares :
@@ -38,7 +45,7 @@ module "secrets" {
 
 module "centre" {
   source               = "../../modules/centre"
-  hosts                = [for host in var.centre.hosts : merge(local.ssh, { for key, value in host : key => value if value != null })]
+  hosts                = local.hosts[""]
   binaries             = local.binaries
   secrets              = module.secrets.centre
   relay                = var.centre.relay
@@ -55,7 +62,7 @@ module "region" {
   source               = "../../modules/region"
   for_each             = var.regions
   name                 = each.key
-  hosts                = [for host in each.value.hosts : merge(local.ssh, { for key, value in host : key => value if value != null })]
+  hosts                = local.hosts[each.key]
   binaries             = local.binaries
   secrets              = module.secrets.region[each.key]
   gateway              = each.value.gateway
