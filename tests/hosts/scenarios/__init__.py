@@ -9,4 +9,4 @@ from .failure import disk_full, host_killed, link_cut, link_slow
 ALL = [first_apply, second_apply, secrets_stay_secret, link_cut, link_slow, host_killed, rolling_upgrade, keys_rotated,
        replaced_host, disk_full, region_added, region_removed, destroy_refuses, destroyed]
 # Left out of the short form.
-LONG = {replaced_host, link_slow}
+LONG = {replaced_host, link_slow, keys_rotated}

@@ -4,7 +4,7 @@
 set -euo pipefail
 staging=$(cd "$(dirname "$0")" && pwd)
 readonly staging
-# shellcheck source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$staging/lib.sh"
 # shellcheck disable=SC1091
 . "$staging/host.env"

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # What the scripts on a host share. Sourced by bash; needs nothing but coreutils, awk and setpriv, which every Debian has.
 
 readonly opt=/opt/floodgate etc=/etc/floodgate var=/var/lib/floodgate run=/run/floodgate log=/var/log/floodgate
@@ -16,6 +17,7 @@ answers() { timeout 2 bash -c "exec 3<>/dev/tcp/$1/$2" 2>/dev/null; }
 # `http HOST PORT PATH`: whether a GET is answered with 200; prints the body.
 http() {
     local answer
+    # shellcheck disable=SC2016
     answer=$(timeout 5 bash -c '
         exec 3<>"/dev/tcp/$1/$2" || exit 1
         printf "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n" "$3" "$1" >&3

@@ -2,7 +2,7 @@
 # Keeps one service running on a host without systemd: restarts with back-off, rotates its log, watches nats-server.
 # SIGTERM stops the service in its own way and ends this.
 set -uo pipefail
-# shellcheck source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . /opt/floodgate/lib/lib.sh
 
 readonly service=$1 file=$log/$1.log

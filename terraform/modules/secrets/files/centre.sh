@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The centre's keys and certificates, and for each of its hosts a folder with what it gets.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 readonly keys=$SECRETS/centre hosts=$SECRETS/centre/hosts
 

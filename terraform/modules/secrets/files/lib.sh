@@ -1,15 +1,17 @@
+# shellcheck shell=bash
 # What the scripts that make secrets share. Each runs on the machine that runs Terraform, and keeps what is there.
 set -euo pipefail
 umask 077
 
-readonly FLOODGATE SECRETS
+# Given by Terraform; `ca.sh` has no rotation and no hosts.
+readonly FLOODGATE SECRETS ROTATION=${ROTATION:-} HOSTS=${HOSTS:-}
 readonly certificate_days=825 renew_within_days=60
 
 # `certificate PREFIX NAME,NAME…`
 certificate() {
-    local prefix=$1 name names=()
-    while read -r name; do names+=(--name "$name"); done < <(tr ',' '\n' <<<"$2")
-    "$FLOODGATE" keys certificate "$prefix" --ca "$SECRETS/ca" "${names[@]}" \
+    local prefix=$1 name options=()
+    while read -r name; do options+=(--name "$name"); done < <(tr ',' '\n' <<<"$2")
+    "$FLOODGATE" keys certificate "$prefix" --ca "$SECRETS/ca" "${options[@]}" \
         --days "$certificate_days" --renew-within-days "$renew_within_days"
 }
 
