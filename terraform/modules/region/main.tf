@@ -91,8 +91,12 @@ resource "terraform_data" "ready" {
     private_key = local.ssh[count.index].private_key_file == null ? null : file(local.ssh[count.index].private_key_file)
     host_key    = local.ssh[count.index].host_key
   }
+  # Started as well: a removal that was given up may have stopped gateways.
   provisioner "remote-exec" {
-    inline = ["${local.ssh[count.index].sudo}/opt/floodgate/bin/floodgate-host wait-ready"]
+    inline = [
+      "${local.ssh[count.index].sudo}/opt/floodgate/bin/floodgate-host start",
+      "${local.ssh[count.index].sudo}/opt/floodgate/bin/floodgate-host wait-ready",
+    ]
   }
 }
 
