@@ -142,9 +142,6 @@ retry = {{ schedule_seconds = [2, 5, 10, 30, 60] }}
               lambda: acknowledged <= self.consumer.ids(), seconds, every=0.5)
         return acknowledged
 
-    def in_transit(self):
-        return self.books()["events"]["in_transit"]
-
     def eu_is_up(self, seconds=60):
         until("all hosts of eu are behind the balancer", lambda: self.balancer.up() == set(REGIONS["eu"]), seconds)
 

@@ -51,6 +51,3 @@ class Terraform:
 
     def state(self):
         return open(os.path.join(self.root, "terraform.tfstate")).read()
-
-    def output(self, name):
-        return json.loads(self.run("output", "-json", name).stdout)

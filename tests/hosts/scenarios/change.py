@@ -8,6 +8,8 @@ from deployment import REGIONS
 from traffic import counted, failures, percentile_ms, slowest_ms
 from wait import require, until
 
+from .end import LEFT
+
 RATE = 60
 
 
@@ -58,6 +60,16 @@ def releases(deployment):
     return {line for machine in deployment.machines.values() for line in machine.run(running).stdout.split()}
 
 
+def configuration_changed(deployment, short):
+    """Another setting of the gateways, host by host."""
+    deployment.grace += 1
+    figures = under_load(deployment, "configuration", deployment.apply)
+    for name in REGIONS["eu"]:
+        text = deployment.machines[name].run("cat /etc/floodgate/gateway.toml").stdout
+        require(f"grace_seconds = {deployment.grace}" in text, f"{name} has the old configuration")
+    return figures
+
+
 def keys_rotated(deployment, short):
     """New user keys and certificates in the centre and in eu."""
     before = certificate(deployment)
@@ -83,6 +95,7 @@ def replaced_host(deployment, short):
         shutil.rmtree(machine.folder)
         deployment.boot("eu-2", REGIONS["eu"]["eu-2"])
         deployment.apply("-replace", 'module.region["eu"].module.host_2[0].terraform_data.presence')
+
     deployment.eu_is_up()
     load = deployment.send("replaced", "eu", RATE)
     time.sleep(3)
@@ -119,10 +132,12 @@ def region_removed(deployment, short):
     figures = under_load(deployment, "removed", deployment.apply)
     load.stop()
     deployment.all_delivered()
-    left = deployment.machines["ap-1"].run(
-        "find /etc/floodgate /opt/floodgate /var/lib/floodgate -mindepth 1; pgrep -a 'floodgate|nats-server' || true").stdout
+    left = deployment.machines["ap-1"].run(LEFT).stdout
     require(not left, f"left behind: {left}")
-    require("ap" not in {region["region"] if "region" in region else region["name"] for region in deployment.get("/v1/regions")["items"]}, "the centre still knows ap")
-    require(deployment.books()["balanced"], f"the books do not balance: {deployment.books()['events']}")
+    known = {region["name"] for region in deployment.get("/v1/regions")["items"]}
+    require(known == set(deployment.regions), f"the centre knows {known}")
+    books = deployment.books()
+    require(books["balanced"], f"the books do not balance: {books['events']}")
     deployment.machines.pop("ap-1").stop()
-    return f"{len(load.acknowledged())} acknowledged by ap until it stopped, all delivered; nothing left on its host; eu: {figures}"
+    return (f"{len(load.acknowledged())} acknowledged by ap until it stopped, all delivered; nothing left on its host; "
+            f"eu: {figures}")
