@@ -40,6 +40,11 @@ pub(crate) struct ApiArgs {
 }
 
 impl ApiArgs {
+    /// Whether anything says where the API is, or with what right to ask it.
+    pub(crate) fn is_given(&self) -> bool {
+        self.api.is_some() || self.token.is_some()
+    }
+
     fn resolve(self) -> Result<(Url, Secret), ApiError> {
         match (self.api, self.token) {
             (api, Some(token)) => {
@@ -70,6 +75,14 @@ impl Api {
     /// If there is no token, the URL cannot have a path, or TLS cannot be set up.
     pub(crate) fn new(args: ApiArgs) -> Result<Self, ApiError> {
         let (base, token) = args.resolve()?;
+        Self::at(base, token)
+    }
+
+    /// A client for the API at this address.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(crate) fn at(base: Url, token: Secret) -> Result<Self, ApiError> {
         if base.cannot_be_a_base() {
             return Err(ApiError::Address(base));
         }

@@ -5,7 +5,7 @@
 mod certificates;
 mod credentials;
 mod directory;
-mod nats_server;
+pub(crate) mod nats_server;
 mod part;
 mod ports;
 mod probe;

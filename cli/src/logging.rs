@@ -11,12 +11,16 @@ const VARIABLE: &str = "FLOODGATE_LOG";
 /// The storage engine speaks of its own upkeep at `info`.
 const DEFAULT: &str = "info,lsm_tree=warn,fjall=warn";
 
-/// Installs the process's subscriber.
+/// For a command that says itself what it finds.
+const QUIET: &str = "off";
+
+/// Installs the process's subscriber. A quiet command logs only what `FLOODGATE_LOG` asks for.
 ///
 /// # Errors
 /// If `FLOODGATE_LOG` cannot be read.
-pub(crate) fn install() -> Result<(), Failure> {
-    let directives = std::env::var(VARIABLE).unwrap_or_else(|_| DEFAULT.to_owned());
+pub(crate) fn install(quiet: bool) -> Result<(), Failure> {
+    let default = if quiet { QUIET } else { DEFAULT };
+    let directives = std::env::var(VARIABLE).unwrap_or_else(|_| default.to_owned());
     let filter = EnvFilter::try_new(&directives).map_err(|source| InvalidFilter { directives, source });
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter.map_err(Failure::usage)?)

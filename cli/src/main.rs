@@ -2,8 +2,10 @@
 
 mod api;
 mod apply;
+mod backup;
 mod books;
 mod dev;
+mod doctor;
 mod events;
 mod exit;
 mod files;
@@ -57,6 +59,12 @@ enum Command {
     /// Make keys, certificates and tokens of a deployment; what is there stays
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Check this host, and the deployment, and say what to do about what is wrong; exit status 1 if something is
+    Doctor(doctor::DoctorArgs),
+    /// Save what the centre's NATS holds, or a region's, into a folder
+    Backup(backup::BackupArgs),
+    /// Put a backup back; every relay, and the gateways of a region that is restored, must be stopped
+    Restore(backup::RestoreArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -72,7 +80,8 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), Failure> {
-    logging::install()?;
+    let quiet = matches!(command, Command::Backup(_) | Command::Restore(_) | Command::Doctor(_));
+    logging::install(quiet)?;
     // Several TLS providers may be compiled in; this process uses one. An error means that it is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match command {
@@ -85,6 +94,9 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Replay(args) => output::block_on(replay::run(args)),
         Command::Handler(args) => output::block_on(handler::run(args)),
         Command::Keys(command) => keys::run(&command),
+        Command::Doctor(args) => output::block_on(doctor::run(args)),
+        Command::Backup(args) => output::block_on(backup::save(args)),
+        Command::Restore(args) => output::block_on(backup::restore(args)),
         Command::Completions { shell } => completions(shell),
         Command::Tether(args) => tether::run(&args),
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use floodgate_event::seal::{OpeningKey, SealError};
+use floodgate_event::seal::{OpeningKey, SealError, SealingKey};
 use floodgate_event::{Name, Secret};
 use floodgate_nats::{Servers, SettingsError};
 
@@ -56,6 +56,11 @@ pub struct Drain {
 }
 
 impl Config {
+    /// The public half of the region's key: what the centre must seal this region's secrets to.
+    pub fn sealing_key(&self) -> &SealingKey {
+        self.opening_key.sealing_key()
+    }
+
     /// Reads a file and all that it names. Relative paths start from the file's folder.
     ///
     /// # Errors

@@ -14,5 +14,5 @@ pub mod stage;
 mod verify;
 
 pub use accept::tls::TlsError;
-pub use link::LinkError;
+pub use link::{LinkError, connect};
 pub use region::{GatewayError, run};

@@ -18,6 +18,15 @@ const CLIENT_CAPACITY: usize = 1_024;
 /// How often it is looked whether the connection is back.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// A connection with a gateway's rights, for whoever looks at a region from a gateway's place. An unreachable server is
+/// tried again for as long as it lives.
+///
+/// # Errors
+/// If the client cannot be made.
+pub async fn connect(servers: &Servers, name: &str) -> Result<Connection, LinkError> {
+    Ok(Link::start(servers, name).await?.connection)
+}
+
 /// The region's NATS, and how often it was lost.
 #[derive(Clone)]
 pub(crate) struct Link {

@@ -17,7 +17,7 @@ use floodgate_event::{Lane, Name};
 use tokio::sync::Mutex;
 
 use self::log_fold::LogFold;
-use self::region_fold::RegionFold;
+use self::region_fold::{Place, RegionFold};
 pub use self::sheet::{Books, CutSheet, Deliveries, Events, FeedCut, LogCut, SourceBooks, Unknown};
 use crate::dedup::ledger::{Cursor, Cut, Feed, Ledger};
 use crate::forward::DeliveryIndex;
@@ -100,7 +100,8 @@ impl Bookkeeper {
             for lane in Lane::ALL {
                 let feed = Feed { region: region.name.to_string(), lane };
                 let fold = folds.regions.entry(feed.clone()).or_default();
-                take_feed(shard, &region.context, &feed, &cut, &folds.log, fold, books).await;
+                let place = self.place(shard.shard, region, &feed);
+                take_feed(shard, &place, &cut, &folds.log, fold, books).await;
             }
         }
         // What regions held that were removed since is all in the log: they are drained first.
@@ -109,6 +110,11 @@ impl Bookkeeper {
         let totals = totals.map_err(|error| BooksError::Deliveries(error.to_string()))?;
         books.add_deliveries(shard.shard, &totals);
         Ok(())
+    }
+
+    fn place<'a>(&'a self, shard: u32, region: &'a RegionStreams, feed: &'a Feed) -> Place<'a> {
+        let (region, centre, shards) = (&region.context, &self.centre, self.shards.len());
+        Place { region, centre, shard, shards, feed }
     }
 
     /// What a feed held up to and with `through`, for a purge to note before it happens.
@@ -131,21 +137,21 @@ impl Bookkeeper {
         let mut folds = self.folds.lock().await;
         let log = &mut folds.entry(shard).or_default().log;
         log.advance(&self.centre, shard, cut.checkpoint.map_or(0, |checkpoint| checkpoint.sequence)).await?;
-        let incarnation = cut.cursors.get(feed).map(|cursor| cursor.incarnation.clone()).unwrap_or_default();
-        let purge = log.purge(feed, &incarnation);
-        Ok(region_fold::accepted(&region.context, shard, feed, purge, through).await?)
+        let cursor = cut.cursors.get(feed).cloned().unwrap_or_default();
+        let purge = log.purge(feed, &cursor.incarnation);
+        Ok(region_fold::accepted(&self.place(shard, region, feed), &cursor, purge, through).await?)
     }
 }
 
 async fn take_feed(
     shard: &ShardBooks,
-    context: &Context,
-    feed: &Feed,
+    place: &Place<'_>,
     cut: &Cut,
     log: &LogFold,
     fold: &mut RegionFold,
     books: &mut Books,
 ) {
+    let (context, feed) = (place.region, place.feed);
     let known = cut.cursors.get(feed).cloned().unwrap_or_default();
     let info = match context.client().connection_state() {
         State::Connected => region_fold::look(context, feed).await,
@@ -160,7 +166,7 @@ async fn take_feed(
     let counted = match info {
         Ok(info) => {
             let purge = log.purge(feed, &cursor.incarnation);
-            fold.advance(context, &info, shard.shard, feed, &cursor, purge).await
+            fold.advance(place, &info, &cursor, purge).await
         }
         Err(error) => Err(error),
     };

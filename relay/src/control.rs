@@ -5,7 +5,7 @@ mod canary;
 mod change;
 mod checker;
 mod components;
-mod configuration;
+pub(crate) mod configuration;
 mod distribute;
 pub mod document;
 mod fit;
@@ -322,8 +322,8 @@ fn distributor(
     may_write: &watch::Receiver<bool>,
     failure: watch::Sender<Option<String>>,
 ) -> Distributor {
-    let (centre, configuration) = (centre.clone(), store.subscribe());
-    Distributor { region, centre, shards, configuration, may_write: may_write.clone(), failure }
+    let (centre, configuration, seen) = (centre.clone(), store.subscribe(), store.seen_in_regions());
+    Distributor { region, centre, shards, configuration, may_write: may_write.clone(), failure, seen }
 }
 
 /// Waits for the centre, however long it takes; what waiting does not mend ends it.

@@ -68,6 +68,12 @@ struct Record {
     released: bool,
 }
 
+/// Who holds a lease that was not given back, as what stands under its key says.
+pub(crate) fn holder(value: &[u8]) -> Option<String> {
+    let record: Record = serde_json::from_slice(value).ok()?;
+    (!record.released).then_some(record.holder)
+}
+
 /// Takes part in the contest for one shard's lease.
 pub struct Contender {
     store: Store,

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod append;
+pub mod backup;
 pub mod books;
 pub mod config;
 pub mod control;

@@ -14,6 +14,7 @@ pub struct ReplicationMetrics {
     verdicts: IntCounterVec,
     set_aside: IntCounterVec,
     incarnations: IntCounterVec,
+    missing: IntCounterVec,
     pending: IntGaugeVec,
     sequence: IntGaugeVec,
     writing: IntGaugeVec,
@@ -46,6 +47,11 @@ impl ReplicationMetrics {
             incarnations: counter(
                 "floodgate_region_incarnations_total",
                 "Times that a region's stream began anew or went back.",
+                &["region", "lane"],
+            )?,
+            missing: counter(
+                "floodgate_region_missing_blocks_total",
+                "Blocks that a region no longer had before the log had them.",
                 &["region", "lane"],
             )?,
             pending: gauge(
@@ -81,6 +87,10 @@ impl ReplicationMetrics {
 
     pub(crate) fn incarnation(&self, feed: &Feed) {
         self.incarnations.with_label_values(&[feed.region.as_str(), feed.lane.as_str()]).inc();
+    }
+
+    pub(crate) fn missing(&self, feed: &Feed, blocks: u64) {
+        self.missing.with_label_values(&[feed.region.as_str(), feed.lane.as_str()]).inc_by(blocks);
     }
 
     pub(crate) fn pending(&self, feed: &Feed, blocks: u64) {

@@ -86,6 +86,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Rela
     for opened in shard_books {
         let shard = Shard {
             shard: opened.shard,
+            shards: config.shards,
             relay: config.relay.to_string(),
             centre: centre.clone(),
             regions: streams.clone(),

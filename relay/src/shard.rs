@@ -33,6 +33,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// What one shard needs.
 pub(crate) struct Shard {
     pub(crate) shard: u32,
+    pub(crate) shards: u32,
     pub(crate) relay: String,
     pub(crate) centre: Context,
     pub(crate) regions: Vec<RegionStreams>,
@@ -145,6 +146,7 @@ impl Shard {
                     context: region.context.clone(),
                     feed: feed.clone(),
                     shard: self.shard,
+                    shards: self.shards,
                     cursor: cursors.remove(feed).unwrap_or_default(),
                     writer: work.clone(),
                     progress: self.progress.clone(),

@@ -4,6 +4,7 @@
 mod bad_input;
 mod books;
 mod dedup;
+mod doctor;
 mod durability;
 mod kills;
 mod lease;
@@ -11,6 +12,7 @@ mod ledger;
 mod outage;
 mod outside_reader;
 mod quarantine;
+mod restore;
 mod rollout;
 mod signatures;
 mod templates;

@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod cluster;
+pub mod command;
 pub mod consumer;
 pub mod demo;
 pub mod deployment;

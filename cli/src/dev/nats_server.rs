@@ -46,6 +46,16 @@ fn check(program: &Path) -> Result<(), NatsServerError> {
     }
 }
 
+/// Whether a running server's version, as it says it itself, is new enough.
+pub(crate) fn is_new_enough(version: &str) -> bool {
+    Version::parse(&format!("v{version}")).is_some_and(|version| version >= OLDEST)
+}
+
+/// The oldest version that is new enough, for people.
+pub(crate) fn oldest() -> String {
+    format!("{}.{}.{}", OLDEST.0, OLDEST.1, OLDEST.2)
+}
+
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Version(u32, u32, u32);
 

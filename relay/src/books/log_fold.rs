@@ -12,6 +12,7 @@ use floodgate_event::{Lane, format, subject};
 use super::{RegionStreams, STEP};
 use crate::dedup::ledger::Feed;
 use crate::reader::{ReadError, ReadMessage, StreamReader};
+use crate::replicate::stage::Origin;
 
 /// A fold of the log up to a sequence.
 #[derive(Clone, Debug, Default)]
@@ -70,12 +71,8 @@ impl LogFold {
     }
 
     fn count(&mut self, message: &ReadMessage) {
-        let Some(headers) = &message.headers else { return };
-        let origin = headers.get(subject::ORIGIN_HEADER).and_then(|text| parse_origin(text.as_str()));
-        let tallies = headers.get(subject::VERDICTS_HEADER).and_then(|text| text.as_str().parse().ok());
-        if let (Some(origin), Some(tallies)) = (origin, tallies) {
-            let tallies: Tallies = tallies;
-            self.verdicts.entry(origin).or_default().add(&tallies);
+        if let (Some(origin), Some(tallies)) = (origin(message), tallies(message)) {
+            self.verdicts.entry((origin.feed, origin.incarnation)).or_default().add(&tallies);
         }
     }
 
@@ -115,17 +112,48 @@ impl LogFold {
     fn counts(&self, fits: impl Fn(&Feed, &str) -> bool) -> EventCounts {
         let mut counts = EventCounts::default();
         let fitting = self.verdicts.iter().filter(|((feed, incarnation), _)| fits(feed, incarnation));
-        for (source, tally) in fitting.flat_map(|(_, tallies)| &tallies.0) {
-            *counts.0.entry(source.clone()).or_default() += tally.total();
-        }
+        fitting.for_each(|(_, tallies)| add(&mut counts, tallies));
         counts
     }
 }
 
-fn parse_origin(text: &str) -> Option<(Feed, String)> {
-    let mut parts = text.split('/');
-    let (region, incarnation, lane) = (parts.next()?, parts.next()?, parts.next()?);
-    Some((Feed { region: region.to_owned(), lane: lane.parse().ok()? }, incarnation.to_owned()))
+fn origin(message: &ReadMessage) -> Option<Origin> {
+    Origin::from_header(message.headers.as_ref()?.get(subject::ORIGIN_HEADER)?.as_str())
+}
+
+fn tallies(message: &ReadMessage) -> Option<Tallies> {
+    message.headers.as_ref()?.get(subject::VERDICTS_HEADER)?.as_str().parse().ok()
+}
+
+/// Events that the log has of the blocks of a regional stream after `after`, up to and with `through`.
+pub(super) async fn events_between(
+    context: &Context,
+    shard: u32,
+    feed: &Feed,
+    incarnation: &str,
+    (after, through): (u64, u64),
+) -> Result<EventCounts, ReadError> {
+    let subject = subject::log(shard, feed.lane);
+    let reader = StreamReader::new(context.clone(), subject::log_stream(shard), subject, 1).headers_only();
+    let mut counts = EventCounts::default();
+    let within = |origin: &Origin| {
+        origin.feed == *feed
+            && origin.incarnation == incarnation
+            && (after + 1..=through).contains(&origin.sequence)
+    };
+    let count = |message: &ReadMessage| {
+        if origin(message).is_some_and(|origin| within(&origin)) {
+            tallies(message).iter().for_each(|tallies| add(&mut counts, tallies));
+        }
+    };
+    reader.scan(u64::MAX, count).await?;
+    Ok(counts)
+}
+
+fn add(counts: &mut EventCounts, tallies: &Tallies) {
+    for (source, tally) in &tallies.0 {
+        *counts.0.entry(source.clone()).or_default() += tally.total();
+    }
 }
 
 fn accepted(purge: &Purge) -> EventCounts {

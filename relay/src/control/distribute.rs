@@ -2,6 +2,7 @@
 //! never sees a snapshot before it can fetch all of it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::Context;
@@ -35,6 +36,8 @@ pub(crate) struct Distributor {
     pub(crate) may_write: watch::Receiver<bool>,
     /// Why the last round failed, for whoever asks; none after one that did not.
     pub(crate) failure: watch::Sender<Option<String>>,
+    /// Where a later revision in the region than the centre's is noted, so that the next change goes past it.
+    pub(crate) seen: Arc<AtomicU64>,
 }
 
 impl Distributor {
@@ -89,6 +92,7 @@ impl Distributor {
         let there = stands.as_ref().and_then(decode);
         match &there {
             Some(there) if there.revision > snapshot.revision => {
+                self.seen.fetch_max(there.revision, Ordering::Relaxed);
                 return Err(DistributeError::Newer { there: there.revision, here: snapshot.revision });
             }
             Some(there) if there.revision == snapshot.revision && !same_content(there, snapshot) => {

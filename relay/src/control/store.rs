@@ -2,7 +2,7 @@
 //! take changes at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
@@ -32,6 +32,8 @@ pub(crate) struct Store {
     /// This process's changes queue here instead of conflicting with each other.
     changing: Mutex<()>,
     reachable: AtomicBool,
+    /// The latest revision that a region was found to have, where that is later than the centre's.
+    seen_in_regions: Arc<AtomicU64>,
 }
 
 /// What a change did.
@@ -57,7 +59,8 @@ impl Store {
     /// Reads the configuration; a new deployment gets an empty one at revision 1.
     pub(crate) async fn open(centre: Context) -> Result<Self, StoreError> {
         let (latest, _) = watch::channel(Arc::default());
-        let store = Self { centre, latest, changing: Mutex::new(()), reachable: AtomicBool::new(true) };
+        let (changing, reachable) = (Mutex::new(()), AtomicBool::new(true));
+        let store = Self { centre, latest, changing, reachable, seen_in_regions: Arc::default() };
         let bucket = store.bucket().await?;
         let read = read(&bucket).await?;
         if read.configuration.revision == 0 {
@@ -76,6 +79,11 @@ impl Store {
     /// Follows the latest revision.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<Configuration>> {
         self.latest.subscribe()
+    }
+
+    /// Where it is noted that a region has a later revision than the centre.
+    pub(crate) fn seen_in_regions(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.seen_in_regions)
     }
 
     /// Whether the centre answered when it was last asked.
@@ -124,7 +132,8 @@ impl Store {
         if after != before {
             // Past what was seen before too: a centre restored from an older copy must not give out a revision
             // that regions know with another content.
-            after.revision = before.revision.max(self.latest.borrow().revision) + 1;
+            let seen = self.seen_in_regions.load(Ordering::Relaxed).max(self.latest.borrow().revision);
+            after.revision = before.revision.max(seen) + 1;
         }
         Ok(Changed { before: Arc::new(before), after: Arc::new(after), value })
     }

@@ -20,6 +20,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// The first and the longest wait before an unreachable region is asked again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
+/// What `floodgate restore` notes in the metadata of a regional stream: its own time. The restored stream is as old as the
+/// one before it, and may be as long again before anybody looks.
+pub(crate) const RESTORED: &str = "floodgate_restored";
+
 /// One lane of one region, for one shard.
 pub struct FeedReader {
     /// The region's JetStream.
@@ -28,6 +32,8 @@ pub struct FeedReader {
     pub feed: Feed,
     /// The shard.
     pub shard: u32,
+    /// How many there are.
+    pub shards: u32,
     /// Where the log has it.
     pub cursor: Cursor,
     /// The writer's inbox; bounded.
@@ -73,7 +79,10 @@ impl FeedReader {
 
     /// Notices a stream that was made anew or went back, as after a lost disk or a restored backup.
     async fn settle_incarnation(&mut self, info: &Info) -> Result<(), WriterGone> {
-        let Some(current) = next_incarnation(&self.cursor, info) else { return Ok(()) };
+        let Some(current) = next_incarnation(&self.cursor, info) else {
+            self.pass_over_missing(info.state.first_sequence);
+            return Ok(());
+        };
         let first = self.cursor.incarnation.is_empty();
         if !first {
             let (region, lane) = (&self.feed.region, self.feed.lane);
@@ -82,6 +91,20 @@ impl FeedReader {
         }
         self.cursor = Cursor { incarnation: current.clone(), sequence: 0 };
         self.send(Work::Begin { feed: self.feed.clone(), current }).await
+    }
+
+    /// Notices blocks that the region threw away although the log does not have them, as a centre that was restored from
+    /// too old a copy finds. Of several shards' blocks in one stream, gaps say nothing.
+    fn pass_over_missing(&mut self, first: u64) {
+        let missing = first.saturating_sub(self.cursor.sequence + 1);
+        if missing == 0 || self.shards > 1 {
+            return;
+        }
+        let (region, lane) = (&self.feed.region, self.feed.lane);
+        let after = self.cursor.sequence;
+        tracing::error!(region, %lane, after, missing, "the region no longer has blocks that the log never had");
+        self.metrics.missing(&self.feed, missing);
+        self.cursor.sequence = first - 1;
     }
 
     /// Reads until the region fails (then `Ok`) or the writer is gone.
@@ -131,10 +154,11 @@ impl FeedReader {
     }
 }
 
-/// The incarnation that begins now, if the stream is not the one that the cursor is about: its time of creation, and a
-/// count of how often that very stream went back.
+/// The incarnation that begins now, if the stream is not the one that the cursor is about: its time of creation, when it
+/// was restored, if ever, and a count of how often that very stream went back.
 pub(crate) fn next_incarnation(cursor: &Cursor, info: &Info) -> Option<String> {
-    let created = format!("{:x}", info.created.unix_timestamp_nanos() / 1_000);
+    let restored = info.config.metadata.get(RESTORED).map(|at| format!("-{at}")).unwrap_or_default();
+    let created = format!("{:x}{restored}", info.created.unix_timestamp_nanos() / 1_000);
     let (known, rewinds) = match cursor.incarnation.split_once('.') {
         Some((known, rewinds)) => (known, rewinds.parse().unwrap_or(0)),
         None => (cursor.incarnation.as_str(), 0_u32),
@@ -143,4 +167,41 @@ pub(crate) fn next_incarnation(cursor: &Cursor, info: &Info) -> Option<String> {
         return Some(created);
     }
     (info.state.last_sequence < cursor.sequence).then(|| format!("{created}.{}", rewinds + 1))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use async_nats::jetstream::stream::Config;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A stream that was made one second after 1970, as the server tells of it.
+    pub(crate) fn info(stream: &str, last: u64, restored: Option<&str>) -> Info {
+        let metadata = restored.into_iter().map(|at| (RESTORED.to_owned(), at.to_owned())).collect();
+        let config = Config { name: stream.to_owned(), metadata, ..Config::default() };
+        let (first_ts, last_ts) = ("1970-01-01T00:00:01Z", "1970-01-01T00:00:01Z");
+        let state = json!({
+            "messages": last, "bytes": 0, "first_seq": 1, "first_ts": first_ts, "last_seq": last, "last_ts": last_ts,
+            "consumer_count": 0,
+        });
+        serde_json::from_value(json!({"config": config, "created": first_ts, "state": state})).unwrap()
+    }
+
+    pub(crate) fn cursor(incarnation: &str, sequence: u64) -> Cursor {
+        Cursor { incarnation: incarnation.to_owned(), sequence }
+    }
+
+    #[test]
+    fn a_restored_stream_is_another_however_long_it_is() {
+        let next =
+            |cursor: Cursor, last, restored| next_incarnation(&cursor, &info("IN_BULK", last, restored));
+        assert_eq!(next(cursor("f4240", 7), 7, None), None);
+        assert_eq!(next(cursor("f4240", 7), 6, None).as_deref(), Some("f4240.1"));
+        assert_eq!(next(cursor("f4240.1", 7), 6, None).as_deref(), Some("f4240.2"));
+        assert_eq!(next(cursor("f4241", 7), 9, None).as_deref(), Some("f4240"));
+        assert_eq!(next(cursor("f4240.1", 7), 9, Some("a1")).as_deref(), Some("f4240-a1"));
+        assert_eq!(next(cursor("f4240-a1", 7), 9, Some("a1")), None);
+        assert_eq!(next(cursor("f4240-a1", 7), 3, Some("a1")).as_deref(), Some("f4240-a1.1"));
+    }
 }

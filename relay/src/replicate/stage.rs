@@ -27,6 +27,14 @@ impl Origin {
         let Self { feed, incarnation, sequence } = self;
         format!("{}/{incarnation}/{}/{sequence}", feed.region, feed.lane)
     }
+
+    /// Reads what [`Self::to_header`] wrote.
+    pub fn from_header(text: &str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let (region, incarnation, lane) = (parts.next()?.to_owned(), parts.next()?.to_owned(), parts.next()?);
+        let feed = Feed { region, lane: lane.parse().ok()? };
+        Some(Self { feed, incarnation, sequence: parts.next()?.parse().ok()? })
+    }
 }
 
 impl From<&Origin> for proto::Origin {

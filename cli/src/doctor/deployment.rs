@@ -1,0 +1,216 @@
+//! The deployment, as the admin API shows it.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::sleep;
+
+use super::finding::{Advice, Findings, State};
+use super::lag::Cut;
+use crate::api::{Api, ApiError};
+
+/// Between two looks at what is behind.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
+/// In the centre, for what no region can be blamed for.
+const EVERYWHERE: &str = "deployment";
+
+#[derive(Deserialize)]
+struct Regions {
+    items: Vec<Region>,
+}
+
+#[derive(Deserialize)]
+struct Region {
+    name: String,
+    reachable: bool,
+    revision: Option<u64>,
+    gateways: Vec<Gateway>,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Gateway {
+    gateway: String,
+    revision: u64,
+    error: Option<String>,
+    reported_at: String,
+    stale: bool,
+}
+
+#[derive(Deserialize)]
+struct Books {
+    balanced: bool,
+    events: Events,
+    deliveries: Deliveries,
+    #[serde(default)]
+    cut: Cut,
+}
+
+#[derive(Deserialize)]
+struct Events {
+    in_transit: u64,
+    difference: i64,
+}
+
+#[derive(Deserialize)]
+struct Deliveries {
+    difference: i64,
+}
+
+/// Asks the API for everything.
+pub(super) async fn check(api: &Api, findings: &mut Findings) {
+    match api.get::<Regions>(&["regions"]).await {
+        Ok(regions) => revisions(&regions.items, findings),
+        Err(error) => return unanswered(&error, findings),
+    }
+    match books(api).await {
+        Ok((first, later)) => {
+            balance(&later, findings);
+            first.judge(&later.cut, later.events.in_transit, findings);
+        }
+        Err(error) => unanswered(&error, findings),
+    }
+}
+
+/// The books, and where everything stood a moment before, if that matters.
+async fn books(api: &Api) -> Result<(Cut, Books), ApiError> {
+    let books: Books = api.get(&["books"]).await?;
+    if !books.cut.is_behind() {
+        return Ok((books.cut.clone(), books));
+    }
+    sleep(LOOK_AGAIN).await;
+    Ok((books.cut, api.get(&["books"]).await?))
+}
+
+fn unanswered(error: &ApiError, findings: &mut Findings) {
+    let advice = Advice(
+        "Without a relay nothing is copied or delivered.",
+        "look at the relay, and at address and token",
+    );
+    findings.wrong_is("admin API", EVERYWHERE, floodgate_event::causes::chain(error), advice);
+}
+
+/// Every region and gateway must serve the same.
+fn revisions(regions: &[Region], findings: &mut Findings) {
+    let latest = regions.iter().filter_map(|region| region.revision).max().unwrap_or(0);
+    for region in regions {
+        self::region(region, latest, findings);
+        region.gateways.iter().for_each(|gateway| self::gateway(&region.name, gateway, latest, findings));
+    }
+}
+
+fn region(region: &Region, latest: u64, findings: &mut Findings) {
+    let (name, before) = (region.name.as_str(), findings.len());
+    let mut wrong =
+        |found: String, why, remedy| findings.wrong_is("region", name, found, Advice(why, remedy));
+    if !region.reachable {
+        wrong(
+            "out of the relay's reach".to_owned(),
+            "It goes on accepting; nothing of it is copied meanwhile.",
+            "look at the link, and at the region's nats-server",
+        );
+    } else if let Some(error) = &region.error {
+        wrong(error.clone(), "Changes do not get there.", "what it says; see the relay's log");
+    }
+    if region.reachable && region.revision != Some(latest) {
+        let found = format!("revision {}, another region has {latest}", region.revision.unwrap_or(0));
+        wrong(
+            found,
+            "The regions judge the same webhook differently.",
+            "wait a minute; then see the relay's log",
+        );
+    }
+    if region.reachable && !region.gateways.iter().any(|gateway| !gateway.stale) {
+        wrong(
+            "no gateway reports".to_owned(),
+            "Nobody accepts webhooks there.",
+            "start a gateway, or look at why it does not reach its NATS",
+        );
+    }
+    if findings.len() == before {
+        findings.well("region", name, format!("revision {latest}, {} gateways", region.gateways.len()));
+    }
+}
+
+fn gateway(region: &str, gateway: &Gateway, latest: u64, findings: &mut Findings) {
+    let subject = format!("{} in {region}", gateway.gateway);
+    if gateway.stale {
+        let advice = Advice(
+            "It was stopped or hangs; a stopped one is forgotten after ten minutes.",
+            "start it if it should run",
+        );
+        let found = format!("last reported {}", gateway.reported_at);
+        return findings.not_well(State::Warning, "gateway", subject, found, advice);
+    }
+    let advice = Advice(
+        "It serves an older configuration than the others.",
+        "see the gateway's log: a key that does not fit, or a handler that does not compile",
+    );
+    match &gateway.error {
+        Some(error) => findings.wrong_is("gateway", subject, error.clone(), advice),
+        None if gateway.revision < latest => {
+            let found = format!("serves revision {}, not {latest}", gateway.revision);
+            findings.wrong_is("gateway", subject, found, advice);
+        }
+        None => findings.well("gateway", subject, format!("serves revision {}", gateway.revision)),
+    }
+}
+
+fn balance(books: &Books, findings: &mut Findings) {
+    let (events, deliveries) = (books.events.difference, books.deliveries.difference);
+    let (state, found) = match (events, deliveries, books.balanced) {
+        (0, 0, true) => (State::Well, "balanced".to_owned()),
+        (0, 0, false) => (State::Warning, "a region cannot be asked".to_owned()),
+        _ => (State::Wrong, format!("off by {events} events and {deliveries} deliveries")),
+    };
+    let advice = Advice(
+        "Something that was accepted is in no stream any more, or was taken out behind Floodgate's back.",
+        "floodgate books shows which source; compare with what was done to streams",
+    );
+    findings.judged(state, "books", EVERYWHERE, found, advice);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(regions: &str) -> Vec<(String, State)> {
+        let regions: Regions = serde_json::from_str(regions).unwrap();
+        let mut findings = Findings::default();
+        revisions(&regions.items, &mut findings);
+        findings.all().iter().map(|finding| (finding.subject.clone(), finding.state)).collect()
+    }
+
+    #[test]
+    fn who_serves_something_else_is_named() {
+        let gateway = |name: &str, revision: u64, stale: bool| {
+            format!(
+                r#"{{"gateway": "{name}", "revision": {revision}, "error": null, "reported_at": "t", "stale": {stale}}}"#
+            )
+        };
+        let region = |name: &str, revision: u64, gateways: &[String]| {
+            format!(
+                r#"{{"name": "{name}", "reachable": true, "revision": {revision}, "serving": null, "error": null,
+                "gateways": [{}]}}"#,
+                gateways.join(",")
+            )
+        };
+        let eu = region(
+            "eu",
+            7,
+            &[gateway("eu-1", 7, false), gateway("eu-2", 6, false), gateway("eu-3", 1, true)],
+        );
+        let us = region("us", 6, &[gateway("us-1", 7, true)]);
+        let found = found(&format!(r#"{{"items": [{eu}, {us}]}}"#));
+        let expected = [
+            ("eu", State::Well),
+            ("eu-1 in eu", State::Well),
+            ("eu-2 in eu", State::Wrong),
+            ("eu-3 in eu", State::Warning),
+            ("us", State::Wrong),
+            ("us", State::Wrong),
+            ("us-1 in us", State::Warning),
+        ];
+        assert_eq!(found, expected.map(|(subject, state)| (subject.to_owned(), state)));
+    }
+}

@@ -1,0 +1,79 @@
+//! Room on the disks that programs write to.
+
+use std::path::Path;
+
+use super::finding::{Advice, Findings, State};
+
+/// Percent of a disk, or of its inodes, that are left when it is time to act, and when it is late.
+const WARN_PERCENT: u64 = 20;
+const WRONG_PERCENT: u64 = 5;
+/// With so many bytes left it is not late yet, whatever part of a large disk that is.
+const PLENTY: u64 = 10 << 30;
+
+/// Checks the file system that a folder is on, or will be once it is made.
+pub(super) fn check(what: &'static str, folder: &Path, findings: &mut Findings) {
+    let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    let subject = format!("{what} {}", folder.display());
+    let stat = match rustix::fs::statvfs(there) {
+        Ok(stat) => stat,
+        Err(error) => {
+            return findings.unknown("disk", subject, error.to_string(), "look at the disk with df");
+        }
+    };
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let bytes = percent(stat.f_bavail, stat.f_blocks);
+    // File systems that make inodes as they go say that there are none.
+    let inodes = percent(stat.f_favail, stat.f_files);
+    let found = format!("{bytes} % free ({}), {inodes} % of inodes", gibibytes(free));
+    let room = if free >= PLENTY { judge(bytes).min(State::Warning) } else { judge(bytes) };
+    let advice = Advice(
+        "On a full disk a region answers 503 and the relay stops.",
+        "make room, or move it to a larger disk: docs/operations.md says how large",
+    );
+    findings.judged(room.max(judge(inodes)), "disk", subject, found, advice);
+}
+
+/// How full something may be, by what is left of it.
+pub(super) fn judge(percent_left: u64) -> State {
+    match percent_left {
+        0..WRONG_PERCENT => State::Wrong,
+        WRONG_PERCENT..WARN_PERCENT => State::Warning,
+        _ => State::Well,
+    }
+}
+
+/// What part is of a whole; all of nothing.
+pub(super) fn percent(part: u64, whole: u64) -> u64 {
+    (u128::from(part) * 100)
+        .checked_div(u128::from(whole))
+        .and_then(|percent| u64::try_from(percent).ok())
+        .unwrap_or(100)
+}
+
+/// For people.
+pub(super) fn gibibytes(bytes: u64) -> String {
+    let tenths = bytes.saturating_mul(10) >> 30;
+    format!("{}.{} GiB", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_decides() {
+        assert_eq!(
+            [0, 4, 5, 19, 20].map(judge),
+            [State::Wrong, State::Wrong, State::Warning, State::Warning, State::Well]
+        );
+        assert_eq!((percent(1, 4), percent(0, 0), percent(u64::MAX, u64::MAX)), (25, 100, 100));
+        assert_eq!(gibibytes(3 << 29), "1.5 GiB");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_yet_is_on_its_parent_s_disk() {
+        let mut findings = Findings::default();
+        check("state", Path::new("/no/such/folder"), &mut findings);
+        assert!(findings.all()[0].found.contains("free"), "{findings:?}");
+    }
+}

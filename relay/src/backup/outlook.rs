@@ -1,0 +1,214 @@
+//! What a restore means for the rest of the deployment: what the relay will copy again, and what nobody has any more.
+
+mod cursors;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::stream::Info;
+use floodgate_event::snapshot::Snapshot;
+use floodgate_event::{Lane, Name, subject};
+use serde::Serialize;
+
+pub(super) use self::cursors::{Cursors, cursors};
+use super::{BackupError, Manifest, Place, link};
+use crate::config::{Config, Region};
+use crate::replicate::feed::next_incarnation;
+
+/// What comes of a restore.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outlook {
+    /// By region and lane.
+    pub feeds: Vec<FeedOutlook>,
+    /// Regions that could not be asked.
+    pub unknown: Vec<Name>,
+    /// The configuration's revision in each region, where it is later than what the centre has now.
+    pub newer_configurations: Vec<Newer>,
+}
+
+/// A region that serves a later configuration than the centre has.
+#[derive(Clone, Debug, Serialize)]
+pub struct Newer {
+    /// The region.
+    pub region: Name,
+    /// What it has.
+    pub revision: u64,
+}
+
+/// One lane of one region.
+#[derive(Clone, Debug, Serialize)]
+pub struct FeedOutlook {
+    /// The region.
+    pub region: Name,
+    /// The lane.
+    pub lane: Lane,
+    /// The last block that the central log has of the region's stream; none if it has none, or cannot be asked.
+    pub copied_through: Option<u64>,
+    /// The blocks that the region has: first and last sequence.
+    pub held: (u64, u64),
+    /// Blocks that the relay will read (again).
+    pub to_copy: u64,
+    /// Blocks that were lost: neither in the log nor in the region. None if that cannot be known.
+    pub lost: Option<u64>,
+}
+
+/// The lane of a regional stream.
+pub(super) fn lane_of(stream: &str) -> Option<Lane> {
+    Lane::ALL.into_iter().find(|&lane| subject::regional_stream(lane) == stream)
+}
+
+/// Blocks of a regional stream that the centre does not have; all of them if the centre cannot be asked.
+pub(super) fn unreplicated(region: &Name, info: &Info, known: Option<&Cursors>) -> u64 {
+    let Some(lane) = lane_of(&info.config.name) else { return 0 };
+    let Some(known) = known else { return info.state.messages };
+    match known.of(region, lane) {
+        Some(cursor) if next_incarnation(&cursor, info).is_none() => {
+            info.state.last_sequence.saturating_sub(cursor.sequence).min(info.state.messages)
+        }
+        _ => info.state.messages,
+    }
+}
+
+/// Looks at what there is after a restore. `replaced` are the streams that were there before it, `known` what the log
+/// had by then, where the restore was of a region.
+pub(super) async fn after(
+    config: &Config,
+    place: &Place,
+    context: &Context,
+    manifest: &Manifest,
+    replaced: &[Info],
+    known: Option<Cursors>,
+) -> Result<Outlook, BackupError> {
+    let mut outlook = Outlook { feeds: Vec::new(), unknown: Vec::new(), newer_configurations: Vec::new() };
+    match place {
+        Place::Region(name) => {
+            outlook.feeds = manifest
+                .streams
+                .iter()
+                .filter_map(|saved| region_feed(name, saved, replaced, known.as_ref()))
+                .collect();
+        }
+        Place::Centre => {
+            let known = cursors::cursors(context, config.shards).await?.unwrap_or_default();
+            let revision = cursors::revision(context).await;
+            for region in &config.regions {
+                outlook.add(region, &known, revision, config.shards).await;
+            }
+        }
+    }
+    Ok(outlook)
+}
+
+/// A lane of a region that was restored: its stream counts as a new one, and is read from its first block.
+fn region_feed(
+    region: &Name,
+    saved: &super::manifest::Stream,
+    replaced: &[Info],
+    known: Option<&Cursors>,
+) -> Option<FeedOutlook> {
+    let lane = lane_of(&saved.name)?;
+    let cursor = known.and_then(|known| known.of(region, lane));
+    let same = |created_us: u64| cursor.as_ref().is_some_and(|cursor| cursor.is_of(created_us));
+    let copied_through = cursor.as_ref().filter(|_| same(saved.created_us)).map(|cursor| cursor.sequence);
+    let before = replaced.iter().find(|info| info.config.name == saved.name);
+    let before = before.filter(|info| cursors::created_us(info) == saved.created_us);
+    // Without the stream that was replaced nobody can say how far it went.
+    let lost = before.map(|info| {
+        let kept = saved.last_sequence.max(copied_through.unwrap_or(0));
+        info.state.last_sequence.saturating_sub(kept)
+    });
+    let held = (saved.first_sequence, saved.last_sequence);
+    Some(FeedOutlook { region: region.clone(), lane, copied_through, held, to_copy: saved.messages, lost })
+}
+
+impl Outlook {
+    /// What a region means for a restored centre.
+    async fn add(&mut self, region: &Region, known: &Cursors, revision: Option<u64>, shards: u32) {
+        let Ok(context) = link::reach(&region.name, &region.nats).await else {
+            self.unknown.push(region.name.clone());
+            return;
+        };
+        for lane in Lane::ALL {
+            match context.get_stream(subject::regional_stream(lane)).await {
+                Ok(stream) => self.feeds.push(centre_feed(region, lane, stream.cached_info(), known, shards)),
+                Err(_) => self.unknown.push(region.name.clone()),
+            }
+        }
+        self.unknown.dedup();
+        if let Some(there) = region_revision(&context).await.filter(|there| Some(*there) > revision) {
+            self.newer_configurations.push(Newer { region: region.name.clone(), revision: there });
+        }
+    }
+}
+
+fn centre_feed(region: &Region, lane: Lane, info: &Info, known: &Cursors, shards: u32) -> FeedOutlook {
+    let state = &info.state;
+    let cursor = known.of(&region.name, lane);
+    let same = cursor.filter(|cursor| next_incarnation(cursor, info).is_none());
+    let copied_through = same.as_ref().map(|cursor| cursor.sequence);
+    let from = copied_through.unwrap_or(0);
+    // Blocks of several shards share a stream, so that gaps in one shard's numbers mean nothing.
+    let gone = (shards == 1).then(|| state.first_sequence.saturating_sub(1).saturating_sub(from));
+    FeedOutlook {
+        region: region.name.clone(),
+        lane,
+        copied_through,
+        held: (state.first_sequence, state.last_sequence),
+        to_copy: state.last_sequence.saturating_sub(from).min(state.messages),
+        lost: if copied_through.is_some() { gone } else { gone.filter(|gone| *gone == 0) },
+    }
+}
+
+async fn region_revision(context: &Context) -> Option<u64> {
+    let bucket = context.get_key_value(subject::SNAPSHOT_BUCKET).await.ok()?;
+    let bytes = bucket.get(subject::SNAPSHOT_KEY).await.ok()??;
+    Snapshot::from_bytes(&bytes).ok().map(|snapshot| snapshot.revision)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replicate::feed::tests::{cursor, info};
+
+    fn known(incarnation: &str, sequence: u64) -> Cursors {
+        Cursors::of_one("eu", Lane::Bulk, cursor(incarnation, sequence))
+    }
+
+    #[test]
+    fn what_the_centre_does_not_have_is_counted() {
+        let (eu, stream) = ("eu".parse().unwrap(), info("IN_BULK", 9, None));
+        assert_eq!(unreplicated(&eu, &stream, Some(&known("f4240", 7))), 2);
+        assert_eq!(unreplicated(&eu, &stream, Some(&known("f4240", 9))), 0);
+        assert_eq!(
+            unreplicated(&eu, &stream, Some(&known("f4241", 9))),
+            9,
+            "of another stream it has nothing"
+        );
+        assert_eq!(unreplicated(&eu, &stream, None), 9, "nobody knows: all of it");
+        assert_eq!(unreplicated(&eu, &info("KV_floodgate_snapshot", 9, None), None), 0);
+    }
+
+    #[test]
+    fn what_a_region_lost_is_known_if_the_stream_before_is() {
+        let saved = super::super::manifest::Stream {
+            name: "IN_BULK".into(),
+            file: "f".into(),
+            bytes: 0,
+            sha256: floodgate_event::snapshot::Digest256::of(b""),
+            messages: 5,
+            first_sequence: 1,
+            last_sequence: 5,
+            created_us: 0xf4240,
+            config: serde_json::json!({}),
+            state: serde_json::json!({}),
+        };
+        let eu = "eu".parse().unwrap();
+        let lost = |replaced: &[Info], known: Cursors| {
+            let feed = region_feed(&eu, &saved, replaced, Some(&known)).unwrap();
+            (feed.copied_through, feed.lost)
+        };
+        let replaced = [info("IN_BULK", 9, None)];
+        assert_eq!(lost(&replaced, known("f4240", 7)), (Some(7), Some(2)));
+        assert_eq!(lost(&replaced, known("f4240", 3)), (Some(3), Some(4)));
+        assert_eq!(lost(&[], known("f4240", 7)), (Some(7), None));
+        assert_eq!(lost(&replaced, known("f4241", 7)), (None, Some(4)));
+    }
+}

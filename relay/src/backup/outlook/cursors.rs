@@ -1,0 +1,111 @@
+//! How far the central log has each region, read from the log's own messages: no relay runs that could be asked.
+
+use std::collections::HashMap;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::stream::Info;
+use floodgate_event::proto::LogBlock;
+use floodgate_event::proto::log_block::Content;
+use floodgate_event::{Lane, Name, format, subject};
+
+use super::super::BackupError;
+use crate::control::configuration::Configuration;
+use crate::dedup::ledger::{Cursor, Feed};
+use crate::reader::{ReadError, ReadMessage, StreamReader};
+use crate::replicate::stage::Origin;
+
+/// The last block of each feed that the log has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cursors(HashMap<Feed, Cursor>);
+
+/// The same of one shard, with where in the log it says so: memory grows with the feeds and not with the log.
+#[derive(Default)]
+struct ShardCursors(HashMap<Feed, (u64, Cursor)>);
+
+impl Cursors {
+    /// Of one region's lane.
+    pub(super) fn of(&self, region: &Name, lane: Lane) -> Option<Cursor> {
+        self.0.get(&Feed { region: region.to_string(), lane }).cloned()
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_one(region: &str, lane: Lane, cursor: Cursor) -> Self {
+        Self([(Feed { region: region.to_owned(), lane }, cursor)].into())
+    }
+
+    /// Of several shards, the one that is furthest counts.
+    fn add(&mut self, shard: ShardCursors) {
+        for (feed, (_, cursor)) in shard.0 {
+            let known = self.0.entry(feed).or_default();
+            if known.incarnation != cursor.incarnation || known.sequence < cursor.sequence {
+                *known = cursor;
+            }
+        }
+    }
+}
+
+impl ShardCursors {
+    fn note(&mut self, at: u64, moved: Option<(Feed, Cursor)>) {
+        let Some((feed, cursor)) = moved else { return };
+        let known = self.0.entry(feed).or_default();
+        if known.0 <= at {
+            *known = (at, cursor);
+        }
+    }
+}
+
+impl Cursor {
+    /// Whether it is about a stream that was made at this time, restored or not.
+    pub(super) fn is_of(&self, created_us: u64) -> bool {
+        let made = self.incarnation.split(['-', '.']).next();
+        made == Some(&format!("{created_us:x}"))
+    }
+}
+
+/// When a stream was made, in microseconds.
+pub(super) fn created_us(info: &Info) -> u64 {
+    u64::try_from(info.created.unix_timestamp_nanos() / 1_000).unwrap_or(0)
+}
+
+/// Reads every shard's log; none if the centre has no log.
+pub(crate) async fn cursors(centre: &Context, shards: u32) -> Result<Option<Cursors>, BackupError> {
+    let mut cursors = Cursors::default();
+    for shard in 0..shards {
+        let stream = subject::log_stream(shard);
+        let Ok(found) = centre.get_stream(&stream).await else { return Ok(None) };
+        let last = found.cached_info().state.last_sequence;
+        let read = read(centre, shard, last).await;
+        cursors.add(read.map_err(|error| BackupError::Look { stream, source: error.into() })?);
+    }
+    Ok(Some(cursors))
+}
+
+async fn read(centre: &Context, shard: u32, last: u64) -> Result<ShardCursors, ReadError> {
+    let reader = |filter: String| StreamReader::new(centre.clone(), subject::log_stream(shard), filter, 1);
+    let mut cursors = ShardCursors::default();
+    let replicas = reader(subject::log_wildcard(shard)).headers_only();
+    replicas.scan(last, |message| cursors.note(message.sequence, replica(message))).await?;
+    let control = reader(subject::log_control(shard));
+    control.scan(last, |message| cursors.note(message.sequence, incarnation(message))).await?;
+    Ok(cursors)
+}
+
+fn replica(message: &ReadMessage) -> Option<(Feed, Cursor)> {
+    let header = message.headers.as_ref()?.get(subject::ORIGIN_HEADER)?;
+    let Origin { feed, incarnation, sequence } = Origin::from_header(header.as_str())?;
+    Some((feed, Cursor { incarnation, sequence }))
+}
+
+fn incarnation(message: &ReadMessage) -> Option<(Feed, Cursor)> {
+    let block = format::decode::<LogBlock>(message.payload.clone()).ok()?;
+    let Some(Content::Incarnation(began)) = block.content else { return None };
+    let lane = Lane::try_from(began.lane).ok()?;
+    Some((Feed { region: began.region, lane }, Cursor { incarnation: began.current, sequence: 0 }))
+}
+
+/// The revision of the configuration that the centre has.
+pub(super) async fn revision(centre: &Context) -> Option<u64> {
+    let bucket = centre.get_key_value(subject::CONTROL_BUCKET).await.ok()?;
+    let bytes = bucket.get(subject::CONTROL_KEY).await.ok()??;
+    Configuration::from_bytes(&bytes).ok().map(|configuration| configuration.revision)
+}

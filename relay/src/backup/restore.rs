@@ -1,0 +1,160 @@
+//! Putting a backup back: everything is looked at before anything is touched, then stream by stream.
+
+mod transfer;
+
+use std::path::Path;
+
+use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::stream::Info;
+use async_nats::jetstream::{Context, ErrorCode};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::manifest::{Manifest, Stream};
+use super::outlook::{self, Cursors, Outlook};
+use super::{BackupError, Place, Progress, folder, guard, link};
+use crate::config::{Config, Replicas};
+use crate::replicate::feed::RESTORED;
+
+/// What a restore may do beyond filling a place that is empty.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Permits {
+    /// Streams that are there may be deleted first.
+    pub replace: bool,
+    /// Also regional ones with blocks that the centre does not have.
+    pub discard_unreplicated: bool,
+    /// Also a region's backup that is older than ids are remembered.
+    pub deliver_again: bool,
+    /// Another number of replicas than the configuration says, or else the backup's streams had.
+    pub replicas: Option<u8>,
+}
+
+/// Puts the backup in `from` back. Whoever asks must have stopped every relay, and a region's gateways.
+///
+/// # Errors
+/// If the backup is damaged or of another place, a relay runs, or something is in the way that `permits` does not name:
+/// then nothing was touched. Later ones name the stream; those before it are restored.
+pub async fn restore(
+    config: &Config,
+    place: &Place,
+    from: &Path,
+    permits: Permits,
+    progress: &mut impl Progress,
+) -> Result<(Manifest, Outlook), BackupError> {
+    let manifest = check_backup(config, place, from, permits)?;
+    let context = place.connect(config).await?;
+    let centre = link::reach("centre", &config.nats).await.ok();
+    if let Some(centre) = &centre {
+        guard::no_relay_runs(centre, config.shards, config.lease.length()).await?;
+    }
+    let there = look(&context, &manifest).await?;
+    let known = match (place, &centre) {
+        (Place::Region(_), Some(centre)) => outlook::cursors(centre, config.shards).await?,
+        _ => None,
+    };
+    check_present(place, &there, known.as_ref(), permits)?;
+
+    for stream in &manifest.streams {
+        if there.iter().any(|info| info.config.name == stream.name) {
+            delete(&context, &stream.name).await?;
+        }
+        let wanted = wanted(stream, place, replicas(config, place, permits));
+        transfer::send(&context, stream, &wanted, from, progress).await?;
+    }
+    let outlook = outlook::after(config, place, &context, &manifest, &there, known).await?;
+    Ok((manifest, outlook))
+}
+
+fn check_backup(
+    config: &Config,
+    place: &Place,
+    from: &Path,
+    permits: Permits,
+) -> Result<Manifest, BackupError> {
+    let manifest = folder::read(from)?;
+    if manifest.place() != *place {
+        let (found, asked) = (manifest.place().label().to_owned(), place.label().to_owned());
+        return Err(BackupError::AnotherPlace { found, asked });
+    }
+    if manifest.shards != config.shards {
+        return Err(BackupError::AnotherShape { found: manifest.shards, asked: config.shards });
+    }
+    let (days, window) = (manifest.age_days(), config.dedup.window_days);
+    if manifest.region.is_some() && days >= u64::from(window) && !permits.deliver_again {
+        return Err(BackupError::PastWindow { days, window });
+    }
+    manifest.streams.iter().try_for_each(|stream| folder::verify(from, stream))?;
+    Ok(manifest)
+}
+
+/// Which of the backup's streams are there.
+async fn look(context: &Context, manifest: &Manifest) -> Result<Vec<Info>, BackupError> {
+    let mut there = Vec::new();
+    for stream in &manifest.streams {
+        match context.get_stream(&stream.name).await {
+            Ok(found) => there.push(found.cached_info().clone()),
+            Err(error) if is_missing(&error.kind()) => {}
+            Err(error) => {
+                return Err(BackupError::Look { stream: stream.name.clone(), source: error.into() });
+            }
+        }
+    }
+    Ok(there)
+}
+
+fn is_missing(kind: &GetStreamErrorKind) -> bool {
+    matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
+}
+
+fn check_present(
+    place: &Place,
+    there: &[Info],
+    known: Option<&Cursors>,
+    permits: Permits,
+) -> Result<(), BackupError> {
+    if !there.is_empty() && !permits.replace {
+        return Err(BackupError::Present(there.iter().map(|info| info.config.name.clone()).collect()));
+    }
+    let Place::Region(region) = place else { return Ok(()) };
+    for info in there {
+        let blocks = outlook::unreplicated(region, info, known);
+        if blocks > 0 && !permits.discard_unreplicated {
+            return Err(BackupError::Unreplicated { stream: info.config.name.clone(), blocks });
+        }
+    }
+    Ok(())
+}
+
+async fn delete(context: &Context, stream: &str) -> Result<(), BackupError> {
+    let look = |source| BackupError::Look { stream: stream.to_owned(), source };
+    context.delete_stream(stream).await.map(drop).map_err(|error| look(error.into()))
+}
+
+/// What was asked for, else what the relay's configuration says, else what the stream had.
+fn replicas(config: &Config, place: &Place, permits: Permits) -> Option<usize> {
+    let configured = match place {
+        Place::Centre => config.centre.replicas,
+        Place::Region(name) => {
+            config.regions.iter().find(|region| region.name == *name).and_then(|region| region.replicas)
+        }
+    };
+    permits.replicas.map(usize::from).or(configured.map(Replicas::count))
+}
+
+/// The configuration that the stream gets. A regional one is marked: it has the age of the one before, and may soon be
+/// as long, and yet another history, which the relay must not take for the one it knows.
+fn wanted(stream: &Stream, place: &Place, replicas: Option<usize>) -> Value {
+    let mut config = stream.config.clone();
+    if let Some(replicas) = replicas {
+        config["num_replicas"] = json!(replicas);
+    }
+    let is_lane = matches!(place, Place::Region(_)) && outlook::lane_of(&stream.name).is_some();
+    if is_lane {
+        if !config["metadata"].is_object() {
+            config["metadata"] = json!({});
+        }
+        let now = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000;
+        config["metadata"][RESTORED] = json!(format!("{now:x}"));
+    }
+    config
+}
