@@ -6,7 +6,7 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::Config;
 use floodgate_event::{Lane, subject};
-use floodgate_relay::append::{Append, FencedAppender};
+use floodgate_relay::append::{Append, AppendError, FencedAppender};
 use floodgate_relay::config::{Centre, Region};
 use floodgate_relay::lease::{Contender, Lease};
 use floodgate_relay::nats;
@@ -42,8 +42,10 @@ async fn config_of(context: &Context, stream: &str) -> Result<Config> {
     Ok(context.get_stream(stream).await?.cached_info().config.clone())
 }
 
+/// A lease that is had at once: the key of whoever holds it is deleted, of which that holder learns at its next renewal.
 async fn lease(context: &Context) -> Result<Lease> {
     let store = context.get_key_value(subject::LEASE_BUCKET).await?;
+    store.delete(subject::lease_key(0)).await?;
     let contender = Contender::new(store, 0, "relay-1".to_owned(), LEASE);
     contender.acquire(&CancellationToken::new()).await.ok_or_else(|| Failure::new("no lease"))
 }
@@ -71,9 +73,7 @@ async fn the_log_is_written_and_read_while_its_leaders_die() -> Result<()> {
     let log = subject::log_stream(0);
     let reader = StreamReader::new(context.clone(), log.clone(), subject::log(0, Lane::Standard), 1);
     let reading = tokio::spawn(read(reader));
-    let fence = Append { subject: subject::log_fence(0), headers: HeaderMap::new(), payload: "fence".into() };
-    let lease = lease(&context).await?;
-    let mut appender = FencedAppender::open(context.clone(), log.clone(), lease, fence).await?;
+    let mut appender = appender(&context).await?;
     for round in 0..ROUNDS {
         if round % (ROUNDS / 3) == ROUNDS / 6 {
             let leader = cluster::leader(&context, &log).await.ok_or_else(|| Failure::new("no leader"))?;
@@ -90,11 +90,22 @@ async fn the_log_is_written_and_read_while_its_leaders_die() -> Result<()> {
     Ok(())
 }
 
-async fn append_some(appender: &mut FencedAppender, round: usize) -> Result<()> {
+async fn appender(context: &Context) -> Result<FencedAppender> {
+    let fence = Append { subject: subject::log_fence(0), headers: HeaderMap::new(), payload: "fence".into() };
+    let lease = lease(context).await?;
+    Ok(FencedAppender::open(context.clone(), subject::log_stream(0), lease, fence).await?)
+}
+
+async fn submit_some(appender: &mut FencedAppender, round: usize) -> Result<()> {
     for number in round * WINDOW..(round + 1) * WINDOW {
         let subject = subject::log(0, Lane::Standard);
         appender.submit(Append { subject, headers: HeaderMap::new(), payload: text(number) }).await?;
     }
+    Ok(())
+}
+
+async fn append_some(appender: &mut FencedAppender, round: usize) -> Result<()> {
+    submit_some(appender, round).await?;
     while appender.in_flight() > 0 {
         appender.settle().await?;
     }
@@ -107,6 +118,23 @@ async fn read(mut reader: StreamReader) -> Vec<bytes::Bytes> {
         payloads.push(reader.next().await.payload);
     }
     payloads
+}
+
+/// The writer has a batch to send when it is replaced, without being told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_a_writer_that_was_replaced_is_refused() -> Result<()> {
+    let servers = Cluster::start(3, "")?;
+    let context = relay_context(&servers).await?;
+    provision::centre(&context, 1, three()?).await?;
+    let mut first = appender(&context).await?;
+    submit_some(&mut first, 0).await?;
+    assert_eq!(first.settle().await, Ok(2), "the first goes alone, the others wait");
+    let mut second = appender(&context).await?;
+    assert_eq!(second.last_sequence(), 3);
+    assert_eq!(first.settle().await, Err(AppendError::Superseded));
+    append_some(&mut second, 1).await?;
+    assert_eq!(second.last_sequence(), 3 + WINDOW as u64, "nothing of the first's batch is there");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

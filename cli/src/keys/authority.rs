@@ -62,7 +62,7 @@ impl Authority {
         let text = |path: &Path| kept::read(path)?.ok_or_else(|| KeyError::NoAuthority(dir.to_owned()));
         let pair = parse_key(&key, &Secret::new(text(&key)?))?;
         let (roots, name) = anchor(&text(&pem)?)
-            .ok_or_else(|| KeyError::Unusable { path: pem, expected: "what `floodgate keys ca` makes" })?;
+            .ok_or(KeyError::Unusable { path: pem, expected: "what `floodgate keys ca` makes" })?;
         Ok(Self { roots, issuer: Issuer::new(params(&name), pair) })
     }
 }

@@ -66,16 +66,26 @@ impl Flow {
 impl Target {
     /// What stands at a sequence, waiting out an unreachable server.
     pub(super) async fn read(&self, sequence: u64) -> Result<Option<Bytes>, AppendError> {
+        let mut is_told = false;
         loop {
-            match self.context.get_stream_no_info(&self.stream).await {
-                Ok(stream) => match stream.get_raw_message(sequence).await {
-                    Ok(message) => return Ok(Some(message.payload)),
-                    Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
-                    Err(error) => tracing::warn!(stream = self.stream, sequence, %error, "cannot read back"),
-                },
-                Err(error) => tracing::warn!(stream = self.stream, %error, "cannot read back"),
+            match self.try_read(sequence).await {
+                Ok(found) => return Ok(found),
+                Err(error) if is_told => {
+                    tracing::debug!(stream = self.stream, sequence, %error, "cannot read back");
+                }
+                Err(error) => tracing::warn!(stream = self.stream, sequence, %error, "cannot read back yet"),
             }
+            is_told = true;
             self.pause().await?;
+        }
+    }
+
+    async fn try_read(&self, sequence: u64) -> Result<Option<Bytes>, async_nats::Error> {
+        let stream = self.context.get_stream_no_info(&self.stream).await?;
+        match stream.get_raw_message(sequence).await {
+            Ok(message) => Ok(Some(message.payload)),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 
