@@ -60,3 +60,11 @@ def private_files(folder):
         for file in files:
             if file.endswith((".key", ".nk", ".token")):
                 yield os.path.join(parent, file)
+
+
+def doctor(deployment, short):
+    """`floodgate doctor` finds nothing wrong on any host."""
+    for name, machine in deployment.machines.items():
+        done = machine.run("floodgate-host doctor", check=False)
+        require(done.returncode == 0, f"{name}: {done.stdout}{done.stderr}")
+    return f"nothing wrong on {len(deployment.machines)} hosts"
