@@ -5,6 +5,7 @@ only these scenarios after `apply`; HOSTS_KEEP=1 keeps the folder with all logs 
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,7 @@ def run(deployment, short):
 
 
 def inside():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("hosts: told to stop"))
     short = os.environ.get("HOSTS_SHORT") == "1"
     folder = tempfile.mkdtemp(prefix="floodgate-hosts.", dir=os.environ.get("HOSTS_DIR", "/var/tmp"))
     failed = 1

@@ -23,14 +23,14 @@ listen senders
     option httpchk GET /readyz
     http-check expect status 200
     # A host that says nothing any more: what is open to it ends after 3 s, what is being opened goes to another.
-    default-server check inter 500ms fall 2 rise 2 tcp-ut 3s
+    default-server check inter 500ms fall 2 rise 2
     option srvtcpka
     srvtcpka-idle 1s
     srvtcpka-intvl 1s
     srvtcpka-cnt 3
 {servers}
 """
-SERVER = "    server {name} {address}:{port} port {health}\n"
+SERVER = "    server {name} {address}:{port} port {health} tcp-ut 3s\n"
 
 
 class Balancer:

@@ -74,7 +74,9 @@ class Machine:
         return f"v-{self.name}"
 
     def plug(self):
-        ip("link", "add", self.port, "type", "veth", "peer", "name", "eth0", "netns", str(self.process.pid))
+        # The same hardware address at each boot, so that nobody's table of neighbours is out of date.
+        hardware = "02:00:" + ":".join(f"{int(part):02x}" for part in self.address.split("."))
+        ip("link", "add", self.port, "type", "veth", "peer", "name", "eth0", "address", hardware, "netns", str(self.process.pid))
         ip("link", "set", self.port, "master", BRIDGE, "up")
 
     def kill(self):

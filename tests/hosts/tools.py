@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -69,4 +70,12 @@ def inside_namespaces():
     process, mount and interface that it made."""
     command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation",
                "private", sys.executable, *sys.argv, "--inside"]
-    return subprocess.run(command, check=False).returncode
+    process = subprocess.Popen(command)
+    signal.signal(signal.SIGTERM, lambda *_: end_inside(process.pid))
+    return process.wait()
+
+
+def end_inside(outer):
+    """Has the process inside end by itself, so that it takes its folder away too."""
+    for child in open(f"/proc/{outer}/task/{outer}/children").read().split():
+        os.kill(int(child), signal.SIGTERM)
