@@ -1,11 +1,12 @@
 # What people run. Each target sets up what it needs; running one again is quick and harmless.
 
-.PHONY: help setup build demo dev test bench bench-handlers lint
+.PHONY: help setup build demo dev test hosts bench bench-handlers lint
 
 help:
 	@echo 'make demo    two regions and a centre on this machine, real webhooks, one delivery each'
 	@echo 'make dev     the same two regions and centre, until Ctrl-C'
 	@echo 'make test    every test that this machine can run'
+	@echo 'make hosts   regions and a centre by Terraform on hosts of this machine, as root; HOSTS_SHORT=1 for the short form'
 	@echo 'make bench   throughput and latency, measured here and now'
 	@echo 'make bench-handlers  what one event costs in a handler, beside bare wasmtime'
 	@echo 'make lint    formatting, clippy, documentation, licences'
@@ -29,6 +30,11 @@ dev:
 
 test: setup
 	@scripts/test.sh
+
+hosts:
+	@scripts/setup.sh --without-tests
+	cargo build --release --workspace --bins
+	@python3 tests/hosts
 
 bench:
 	@scripts/setup.sh --without-tests

@@ -104,6 +104,8 @@ impl Bookkeeper {
                 take_feed(shard, &place, &cut, &folds.log, fold, books).await;
             }
         }
+        // What regions held that were removed since is all in the log: they are drained first.
+        books.add_accepted(&folds.log.of_other_regions(&self.regions));
         let totals = tokio::task::block_in_place(|| shard.deliveries.totals());
         let totals = totals.map_err(|error| BooksError::Deliveries(error.to_string()))?;
         books.add_deliveries(shard.shard, &totals);

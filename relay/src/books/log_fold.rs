@@ -9,7 +9,7 @@ use floodgate_event::proto::{LogBlock, Purge};
 use floodgate_event::tally::Tallies;
 use floodgate_event::{Lane, format, subject};
 
-use super::STEP;
+use super::{RegionStreams, STEP};
 use crate::dedup::ledger::Feed;
 use crate::reader::{ReadError, ReadMessage, StreamReader};
 use crate::replicate::stage::Origin;
@@ -102,6 +102,11 @@ impl LogFold {
     /// Events that the log has of the incarnations before this one.
     pub(super) fn of_earlier_incarnations(&self, feed: &Feed, incarnation: &str) -> EventCounts {
         self.counts(|known, of| known == feed && of != incarnation)
+    }
+
+    /// Events that the log has of regions other than these.
+    pub(super) fn of_other_regions(&self, regions: &[RegionStreams]) -> EventCounts {
+        self.counts(|known, _| regions.iter().all(|region| region.name.as_str() != known.region))
     }
 
     fn counts(&self, fits: impl Fn(&Feed, &str) -> bool) -> EventCounts {

@@ -1,0 +1,14 @@
+output "admin_urls" {
+  description = "The admin API of each relay; any of them will do."
+  value       = local.admin_urls
+}
+
+output "ssh" {
+  description = "How the first host is reached, for what a region asks before it goes."
+  value       = module.host_1.ssh
+}
+
+output "ready" {
+  description = "Changes whenever something in the centre changed, once it is ready again. What depends on it goes before the centre does."
+  value       = join(" ", concat(terraform_data.ready[*].id, [terraform_data.departure.id]))
+}

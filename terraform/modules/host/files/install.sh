@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# Brings a host to what its staging folder says, as root: user, folders, tools, releases, configuration, services.
+# What did not change is neither written nor restarted, so that it can be run at any time.
+set -euo pipefail
+staging=$(cd "$(dirname "$0")" && pwd)
+readonly staging
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$staging/lib.sh"
+# shellcheck disable=SC1091
+. "$staging/host.env"
+readonly kept_releases=6
+
+ensure_user() {
+    id floodgate >/dev/null 2>&1 || useradd --system --home-dir "$var" --no-create-home --shell /usr/sbin/nologin floodgate
+}
+
+ensure_folders() {
+    install -d -m 0755 "$opt" "$opt/bin" "$opt/lib" "$opt/releases"
+    install -d -m 0750 -g floodgate "$etc" "$log"
+    install -d -m 0750 -o floodgate -g floodgate "$var" "$var"/{jetstream,relay,cache}
+    install -d -m 0700 "$installed"
+}
+
+# `put SOURCE TARGET MODE [GROUP]`: replaced in one step, and only if it differs.
+put() {
+    cmp -s "$1" "$2" && return
+    install -m "$3" -g "${4:-root}" "$1" "$2.new"
+    mv -f "$2.new" "$2"
+}
+
+install_tools() {
+    put "$staging/lib.sh" "$opt/lib/lib.sh" 0644
+    put "$staging/supervise.sh" "$opt/lib/supervise.sh" 0755
+    put "$staging/floodgate-host" "$opt/bin/floodgate-host" 0755
+    ln -sfn "$opt/bin/floodgate-host" /usr/local/bin/floodgate-host
+}
+
+# `choose PROGRAM RELEASE`
+choose() {
+    [[ -x $opt/releases/$2 ]] || fail "release $2 is not on this host"
+    touch "$opt/releases/$2"
+    ln -sfn "$opt/releases/$2" "$opt/bin/$1.new"
+    mv -fT "$opt/bin/$1.new" "$opt/bin/$1"
+}
+
+forget_old_releases() {
+    find "$opt/releases" -type f -printf '%T@ %p\n' | sort -rn | tail -n +$((kept_releases + 1)) | cut -d' ' -f2- |
+        xargs -r -d '\n' rm -f
+}
+
+# Secrets and configuration alike: for root to write and the services to read.
+install_configuration() {
+    local file
+    find "$etc" -type f -printf '%P\n' | while read -r file; do
+        [[ -e $staging/secrets/$file || -e $staging/config/$file || $file == host.env ]] || rm -f "$etc/$file"
+    done
+    for file in "$staging"/secrets/* "$staging"/config/*; do
+        put "$file" "$etc/${file##*/}" 0640 floodgate
+    done
+    put "$staging/host.env" "$etc/host.env" 0644
+}
+
+install_units() {
+    has_systemd || return 0
+    local service
+    for service in $SERVICES; do
+        put "$staging/units/floodgate-$service.service" "/etc/systemd/system/floodgate-$service.service" 0644
+    done
+    put "$staging/units/floodgate-watch.service" /etc/systemd/system/floodgate-watch.service 0644
+    put "$staging/units/floodgate-watch.timer" /etc/systemd/system/floodgate-watch.timer 0644
+    systemctl daemon-reload
+    for service in $SERVICES; do systemctl enable --quiet "floodgate-$service"; done
+    systemctl enable --quiet --now floodgate-watch.timer
+}
+
+# What a service is made of; another fingerprint means a restart.
+fingerprint() {
+    local service=$1 folder file
+    {
+        if [[ $service == nats ]]; then echo "$NATS_RELEASE"; else echo "$FLOODGATE_RELEASE"; fi
+        cat "$staging/units/floodgate-$service.service"
+        for folder in secrets config; do
+            find "$staging/$folder" -type f | sort | while read -r file; do
+                if uses "$service" "${file##*/}"; then echo "${file##*/}"; cat "$file"; fi
+            done
+        done
+    } | sha256sum
+}
+
+# `uses SERVICE FILE`: nats-server has files of its own, gateway and relay all the others; the CA is everyone's.
+uses() {
+    case $2 in
+        ca.pem) true ;;
+        nats.* | authorization.conf) [[ $1 == nats ]] ;;
+        *) [[ $1 != nats ]] ;;
+    esac
+}
+
+changed() {
+    ! "$opt/bin/floodgate-host" status "$1" | grep -q ' runs$' ||
+        [[ $(fingerprint "$1") != $(cat "$installed/$1" 2>/dev/null) ]]
+}
+note() { fingerprint "$1" >"$installed/$1"; }
+
+peers_answer() {
+    local peer
+    for peer in $PEERS; do answers "${peer%:*}" "${peer##*:}" || return 1; done
+}
+
+# One host of a group at a time: this one stays up while another is away, or while its own copies are behind.
+group_can_spare_this_host() {
+    [[ -n $PEERS && -e $installed/joined ]] && nats_listens || return 0
+    within "$group_wait" 'every other host of the group answers' peers_answer
+    within "$group_wait" 'this host is current, so that it can be taken down' nats_current
+}
+
+restart_what_changed() {
+    local part=${SERVICES#nats } nats_changed='' part_changed=''
+    changed nats && nats_changed=1
+    changed "$part" && part_changed=1
+    [[ -n $nats_changed$part_changed ]] || { say 'nothing to restart'; return; }
+    [[ -z $nats_changed ]] || group_can_spare_this_host
+    "$opt/bin/floodgate-host" stop "$part"
+    [[ -z $nats_changed ]] || { "$opt/bin/floodgate-host" stop nats; "$opt/bin/floodgate-host" start nats; note nats; }
+    within "$port_wait" 'nats-server listens' nats_listens
+    # A group that is being founded cannot be current before most of it is there; Terraform asks again at the end.
+    [[ ! -e $installed/joined ]] || within "$group_wait" 'every stream copy of this nats-server is current' nats_current
+    "$opt/bin/floodgate-host" start "$part"
+    note "$part"
+    [[ ! -e $installed/joined ]] || "$opt/bin/floodgate-host" wait-ready
+}
+
+main() {
+    ensure_user
+    ensure_folders
+    [[ -e $etc/host.env ]] || put "$staging/host.env" "$etc/host.env" 0644
+    install_tools
+    choose floodgate "$FLOODGATE_RELEASE"
+    choose nats-server "$NATS_RELEASE"
+    install_configuration
+    install_units
+    restart_what_changed
+    forget_old_releases
+    rm -rf "$staging"
+}
+
+main

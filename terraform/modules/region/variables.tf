@@ -1,0 +1,76 @@
+variable "name" {
+  description = "The region's name, as in relay.toml; never changes."
+  type        = string
+}
+
+variable "hosts" {
+  description = "1 or 3 hosts, in the order in which they are rolled; `address` is where its group reaches it. 3 hosts keep three copies of every event and stay up while one is away."
+  type = list(object({
+    name             = string
+    address          = string
+    ssh_address      = optional(string)
+    ssh_port         = optional(number, 22)
+    ssh_user         = optional(string, "root")
+    private_key_file = optional(string)
+    host_key         = optional(string)
+  }))
+  validation {
+    condition     = contains([1, 3], length(var.hosts))
+    error_message = "A region has 1 or 3 hosts."
+  }
+}
+
+variable "binaries" {
+  description = "The programs to install: paths on the machine that runs Terraform, and their SHA-256."
+  type = object({
+    floodgate   = object({ path = string, sha256 = string })
+    nats_server = object({ path = string, sha256 = string })
+  })
+}
+
+variable "secrets" {
+  description = "The region's folder of secrets and its version, from module secrets."
+  type        = object({ dir = string, version = string })
+}
+
+variable "gateway" {
+  description = "How the gateways run. `tls = false` leaves TLS to a terminator in front."
+  type = object({
+    port                  = optional(number, 443)
+    metrics_port          = optional(number, 9090)
+    tls                   = optional(bool, true)
+    drain_grace_seconds   = optional(number, 5)
+    drain_timeout_seconds = optional(number, 30)
+    memory_bytes          = optional(number, 268435456)
+    publish_timeout_ms    = optional(number, 10000)
+  })
+  default = {}
+}
+
+variable "max_file_store_bytes" {
+  description = "The most that nats-server may take on a host's disk."
+  type        = number
+}
+
+variable "centre_ssh" {
+  description = "How a host of the centre is reached: it is asked, before the region is removed, whether it has all that the region holds."
+  type = object({
+    host             = string
+    port             = number
+    user             = string
+    private_key_file = optional(string)
+    host_key         = optional(string)
+    sudo             = string
+  })
+}
+
+variable "force_destroy" {
+  description = "Let the region be destroyed although it may hold events that the centre does not have: they are lost. Takes effect with an apply before the destroy."
+  type        = bool
+  default     = false
+}
+
+variable "centre_ready" {
+  description = "The centre's output of that name: the region comes up after the centre, which makes its streams, and goes before the centre changes."
+  type        = string
+}

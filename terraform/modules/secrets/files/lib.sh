@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# What the scripts that make secrets share. Each runs on the machine that runs Terraform, and keeps what is there.
+set -euo pipefail
+umask 077
+
+# Given by Terraform; `ca.sh` has no rotation and no hosts.
+readonly FLOODGATE SECRETS ROTATION=${ROTATION:-} HOSTS=${HOSTS:-}
+readonly certificate_days=825 renew_within_days=60
+
+# `certificate PREFIX NAME,NAME…`
+certificate() {
+    local prefix=$1 name options=()
+    while read -r name; do options+=(--name "$name"); done < <(tr ',' '\n' <<<"$2")
+    "$FLOODGATE" keys certificate "$prefix" --ca "$SECRETS/ca" "${options[@]}" \
+        --days "$certificate_days" --renew-within-days "$renew_within_days"
+}
+
+# `generation FILE N`: user keys N and N+1. Servers let both in, so that after a rotation a client may come with its new
+# key before its server has been rolled; older ones are let in no more.
+generation() {
+    "$FLOODGATE" keys nkey "$1.$2.nk"
+    "$FLOODGATE" keys nkey "$1.$(($2 + 1)).nk"
+}
+
+public() { tr -d '[:space:]' <"$1.nk.pub"; }
+
+# `hand PREFIX NAME FOLDER`: a copy under another name, for upload.
+hand() { install -m 0600 "$1" "$3/$2"; }
+
+# Certificates of an earlier rotation are kept aside, so that new ones are made.
+set_aside_certificates() {
+    local folder=$1 rotation=$2 old
+    [[ -d $folder ]] || return 0
+    old=$(cat "$folder/rotation" 2>/dev/null || echo "$rotation")
+    [[ $old != "$rotation" ]] || return 0
+    mkdir -p "$folder/rotation.$old"
+    find "$folder" -maxdepth 1 \( -name '*.pem' -o -name '*.key' \) -exec mv -t "$folder/rotation.$old" {} +
+}

@@ -1,0 +1,13 @@
+"""What `make hosts` holds a deployment to. Each scenario takes the deployment and whether this is the short form, and
+gives back its figures as text, or fails. They run in this order, on one deployment."""
+
+from .birth import doctor, first_apply, second_apply, secrets_stay_secret
+from .change import configuration_changed, keys_rotated, region_added, region_removed, replaced_host, rolling_upgrade
+from .end import destroy_refuses, destroyed
+from .failure import disk_full, host_killed, link_cut, link_slow
+
+ALL = [first_apply, second_apply, secrets_stay_secret, doctor, link_cut, link_slow, host_killed, rolling_upgrade,
+       configuration_changed, keys_rotated, replaced_host, disk_full, region_added, region_removed, destroy_refuses,
+       destroyed]
+# Left out of the short form.
+LONG = {link_slow, configuration_changed, keys_rotated, replaced_host}

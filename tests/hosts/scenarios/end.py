@@ -1,0 +1,32 @@
+"""The end of a deployment."""
+
+from traffic import counted, failures
+from wait import require, until
+
+LEFT = ("find /etc/floodgate /opt/floodgate /var/lib/floodgate -mindepth 1 -not -name lost+found; "
+        "pgrep -a 'floodgate|nats-server' || true")
+
+
+def destroy_refuses(deployment, short):
+    """A region that holds what the centre does not have is not destroyed, nor is the centre; it goes on serving."""
+    deployment.link.say("cut")
+    load = deployment.send("refused", "eu", 20)
+    until("eu holds events", lambda: len(load.acknowledged()) > 20, seconds=30)
+    done = deployment.terraform.destroy(codes=(1,))
+    reason = "gave up waiting until the centre follows region eu"
+    require(reason in done.stdout, f"refused for another reason: {done.stdout[-1500:]}")
+    load.stop()
+    held = len(load.acknowledged() - deployment.consumer.ids())
+    require(not failures(load.outcomes()), f"eu did not go on serving: {counted(load.outcomes())}")
+    deployment.link.say("open")
+    deployment.all_delivered()
+    return f"refused while eu held {held} events; it went on serving: {counted(load.outcomes())}; all delivered afterwards"
+
+
+def destroyed(deployment, short):
+    """Without anything undelivered `destroy` works, and leaves nothing."""
+    deployment.terraform.destroy()
+    for name, machine in deployment.machines.items():
+        left = machine.run(LEFT).stdout
+        require(not left, f"{name}: left behind: {left}")
+    return f"nothing left on {len(deployment.machines)} hosts"
