@@ -1,4 +1,4 @@
-"""`make hosts`: regions and a centre on hosts, made by Terraform and held to what issue and README promise.
+"""`make hosts`: regions and a centre on hosts, made by Terraform and held to what the README promises.
 
 Each host is a set of namespaces with its own sshd (machine.py). HOSTS_SHORT=1 makes a form for CI; HOSTS_ONLY=a,b runs
 only these scenarios after `apply`; HOSTS_KEEP=1 keeps the folder with all logs also when nothing failed."""
