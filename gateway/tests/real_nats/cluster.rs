@@ -1,6 +1,7 @@
 //! A gateway whose streams are kept by a cluster of three servers: one of them goes, and no sender hears of it.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -24,6 +25,8 @@ use crate::region::{snapshot, start, until};
 const STREAM: &str = "IN_STANDARD";
 /// Senders at once.
 const SENDERS: usize = 8;
+/// How often a message is asked for; each time for as long as the client waits, 5 s.
+const READS: usize = 10;
 
 /// A region of three servers and a gateway in this process.
 struct Region {
@@ -77,11 +80,12 @@ impl Region {
 
     /// The bodies of all events in the stream.
     async fn stored(&self) -> BTreeSet<String> {
-        let stream = self.context.get_stream(STREAM).await.unwrap();
+        let stream = persist(async || self.context.get_stream(STREAM).await).await;
         let last = stream.cached_info().state.last_sequence;
         let mut bodies = BTreeSet::new();
         for sequence in 1..=last {
-            let block = Block::decode(stream.get_raw_message(sequence).await.unwrap().payload).unwrap();
+            let message = persist(async || stream.get_raw_message(sequence).await).await;
+            let block = Block::decode(message.payload).unwrap();
             let raw = block.events.into_iter().filter_map(|event| event.request?.raw);
             bodies.extend(raw.map(|raw| String::from_utf8(raw.to_vec()).unwrap()));
         }
@@ -92,6 +96,16 @@ impl Region {
         self.shutdown.cancel();
         self.gateway.await.unwrap().unwrap();
     }
+}
+
+/// Asks until there is an answer: the cluster may still be choosing who gives it.
+async fn persist<T, E: Debug>(ask: impl AsyncFn() -> Result<T, E>) -> T {
+    for _ in 1..READS {
+        if let Ok(answer) = ask().await {
+            return answer;
+        }
+    }
+    ask().await.unwrap()
 }
 
 /// Senders that post until they are told to stop.
