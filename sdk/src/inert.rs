@@ -3,8 +3,9 @@
 //! For `wasm32-wasip2` the C library under `std` imports the environment, standard streams, terminals and `exit`, used or
 //! not. A gateway gives nothing behind them, but each import costs every fresh instance; together about a third of what
 //! a small handler costs. Here they are ordinary functions of the same names, to which the linker binds the library's
-//! calls, with the same answers that the gateway would give: no variables, no input, output that goes nowhere, and a trap
-//! for `exit`. Clocks and random numbers are not here: those the gateway gives. Should a later `std` use other names, it
+//! calls, with the answers that the gateway would give: no variables, no input, output that goes nowhere, and a trap for
+//! `exit`; waiting is over at once, as clocks stand still. What programs rarely call (`poll` and `splice` on these
+//! streams) is imported, and knows no such stream. Clocks and random numbers are not here: those the gateway gives. Should a later `std` use other names, it
 //! imports them again, and the handler is slower, not wrong.
 //!
 //! Signatures are those of the [canonical ABI] for WASI 0.2; a result is written where its last argument points.
@@ -24,6 +25,13 @@ const WRITABLE: u64 = 64 << 10;
 struct Writable {
     error: u8,
     bytes: u64,
+}
+
+/// `result<list<u8>, stream-error>`, of which only the error `closed` is needed.
+#[repr(C)]
+struct Ended {
+    error: u8,
+    closed: u32,
 }
 
 /// `list<T>`, always empty.
@@ -122,4 +130,28 @@ extern "C" fn __wasm_import_poll_method_pollable_block(_pollable: i32) {}
 #[unsafe(no_mangle)]
 extern "C" fn __wasm_import_monotonic_clock_subscribe_duration(_nanoseconds: u64) -> i32 {
     0
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn __wasm_import_monotonic_clock_subscribe_instant(_nanoseconds: u64) -> i32 {
+    0
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn __wasm_import_streams_method_input_stream_subscribe(_stream: i32) -> i32 {
+    0
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn __wasm_import_streams_method_input_stream_read(_stream: i32, _most: u64, answer: &mut Ended) {
+    *answer = Ended { error: 1, closed: 1 };
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn __wasm_import_streams_method_input_stream_blocking_read(
+    _stream: i32,
+    _most: u64,
+    answer: &mut Ended,
+) {
+    *answer = Ended { error: 1, closed: 1 };
 }

@@ -19,7 +19,13 @@ async fn rust_works_out_of_the_box() -> Result<()> {
     let folder = Folder::begin("rust", &["--sdk", &sdk.to_string_lossy()]).await?;
     // The versions that the repository's own handlers are built with, so that nothing new has to be fetched.
     std::fs::copy(programs::root().join("handlers/Cargo.lock"), folder.path().join("Cargo.lock"))?;
-    builds_and_passes(&folder).await
+    builds_and_passes(&folder).await?;
+    // Each import is paid for by every event, and the standard library would bring 13.
+    let built = folder.floodgate(&["handler", "build", "--json"]).await?.success()?;
+    let built: Value = serde_json::from_str(&built)?;
+    let component = std::fs::read(built["path"].as_str().unwrap_or_default())?;
+    assert!(!component.windows(5).any(|bytes| bytes == b"wasi:"), "it imports WASI");
+    Ok(())
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //! others stamp their number on it.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::io::Read as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use floodgate_sdk::{Event, Outcome, counters, keys, log};
 use serde::Deserialize;
@@ -23,6 +24,7 @@ struct Params {
 fn stamp(event: &Event, params: Params) -> Result<Outcome, String> {
     log::info(format_args!("version {VERSION} in {}: {}", event.region(), params.greeting));
     counters::add("seen", 1);
+    use_the_system()?;
     assert!(VERSION != "2", "version 2 cannot do anything");
     let signature = keys::sign("partner", event.body());
     if !keys::verify("partner", event.body(), &signature) {
@@ -30,6 +32,18 @@ fn stamp(event: &Event, params: Params) -> Result<Outcome, String> {
     }
     let change = Outcome::change().header("x-stamp", VERSION).header("x-partner-signature", hex(&signature));
     Ok(change.header("x-repeatable", repeatable()).into())
+}
+
+/// What the standard library does with a system that is not there.
+fn use_the_system() -> Result<(), String> {
+    println!("nobody reads this");
+    eprintln!("nor this");
+    let read = std::io::stdin().read_to_end(&mut Vec::new()).map_err(|error| error.to_string())?;
+    std::thread::sleep(Duration::from_secs(3600));
+    match (read, std::env::vars().count(), std::env::args().count()) {
+        (0, 0, 0) => Ok(()),
+        other => Err(format!("there is a system: {other:?}")),
+    }
 }
 
 /// What differs in each run of an ordinary program: the clock, and a random number.
