@@ -69,7 +69,10 @@ class Deployment:
         return region
 
     def write_variables(self):
-        self.terraform.variables({
+        self.terraform.variables(self.values())
+
+    def values(self):
+        return {
             "binaries": self.binaries,
             "ssh": {"private_key_file": self.key},
             "secrets_dir": self.secrets,
@@ -79,7 +82,7 @@ class Deployment:
                        "max_file_store_bytes": 16 << 30,
                        "relay": {"allow_networks": ["10.77.0.0/16"], "lease_seconds": 5, "kept_seconds": 600}},
             "regions": {name: self.region(name) for name in self.regions},
-        })
+        }
 
     def apply(self, *arguments, codes=(0,)):
         self.write_variables()

@@ -5,10 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from contextlib import contextmanager
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PACKAGES = {"sshd": "openssh-server", "ssh-keygen": "openssh-client", "haproxy": "haproxy", "ip": "iproute2",
             "mkfs.ext4": "e2fsprogs", "strip": "binutils"}
+NAMESPACES = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -24,10 +27,44 @@ def fetch(packages):
     """Installs Debian packages without starting the services that they bring."""
     if not find("apt-get"):
         return
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
-    for command in (["apt-get", "update", "-q"], install):
-        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    with no_services():
+        for command in (["apt-get", "update", "-q"], install):
+            subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+@contextmanager
+def no_services():
+    """Debian's way to forbid that an installation starts services; a rule that is there already stays."""
+    rule = "/usr/sbin/policy-rc.d"
+    own = not os.path.lexists(rule)
+    if own:
+        with open(rule, "w") as file:
+            file.write("#!/bin/sh\nexit 101\n")
+        os.chmod(rule, 0o755)
+    try:
+        yield
+    finally:
+        if own:
+            os.remove(rule)
+
+
+def refused():
+    """Why this machine does not let hosts be made, if so: the same namespaces and the same kind of mount, tried."""
+    with tempfile.TemporaryDirectory(prefix="floodgate-hosts.", dir=os.environ.get("HOSTS_DIR", "/var/tmp")) as folder:
+        for part in ("upper", "work", "root"):
+            os.mkdir(os.path.join(folder, part))
+        mount = f"lowerdir=/,upperdir={folder}/upper,workdir={folder}/work"
+        tried = {
+            "namespaces (unshare)": ["true"],
+            "an overlay mount": ["mount", "-t", "overlay", "overlay", "-o", mount, os.path.join(folder, "root")],
+        }
+        for what, command in tried.items():
+            done = subprocess.run([*NAMESPACES, *command], capture_output=True, text=True, check=False)
+            if done.returncode:
+                return f"{what}: {done.stderr.strip() or 'refused'}"
+    return None
 
 
 def require():
@@ -45,8 +82,9 @@ def require():
         subprocess.run(["modprobe", "overlay"], stderr=subprocess.DEVNULL, check=False)
     if "overlay" not in open("/proc/filesystems").read():
         gone.append("a kernel with overlayfs")
-    if gone:
-        raise Missing(", ".join(gone))
+    reason = None if gone else refused()
+    if gone or reason:
+        raise Missing(", ".join(gone) or reason)
 
 
 def floodgate():
@@ -68,8 +106,7 @@ def existing(path):
 def inside_namespaces():
     """Runs this program again in namespaces of its own: when it ends, however it ends, the kernel takes away every
     process, mount and interface that it made."""
-    command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation",
-               "private", sys.executable, *sys.argv, "--inside"]
+    command = [*NAMESPACES, sys.executable, *sys.argv, "--inside"]
     process = subprocess.Popen(command)
     signal.signal(signal.SIGTERM, lambda *_: end_inside(process.pid))
     return process.wait()

@@ -1,27 +1,41 @@
 # The centre: nats-server and a relay on each of its hosts.
 
 locals {
-  admin_urls = [for host in var.hosts : "http://${host.address}:${var.relay.admin_port}"]
-  hosts = [for i, host in var.hosts : {
+  # A group of 3 may take seconds to choose a leader.
+  relay = merge(var.relay, {
+    lease_seconds = coalesce(var.relay.lease_seconds, length(var.hosts) > 1 ? 30 : 10)
+  })
+  # By name, so that the order in which they are written down means nothing.
+  ordered    = values({ for host in var.hosts : host.name => host })
+  admin_urls = [for host in local.ordered : "http://${host.address}:${var.relay.admin_port}"]
+  hosts = [for i, host in local.ordered : {
     host          = host
-    peers         = [for peer in var.hosts : "${peer.address}:6222" if peer.name != host.name]
+    peers         = [for peer in local.ordered : "${peer.address}:6222" if peer.name != host.name]
     ready_address = "${host.address}:${var.relay.admin_port}"
     nats_config = templatefile("${path.module}/../host/templates/nats.conf.tftpl", {
       name                 = host.name
       group                = "centre"
-      routes               = [for peer in var.hosts : "${peer.address}:6222"]
+      routes               = [for peer in local.ordered : "${peer.address}:6222"]
       max_file_store_bytes = var.max_file_store_bytes
     })
     part_config = templatefile("${path.module}/templates/relay.toml.tftpl", {
       name     = host.name
       address  = host.address
-      relay    = var.relay
-      replicas = length(var.hosts)
+      relay    = local.relay
+      replicas = length(local.ordered)
       regions  = var.regions
       # Each relay prefers its own host's server.
-      nats_urls = [for j in range(length(var.hosts)) : "tls://${var.hosts[(i + j) % length(var.hosts)].address}:4222"]
+      nats_urls = [for j in range(length(local.ordered)) : "tls://${local.ordered[(i + j) % length(local.ordered)].address}:4222"]
     })
   }]
+}
+
+# How many hosts the group was founded with; stays.
+resource "terraform_data" "founded" {
+  input = length(var.hosts)
+  lifecycle {
+    ignore_changes = [input]
+  }
 }
 
 # One after the other: programs are uploaded to all at once, but the next host is touched only when the one before is
@@ -80,6 +94,36 @@ locals {
   ssh      = concat([module.host_1.ssh], module.host_2[*].ssh, module.host_3[*].ssh)
 }
 
+# What a host is asked to remember once the group may go; without it nothing is removed from a host. Made anew, a removal that
+# was given up is over.
+resource "terraform_data" "may_go" {
+  count      = length(var.hosts)
+  input      = local.ssh[count.index]
+  depends_on = [terraform_data.ready]
+
+  lifecycle {
+    precondition {
+      condition     = length(var.hosts) == terraform_data.founded.output
+      error_message = "A group keeps the number of hosts that it was founded with."
+    }
+  }
+  connection {
+    host        = self.input.host
+    port        = self.input.port
+    user        = self.input.user
+    private_key = self.input.private_key_file == null ? null : file(self.input.private_key_file)
+    host_key    = self.input.host_key
+    timeout     = "30s"
+  }
+  provisioner "remote-exec" {
+    inline = ["${self.input.sudo}/opt/floodgate/bin/floodgate-host start"]
+  }
+  provisioner "remote-exec" {
+    when   = destroy
+    inline = ["${self.input.sudo}/opt/floodgate/bin/floodgate-host may-go"]
+  }
+}
+
 # A group that is founded becomes ready only when most of it is there.
 resource "terraform_data" "ready" {
   count            = length(var.hosts)
@@ -103,7 +147,7 @@ resource "terraform_data" "departure" {
     force = var.force_destroy
     ssh   = local.ssh[0]
   }
-  depends_on = [terraform_data.ready]
+  depends_on = [terraform_data.may_go]
 
   provisioner "remote-exec" {
     when   = destroy

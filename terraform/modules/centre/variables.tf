@@ -1,5 +1,5 @@
 variable "hosts" {
-  description = "1 or 3 hosts, in the order in which they are rolled. With 3 another relay takes over when one is away."
+  description = "1 or 3 hosts, rolled in the order of their names. With 3 another relay takes over when one is away."
   type = list(object({
     name             = string
     address          = string
@@ -38,11 +38,11 @@ variable "regions" {
 }
 
 variable "relay" {
-  description = "How the relays run; see relay.toml in the README."
+  description = "How the relays run; see relay.toml in the README. `lease_seconds` is 30 with 3 hosts and 10 with one, if it is not given."
   type = object({
     admin_port     = optional(number, 8400)
     metrics_port   = optional(number, 9400)
-    lease_seconds  = optional(number, 10)
+    lease_seconds  = optional(number)
     window_days    = optional(number, 7)
     kept_seconds   = optional(number, 86400)
     allow_networks = optional(list(string), [])

@@ -34,13 +34,14 @@ locals {
   ])
 }
 
-# The host itself. Destroyed last; then nothing of Floodgate is left on it.
+# The host itself. Destroyed last; then nothing of Floodgate is left on it, if its group was allowed to go. Another way in
+# is no other host.
 resource "terraform_data" "presence" {
   input = {
     ssh  = local.ssh
     sudo = local.sudo
   }
-  triggers_replace = [local.ssh.host, local.ssh.port]
+  triggers_replace = [var.name, var.host.address]
 
   provisioner "remote-exec" {
     when       = destroy

@@ -1,28 +1,42 @@
 # A region: nats-server and a gateway on each of its hosts.
 
 locals {
+  # A group of 3 may take seconds to choose a leader.
+  gateway = merge(var.gateway, {
+    publish_timeout_ms = coalesce(var.gateway.publish_timeout_ms, length(var.hosts) > 1 ? 20000 : 5000)
+  })
+  # By name, so that the order in which they are written down means nothing.
+  ordered = values({ for host in var.hosts : host.name => host })
   # Each gateway prefers its own host's server.
-  nats_urls = [for i, host in var.hosts : [
-    for j in range(length(var.hosts)) : "tls://${var.hosts[(i + j) % length(var.hosts)].address}:4222"
+  nats_urls = [for i, host in local.ordered : [
+    for j in range(length(local.ordered)) : "tls://${local.ordered[(i + j) % length(local.ordered)].address}:4222"
   ]]
-  hosts = [for i, host in var.hosts : {
+  hosts = [for i, host in local.ordered : {
     host          = host
-    peers         = [for peer in var.hosts : "${peer.address}:6222" if peer.name != host.name]
+    peers         = [for peer in local.ordered : "${peer.address}:6222" if peer.name != host.name]
     ready_address = "${host.address}:${var.gateway.metrics_port}"
     nats_config = templatefile("${path.module}/../host/templates/nats.conf.tftpl", {
       name                 = host.name
       group                = var.name
-      routes               = [for peer in var.hosts : "${peer.address}:6222"]
+      routes               = [for peer in local.ordered : "${peer.address}:6222"]
       max_file_store_bytes = var.max_file_store_bytes
     })
     part_config = templatefile("${path.module}/templates/gateway.toml.tftpl", {
       name      = host.name
       region    = var.name
       address   = host.address
-      gateway   = var.gateway
+      gateway   = local.gateway
       nats_urls = local.nats_urls[i]
     })
   }]
+}
+
+# How many hosts the group was founded with; stays.
+resource "terraform_data" "founded" {
+  input = length(var.hosts)
+  lifecycle {
+    ignore_changes = [input]
+  }
 }
 
 # One after the other: programs are uploaded to all at once, but the next host is touched only when the one before is
@@ -79,6 +93,36 @@ locals {
   ssh      = concat([module.host_1.ssh], module.host_2[*].ssh, module.host_3[*].ssh)
 }
 
+# What a host is asked to remember once the group may go; without it nothing is removed from a host. Made anew, a removal that
+# was given up is over.
+resource "terraform_data" "may_go" {
+  count      = length(var.hosts)
+  input      = local.ssh[count.index]
+  depends_on = [terraform_data.ready]
+
+  lifecycle {
+    precondition {
+      condition     = length(var.hosts) == terraform_data.founded.output
+      error_message = "A group keeps the number of hosts that it was founded with."
+    }
+  }
+  connection {
+    host        = self.input.host
+    port        = self.input.port
+    user        = self.input.user
+    private_key = self.input.private_key_file == null ? null : file(self.input.private_key_file)
+    host_key    = self.input.host_key
+    timeout     = "30s"
+  }
+  provisioner "remote-exec" {
+    inline = ["${self.input.sudo}/opt/floodgate/bin/floodgate-host start"]
+  }
+  provisioner "remote-exec" {
+    when   = destroy
+    inline = ["${self.input.sudo}/opt/floodgate/bin/floodgate-host may-go"]
+  }
+}
+
 # A group that is founded becomes ready only when most of it is there.
 resource "terraform_data" "ready" {
   count            = length(var.hosts)
@@ -112,7 +156,7 @@ resource "terraform_data" "departure" {
     # Three of them, as each provisioner has one host: stopping twice does no harm.
     hosts = [for i in range(3) : local.ssh[min(i, length(local.ssh) - 1)]]
   }
-  depends_on = [terraform_data.ready]
+  depends_on = [terraform_data.may_go]
 
   provisioner "remote-exec" {
     when   = destroy

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "hosts" {
-  description = "1 or 3 hosts, in the order in which they are rolled; `address` is where its group reaches it. 3 hosts keep three copies of every event and stay up while one is away."
+  description = "1 or 3 hosts, rolled in the order of their names; `address` is where its group reaches it. 3 hosts keep three copies of every event and stay up while one is away."
   type = list(object({
     name             = string
     address          = string
@@ -34,7 +34,7 @@ variable "secrets" {
 }
 
 variable "gateway" {
-  description = "How the gateways run. `tls = false` leaves TLS to a terminator in front."
+  description = "How the gateways run. `publish_timeout_ms` is 20000 with 3 hosts and 5000 with one, if it is not given. `tls = false` leaves TLS to a terminator in front."
   type = object({
     port                  = optional(number, 443)
     metrics_port          = optional(number, 9090)
@@ -42,9 +42,13 @@ variable "gateway" {
     drain_grace_seconds   = optional(number, 5)
     drain_timeout_seconds = optional(number, 30)
     memory_bytes          = optional(number, 268435456)
-    publish_timeout_ms    = optional(number, 10000)
+    publish_timeout_ms    = optional(number)
   })
   default = {}
+  validation {
+    condition     = var.gateway.drain_grace_seconds + var.gateway.drain_timeout_seconds <= 80
+    error_message = "drain_grace_seconds and drain_timeout_seconds together are at most 80: after 90 s a gateway is killed."
+  }
 }
 
 variable "max_file_store_bytes" {

@@ -10,11 +10,11 @@ locals {
   dir = abspath(pathexpand(var.secrets_dir))
 }
 
+# Made once: another folder or another name makes no other CA. The folder keeps this one's id, by which it is known again.
 resource "terraform_data" "ca" {
-  triggers_replace = [local.dir, var.deployment]
   provisioner "local-exec" {
     command     = "${path.module}/files/ca.sh"
-    environment = { FLOODGATE = var.floodgate, SECRETS = local.dir, DEPLOYMENT = var.deployment }
+    environment = { FLOODGATE = var.floodgate, SECRETS = local.dir, DEPLOYMENT = var.deployment, CA_ID = self.id }
   }
 }
 
@@ -25,6 +25,7 @@ resource "terraform_data" "region" {
     command = "${path.module}/files/region.sh"
     environment = {
       FLOODGATE    = var.floodgate
+      CA_ID        = terraform_data.ca.id
       SECRETS      = local.dir
       REGION       = each.key
       ROTATION     = each.value.rotation
@@ -43,6 +44,7 @@ resource "terraform_data" "centre" {
     command = "${path.module}/files/centre.sh"
     environment = {
       FLOODGATE = var.floodgate
+      CA_ID     = terraform_data.ca.id
       SECRETS   = local.dir
       ROTATION  = var.centre.rotation
       HOSTS     = local.hosts[""]

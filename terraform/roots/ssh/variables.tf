@@ -30,7 +30,7 @@ variable "ssh" {
 }
 
 variable "centre" {
-  description = "The centre: 1 or 3 hosts. A higher rotation makes new keys and certificates."
+  description = "The centre: 1 or 3 hosts. `lease_seconds` is 30 with 3 hosts and 10 with one, if it is not given. A higher rotation makes new keys and certificates."
   type = object({
     hosts = list(object({
       name             = string
@@ -46,7 +46,7 @@ variable "centre" {
     relay = optional(object({
       admin_port     = optional(number, 8400)
       metrics_port   = optional(number, 9400)
-      lease_seconds  = optional(number, 10)
+      lease_seconds  = optional(number)
       window_days    = optional(number, 7)
       kept_seconds   = optional(number, 86400)
       allow_networks = optional(list(string), [])
@@ -55,7 +55,7 @@ variable "centre" {
 }
 
 variable "regions" {
-  description = "The regions by name, each with 1 or 3 hosts. nats_urls: its nats-servers as the centre reaches them, if not by the hosts' addresses; nats_names: the names in those URLs. sender_names: what the certificate for senders is made for; put your own as tls.pem and tls.key into regions/NAME of the folder of secrets."
+  description = "The regions by name, each with 1 or 3 hosts. gateway.publish_timeout_ms is 20000 with 3 hosts and 5000 with one, if it is not given. nats_urls: its nats-servers as the centre reaches them, if not by the hosts' addresses; nats_names: the names in those URLs. sender_names: what the certificate for senders is made for; put your own as tls.pem and tls.key into regions/NAME of the folder of secrets."
   type = map(object({
     hosts = list(object({
       name             = string
@@ -77,7 +77,7 @@ variable "regions" {
       drain_grace_seconds   = optional(number, 5)
       drain_timeout_seconds = optional(number, 30)
       memory_bytes          = optional(number, 268435456)
-      publish_timeout_ms    = optional(number, 10000)
+      publish_timeout_ms    = optional(number)
     }), {})
     # The longest outage of the link that the region's disk is to bridge.
     outage_hours      = optional(number, 24)
@@ -88,6 +88,10 @@ variable "regions" {
   validation {
     condition     = length(var.regions) > 0
     error_message = "The relay needs a region at least."
+  }
+  validation {
+    condition     = alltrue([for region in values(var.regions) : region.gateway.drain_grace_seconds + region.gateway.drain_timeout_seconds <= 80])
+    error_message = "drain_grace_seconds and drain_timeout_seconds together are at most 80: after 90 s a gateway is killed."
   }
 }
 

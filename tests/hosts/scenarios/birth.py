@@ -25,12 +25,28 @@ def first_apply(deployment, short):
 
 
 def second_apply(deployment, short):
-    """Without a change there is nothing to do."""
+    """Without a change there is nothing to do, nor in another order of hosts; no host is given up by a change of variables."""
     require(not deployment.terraform.changes(), "a second apply would change something")
     before = pids(deployment)
     deployment.apply()
     require(pids(deployment) == before, "a second apply restarted something")
-    return "nothing to change, nothing restarted"
+    hosts = deployment.region("eu")["hosts"]
+    require(not changes_with(deployment, hosts[::-1]), "another order of hosts would change something")
+    refused = changes_with(deployment, hosts[:1], codes=(1,))
+    require("keeps the number of hosts" in refused, f"3 hosts to 1 were not refused: {refused[-1500:]}")
+    done = deployment.machines["eu-1"].run("floodgate-host uninstall", check=False)
+    require(done.returncode and pids(deployment) == before, "a host of a region at work let itself be removed")
+    return "nothing to change, nothing restarted; 3 hosts to 1 refused, as was uninstall"
+
+
+def changes_with(deployment, hosts, codes=(0, 2)):
+    """What a plan says with other hosts in eu; nothing if it would change nothing."""
+    values = deployment.values()
+    values["regions"]["eu"]["hosts"] = hosts
+    deployment.terraform.variables(values)
+    done = deployment.terraform.run("plan", "-no-color", "-detailed-exitcode", codes=codes)
+    deployment.write_variables()
+    return done.stdout if done.returncode else ""
 
 
 def pids(deployment):

@@ -4,23 +4,28 @@ from traffic import counted, failures
 from wait import require, until
 
 LEFT = ("find /etc/floodgate /opt/floodgate /var/lib/floodgate -mindepth 1 -not -name lost+found; "
+        "ls -d /root/.floodgate-staging* 2>/dev/null; "
         "pgrep -a 'floodgate|nats-server' || true")
 
 
 def destroy_refuses(deployment, short):
-    """A region that holds what the centre does not have is not destroyed, nor is the centre; it goes on serving."""
+    """While a region holds what the centre does not have nothing is destroyed: it and the other one go on serving."""
     deployment.link.say("cut")
     load = deployment.send("refused", "eu", 20)
     until("eu holds events", lambda: len(load.acknowledged()) > 20, seconds=30)
     done = deployment.terraform.destroy(codes=(1,))
     reason = "gave up waiting until the centre follows region eu"
     require(reason in done.stdout, f"refused for another reason: {done.stdout[-1500:]}")
+    other = deployment.send("refused-us", "us", 20)
+    until("us goes on accepting", lambda: len(other.acknowledged()) > 20, seconds=30)
+    other.stop()
     load.stop()
     held = len(load.acknowledged() - deployment.consumer.ids())
     require(not failures(load.outcomes()), f"eu did not go on serving: {counted(load.outcomes())}")
+    require(not failures(other.outcomes()), f"us did not go on serving: {counted(other.outcomes())}")
     deployment.link.say("open")
     deployment.all_delivered()
-    return f"refused while eu held {held} events; it went on serving: {counted(load.outcomes())}; all delivered afterwards"
+    return f"refused while eu held {held} events; eu and us went on serving: {counted(load.outcomes())}; all delivered afterwards"
 
 
 def destroyed(deployment, short):

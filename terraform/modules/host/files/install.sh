@@ -4,6 +4,8 @@
 set -euo pipefail
 staging=$(cd "$(dirname "$0")" && pwd)
 readonly staging
+# Secrets are in it, also if this fails.
+trap 'rm -rf "$staging"' EXIT
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$staging/lib.sh"
 # shellcheck disable=SC1091
@@ -107,11 +109,21 @@ peers_answer() {
     for peer in $PEERS; do answers "${peer%:*}" "${peer##*:}" || return 1; done
 }
 
-# One host of a group at a time: this one stays up while another is away, or while its own copies are behind.
+# Whether each copy in the group is level with its leader's, as far as they can be asked.
+group_is_current() {
+    local part=${SERVICES#nats } of='.*' findings
+    nats_current || return 1
+    # A relay sees copies in the regions too.
+    [[ $part == gateway ]] || of='centre'
+    findings=$(timeout 60 "$opt/bin/floodgate-host" doctor 2>&1) || true
+    ! grep -q "^WRONG  replica of .* of $of:" <<<"$findings"
+}
+
+# One host of a group at a time: this one stays up while another is away, or while a copy is behind.
 group_can_spare_this_host() {
     [[ -n $PEERS && -e $installed/joined ]] && nats_listens || return 0
     within "$group_wait" 'every other host of the group answers' peers_answer
-    within "$group_wait" 'this host is current, so that it can be taken down' nats_current
+    within "$current_wait" 'every copy in the group is current, so that this host can be taken down' group_is_current
 }
 
 restart_what_changed() {
@@ -124,7 +136,7 @@ restart_what_changed() {
     [[ -z $nats_changed ]] || { "$opt/bin/floodgate-host" stop nats; "$opt/bin/floodgate-host" start nats; note nats; }
     within "$port_wait" 'nats-server listens' nats_listens
     # A group that is being founded cannot be current before most of it is there; Terraform asks again at the end.
-    [[ ! -e $installed/joined ]] || within "$group_wait" 'every stream copy of this nats-server is current' nats_current
+    [[ ! -e $installed/joined ]] || within "$current_wait" 'every stream copy of this nats-server is current' nats_current
     "$opt/bin/floodgate-host" start "$part"
     note "$part"
     [[ ! -e $installed/joined ]] || "$opt/bin/floodgate-host" wait-ready
@@ -141,7 +153,6 @@ main() {
     install_units
     restart_what_changed
     forget_old_releases
-    rm -rf "$staging"
 }
 
 main

@@ -4,8 +4,11 @@
 readonly opt=/opt/floodgate etc=/etc/floodgate var=/var/lib/floodgate run=/run/floodgate log=/var/log/floodgate
 # What is installed: fingerprints of services, and whether the host was once ready within its group.
 readonly installed=$var/installed
+# There once the host's group may go.
+readonly may_go=$var/may-go
 # Bounds, in seconds, of everything that is waited for.
-readonly port_wait=60 group_wait=180 ready_wait=180
+# Copying gigabytes takes its time: current_wait.
+readonly port_wait=60 group_wait=180 current_wait=1800 ready_wait=180
 
 say() { printf 'floodgate: %s: %s\n' "$(hostname)" "$*"; }
 fail() { say "$*" >&2; exit 1; }

@@ -24,7 +24,7 @@ launch() {
     ulimit -n 1048576 2>/dev/null || ulimit -n "$(ulimit -Hn)"
     umask 077
     cd "$var" || exit 1
-    exec setpriv --reuid floodgate --regid floodgate --init-groups --no-new-privs \
+    exec setpriv --reuid floodgate --regid floodgate --init-groups --no-new-privs --pdeathsig TERM \
         --bounding-set -all,+net_bind_service --inh-caps -all,+net_bind_service --ambient-caps -all,+net_bind_service \
         "${command[@]}" >>"$file" 2>&1 </dev/null
 }
@@ -32,11 +32,13 @@ launch() {
 rotate() {
     (($(stat -c %s "$file" 2>/dev/null || echo 0) > max_log_bytes)) || return 0
     local number
+    # Copied, then cut: the service goes on writing to the same file. A full disk costs no old log.
+    cp "$file" "$file.new" || { rm -f "$file.new"; return 0; }
     for ((number = kept_logs - 1; number > 0; number--)); do
         [[ -f $file.$number ]] && mv -f "$file.$number" "$file.$((number + 1))"
     done
-    # Copied, then cut: the service goes on writing to the same file.
-    cp "$file" "$file.1" && : >"$file"
+    mv -f "$file.new" "$file.1"
+    : >"$file"
 }
 
 stop() {

@@ -4,3 +4,4 @@
 . "$(dirname "$0")/lib.sh"
 install -d -m 0700 "$SECRETS"
 "$FLOODGATE" keys ca "$SECRETS/ca" --name "$DEPLOYMENT"
+echo "$CA_ID" >"$ca_id_file"

@@ -31,6 +31,7 @@ host() {
     authorization >"$folder/authorization.conf"
 }
 
+known_ca
 install -d -m 0700 "$keys" "$keys/certificates"
 "$FLOODGATE" keys sealing "$keys/sealing.key"
 "$FLOODGATE" keys token "$keys/admin.token"

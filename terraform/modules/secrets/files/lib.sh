@@ -4,8 +4,18 @@ set -euo pipefail
 umask 077
 
 # Given by Terraform; `ca.sh` has no rotation and no hosts.
-readonly FLOODGATE SECRETS ROTATION=${ROTATION:-} HOSTS=${HOSTS:-}
+readonly FLOODGATE SECRETS CA_ID ROTATION=${ROTATION:-} HOSTS=${HOSTS:-}
 readonly certificate_days=825 renew_within_days=60
+
+# Which CA of the state the folder's is; not secret.
+readonly ca_id_file=$SECRETS/ca/id
+
+# Nothing is made in a folder that is not the one that the state knows.
+known_ca() {
+    [[ -e $SECRETS/ca/ca.pem && $(cat "$ca_id_file" 2>/dev/null) == "$CA_ID" ]] && return
+    echo "floodgate: the deployment has a CA already, and it is not the one in $SECRETS/ca: set secrets_dir to the folder of the first apply, or restore it from its backup" >&2
+    exit 1
+}
 
 # `certificate PREFIX NAME,NAME…`
 certificate() {

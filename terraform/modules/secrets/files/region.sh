@@ -45,6 +45,7 @@ host() {
     authorization >"$folder/authorization.conf"
 }
 
+known_ca
 install -d -m 0700 "$SECRETS/regions" "$keys" "$keys/certificates"
 "$FLOODGATE" keys sealing "$keys/sealing.key"
 generation "$keys/gateway" "$ROTATION"
