@@ -195,13 +195,13 @@ pub enum BackupError {
     Present(Vec<String>),
     /// What would be deleted is nowhere else.
     #[error(
-        "{stream} holds {blocks} blocks that the centre does not have: let the relay copy them first, or give them up \
-         with --discard-unreplicated"
+        "{stream} holds blocks that the centre does not have, {blocks} at most: let the relay copy them first, or give \
+         them up with --discard-unreplicated"
     )]
     Unreplicated {
         /// The stream.
         stream: String,
-        /// How many.
+        /// How many at most.
         blocks: u64,
     },
     /// Old events would be taken for new ones.

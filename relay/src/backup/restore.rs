@@ -7,6 +7,7 @@ use std::path::Path;
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::Info;
 use async_nats::jetstream::{Context, ErrorCode};
+use floodgate_event::Name;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -52,7 +53,12 @@ pub async fn restore(
         (Place::Region(_), Some(centre)) => outlook::cursors(centre, config.shards).await?,
         _ => None,
     };
-    check_present(place, &there, known.as_ref(), permits)?;
+    if !there.is_empty() && !permits.replace {
+        return Err(BackupError::Present(there.into_iter().map(|info| info.config.name).collect()));
+    }
+    if let (Place::Region(region), false) = (place, permits.discard_unreplicated) {
+        check_replicated(&context, region, &there, known.as_ref(), config.shards).await?;
+    }
 
     for stream in &manifest.streams {
         if there.iter().any(|info| info.config.name == stream.name) {
@@ -106,20 +112,20 @@ fn is_missing(kind: &GetStreamErrorKind) -> bool {
     matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }
 
-fn check_present(
-    place: &Place,
+/// Whether the centre has every shard's blocks of the streams that would be deleted.
+async fn check_replicated(
+    context: &Context,
+    region: &Name,
     there: &[Info],
     known: Option<&Cursors>,
-    permits: Permits,
+    shards: u32,
 ) -> Result<(), BackupError> {
-    if !there.is_empty() && !permits.replace {
-        return Err(BackupError::Present(there.iter().map(|info| info.config.name.clone()).collect()));
-    }
-    let Place::Region(region) = place else { return Ok(()) };
     for info in there {
-        let blocks = outlook::unreplicated(region, info, known);
-        if blocks > 0 && !permits.discard_unreplicated {
-            return Err(BackupError::Unreplicated { stream: info.config.name.clone(), blocks });
+        let stream = &info.config.name;
+        let ends = outlook::ends(context, stream, shards).await?;
+        let blocks = outlook::unreplicated(region, info, &ends, known);
+        if blocks > 0 {
+            return Err(BackupError::Unreplicated { stream: stream.clone(), blocks });
         }
     }
     Ok(())
