@@ -190,6 +190,14 @@ pub enum BackupError {
     /// A relay would make streams, or write them, meanwhile.
     #[error("relay {0} is running: stop every relay, so that nobody makes or writes streams meanwhile")]
     RelayRuns(String),
+    /// A gateway would go on accepting into what is deleted.
+    #[error(
+        "gateway {0} is running: stop every gateway of the region, so that nothing is accepted meanwhile"
+    )]
+    GatewayRuns(String),
+    /// Somebody writes a stream that would be deleted.
+    #[error("{0} was written since the restore began: stop who writes it; it was not deleted")]
+    Written(String),
     /// There is something already.
     #[error("these are there already: {}; --replace deletes them first", .0.join(", "))]
     Present(Vec<String>),

@@ -4,9 +4,8 @@ mod transfer;
 
 use std::path::Path;
 
-use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::Info;
-use async_nats::jetstream::{Context, ErrorCode};
 use floodgate_event::Name;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -60,9 +59,12 @@ pub async fn restore(
         check_replicated(&context, region, &there, known.as_ref(), config.shards).await?;
     }
 
+    if let Place::Region(_) = place {
+        guard::no_gateway_runs(&context).await?;
+    }
     for stream in &manifest.streams {
-        if there.iter().any(|info| info.config.name == stream.name) {
-            delete(&context, &stream.name).await?;
+        if let Some(info) = there.iter().find(|info| info.config.name == stream.name) {
+            delete(&context, info).await?;
         }
         let wanted = wanted(stream, place, replicas(config, place, permits));
         transfer::send(&context, stream, &wanted, from, progress).await?;
@@ -97,19 +99,9 @@ fn check_backup(
 async fn look(context: &Context, manifest: &Manifest) -> Result<Vec<Info>, BackupError> {
     let mut there = Vec::new();
     for stream in &manifest.streams {
-        match context.get_stream(&stream.name).await {
-            Ok(found) => there.push(found.cached_info().clone()),
-            Err(error) if is_missing(&error.kind()) => {}
-            Err(error) => {
-                return Err(BackupError::Look { stream: stream.name.clone(), source: error.into() });
-            }
-        }
+        there.extend(link::find(context, &stream.name).await?);
     }
     Ok(there)
-}
-
-fn is_missing(kind: &GetStreamErrorKind) -> bool {
-    matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }
 
 /// Whether the centre has every shard's blocks of the streams that would be deleted.
@@ -131,8 +123,14 @@ async fn check_replicated(
     Ok(())
 }
 
-async fn delete(context: &Context, stream: &str) -> Result<(), BackupError> {
-    let look = |source| BackupError::Look { stream: stream.to_owned(), source };
+/// Deletes a stream if it still is as it was looked at.
+async fn delete(context: &Context, before: &Info) -> Result<(), BackupError> {
+    let stream = &before.config.name;
+    let Some(now) = link::find(context, stream).await? else { return Ok(()) };
+    if (now.created, now.state.last_sequence) != (before.created, before.state.last_sequence) {
+        return Err(BackupError::Written(stream.clone()));
+    }
+    let look = |source| BackupError::Look { stream: stream.clone(), source };
     context.delete_stream(stream).await.map(drop).map_err(|error| look(error.into()))
 }
 
