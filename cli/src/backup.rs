@@ -43,6 +43,10 @@ pub(crate) struct RestoreArgs {
     /// Accept a region's backup that is older than the dedup window: what the centre had from it is delivered again
     #[arg(long)]
     deliver_again: bool,
+    /// Restore a region although the centre does not answer, so that nobody sees whether a relay runs (stop them all), or
+    /// what the centre has
+    #[arg(long, requires = "region")]
+    centre_is_away: bool,
     /// How many replicas the streams get, if not what the configuration says, or else as many as they had
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
     replicas: Option<u8>,
@@ -86,6 +90,7 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
         replace: args.replace,
         discard_unreplicated: args.discard_unreplicated,
         deliver_again: args.deliver_again,
+        centre_is_away: args.centre_is_away,
         replicas: args.replicas,
     };
     let mut bar = Bar::new();

@@ -187,6 +187,12 @@ pub enum BackupError {
         /// Of the configuration.
         asked: u32,
     },
+    /// A region's restore, and nobody to ask whether a relay runs.
+    #[error(
+        "the NATS of the centre does not answer, so that nobody sees whether a relay runs or what the centre has: if you \
+         stopped every relay, --centre-is-away goes on without it"
+    )]
+    CentreAway,
     /// A relay would make streams, or write them, meanwhile.
     #[error("relay {0} is running: stop every relay, so that nobody makes or writes streams meanwhile")]
     RelayRuns(String),

@@ -22,17 +22,17 @@ pub(super) async fn no_relay_runs(
     shards: u32,
     length: Duration,
 ) -> Result<(), BackupError> {
-    let Ok(bucket) = centre.get_key_value(subject::LEASE_BUCKET).await else { return Ok(()) };
+    let Some(bucket) = link::find_bucket(centre, subject::LEASE_BUCKET).await? else { return Ok(()) };
     let mut held = Vec::new();
     for shard in 0..shards {
-        held.extend(look(&bucket, shard).await.map(|(revision, _)| (shard, revision)));
+        held.extend(look(&bucket, shard).await?.map(|(revision, _)| (shard, revision)));
     }
     if held.is_empty() {
         return Ok(());
     }
     sleep(length).await;
     for (shard, before) in held {
-        match look(&bucket, shard).await {
+        match look(&bucket, shard).await? {
             Some((revision, holder)) if revision != before => return Err(BackupError::RelayRuns(holder)),
             _ => {}
         }
@@ -41,12 +41,12 @@ pub(super) async fn no_relay_runs(
 }
 
 /// Revision and holder of a lease that was not given back.
-async fn look(bucket: &Store, shard: u32) -> Option<(u64, String)> {
-    let entry = bucket.entry(subject::lease_key(shard)).await.ok().flatten()?;
-    if entry.operation != Operation::Put {
-        return None;
-    }
-    lease::holder(&entry.value).map(|holder| (entry.revision, holder))
+async fn look(bucket: &Store, shard: u32) -> Result<Option<(u64, String)>, BackupError> {
+    let look = |source| BackupError::Look { stream: bucket.stream_name.clone(), source };
+    let entry = bucket.entry(subject::lease_key(shard)).await.map_err(|error| look(error.into()))?;
+    let Some(entry) = entry.filter(|entry| entry.operation == Operation::Put) else { return Ok(None) };
+    let holder = lease::holder(&entry.value).map_err(|error| look(error.into()))?;
+    Ok(holder.map(|holder| (entry.revision, holder)))
 }
 
 /// Looks at what gateways report of themselves for as long as two reports take. One that comes anew is of a gateway that

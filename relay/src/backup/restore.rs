@@ -25,6 +25,8 @@ pub struct Permits {
     pub discard_unreplicated: bool,
     /// Also a region's backup that is older than ids are remembered.
     pub deliver_again: bool,
+    /// A region's restore goes on without the centre, if that does not answer: nobody sees then whether a relay runs.
+    pub centre_is_away: bool,
     /// Another number of replicas than the configuration says, or else the backup's streams had.
     pub replicas: Option<u8>,
 }
@@ -43,7 +45,7 @@ pub async fn restore(
 ) -> Result<(Manifest, Outlook), BackupError> {
     let manifest = check_backup(config, place, from, permits)?;
     let context = place.connect(config).await?;
-    let centre = link::reach("centre", &config.nats).await.ok();
+    let centre = reach_centre(config, permits).await?;
     if let Some(centre) = &centre {
         guard::no_relay_runs(centre, config.shards, config.lease.length()).await?;
     }
@@ -71,6 +73,16 @@ pub async fn restore(
     }
     let outlook = outlook::after(config, place, &context, &manifest, &there, known).await?;
     Ok((manifest, outlook))
+}
+
+/// The centre; none if it is away and need not be asked.
+async fn reach_centre(config: &Config, permits: Permits) -> Result<Option<Context>, BackupError> {
+    match link::reach("centre", &config.nats).await {
+        Ok(centre) => Ok(Some(centre)),
+        Err(BackupError::Unreachable(_)) if permits.centre_is_away => Ok(None),
+        Err(BackupError::Unreachable(_)) => Err(BackupError::CentreAway),
+        Err(error) => Err(error),
+    }
 }
 
 fn check_backup(

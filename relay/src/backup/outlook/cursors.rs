@@ -8,7 +8,7 @@ use floodgate_event::proto::LogBlock;
 use floodgate_event::proto::log_block::Content;
 use floodgate_event::{Lane, Name, format, subject};
 
-use super::super::BackupError;
+use super::super::{BackupError, link};
 use crate::control::configuration::Configuration;
 use crate::dedup::ledger::{Cursor, Feed};
 use crate::reader::{ReadError, ReadMessage, StreamReader};
@@ -80,8 +80,8 @@ pub(crate) async fn cursors(centre: &Context, shards: u32) -> Result<Option<Curs
     let mut cursors = Cursors::default();
     for shard in 0..shards {
         let stream = subject::log_stream(shard);
-        let Ok(found) = centre.get_stream(&stream).await else { return Ok(None) };
-        let last = found.cached_info().state.last_sequence;
+        let Some(found) = link::find(centre, &stream).await? else { return Ok(None) };
+        let last = found.state.last_sequence;
         let read = read(centre, shard, last).await;
         cursors.add(read.map_err(|error| BackupError::Look { stream, source: error.into() })?);
     }
