@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use floodgate_event::Name;
 use floodgate_relay::backup::{self, BackupError, Permits, Place};
-use floodgate_relay::config::Config;
+use floodgate_relay::config::{Config, Replicas};
 
 use self::progress::Bar;
 use crate::exit::Failure;
@@ -47,9 +47,9 @@ pub(crate) struct RestoreArgs {
     /// what the centre has
     #[arg(long, requires = "region")]
     centre_is_away: bool,
-    /// How many replicas the streams get, if not what the configuration says, or else as many as they had
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
-    replicas: Option<u8>,
+    /// How many replicas the streams get, 1 or 3, if not what the configuration says, or else as many as they had
+    #[arg(long, value_name = "N", value_parser = replicas)]
+    replicas: Option<Replicas>,
     /// Print what came of it as JSON
     #[arg(long)]
     json: bool,
@@ -102,6 +102,10 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
     } else {
         output::print(&show::restored(&manifest, &outlook))
     }
+}
+
+fn replicas(text: &str) -> Result<Replicas, &'static str> {
+    Replicas::try_from(text.parse::<u8>().unwrap_or(0))
 }
 
 /// What was asked for cannot be, or it did not work.

@@ -28,7 +28,7 @@ pub struct Permits {
     /// A region's restore goes on without the centre, if that does not answer: nobody sees then whether a relay runs.
     pub centre_is_away: bool,
     /// Another number of replicas than the configuration says, or else the backup's streams had.
-    pub replicas: Option<u8>,
+    pub replicas: Option<Replicas>,
 }
 
 /// Puts the backup in `from` back. Whoever asks must have stopped every relay, and a region's gateways.
@@ -154,7 +154,7 @@ fn replicas(config: &Config, place: &Place, permits: Permits) -> Option<usize> {
             config.regions.iter().find(|region| region.name == *name).and_then(|region| region.replicas)
         }
     };
-    permits.replicas.map(usize::from).or(configured.map(Replicas::count))
+    permits.replicas.or(configured).map(Replicas::count)
 }
 
 /// The configuration that the stream gets. A regional one is marked: it has the age of the one before, and may soon be
