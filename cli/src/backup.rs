@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use floodgate_event::Name;
 use floodgate_relay::backup::{self, BackupError, Permits, Place};
-use floodgate_relay::config::Config;
+use floodgate_relay::config::{Config, Replicas};
 
 use self::progress::Bar;
 use crate::exit::Failure;
@@ -43,9 +43,13 @@ pub(crate) struct RestoreArgs {
     /// Accept a region's backup that is older than the dedup window: what the centre had from it is delivered again
     #[arg(long)]
     deliver_again: bool,
-    /// How many replicas the streams get, if not what the configuration says, or else as many as they had
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
-    replicas: Option<u8>,
+    /// Restore a region although the centre does not answer, so that nobody sees whether a relay runs (stop them all), or
+    /// what the centre has
+    #[arg(long, requires = "region")]
+    centre_is_away: bool,
+    /// How many replicas the streams get, 1 or 3, if not what the configuration says, or else as many as they had
+    #[arg(long, value_name = "N", value_parser = replicas)]
+    replicas: Option<Replicas>,
     /// Print what came of it as JSON
     #[arg(long)]
     json: bool,
@@ -86,6 +90,7 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
         replace: args.replace,
         discard_unreplicated: args.discard_unreplicated,
         deliver_again: args.deliver_again,
+        centre_is_away: args.centre_is_away,
         replicas: args.replicas,
     };
     let mut bar = Bar::new();
@@ -97,6 +102,10 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
     } else {
         output::print(&show::restored(&manifest, &outlook))
     }
+}
+
+fn replicas(text: &str) -> Result<Replicas, &'static str> {
+    Replicas::try_from(text.parse::<u8>().unwrap_or(0))
 }
 
 /// What was asked for cannot be, or it did not work.

@@ -126,6 +126,32 @@ mod tests {
     }
 
     #[test]
+    fn a_public_half_of_another_key_is_refused_but_beside_a_new_one_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+        for command in [
+            |file: &Path| KeysCommand::Nkey { file: file.to_owned() },
+            |file: &Path| KeysCommand::Sealing { file: file.to_owned() },
+        ] {
+            let made = make(&command(&one)).unwrap();
+            let (private, public) = (&made[0], &made[1]);
+            let foreign = &make(&command(&other)).unwrap()[1];
+            fs::copy(foreign, public).unwrap();
+            let refused = make(&command(&one)).unwrap_err().to_string();
+            assert!(refused.contains("/one.pub is not the public half of /"), "{refused}");
+            assert_eq!(fs::read(public).unwrap(), fs::read(foreign).unwrap(), "it is kept");
+
+            fs::remove_file(private).unwrap();
+            assert_eq!(make(&command(&one)).unwrap(), made);
+            assert_ne!(fs::read(public).unwrap(), fs::read(foreign).unwrap());
+            assert_eq!(make(&command(&one)).unwrap(), Vec::<PathBuf>::new());
+            for file in [&one, &other] {
+                fs::remove_file(file).unwrap();
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_key_is_refused_and_kept() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");

@@ -10,7 +10,8 @@
 //!
 //! A stream with replicas looks at a fence for one message at a time. There the appends that come meanwhile wait, and go as
 //! one atomic batch whose first message names the fence
-//! ([ADR-50](https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-50.md)).
+//! ([ADR-50](https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-50.md)). A stream may be given
+//! replicas while it is written: what it is, is asked again whenever an append is in doubt.
 
 mod target;
 
@@ -85,9 +86,8 @@ impl FencedAppender {
         let confirmed = loop {
             match target.context.get_stream(&target.stream).await {
                 Ok(found) => {
-                    let info = found.cached_info();
-                    target.flow = Flow::of(info.config.num_replicas, info.config.allow_atomic_publish);
-                    break info.state.last_sequence;
+                    target.flow = Flow::of_stream(found.cached_info());
+                    break found.cached_info().state.last_sequence;
                 }
                 Err(error) => tracing::warn!(target.stream, %error, "cannot learn the stream's end"),
             }
@@ -202,6 +202,7 @@ impl FencedAppender {
             return Ok(());
         }
         self.target.pause().await?;
+        self.target.learn_flow().await;
         for (pending, sequence) in self.pending.iter_mut().zip(first..) {
             if pending.ack.is_doubtful() {
                 pending.ack = match self.target.flow {

@@ -187,21 +187,35 @@ pub enum BackupError {
         /// Of the configuration.
         asked: u32,
     },
+    /// A region's restore, and nobody to ask whether a relay runs.
+    #[error(
+        "the NATS of the centre does not answer, so that nobody sees whether a relay runs or what the centre has: if you \
+         stopped every relay, --centre-is-away goes on without it"
+    )]
+    CentreAway,
     /// A relay would make streams, or write them, meanwhile.
     #[error("relay {0} is running: stop every relay, so that nobody makes or writes streams meanwhile")]
     RelayRuns(String),
+    /// A gateway would go on accepting into what is deleted.
+    #[error(
+        "gateway {0} is running: stop every gateway of the region, so that nothing is accepted meanwhile"
+    )]
+    GatewayRuns(String),
+    /// Somebody writes a stream that would be deleted.
+    #[error("{0} was written since the restore began: stop who writes it; it was not deleted")]
+    Written(String),
     /// There is something already.
     #[error("these are there already: {}; --replace deletes them first", .0.join(", "))]
     Present(Vec<String>),
     /// What would be deleted is nowhere else.
     #[error(
-        "{stream} holds {blocks} blocks that the centre does not have: let the relay copy them first, or give them up \
-         with --discard-unreplicated"
+        "{stream} holds blocks that the centre does not have, {blocks} at most: let the relay copy them first, or give \
+         them up with --discard-unreplicated"
     )]
     Unreplicated {
         /// The stream.
         stream: String,
-        /// How many.
+        /// How many at most.
         blocks: u64,
     },
     /// Old events would be taken for new ones.

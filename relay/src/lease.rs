@@ -69,9 +69,9 @@ struct Record {
 }
 
 /// Who holds a lease that was not given back, as what stands under its key says.
-pub(crate) fn holder(value: &[u8]) -> Option<String> {
-    let record: Record = serde_json::from_slice(value).ok()?;
-    (!record.released).then_some(record.holder)
+pub(crate) fn holder(value: &[u8]) -> Result<Option<String>, serde_json::Error> {
+    let record: Record = serde_json::from_slice(value)?;
+    Ok((!record.released).then_some(record.holder))
 }
 
 /// Takes part in the contest for one shard's lease.

@@ -13,8 +13,7 @@ use super::{clock, files, rights, server, space};
 
 /// Reads the configuration and looks at the files that it names; none if it cannot be used.
 pub(super) fn load(path: &Path, findings: &mut Findings) -> Option<Config> {
-    // Unlike a gateway's, a relay's paths start from where it runs.
-    files::check(path, Path::new("."), findings);
+    files::check(path, path.parent().unwrap_or(Path::new(".")), findings);
     let loaded = Config::load(path).and_then(|config| {
         config.opening_key()?;
         config.admin_token()?;

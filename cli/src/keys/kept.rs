@@ -27,12 +27,17 @@ impl Kept {
         Ok(secret)
     }
 
-    /// Puts the public half beside a private one, unless it is there.
-    pub(super) fn public(&mut self, path: &Path, text: impl fmt::Display) -> Result<(), KeyError> {
-        if read(path)?.is_some() {
-            return Ok(());
+    /// Puts the public half beside a private one, unless it is there. That of another private one is replaced only if
+    /// this private one was just made: servers may know what stands there, and nobody else has what fits it.
+    pub(super) fn public(&mut self, private: &Path, text: impl fmt::Display) -> Result<(), KeyError> {
+        let (path, text) = (public_path(private), text.to_string());
+        match read(&path)? {
+            Some(there) if there.trim() == text => Ok(()),
+            Some(_) if !self.0.iter().any(|made| made == private) => {
+                Err(KeyError::Pair { private: private.to_owned(), public: path })
+            }
+            _ => self.write(&path, &format!("{text}\n"), Readers::Everybody),
         }
-        self.write(path, &format!("{text}\n"), Readers::Everybody)
     }
 
     /// Replaces a file.
@@ -60,7 +65,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, KeyError> {
 }
 
 /// `FILE.pub` beside `FILE`.
-pub(super) fn public_path(private: &Path) -> PathBuf {
+fn public_path(private: &Path) -> PathBuf {
     with_suffix(private, ".pub")
 }
 
@@ -97,6 +102,14 @@ pub(crate) enum KeyError {
         path: PathBuf,
         /// What it should hold.
         expected: &'static str,
+    },
+    /// Two halves of different keys.
+    #[error("{} is not the public half of {}: put back what fits, or delete one of them", public.display(), private.display())]
+    Pair {
+        /// The private half.
+        private: PathBuf,
+        /// What should be its public half.
+        public: PathBuf,
     },
     /// An authority without a certificate or without its key.
     #[error("{} is there and {} is not: put it back, or begin with a new folder", there.display(), missing.display())]

@@ -5,13 +5,13 @@ use std::path::Path;
 use floodgate_event::Secret;
 use nkeys::KeyPair;
 
-use super::kept::{Kept, KeyError, public_path};
+use super::kept::{Kept, KeyError};
 
 pub(super) fn make(kept: &mut Kept, file: &Path) -> Result<(), KeyError> {
     let seed = kept.secret(file, || Ok(Secret::new(KeyPair::new_user().seed()? + "\n")))?;
     let public = KeyPair::from_seed(seed.expose().trim()).map(|pair| pair.public_key());
     match public {
-        Ok(public) if public.starts_with('U') => kept.public(&public_path(file), public),
+        Ok(public) if public.starts_with('U') => kept.public(file, public),
         Ok(_) | Err(_) => {
             Err(KeyError::Unusable { path: file.to_owned(), expected: "the seed of a user's nkey (SU…)" })
         }

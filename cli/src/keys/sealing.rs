@@ -5,7 +5,7 @@ use std::path::Path;
 use floodgate_event::Secret;
 use floodgate_event::seal::OpeningKey;
 
-use super::kept::{Kept, KeyError, public_path};
+use super::kept::{Kept, KeyError};
 
 pub(super) fn make(kept: &mut Kept, file: &Path) -> Result<(), KeyError> {
     let fresh = || Ok(Secret::new(format!("{}\n", OpeningKey::generate().to_text().expose())));
@@ -13,5 +13,5 @@ pub(super) fn make(kept: &mut Kept, file: &Path) -> Result<(), KeyError> {
         path: file.to_owned(),
         expected: "base64 of a private key of 32 bytes",
     })?;
-    kept.public(&public_path(file), key.sealing_key())
+    kept.public(file, key.sealing_key())
 }

@@ -91,7 +91,7 @@ impl Publisher {
 
     /// Hands a message to the client. If there is no connection, one by another server is waited for; where there is no
     /// other server it fails at once. (The client would keep the message, and send it after the sender has long been told
-    /// to try again.)
+    /// to try again. It may still do so with one that it is given just before it notices that the connection is lost.)
     pub(super) async fn send(&self, outgoing: &Outgoing) -> Result<Expected, PublishError> {
         if !self.link.is_up() && !self.link.has_others() {
             return Err(PublishError::Disconnected);
@@ -136,7 +136,8 @@ impl Publisher {
     }
 }
 
-/// Why a block is not known to be on disk. All but `Refused`, `NoStream` and `Client` leave it open whether it is.
+/// What was wrong with a block's last try. It does not say that the block is not on disk: an earlier try, whose ack did not
+/// come, may have got it there, even if the last one was `Refused`.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PublishError {
     #[error("not connected to NATS")]

@@ -32,7 +32,6 @@ impl log::Host for Services {
 }
 
 impl panic::Host for Services {
-    #[expect(clippy::too_many_arguments, reason = "the world's")]
     fn say(
         &mut self,
         a: u64,

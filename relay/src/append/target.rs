@@ -13,7 +13,7 @@ use async_nats::header::{
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::RawMessageErrorKind;
+use async_nats::jetstream::stream::{Info, RawMessageErrorKind};
 use bytes::Bytes;
 use futures::{FutureExt as _, TryFutureExt as _};
 use ulid::Ulid;
@@ -53,8 +53,12 @@ pub(super) enum Flow {
 }
 
 impl Flow {
-    /// What a stream of so many replicas takes.
-    pub(super) fn of(replicas: usize, takes_batches: bool) -> Self {
+    /// What a stream takes.
+    pub(super) fn of_stream(info: &Info) -> Self {
+        Self::of(info.config.num_replicas, info.config.allow_atomic_publish)
+    }
+
+    fn of(replicas: usize, takes_batches: bool) -> Self {
         match (replicas, takes_batches) {
             (0 | 1, _) => Self::Pipelined,
             (_, true) => Self::Batched,
@@ -64,6 +68,14 @@ impl Flow {
 }
 
 impl Target {
+    /// Looks at what the stream takes now; a server that does not answer changes nothing.
+    pub(super) async fn learn_flow(&mut self) {
+        match self.context.get_stream(&self.stream).await {
+            Ok(found) => self.flow = Flow::of_stream(found.cached_info()),
+            Err(error) => tracing::debug!(self.stream, %error, "cannot learn the stream's replicas"),
+        }
+    }
+
     /// What stands at a sequence, waiting out an unreachable server.
     pub(super) async fn read(&self, sequence: u64) -> Result<Option<Bytes>, AppendError> {
         let mut is_told = false;

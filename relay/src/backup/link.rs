@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::Context;
+use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::kv::Store;
+use async_nats::jetstream::stream::Info;
+use async_nats::jetstream::{Context, ErrorCode};
 use floodgate_nats::Settings;
 use tokio::time::{Instant, sleep};
 
@@ -25,4 +28,27 @@ pub(super) async fn reach(label: &str, settings: &Settings) -> Result<Context, B
         sleep(PAUSE).await;
     }
     Ok(nats::jetstream(link.client()))
+}
+
+/// A stream, if there is one of this name.
+pub(super) async fn find(context: &Context, stream: &str) -> Result<Option<Info>, BackupError> {
+    match context.get_stream(stream).await {
+        Ok(found) => Ok(Some(found.cached_info().clone())),
+        Err(error) if is_missing(&error.kind()) => Ok(None),
+        Err(error) => Err(BackupError::Look { stream: stream.to_owned(), source: error.into() }),
+    }
+}
+
+fn is_missing(kind: &GetStreamErrorKind) -> bool {
+    matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
+}
+
+/// A bucket, if there is one of this name.
+pub(super) async fn find_bucket(context: &Context, bucket: &str) -> Result<Option<Store>, BackupError> {
+    let stream = format!("KV_{bucket}");
+    if find(context, &stream).await?.is_none() {
+        return Ok(None);
+    }
+    let found = context.get_key_value(bucket).await;
+    found.map(Some).map_err(|error| BackupError::Look { stream, source: error.into() })
 }

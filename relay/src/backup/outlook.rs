@@ -3,7 +3,7 @@
 mod cursors;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::stream::Info;
+use async_nats::jetstream::stream::{Info, LastRawMessageErrorKind};
 use floodgate_event::snapshot::Snapshot;
 use floodgate_event::{Lane, Name, subject};
 use serde::Serialize;
@@ -11,6 +11,7 @@ use serde::Serialize;
 pub(super) use self::cursors::{Cursors, cursors};
 use super::{BackupError, Manifest, Place, link};
 use crate::config::{Config, Region};
+use crate::dedup::ledger::Cursor;
 use crate::replicate::feed::next_incarnation;
 
 /// What comes of a restore.
@@ -40,7 +41,8 @@ pub struct FeedOutlook {
     pub region: Name,
     /// The lane.
     pub lane: Lane,
-    /// The last block that the central log has of the region's stream; none if it has none, or cannot be asked.
+    /// The last block that the central log has of the region's stream, in whichever shard; none if it has none, or cannot be
+    /// asked.
     pub copied_through: Option<u64>,
     /// The blocks that the region has: first and last sequence.
     pub held: (u64, u64),
@@ -55,16 +57,36 @@ pub(super) fn lane_of(stream: &str) -> Option<Lane> {
     Lane::ALL.into_iter().find(|&lane| subject::regional_stream(lane) == stream)
 }
 
-/// Blocks of a regional stream that the centre does not have; all of them if the centre cannot be asked.
-pub(super) fn unreplicated(region: &Name, info: &Info, known: Option<&Cursors>) -> u64 {
+/// Each shard's last block in a regional stream, 0 if it has none; nothing of another stream.
+pub(super) async fn ends(context: &Context, stream: &str, shards: u32) -> Result<Vec<u64>, BackupError> {
+    let Some(lane) = lane_of(stream) else { return Ok(Vec::new()) };
+    let look = |source| BackupError::Look { stream: stream.to_owned(), source };
+    let found = context.get_stream_no_info(stream).await.map_err(|error| look(error.into()))?;
+    let mut ends = Vec::new();
+    for shard in 0..shards {
+        let last = found.get_last_raw_message_by_subject(&subject::regional(lane, shard)).await;
+        ends.push(match last {
+            Ok(message) => message.sequence,
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => 0,
+            Err(error) => return Err(look(error.into())),
+        });
+    }
+    Ok(ends)
+}
+
+/// How many blocks of a regional stream the centre may not have, given where each shard's end: none only if each shard's
+/// log has its last one. All of them if the centre cannot be asked.
+pub(super) fn unreplicated(region: &Name, info: &Info, ends: &[u64], known: Option<&Cursors>) -> u64 {
     let Some(lane) = lane_of(&info.config.name) else { return 0 };
     let Some(known) = known else { return info.state.messages };
-    match known.of(region, lane) {
-        Some(cursor) if next_incarnation(&cursor, info).is_none() => {
-            info.state.last_sequence.saturating_sub(cursor.sequence).min(info.state.messages)
-        }
-        _ => info.state.messages,
-    }
+    let fits = |cursor: &Cursor| next_incarnation(cursor, info).is_none();
+    let copied = |cursor: Option<Cursor>| cursor.filter(fits).map_or(0, |cursor| cursor.sequence);
+    let shards = ends.iter().zip(known.of(region, lane).into_iter().map(copied));
+    let behind: Vec<_> = shards.filter(|&(&end, copied)| end > copied).collect();
+    let from = behind.iter().map(|&(_, copied)| copied).min().unwrap_or(0);
+    let end = behind.iter().map(|&(&end, _)| end).max().unwrap_or(0);
+    // Between the two there may be blocks of other shards.
+    (end - from).min(info.state.messages.max(1))
 }
 
 /// Looks at what there is after a restore. `replaced` are the streams that were there before it, `known` what the log
@@ -83,7 +105,7 @@ pub(super) async fn after(
             outlook.feeds = manifest
                 .streams
                 .iter()
-                .filter_map(|saved| region_feed(name, saved, replaced, known.as_ref()))
+                .filter_map(|saved| region_feed(name, saved, replaced, known.as_ref(), config.shards))
                 .collect();
         }
         Place::Centre => {
@@ -103,18 +125,19 @@ fn region_feed(
     saved: &super::manifest::Stream,
     replaced: &[Info],
     known: Option<&Cursors>,
+    shards: u32,
 ) -> Option<FeedOutlook> {
     let lane = lane_of(&saved.name)?;
-    let cursor = known.and_then(|known| known.of(region, lane));
-    let same = |created_us: u64| cursor.as_ref().is_some_and(|cursor| cursor.is_of(created_us));
-    let copied_through = cursor.as_ref().filter(|_| same(saved.created_us)).map(|cursor| cursor.sequence);
+    let same = |cursor: &Cursor| cursor.is_of(saved.created_us);
+    let copied_through =
+        known.and_then(|known| known.furthest(region, lane, same)).map(|cursor| cursor.sequence);
     let before = replaced.iter().find(|info| info.config.name == saved.name);
     let before = before.filter(|info| cursors::created_us(info) == saved.created_us);
-    // Without the stream that was replaced nobody can say how far it went.
-    let lost = before.map(|info| {
-        let kept = saved.last_sequence.max(copied_through.unwrap_or(0));
-        info.state.last_sequence.saturating_sub(kept)
-    });
+    // Without the stream that was replaced nobody can say how far it went. Of several shards, what one has says nothing of
+    // the others' blocks before it.
+    let copied = copied_through.filter(|_| shards == 1).unwrap_or(0);
+    let lost = before.map(|info| info.state.last_sequence.saturating_sub(saved.last_sequence.max(copied)));
+    let lost = lost.filter(|&lost| shards == 1 || lost == 0);
     let held = (saved.first_sequence, saved.last_sequence);
     Some(FeedOutlook { region: region.clone(), lane, copied_through, held, to_copy: saved.messages, lost })
 }
@@ -141,9 +164,8 @@ impl Outlook {
 
 fn centre_feed(region: &Region, lane: Lane, info: &Info, known: &Cursors, shards: u32) -> FeedOutlook {
     let state = &info.state;
-    let cursor = known.of(&region.name, lane);
-    let same = cursor.filter(|cursor| next_incarnation(cursor, info).is_none());
-    let copied_through = same.as_ref().map(|cursor| cursor.sequence);
+    let same = |cursor: &Cursor| next_incarnation(cursor, info).is_none();
+    let copied_through = known.furthest(&region.name, lane, same).map(|cursor| cursor.sequence);
     let from = copied_through.unwrap_or(0);
     // Blocks of several shards share a stream, so that gaps in one shard's numbers mean nothing.
     let gone = (shards == 1).then(|| state.first_sequence.saturating_sub(1).saturating_sub(from));
@@ -169,21 +191,36 @@ mod tests {
     use crate::replicate::feed::tests::{cursor, info};
 
     fn known(incarnation: &str, sequence: u64) -> Cursors {
-        Cursors::of_one("eu", Lane::Bulk, cursor(incarnation, sequence))
+        Cursors::of_shards("eu", Lane::Bulk, &[cursor(incarnation, sequence)])
     }
 
     #[test]
     fn what_the_centre_does_not_have_is_counted() {
         let (eu, stream) = ("eu".parse().unwrap(), info("IN_BULK", 9, None));
-        assert_eq!(unreplicated(&eu, &stream, Some(&known("f4240", 7))), 2);
-        assert_eq!(unreplicated(&eu, &stream, Some(&known("f4240", 9))), 0);
-        assert_eq!(
-            unreplicated(&eu, &stream, Some(&known("f4241", 9))),
-            9,
-            "of another stream it has nothing"
-        );
-        assert_eq!(unreplicated(&eu, &stream, None), 9, "nobody knows: all of it");
-        assert_eq!(unreplicated(&eu, &info("KV_floodgate_snapshot", 9, None), None), 0);
+        let of = |known: Cursors| unreplicated(&eu, &stream, &[9], Some(&known));
+        assert_eq!(of(known("f4240", 7)), 2);
+        assert_eq!(of(known("f4240", 9)), 0);
+        assert_eq!(of(known("f4241", 9)), 9, "of another stream it has nothing");
+        assert_eq!(unreplicated(&eu, &stream, &[9], None), 9, "nobody knows: all of it");
+        assert_eq!(unreplicated(&eu, &info("KV_floodgate_snapshot", 9, None), &[], None), 0);
+    }
+
+    #[test]
+    fn what_one_shard_has_does_not_speak_for_another() {
+        let (eu, stream) = ("eu".parse().unwrap(), info("IN_BULK", 9, None));
+        let of = |ends: [u64; 2], copied: [u64; 2]| {
+            let known =
+                Cursors::of_shards("eu", Lane::Bulk, &copied.map(|sequence| cursor("f4240", sequence)));
+            unreplicated(&eu, &stream, &ends, Some(&known))
+        };
+        assert_eq!(of([9, 8], [9, 8]), 0);
+        assert_eq!(of([9, 8], [9, 7]), 1, "the second shard's last one is nowhere else");
+        assert_eq!(of([9, 8], [9, 2]), 6, "at most: some may be the first shard's");
+        assert_eq!(of([9, 8], [7, 2]), 7);
+        assert_eq!(of([9, 0], [9, 0]), 0, "a shard without blocks lacks none");
+        assert_eq!(of([0, 8], [0, 8]), 0);
+        let half = Cursors::of_shards("eu", Lane::Bulk, &[cursor("f4240", 9), cursor("f4241", 9)]);
+        assert_eq!(unreplicated(&eu, &stream, &[9, 8], Some(&half)), 8, "the second knows another stream");
     }
 
     #[test]
@@ -202,7 +239,7 @@ mod tests {
         };
         let eu = "eu".parse().unwrap();
         let lost = |replaced: &[Info], known: Cursors| {
-            let feed = region_feed(&eu, &saved, replaced, Some(&known)).unwrap();
+            let feed = region_feed(&eu, &saved, replaced, Some(&known), 1).unwrap();
             (feed.copied_through, feed.lost)
         };
         let replaced = [info("IN_BULK", 9, None)];

@@ -4,9 +4,9 @@ mod transfer;
 
 use std::path::Path;
 
-use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::Info;
-use async_nats::jetstream::{Context, ErrorCode};
+use floodgate_event::Name;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -25,8 +25,10 @@ pub struct Permits {
     pub discard_unreplicated: bool,
     /// Also a region's backup that is older than ids are remembered.
     pub deliver_again: bool,
+    /// A region's restore goes on without the centre, if that does not answer: nobody sees then whether a relay runs.
+    pub centre_is_away: bool,
     /// Another number of replicas than the configuration says, or else the backup's streams had.
-    pub replicas: Option<u8>,
+    pub replicas: Option<Replicas>,
 }
 
 /// Puts the backup in `from` back. Whoever asks must have stopped every relay, and a region's gateways.
@@ -43,7 +45,7 @@ pub async fn restore(
 ) -> Result<(Manifest, Outlook), BackupError> {
     let manifest = check_backup(config, place, from, permits)?;
     let context = place.connect(config).await?;
-    let centre = link::reach("centre", &config.nats).await.ok();
+    let centre = reach_centre(config, permits).await?;
     if let Some(centre) = &centre {
         guard::no_relay_runs(centre, config.shards, config.lease.length()).await?;
     }
@@ -52,17 +54,35 @@ pub async fn restore(
         (Place::Region(_), Some(centre)) => outlook::cursors(centre, config.shards).await?,
         _ => None,
     };
-    check_present(place, &there, known.as_ref(), permits)?;
+    if !there.is_empty() && !permits.replace {
+        return Err(BackupError::Present(there.into_iter().map(|info| info.config.name).collect()));
+    }
+    if let (Place::Region(region), false) = (place, permits.discard_unreplicated) {
+        check_replicated(&context, region, &there, known.as_ref(), config.shards).await?;
+    }
 
+    if let Place::Region(_) = place {
+        guard::no_gateway_runs(&context).await?;
+    }
     for stream in &manifest.streams {
-        if there.iter().any(|info| info.config.name == stream.name) {
-            delete(&context, &stream.name).await?;
+        if let Some(info) = there.iter().find(|info| info.config.name == stream.name) {
+            delete(&context, info).await?;
         }
         let wanted = wanted(stream, place, replicas(config, place, permits));
         transfer::send(&context, stream, &wanted, from, progress).await?;
     }
     let outlook = outlook::after(config, place, &context, &manifest, &there, known).await?;
     Ok((manifest, outlook))
+}
+
+/// The centre; none if it is away and need not be asked.
+async fn reach_centre(config: &Config, permits: Permits) -> Result<Option<Context>, BackupError> {
+    match link::reach("centre", &config.nats).await {
+        Ok(centre) => Ok(Some(centre)),
+        Err(BackupError::Unreachable(_)) if permits.centre_is_away => Ok(None),
+        Err(BackupError::Unreachable(_)) => Err(BackupError::CentreAway),
+        Err(error) => Err(error),
+    }
 }
 
 fn check_backup(
@@ -91,42 +111,38 @@ fn check_backup(
 async fn look(context: &Context, manifest: &Manifest) -> Result<Vec<Info>, BackupError> {
     let mut there = Vec::new();
     for stream in &manifest.streams {
-        match context.get_stream(&stream.name).await {
-            Ok(found) => there.push(found.cached_info().clone()),
-            Err(error) if is_missing(&error.kind()) => {}
-            Err(error) => {
-                return Err(BackupError::Look { stream: stream.name.clone(), source: error.into() });
-            }
-        }
+        there.extend(link::find(context, &stream.name).await?);
     }
     Ok(there)
 }
 
-fn is_missing(kind: &GetStreamErrorKind) -> bool {
-    matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
-}
-
-fn check_present(
-    place: &Place,
+/// Whether the centre has every shard's blocks of the streams that would be deleted.
+async fn check_replicated(
+    context: &Context,
+    region: &Name,
     there: &[Info],
     known: Option<&Cursors>,
-    permits: Permits,
+    shards: u32,
 ) -> Result<(), BackupError> {
-    if !there.is_empty() && !permits.replace {
-        return Err(BackupError::Present(there.iter().map(|info| info.config.name.clone()).collect()));
-    }
-    let Place::Region(region) = place else { return Ok(()) };
     for info in there {
-        let blocks = outlook::unreplicated(region, info, known);
-        if blocks > 0 && !permits.discard_unreplicated {
-            return Err(BackupError::Unreplicated { stream: info.config.name.clone(), blocks });
+        let stream = &info.config.name;
+        let ends = outlook::ends(context, stream, shards).await?;
+        let blocks = outlook::unreplicated(region, info, &ends, known);
+        if blocks > 0 {
+            return Err(BackupError::Unreplicated { stream: stream.clone(), blocks });
         }
     }
     Ok(())
 }
 
-async fn delete(context: &Context, stream: &str) -> Result<(), BackupError> {
-    let look = |source| BackupError::Look { stream: stream.to_owned(), source };
+/// Deletes a stream if it still is as it was looked at.
+async fn delete(context: &Context, before: &Info) -> Result<(), BackupError> {
+    let stream = &before.config.name;
+    let Some(now) = link::find(context, stream).await? else { return Ok(()) };
+    if (now.created, now.state.last_sequence) != (before.created, before.state.last_sequence) {
+        return Err(BackupError::Written(stream.clone()));
+    }
+    let look = |source| BackupError::Look { stream: stream.clone(), source };
     context.delete_stream(stream).await.map(drop).map_err(|error| look(error.into()))
 }
 
@@ -138,7 +154,7 @@ fn replicas(config: &Config, place: &Place, permits: Permits) -> Option<usize> {
             config.regions.iter().find(|region| region.name == *name).and_then(|region| region.replicas)
         }
     };
-    permits.replicas.map(usize::from).or(configured.map(Replicas::count))
+    permits.replicas.or(configured).map(Replicas::count)
 }
 
 /// The configuration that the stream gets. A regional one is marked: it has the age of the one before, and may soon be

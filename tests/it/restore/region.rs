@@ -71,6 +71,8 @@ async fn refused_while_it_would_lose_something(scene: &Scene) -> Result<()> {
     let refused = ask(scene, &["--replace", "--discard-unreplicated"]).await?;
     assert!(refused.err.contains("SHA-256"), "{refused:?}");
     fs::write(&file, whole)?;
+    let accepting = ask(scene, &["--replace", "--discard-unreplicated"]).await?;
+    assert!(accepting.err.contains("is running: stop every gateway"), "{accepting:?}");
     Ok(())
 }
 

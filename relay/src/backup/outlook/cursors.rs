@@ -8,39 +8,47 @@ use floodgate_event::proto::LogBlock;
 use floodgate_event::proto::log_block::Content;
 use floodgate_event::{Lane, Name, format, subject};
 
-use super::super::BackupError;
+use super::super::{BackupError, link};
 use crate::control::configuration::Configuration;
 use crate::dedup::ledger::{Cursor, Feed};
 use crate::reader::{ReadError, ReadMessage, StreamReader};
 use crate::replicate::stage::Origin;
 
-/// The last block of each feed that the log has.
+/// The last block of each feed that the log has, by shard: blocks of all shards share a region's stream, and each shard's
+/// log has only its own.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Cursors(HashMap<Feed, Cursor>);
+pub(crate) struct Cursors(Vec<HashMap<Feed, Cursor>>);
 
 /// The same of one shard, with where in the log it says so: memory grows with the feeds and not with the log.
 #[derive(Default)]
 struct ShardCursors(HashMap<Feed, (u64, Cursor)>);
 
 impl Cursors {
-    /// Of one region's lane.
-    pub(super) fn of(&self, region: &Name, lane: Lane) -> Option<Cursor> {
-        self.0.get(&Feed { region: region.to_string(), lane }).cloned()
+    /// Of one region's lane, in each shard's log.
+    pub(super) fn of(&self, region: &Name, lane: Lane) -> Vec<Option<Cursor>> {
+        let feed = Feed { region: region.to_string(), lane };
+        self.0.iter().map(|shard| shard.get(&feed).cloned()).collect()
+    }
+
+    /// Of one region's lane, the furthest of those that fit.
+    pub(super) fn furthest(
+        &self,
+        region: &Name,
+        lane: Lane,
+        fits: impl Fn(&Cursor) -> bool,
+    ) -> Option<Cursor> {
+        let cursors = self.of(region, lane).into_iter().flatten().filter(fits);
+        cursors.max_by_key(|cursor| cursor.sequence)
     }
 
     #[cfg(test)]
-    pub(super) fn of_one(region: &str, lane: Lane, cursor: Cursor) -> Self {
-        Self([(Feed { region: region.to_owned(), lane }, cursor)].into())
+    pub(super) fn of_shards(region: &str, lane: Lane, cursors: &[Cursor]) -> Self {
+        let shard = |cursor: &Cursor| [(Feed { region: region.to_owned(), lane }, cursor.clone())].into();
+        Self(cursors.iter().map(shard).collect())
     }
 
-    /// Of several shards, the one that is furthest counts.
     fn add(&mut self, shard: ShardCursors) {
-        for (feed, (_, cursor)) in shard.0 {
-            let known = self.0.entry(feed).or_default();
-            if known.incarnation != cursor.incarnation || known.sequence < cursor.sequence {
-                *known = cursor;
-            }
-        }
+        self.0.push(shard.0.into_iter().map(|(feed, (_, cursor))| (feed, cursor)).collect());
     }
 }
 
@@ -72,8 +80,8 @@ pub(crate) async fn cursors(centre: &Context, shards: u32) -> Result<Option<Curs
     let mut cursors = Cursors::default();
     for shard in 0..shards {
         let stream = subject::log_stream(shard);
-        let Ok(found) = centre.get_stream(&stream).await else { return Ok(None) };
-        let last = found.cached_info().state.last_sequence;
+        let Some(found) = link::find(centre, &stream).await? else { return Ok(None) };
+        let last = found.state.last_sequence;
         let read = read(centre, shard, last).await;
         cursors.add(read.map_err(|error| BackupError::Look { stream, source: error.into() })?);
     }
