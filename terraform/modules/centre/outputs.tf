@@ -5,10 +5,10 @@ output "admin_urls" {
 
 output "ssh" {
   description = "How the first host is reached, for what a region asks before it goes."
-  value       = module.host_1.ssh
+  value       = module.group.ssh[0]
 }
 
 output "ready" {
   description = "Changes whenever something in the centre changed, once it is ready again. What depends on it goes before the centre does."
-  value       = join(" ", concat(terraform_data.ready[*].id, [terraform_data.departure.id]))
+  value       = join(" ", concat(module.group.ready, [terraform_data.departure.id]))
 }

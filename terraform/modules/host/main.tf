@@ -8,20 +8,18 @@ locals {
     private_key_file = var.host.private_key_file
     host_key         = var.host.host_key
   }
-  sudo    = local.ssh.user == "root" ? "" : "sudo -n "
-  staging = ".floodgate-staging"
-  releases = {
-    floodgate   = "floodgate-${substr(var.binaries.floodgate.sha256, 0, 12)}"
-    nats_server = "nats-server-${substr(var.binaries.nats_server.sha256, 0, 12)}"
-  }
+  sudo     = local.ssh.user == "root" ? "" : "sudo -n "
+  staging  = ".floodgate-staging"
+  programs = { "floodgate" = var.binaries.floodgate, "nats-server" = var.binaries.nats_server }
+  releases = { for name, program in local.programs : name => "${name}-${substr(program.sha256, 0, 12)}" }
   # Read by bash; nothing in it is secret.
   settings = join("\n", [
     "SERVICES='nats ${var.part}'",
     "READY_ADDRESS='${var.ready_address}'",
     "PEERS='${join(" ", var.peers)}'",
     "ADMIN_URLS='${join(" ", var.admin_urls)}'",
-    "FLOODGATE_RELEASE='${local.releases.floodgate}'",
-    "NATS_RELEASE='${local.releases.nats_server}'",
+    "FLOODGATE_RELEASE='${local.releases["floodgate"]}'",
+    "NATS_RELEASE='${local.releases["nats-server"]}'",
     "",
   ])
   files = {
@@ -59,8 +57,9 @@ resource "terraform_data" "presence" {
 }
 
 # A program is uploaded when it changes and stays on the host as a release; nothing uses it before `install`.
-resource "terraform_data" "floodgate" {
-  triggers_replace = [terraform_data.presence.id, var.binaries.floodgate.sha256]
+resource "terraform_data" "release" {
+  for_each         = local.programs
+  triggers_replace = [terraform_data.presence.id, each.value.sha256]
 
   connection {
     host        = local.ssh.host
@@ -70,49 +69,20 @@ resource "terraform_data" "floodgate" {
     host_key    = local.ssh.host_key
   }
   provisioner "remote-exec" {
-    inline = ["install -d -m 0700 ${local.staging}-floodgate"]
+    inline = ["install -d -m 0700 ${local.staging}-${each.key}"]
   }
   provisioner "file" {
     source      = "${path.module}/files/store-release.sh"
-    destination = "${local.staging}-floodgate/store-release.sh"
+    destination = "${local.staging}-${each.key}/store-release.sh"
   }
   provisioner "file" {
-    source      = var.binaries.floodgate.path
-    destination = "${local.staging}-floodgate/floodgate"
+    source      = each.value.path
+    destination = "${local.staging}-${each.key}/${each.key}"
   }
   provisioner "remote-exec" {
     inline = [join(" ", [
-      "${local.sudo}bash ${local.staging}-floodgate/store-release.sh ${local.staging}-floodgate/floodgate",
-      local.releases.floodgate, var.binaries.floodgate.sha256,
-    ])]
-  }
-}
-
-resource "terraform_data" "nats_server" {
-  triggers_replace = [terraform_data.presence.id, var.binaries.nats_server.sha256]
-
-  connection {
-    host        = local.ssh.host
-    port        = local.ssh.port
-    user        = local.ssh.user
-    private_key = local.ssh.private_key_file == null ? null : file(local.ssh.private_key_file)
-    host_key    = local.ssh.host_key
-  }
-  provisioner "remote-exec" {
-    inline = ["install -d -m 0700 ${local.staging}-nats-server"]
-  }
-  provisioner "file" {
-    source      = "${path.module}/files/store-release.sh"
-    destination = "${local.staging}-nats-server/store-release.sh"
-  }
-  provisioner "file" {
-    source      = var.binaries.nats_server.path
-    destination = "${local.staging}-nats-server/nats-server"
-  }
-  provisioner "remote-exec" {
-    inline = [join(" ", [
-      "${local.sudo}bash ${local.staging}-nats-server/store-release.sh ${local.staging}-nats-server/nats-server",
-      local.releases.nats_server, var.binaries.nats_server.sha256,
+      "${local.sudo}bash ${local.staging}-${each.key}/store-release.sh ${local.staging}-${each.key}/${each.key}",
+      local.releases[each.key], each.value.sha256,
     ])]
   }
 }
@@ -122,8 +92,8 @@ resource "terraform_data" "install" {
   # Only makes this host wait for the one before it: a change of an input runs nothing.
   input = var.after
   triggers_replace = [
-    terraform_data.floodgate.id,
-    terraform_data.nats_server.id,
+    terraform_data.release["floodgate"].id,
+    terraform_data.release["nats-server"].id,
     var.secrets_version,
     sha256(jsonencode([local.files, local.tools])),
   ]

@@ -94,7 +94,7 @@ def replaced_host(deployment, short):
         machine.kill()
         shutil.rmtree(machine.folder)
         deployment.boot("eu-2", REGIONS["eu"]["eu-2"])
-        deployment.apply("-replace", 'module.region["eu"].module.host_2[0].terraform_data.presence')
+        deployment.apply("-replace", 'module.region["eu"].module.group.module.host_2[0].terraform_data.presence')
 
     deployment.eu_is_up()
     load = deployment.send("replaced", "eu", RATE)

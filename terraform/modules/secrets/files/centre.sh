@@ -19,11 +19,7 @@ region() {
 host() {
     local name=${1%%=*} names=${1#*=} folder entry
     folder=$hosts/$name
-    install -d -m 0700 "$folder"
-    certificate "$keys/certificates/$name" "$names"
-    hand "$keys/certificates/$name.pem" nats.pem "$folder"
-    hand "$keys/certificates/$name.key" nats.key "$folder"
-    hand "$SECRETS/ca/ca.pem" ca.pem "$folder"
+    host_files "$keys" "$name" "$names" "$folder"
     hand "$keys/sealing.key" centre.key "$folder"
     hand "$keys/admin.token" admin.token "$folder"
     hand "$keys/relay.$ROTATION.nk" relay.nk "$folder"
@@ -37,7 +33,6 @@ install -d -m 0700 "$keys" "$keys/certificates"
 "$FLOODGATE" keys token "$keys/admin.token"
 generation "$keys/relay" "$ROTATION"
 set_aside_certificates "$keys/certificates" "$ROTATION"
-echo "$ROTATION" >"$keys/certificates/rotation"
 rm -rf "$hosts"
 install -d -m 0700 "$hosts"
 for entry in $HOSTS; do host "$entry"; done

@@ -37,12 +37,22 @@ public() { tr -d '[:space:]' <"$1.nk.pub"; }
 # `hand PREFIX NAME FOLDER`: a copy under another name, for upload.
 hand() { install -m 0600 "$1" "$3/$2"; }
 
+# `host_files KEYS NAME NAMES FOLDER`: what the nats-server of a host gets in a region and in the centre.
+host_files() {
+    install -d -m 0700 "$4"
+    certificate "$1/certificates/$2" "$3"
+    hand "$1/certificates/$2.pem" nats.pem "$4"
+    hand "$1/certificates/$2.key" nats.key "$4"
+    hand "$SECRETS/ca/ca.pem" ca.pem "$4"
+}
+
 # Certificates of an earlier rotation are kept aside, so that new ones are made.
 set_aside_certificates() {
     local folder=$1 rotation=$2 old
-    [[ -d $folder ]] || return 0
     old=$(cat "$folder/rotation" 2>/dev/null || echo "$rotation")
-    [[ $old != "$rotation" ]] || return 0
-    mkdir -p "$folder/rotation.$old"
-    find "$folder" -maxdepth 1 \( -name '*.pem' -o -name '*.key' \) -exec mv -t "$folder/rotation.$old" {} +
+    if [[ $old != "$rotation" ]]; then
+        mkdir -p "$folder/rotation.$old"
+        find "$folder" -maxdepth 1 \( -name '*.pem' -o -name '*.key' \) -exec mv -t "$folder/rotation.$old" {} +
+    fi
+    echo "$rotation" >"$folder/rotation"
 }

@@ -34,11 +34,7 @@ hand_senders() {
 host() {
     local name=${1%%=*} names=${1#*=} folder
     folder=$hosts/$name
-    install -d -m 0700 "$folder"
-    certificate "$keys/certificates/$name" "$names"
-    hand "$keys/certificates/$name.pem" nats.pem "$folder"
-    hand "$keys/certificates/$name.key" nats.key "$folder"
-    hand "$SECRETS/ca/ca.pem" ca.pem "$folder"
+    host_files "$keys" "$name" "$names" "$folder"
     hand "$keys/sealing.key" region.key "$folder"
     hand "$keys/gateway.$ROTATION.nk" gateway.nk "$folder"
     hand_senders "$folder"
@@ -51,7 +47,6 @@ install -d -m 0700 "$SECRETS/regions" "$keys" "$keys/certificates"
 generation "$keys/gateway" "$ROTATION"
 generation "$keys/relay" "$ROTATION"
 set_aside_certificates "$keys/certificates" "$ROTATION"
-echo "$ROTATION" >"$keys/certificates/rotation"
 sender_certificate
 rm -rf "$hosts"
 install -d -m 0700 "$hosts"
