@@ -15,8 +15,6 @@ const PING_INTERVAL: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Messages that may wait in the client, so that it is we who hold the queue.
 const CLIENT_CAPACITY: usize = 1_024;
-/// How often it is looked whether the connection is back.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A connection with a gateway's rights, for whoever looks at a region from a gateway's place. An unreachable server is
 /// tried again for as long as it lives.
@@ -63,9 +61,7 @@ impl Link {
 
     /// Returns once it is connected, which may be never.
     pub(crate) async fn until_up(&self) {
-        while !self.is_up() {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+        self.connection.until_up().await;
     }
 
     /// How often the connection was lost so far; a change ends whatever was under way on it.

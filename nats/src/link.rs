@@ -1,12 +1,16 @@
 //! A connection that looks after itself.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event};
 
 use crate::choice::Choice;
 use crate::servers::Servers;
+
+/// How often it is looked whether a server is connected.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A connection that is retried for ever, by another server if one goes or is about to. Only the servers that the
 /// configuration names are used: what a cluster says of itself may be addresses that cannot be reached from here.
@@ -65,6 +69,13 @@ impl Link {
     /// Whether a server is connected now.
     pub fn is_up(&self) -> bool {
         self.client.connection_state() == State::Connected
+    }
+
+    /// Returns once a server is connected, which may be never.
+    pub async fn until_up(&self) {
+        while !self.is_up() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Whether another server may take over when this one goes.

@@ -11,6 +11,7 @@ use floodgate_nats::{Link, LinkError, Settings, SettingsError};
 const PING_INTERVAL: Duration = Duration::from_secs(3);
 /// How long an API request or an append's ack may take before it counts as in doubt.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// A connection that is retried, in the background, for as long as it lives. `label` names the other side in logs.
 ///
 /// # Errors

@@ -46,7 +46,7 @@ pub(super) async fn check(config: &Config, findings: &mut Findings) {
         }
     };
     let client = link.client();
-    if !server::is_reached(label, client, findings).await {
+    if !server::is_reached(label, &link, findings).await {
         return;
     }
     clock::check(label, client, subject::regional_stream(Lane::Standard), findings).await;

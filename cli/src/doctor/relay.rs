@@ -54,7 +54,7 @@ async fn centre(config: &Config, findings: &mut Findings) {
         Err(error) => return unusable("centre", &error, findings),
     };
     let client = link.client();
-    if !server::is_reached("centre", client, findings).await {
+    if !server::is_reached("centre", &link, findings).await {
         return;
     }
     clock::check("centre", client, subject::SET_ASIDE_STREAM, findings).await;
@@ -77,7 +77,7 @@ async fn region(region: &Region) -> Findings {
         }
     };
     let client = link.client();
-    if server::is_reached(label, client, &mut findings).await {
+    if server::is_reached(label, &link, &mut findings).await {
         clock::check(label, client, subject::regional_stream(Lane::Standard), &mut findings).await;
         let wants = Wants { window: None, replicas: region.replicas.map(Replicas::count) };
         for lane in Lane::ALL {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use async_nats::connection::State as Connection;
 use async_nats::{Client, Request};
+use floodgate_nats::Link;
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, sleep};
+use tokio::time::timeout;
 
 use super::finding::{Advice, Findings};
 use super::monitor;
@@ -14,31 +14,21 @@ use super::monitor;
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long it may take to answer.
 pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(20);
 /// What the largest block needs, in bytes.
 const LEAST_PAYLOAD: usize = 8 * 1024 * 1024;
 
 /// Whether the server lets this client in, and what it says of itself then.
-pub(super) async fn is_reached(label: &str, client: &Client, findings: &mut Findings) -> bool {
-    let deadline = Instant::now() + CONNECT_LIMIT;
-    while client.connection_state() != Connection::Connected {
-        if Instant::now() > deadline {
-            let advice = Advice(
-                "While it is away a gateway answers 503, and a relay copies nothing from there.",
-                "look at the server, at the network between, and at the credentials (its log names refused ones)",
-            );
-            findings.wrong_is(
-                "connection",
-                label,
-                format!("none within {} s", CONNECT_LIMIT.as_secs()),
-                advice,
-            );
-            return false;
-        }
-        sleep(PAUSE).await;
+pub(super) async fn is_reached(label: &str, link: &Link, findings: &mut Findings) -> bool {
+    if timeout(CONNECT_LIMIT, link.until_up()).await.is_err() {
+        let advice = Advice(
+            "While it is away a gateway answers 503, and a relay copies nothing from there.",
+            "look at the server, at the network between, and at the credentials (its log names refused ones)",
+        );
+        let found = format!("none within {} s", CONNECT_LIMIT.as_secs());
+        findings.wrong_is("connection", label, found, advice);
+        return false;
     }
-    let info = client.server_info();
+    let info = link.client().server_info();
     monitor::version(&info.server_name, &info.version, findings);
     if info.max_payload < LEAST_PAYLOAD {
         let advice = Advice("The largest blocks are refused.", "set max_payload: 8MB");

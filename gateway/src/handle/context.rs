@@ -8,7 +8,7 @@ use super::contract::RequestResult;
 use super::grant::Granted;
 use super::header::Pair;
 
-/// What a run may ask the host for. Shares the event's envelope, and copies nothing until it is asked for.
+/// What a run may ask the host for. Shares the event's envelope: the request is copied only for who asks.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     envelope: Arc<Event>,

@@ -2,31 +2,24 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::Context;
 use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::stream::Info;
-use async_nats::jetstream::{Context, ErrorCode};
 use floodgate_nats::Settings;
-use tokio::time::{Instant, sleep};
+use tokio::time::timeout;
 
 use super::BackupError;
 use crate::nats;
+use crate::reader::is_missing;
 
 /// How long a server may take to let a client in.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(20);
 
 /// A connection that stands.
 pub(super) async fn reach(label: &str, settings: &Settings) -> Result<Context, BackupError> {
     let link = nats::connect(label, settings).await?;
-    let deadline = Instant::now() + CONNECT_LIMIT;
-    while !link.is_up() {
-        if Instant::now() > deadline {
-            return Err(BackupError::Unreachable(label.to_owned()));
-        }
-        sleep(PAUSE).await;
-    }
+    let late = |_| BackupError::Unreachable(label.to_owned());
+    timeout(CONNECT_LIMIT, link.until_up()).await.map_err(late)?;
     Ok(nats::jetstream(link.client()))
 }
 
@@ -37,10 +30,6 @@ pub(super) async fn find(context: &Context, stream: &str) -> Result<Option<Info>
         Err(error) if is_missing(&error.kind()) => Ok(None),
         Err(error) => Err(BackupError::Look { stream: stream.to_owned(), source: error.into() }),
     }
-}
-
-fn is_missing(kind: &GetStreamErrorKind) -> bool {
-    matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }
 
 /// A bucket, if there is one of this name.
