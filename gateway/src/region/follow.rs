@@ -43,10 +43,9 @@ impl Follower {
     /// Runs for ever.
     pub(super) async fn run(mut self) {
         loop {
-            if self.link.is_up() {
-                let ended = self.watch().await;
-                self.note(ended.err());
-            }
+            self.link.until_up().await;
+            let ended = self.watch().await;
+            self.note(ended.err());
             tokio::time::sleep(RETRY).await;
         }
     }

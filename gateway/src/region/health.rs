@@ -36,9 +36,8 @@ impl Health {
     /// Runs for ever.
     pub(super) async fn run(self) {
         loop {
-            if self.link.is_up() {
-                self.note(self.check().await);
-            }
+            self.link.until_up().await;
+            self.note(self.check().await);
             tokio::time::sleep(INTERVAL).await;
         }
     }
