@@ -5,7 +5,7 @@ use std::sync::Arc;
 use floodgate_event::snapshot::Digest256;
 use floodgate_event::source::{HandlerLimits, OnFault, RawPolicy};
 use floodgate_gateway::handle::{Chain, Engine, Limits, Link, Tap, VersionId, Versions};
-use floodgate_gateway::stage::Verified;
+use floodgate_gateway::stage::{Handled, Verified};
 use prometheus::Registry;
 
 use crate::event;
@@ -36,9 +36,11 @@ impl Ours {
         Self(Chain::new(vec![link], RawPolicy::Keep, Tap::new().0))
     }
 
-    pub(crate) async fn run_all(&self, events: Vec<Verified>) {
+    pub(crate) async fn run_all(&self, events: Vec<Verified>) -> Vec<Handled> {
+        let mut handled = Vec::with_capacity(events.len());
         for event in events {
-            drop(self.0.run(event).await.expect("no fault"));
+            handled.push(self.0.run(event).await.expect("no fault"));
         }
+        handled
     }
 }

@@ -35,13 +35,15 @@ impl Breaker {
 
     /// Whether an event may run. While open, one may after each pause.
     pub(crate) fn admits(&self) -> bool {
-        self.admits_at(self.now_ms())
+        self.admits_at(|| self.now_ms())
     }
 
-    fn admits_at(&self, now_ms: u64) -> bool {
+    /// Without a look at the clock while it is closed: that is for every event.
+    fn admits_at(&self, now_ms: impl FnOnce() -> u64) -> bool {
         if !self.is_open() {
             return true;
         }
+        let now_ms = now_ms();
         let retry_at = self.retry_at_ms.load(Ordering::Relaxed);
         let next = now_ms.saturating_add(self.pause_ms());
         let take = || self.retry_at_ms.compare_exchange(retry_at, next, Ordering::Relaxed, Ordering::Relaxed);
@@ -50,10 +52,10 @@ impl Breaker {
 
     /// Notes how a run ended; says whether that opened the breaker.
     pub(crate) fn record(&self, failed: bool) -> bool {
-        self.record_at(failed, self.now_ms())
+        self.record_at(failed, || self.now_ms())
     }
 
-    fn record_at(&self, failed: bool, now_ms: u64) -> bool {
+    fn record_at(&self, failed: bool, now_ms: impl FnOnce() -> u64) -> bool {
         if !failed {
             // Most runs: no write to memory that all processors share.
             if self.faults.load(Ordering::Relaxed) != 0 {
@@ -68,7 +70,7 @@ impl Breaker {
         }
         let opened = before.saturating_add(1) == self.threshold.faults;
         if opened {
-            self.retry_at_ms.store(now_ms.saturating_add(self.pause_ms()), Ordering::Relaxed);
+            self.retry_at_ms.store(now_ms().saturating_add(self.pause_ms()), Ordering::Relaxed);
         }
         opened
     }
@@ -89,17 +91,17 @@ mod tests {
     #[test]
     fn failures_in_a_row_open_it_and_one_event_tries_after_a_pause() {
         let breaker = Breaker::new(Threshold { faults: 3, pause: Duration::from_secs(5) });
-        assert!(!breaker.record_at(true, 0) && !breaker.record_at(true, 0));
-        assert!(!breaker.record_at(false, 0), "a success in between begins anew");
-        let opened: Vec<_> = (0..3).map(|_| breaker.record_at(true, 1_000)).collect();
+        assert!(!breaker.record_at(true, || 0) && !breaker.record_at(true, || 0));
+        assert!(!breaker.record_at(false, || 0), "a success in between begins anew");
+        let opened: Vec<_> = (0..3).map(|_| breaker.record_at(true, || 1_000)).collect();
         assert_eq!(opened, [false, false, true]);
-        assert!(!breaker.admits_at(5_999));
-        assert!(breaker.admits_at(6_000));
-        assert!(!breaker.admits_at(6_000), "the others wait for what the first finds");
-        assert!(!breaker.record_at(true, 6_001));
-        assert!(!breaker.admits_at(10_999));
-        assert!(breaker.admits_at(11_000));
-        breaker.record_at(false, 11_001);
-        assert!(breaker.admits_at(11_001) && !breaker.is_open());
+        assert!(!breaker.admits_at(|| 5_999));
+        assert!(breaker.admits_at(|| 6_000));
+        assert!(!breaker.admits_at(|| 6_000), "the others wait for what the first finds");
+        assert!(!breaker.record_at(true, || 6_001));
+        assert!(!breaker.admits_at(|| 10_999));
+        assert!(breaker.admits_at(|| 11_000));
+        breaker.record_at(false, || 11_001);
+        assert!(breaker.admits_at(|| 11_001) && !breaker.is_open());
     }
 }

@@ -64,8 +64,7 @@ impl Chain {
         if self.links.is_empty() {
             return Ok(Handled { events: vec![draft.finish(None)], shard, answer: None });
         }
-        // On the heap: what a guest's run takes would make the future of every request as large.
-        let (end, children) = Box::pin(self.decide(&mut draft)).await?;
+        let (end, children) = self.decide(&mut draft).await?;
         let (disposition, answer) = end.into_parts();
         let answer = draft.take_answer().or(answer);
         let mut events = vec![draft.finish(disposition)];

@@ -11,7 +11,7 @@ use wasmtime::Store;
 use wasmtime::component::Component;
 
 use super::context::Context;
-use super::contract::{self, Breach, HandlerPre, Input, OutcomeResult};
+use super::contract::{Answer, Breach, Checked, Input};
 use super::guest::{self, Guest};
 use super::inspect::Refused;
 use super::limits::{OutOfRange, RunLimits};
@@ -23,7 +23,7 @@ use super::{Engine, Fault, FaultKind, Outcome};
 #[derive(Clone)]
 pub struct Handler {
     engine: Engine,
-    pre: Arc<HandlerPre<Guest>>,
+    component: Arc<Checked>,
     /// What this handler may use of the engine's slots.
     share: Arc<Semaphore>,
     limits: RunLimits,
@@ -46,13 +46,10 @@ pub struct Run {
 impl Handler {
     /// Checks that a component is a handler; it runs within the default limits until it is [bound](Self::bind).
     pub(crate) fn new(engine: Engine, component: &Component) -> Result<Self, LoadError> {
-        contract::check_imports(engine.wasm(), component)?;
-        let pre = engine.linker().instantiate_pre(component).map_err(Breach::Type)?;
-        contract::check_export(engine.wasm(), component)?;
-        let pre = HandlerPre::new(pre).map_err(Breach::Type)?;
+        let component = Arc::new(Checked::new(engine.linker(), component)?);
         let share = Arc::new(Semaphore::new(engine.limits().share()));
         let limits = engine.limits().resolve(&HandlerLimits::default()).map_err(LoadError::Limits)?;
-        Ok(Self { engine, pre: Arc::new(pre), share, limits, compile_time: None })
+        Ok(Self { engine, component, share, limits, compile_time: None })
     }
 
     pub(crate) fn compiled_in(self, time: Duration) -> Self {
@@ -89,7 +86,9 @@ impl Handler {
         let _slot = enter(self.engine.slots()).await;
         let meter = Meter::new(limits.deadline());
         let mut store = self.store(limits, context, &meter);
-        let called = meter::metered(&meter, self.call(&mut store, event)).await;
+        // On the heap: it is large, and would be part of the future of every caller up to the request's.
+        let call = Box::pin(self.call(&mut store, event));
+        let called = meter::metered(&meter, call).await;
         let guest = store.into_data();
         let (refused, memory_bytes) = (guest.memory().refused(), guest.memory().taken());
         let log = guest.into_log();
@@ -104,8 +103,8 @@ impl Handler {
     }
 
     async fn call(&self, store: &mut Store<Guest>, event: Input<'_>) -> Result<Answer, Failed> {
-        let instance = self.pre.instantiate_async(&mut *store).await.map_err(Failed::Start)?;
-        instance.call_handle(store, event).await.map_err(Failed::Call)
+        let instance = self.component.instantiate(store).await.map_err(Failed::Start)?;
+        self.component.call(&instance, store, event).await.map_err(Failed::Call)
     }
 
     fn store(&self, limits: RunLimits, context: Context, meter: &Arc<Meter>) -> Store<Guest> {
@@ -132,9 +131,6 @@ async fn enter(semaphore: &Semaphore) -> Option<SemaphorePermit<'_>> {
         Err(_) => semaphore.acquire().await.ok(),
     }
 }
-
-/// What `handle` returns.
-type Answer = Result<OutcomeResult, String>;
 
 /// Where a run ended that did not return.
 enum Failed {

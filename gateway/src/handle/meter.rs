@@ -69,7 +69,10 @@ impl Meter {
 
 /// Has the guest in `store` give way at each tick, until its meter is over. The meter stands in the store, so that the
 /// callback holds nothing and takes no allocation.
-pub(crate) fn watch<T: Send + 'static>(store: &mut Store<T>, meter: fn(&T) -> &Meter) {
+pub(crate) fn watch<T: 'static>(
+    store: &mut Store<T>,
+    meter: impl Fn(&T) -> &Meter + Copy + Send + Sync + 'static,
+) {
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |context| {
         let meter = meter(context.data());

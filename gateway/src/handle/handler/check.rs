@@ -18,7 +18,7 @@ impl Handler {
         let meter = Meter::new(self.limits.deadline());
         let mut store = self.store(self.limits, Context::default(), &meter);
         let call = async {
-            let instance = self.pre.instance_pre().instantiate_async(&mut store).await?;
+            let instance = self.component.instantiate(&mut store).await?;
             let Some(index) = instance.get_export_index(&mut store, None, CHECK) else { return Ok(Ok(())) };
             let check = instance.get_typed_func::<(&str,), (Answer,)>(&mut store, index)?;
             Ok(check.call_async(&mut store, (params,)).await?.0)

@@ -13,6 +13,8 @@ use crate::handle::{
     Context, Engine, Fault, FaultKind, Handler, Input, InputLane, Limits, LoadError, Outcome, Run,
 };
 
+/// The world of handlers.
+pub(crate) const WORLD: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../sdk/wit/handler.wit"));
 /// What a guest may import of WASI.
 const WASI: &str = include_str!("wasi.wit");
 /// A bump allocator.
@@ -67,9 +69,14 @@ impl Guest<'_> {
     }
 
     pub(crate) fn component(&self) -> Vec<u8> {
+        self.component_of(WORLD)
+    }
+
+    /// A component of another world.
+    pub(crate) fn component_of(&self, world: &str) -> Vec<u8> {
         let mut module = wat::parse_str(self.text()).unwrap();
         let mut resolve = Resolve::default();
-        resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../sdk/wit")).unwrap();
+        resolve.push_str("handler.wit", world).unwrap();
         let package = resolve.push_str("wasi.wit", WASI).unwrap();
         let world = resolve.select_world(&[package], Some("hostile")).unwrap();
         wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();

@@ -1,6 +1,6 @@
 //! Uploads that are no handlers.
 
-use super::guests::{Guest, PASS, component, engine, handling, unharmed};
+use super::guests::{Guest, PASS, WORLD, component, engine, handling, unharmed};
 use crate::handle::{Engine, LoadError};
 
 fn refusal(engine: &Engine, bytes: &[u8]) -> String {
@@ -59,6 +59,39 @@ async fn what_is_no_handler_is_refused_and_named() {
             refusal.contains("does not export `handle`") || refusal.contains("fit the world"),
             "{refusal}"
         );
+    }
+    unharmed(&engine).await;
+}
+
+/// `handle` is called without another look at its type: all that differs in it must be found here, down to names and cases.
+#[tokio::test]
+async fn worlds_that_differ_in_one_place_are_refused() {
+    let engine = engine();
+    for (from, to) in [
+        ("received-at: u64", "received-at: s64"),
+        ("received-at: u64", "accepted-at: u64"),
+        ("provider-id: string", "provider-id: list<u8>"),
+        ("params: string,", "params: string, more: string,"),
+        (" lane: lane,", " lane: option<lane>,"),
+        ("        bulk,\n", ""),
+        ("body: option<list<u8>>", "body: option<list<u16>>"),
+        ("body: option<list<u8>>", "body: list<u8>"),
+        ("status: u16", "status: u32"),
+        ("deliver: bool", "deliver: u8"),
+        ("drop(string)", "discard(string)"),
+        ("drop(string)", "drop"),
+        ("        respond(response),\n", ""),
+        ("respond(response),", "respond(response), more,"),
+        ("split(list<child>)", "split(list<change>)"),
+        ("-> result<outcome, string>", "-> result<outcome>"),
+        ("-> result<outcome, string>", "-> result<outcome, list<u8>>"),
+        ("-> result<outcome, string>", "-> result<string, outcome>"),
+        ("-> result<outcome, string>;", "-> list<outcome>;"),
+    ] {
+        assert_eq!(WORLD.matches(from).count(), 1, "{from}");
+        let altered = handling(PASS).component_of(&WORLD.replace(from, to));
+        let Err(error) = engine.load(&altered) else { panic!("{from} -> {to} loads") };
+        assert!(error.to_string().contains("does not fit the world"), "{from} -> {to}: {error}");
     }
     unharmed(&engine).await;
 }
