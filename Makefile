@@ -8,7 +8,7 @@ help:
 	@echo 'make test    every test that this machine can run'
 	@echo 'make hosts   regions and a centre by Terraform on hosts of this machine, as root; HOSTS_SHORT=1 for the short form'
 	@echo 'make bench   throughput and latency, measured here and now'
-	@echo 'make bench-handlers  what one event costs in a handler, beside bare wasmtime'
+	@echo 'make bench-handlers  what one event costs in a handler, beside bare wasmtime; neighbours of hostile ones; a start with 100'
 	@echo 'make lint    formatting, clippy, documentation, licences'
 	@echo 'make setup   fetch what cargo does not bring (the others do this first)'
 
@@ -44,6 +44,8 @@ bench:
 bench-handlers:
 	@scripts/setup.sh --without-tests
 	cargo bench --workspace --bench handle
+	cargo build --release --workspace --bins
+	@$(or $(CARGO_TARGET_DIR),target)/release/bench handlers
 
 lint:
 	@scripts/lint.sh

@@ -5,8 +5,11 @@
 
 mod bare;
 mod cpu;
+mod handlers;
 mod load;
+mod neighbours;
 mod region;
+mod start;
 mod table;
 
 use std::process::ExitCode;
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         match std::env::args().nth(1).as_deref() {
             None => tokio::runtime::Runtime::new()?.block_on(run()),
             Some(bare::ARGUMENT) => tokio::runtime::Runtime::new()?.block_on(bare::serve()),
+            Some(handlers::ARGUMENT) => tokio::runtime::Runtime::new()?.block_on(handlers::run()),
             Some(other) => Err(Failure::new(format!("unexpected argument `{other}`"))),
         }
     };
