@@ -20,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Longer than leaders are chosen.
 const LEASE: Duration = Duration::from_secs(60);
+/// How often a message is published that gets no answer, which takes 5 s each.
+const TRIES: usize = 6;
 /// Appends that are under way at once.
 const WINDOW: usize = 8;
 /// How often so many are appended: before, between and after the leaders' ends.
@@ -169,18 +171,21 @@ async fn existing_streams_are_brought_to_what_is_configured() -> Result<()> {
 
 /// Published until it is stored or refused: servers that only just got a stream may let a message go unanswered.
 async fn publish(context: &Context, number: usize) -> Result<(), PublishError> {
-    let payload = bytes::Bytes::from(vec![b'x'; 1_000_000]);
-    loop {
-        let message = PublishMessage::build().payload(payload.clone()).message_id(number.to_string());
-        let answered = match context.send_publish("in.bulk.0", message).await {
-            Ok(answer) => answer.await.map(drop),
-            Err(error) => Err(error),
-        };
+    let mut answered = publish_once(context, number).await;
+    for _ in 1..TRIES {
         match answered {
             Err(error) if error.kind() == PublishErrorKind::TimedOut => {}
             answered => return answered,
         }
+        answered = publish_once(context, number).await;
     }
+    answered
+}
+
+async fn publish_once(context: &Context, number: usize) -> Result<(), PublishError> {
+    let payload = bytes::Bytes::from(vec![b'x'; 1_000_000]);
+    let message = PublishMessage::build().payload(payload).message_id(number.to_string());
+    context.send_publish("in.bulk.0", message).await?.await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,6 +46,7 @@ def run(deployment, short):
             print(f"ok    {scenario.__name__:22} {figures} ({time.monotonic() - began:.0f} s)", flush=True)
         except Exception as error:
             failed += 1
+            deployment.end_loads()
             print(f"FAIL  {scenario.__name__:22} {error} ({time.monotonic() - began:.0f} s)", flush=True)
             with open(os.path.join(deployment.folder, "failures.log"), "a") as log:
                 log.write(f"\n{scenario.__name__}\n{traceback.format_exc()}")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 
+from tail import Tail
 from tools import find
 from wait import until
 
@@ -12,6 +13,9 @@ global
     stats socket {folder}/haproxy.sock mode 600 level admin
 defaults
     mode tcp
+    # A line for each connection once a host has it: when it came, from which port, and which host.
+    log stdout format raw daemon
+    log-format "connection %Ts %cp %s"
     timeout connect 1s
     timeout client 60s
     timeout server 60s
@@ -30,6 +34,8 @@ listen senders
     srvtcpka-cnt 3
 {servers}
 """
+# The log has whole seconds.
+SAME_SECONDS = 1.5
 SERVER = "    server {name} {address}:{port} port {health} tcp-ut 3s\n"
 
 
@@ -38,9 +44,10 @@ class Balancer:
         self.folder = folder
         servers = "".join(SERVER.format(**gateway) for gateway in gateways)
         path = os.path.join(folder, "haproxy.cfg")
+        self.connections = Tail(os.path.join(folder, "haproxy.log"), str.split)
         with open(path, "w") as file:
             file.write(CONFIG.format(folder=folder, listen=listen, servers=servers))
-        log = open(os.path.join(folder, "haproxy.log"), "ab")
+        log = open(self.connections.path, "ab")
         self.process = subprocess.Popen([find("haproxy"), "-db", "-f", path], stdout=log, stderr=log)
         until("haproxy listens", lambda: os.path.exists(os.path.join(folder, "haproxy.sock")), seconds=10)
 
@@ -53,6 +60,13 @@ class Balancer:
             text = b"".join(iter(lambda: client.recv(65536), b"")).decode()
         rows = [line.split(",") for line in text.splitlines() if line.startswith("senders,")]
         return {row[1] for row in rows if row[17].startswith("UP")} - {"FRONTEND", "BACKEND"}
+
+    def host_of(self, port, opened):
+        """Which host had the connection from this port that began at that time; none if no host got it."""
+        same = [(abs(int(line[1]) - opened), line[3]) for line in self.connections.read()
+                if line[:1] == ["connection"] and line[2] == str(port)]
+        apart, host = min(same, default=(None, None))
+        return host if same and apart <= SAME_SECONDS else None
 
     def stop(self):
         self.process.terminate()

@@ -135,6 +135,12 @@ retry = {{ schedule_seconds = [2, 5, 10, 30, 60] }}
         self.loads.append(load)
         return load
 
+    def end_loads(self):
+        """Ends what a scenario that failed has left running."""
+        for load in self.loads:
+            load.process.terminate()
+            load.process.wait(timeout=90)
+
     def acknowledged(self):
         return set().union(*(load.acknowledged() for load in self.loads)) if self.loads else set()
 

@@ -1,6 +1,6 @@
 """The long line between a region and the centre: TCP through this process, that can be cut and slowed.
 
-`python3 link.py LISTEN:PORT=TARGET:PORT …`; on standard input: `open`, `cut`, or `delay SECONDS`.
+`python3 link.py LISTEN:PORT=TARGET:PORT …`; on standard input: `open`, `cut`, or `delay SECONDS`; the first and the last end a cut.
 While cut nothing gets through and nobody is told; what was connected is gone when the line is whole again."""
 
 import asyncio
@@ -22,13 +22,10 @@ class Line:
         word, *rest = command.split()
         if word == "cut":
             self.whole.clear()
-        elif word == "open":
+        elif word in ("open", "delay"):
             if not self.whole.is_set():
                 self.drop()
-            self.delay = 0.0
-            self.whole.set()
-        elif word == "delay":
-            self.delay = float(rest[0])
+            self.delay = float(rest[0]) if rest else 0.0
             self.whole.set()
 
     def drop(self):

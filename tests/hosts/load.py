@@ -11,6 +11,7 @@ import hmac
 import json
 import random
 import signal
+import socket
 import ssl
 import sys
 import time
@@ -28,13 +29,22 @@ class Sender:
         self.load, self.kept = load, kept
         self.connection = None
         self.opened = 0.0
+        self.port = None
         self.used = False
 
     async def connect(self):
         target = self.load.target
-        self.opened, self.used = time.time(), False
-        self.connection = await asyncio.open_connection(
-            target["host"], target["port"], ssl=self.load.tls, server_hostname=target["name"])
+        self.opened, self.port, self.used = time.time(), None, False
+        plain = socket.socket()
+        try:
+            plain.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(plain, (target["host"], target["port"]))
+            self.port = plain.getsockname()[1]
+            self.connection = await asyncio.open_connection(
+                sock=plain, ssl=self.load.tls, server_hostname=target["name"])
+        finally:
+            if not self.connection:
+                plain.close()
 
     def hang_up(self):
         if self.connection:
@@ -73,20 +83,21 @@ class Sender:
 
     async def deliver(self, number):
         request, began = self.load.request(number), time.time()
-        repeated = 0
+        repeated, first = 0, None
         while True:
             try:
                 outcome, detail = await asyncio.wait_for(self.send(request), ANSWER_SECONDS)
             except asyncio.TimeoutError:
                 outcome, detail = "timeout", ""
-            opened = self.opened
+            opened, port = self.opened, self.port
             if isinstance(outcome, str):
                 self.hang_up()
             # A kept connection that was closed while idle: HTTP has the request sent again on another one.
             if outcome != "closed" or repeated:
                 break
-            repeated += 1
-        self.load.note(number, began, opened, outcome, detail, repeated)
+            repeated, first = repeated + 1, {"opened": round(opened, 3), "port": port}
+        origin = {"opened": round(opened, 3), "port": port, "first": first}
+        self.load.note(number, began, origin, outcome, detail, repeated)
 
 
 class Load:
@@ -109,8 +120,8 @@ class Load:
                 f"content-length: {len(body)}\r\n\r\n")
         return head.encode() + body
 
-    def note(self, number, began, opened, outcome, detail, repeated):
-        line = {"n": number, "began": round(began, 3), "opened": round(opened, 3), "ended": round(time.time(), 3),
+    def note(self, number, began, origin, outcome, detail, repeated):
+        line = {"n": number, "began": round(began, 3), "ended": round(time.time(), 3), **origin,
                 "outcome": outcome, "repeated": repeated}
         if outcome == 200:
             line["id"] = json.loads(detail[0])["id"]

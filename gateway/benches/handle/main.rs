@@ -23,8 +23,8 @@ use self::ours::Ours;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Events that are made ready at a time, few enough to lie in the processor's cache, as one does that was verified a moment
-/// ago.
+/// Events that are made ready at a time, few enough to lie in the processor's cache, as an event does that was just
+/// verified.
 const BATCH: u64 = 16;
 
 /// One thread, as one core of a gateway.

@@ -38,7 +38,7 @@ impl Breaker {
         self.admits_at(|| self.now_ms())
     }
 
-    /// Without a look at the clock while it is closed: that is for every event.
+    /// Reads the clock only while it is open: most events cost none.
     fn admits_at(&self, now_ms: impl FnOnce() -> u64) -> bool {
         if !self.is_open() {
             return true;

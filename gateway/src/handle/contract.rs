@@ -1,9 +1,9 @@
-//! The world in `sdk/wit`, and the check that a component keeps to it.
+//! The world in `sdk/wit`, the check that a component keeps to it, and the call that rests on the check.
 
 use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{
-    Component, ComponentExportIndex, HasSelf, Instance, InstancePre, Linker, Type, TypedFunc,
+    Component, ComponentExportIndex, Func, HasSelf, Instance, InstancePre, Linker, Type, TypedFunc,
 };
 
 use super::guest::Guest;
@@ -67,21 +67,25 @@ impl Checked {
         self.pre.instantiate_async(store).await
     }
 
-    /// Calls `handle` of an instance of this component.
+    /// An instance, by its `handle`.
+    pub(crate) async fn start(&self, store: &mut Store<Guest>) -> wasmtime::Result<Handle> {
+        let instance = self.instantiate(&mut *store).await?;
+        let function = instance.get_func(store, self.handle);
+        function.map(Handle).ok_or_else(|| wasmtime::format_err!("the instance has no `{HANDLE}`"))
+    }
+}
+
+/// The export `handle` of an instance of a [`Checked`] component.
+pub(crate) struct Handle(Func);
+
+impl Handle {
     #[allow(unsafe_code)]
-    pub(crate) async fn call(
-        &self,
-        instance: &Instance,
-        store: &mut Store<Guest>,
-        event: Input<'_>,
-    ) -> wasmtime::Result<Answer> {
-        let function = instance.get_func(&mut *store, self.handle);
-        let function = function.ok_or_else(|| wasmtime::format_err!("no `{HANDLE}` in this instance"))?;
-        // SAFETY: `new_unchecked` wants a function of this very type. `new` has checked it: `HandlerPre` compares the
-        // component's export with the same bindings, and an index finds nothing in an instance of another component.
-        // The safe way compares them again for each event, field by field, a twentieth of what the event costs.
-        // `hostile::upload` alters the world in one place after the other.
-        let function = unsafe { TypedFunc::<(Input<'_>,), (Answer,)>::new_unchecked(function) };
+    pub(crate) async fn call(&self, store: &mut Store<Guest>, event: Input<'_>) -> wasmtime::Result<Answer> {
+        // SAFETY: `new_unchecked` wants a function of this very type. `Checked::start` alone makes a `Handle`, of the export
+        // whose type `HandlerPre::new` has compared with the same bindings in `Checked::new`. The safe way compares them
+        // again for each event, field by field, a twentieth of what the event costs. `hostile::upload` alters the world in
+        // one place after the other.
+        let function = unsafe { TypedFunc::<(Input<'_>,), (Answer,)>::new_unchecked(self.0) };
         Ok(function.call_async(store, (event,)).await?.0)
     }
 }

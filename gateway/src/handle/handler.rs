@@ -103,8 +103,8 @@ impl Handler {
     }
 
     async fn call(&self, store: &mut Store<Guest>, event: Input<'_>) -> Result<Answer, Failed> {
-        let instance = self.component.instantiate(store).await.map_err(Failed::Start)?;
-        self.component.call(&instance, store, event).await.map_err(Failed::Call)
+        let handle = self.component.start(store).await.map_err(Failed::Start)?;
+        handle.call(store, event).await.map_err(Failed::Call)
     }
 
     fn store(&self, limits: RunLimits, context: Context, meter: &Arc<Meter>) -> Store<Guest> {

@@ -68,11 +68,8 @@ impl Meter {
 }
 
 /// Has the guest in `store` give way at each tick, until its meter is over. The meter stands in the store, so that the
-/// callback holds nothing and takes no allocation.
-pub(crate) fn watch<T: 'static>(
-    store: &mut Store<T>,
-    meter: impl Fn(&T) -> &Meter + Copy + Send + Sync + 'static,
-) {
+/// callback holds nothing. `meter` should be a function by its name: that has no size, and boxing it allocates nothing.
+pub(crate) fn watch<T: 'static>(store: &mut Store<T>, meter: impl Fn(&T) -> &Meter + Send + Sync + 'static) {
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |context| {
         let meter = meter(context.data());

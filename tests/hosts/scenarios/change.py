@@ -9,6 +9,7 @@ from traffic import counted, failures, percentile_ms, slowest_ms
 from wait import require, until
 
 from .end import LEFT
+from .failure import not_open_to
 
 RATE = 60
 
@@ -92,21 +93,23 @@ def replaced_host(deployment, short):
     def replace():
         machine = deployment.machines.pop("eu-2")
         machine.kill()
+        gone = time.time()
         shutil.rmtree(machine.folder)
         deployment.boot("eu-2", REGIONS["eu"]["eu-2"])
         deployment.apply("-replace", 'module.region["eu"].module.group.module.host_2[0].terraform_data.presence')
+        return gone
 
     deployment.eu_is_up()
     load = deployment.send("replaced", "eu", RATE)
     time.sleep(3)
     began = time.time()
-    replace()
+    gone = replace()
     deployment.eu_is_up(120)
     seconds = time.time() - began
     load.stop()
     deployment.all_delivered()
     bad = failures(load.outcomes())
-    elsewhere = [line for line in bad if not isinstance(line["outcome"], str) or line["opened"] > began]
+    elsewhere = not_open_to(deployment, "eu-2", gone, bad)
     require(not elsewhere, f"failed otherwise than on connections that were open to eu-2: {counted(bad)}; {elsewhere[:3]}")
     return f"empty machine in the group again after {seconds:.0f} s; {counted(load.outcomes())}, nothing acknowledged lost"
 

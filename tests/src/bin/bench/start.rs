@@ -3,10 +3,13 @@
 
 use std::time::Duration;
 
-use floodgate_tests::{Failure, Result, Scene, sign};
+use floodgate_tests::{Failure, Result, Scene, process, sign};
+use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+
+use super::handlers::named;
 
 /// Handlers, each with a source of its own.
 const HANDLERS: usize = 100;
@@ -24,52 +27,51 @@ pub(crate) async fn run(scene: &Scene, component: &[u8]) -> Result<()> {
         "\nA gateway's start, to its first 2xx; then an event to each source. Medians of {STARTS} starts after SIGKILL.\n"
     );
     println!("| handlers | first 2xx |\n|---|---:|");
-    let alone = starts(scene, &["standard".to_owned()], || Ok(())).await?;
-    println!("| none | {} ms |", alone.as_millis());
-    let secret = &scene.secrets.standard;
-    let sources: Vec<_> = (0..HANDLERS).map(|number| format!("source-{number}")).collect();
-    let mut written = Value::Null;
-    for source in &sources {
-        scene.admin.upload(source, named(component, source)).await?;
-        let document = json!({
-            "verify": {"scheme": "standard", "secrets": [secret]},
-            "handlers": [{"name": source, "params": {}}],
-        });
-        let made = scene
-            .admin
-            .request(reqwest::Method::PUT, &format!("/v1/sources/{source}"), Some(&document))
-            .await?;
-        written = made.body;
-    }
-    scene.admin.wait_served(&written).await?;
-    let cached = starts(scene, &sources, || Ok(())).await?;
-    println!("| {HANDLERS}, from the cache | {} ms |", cached.as_millis());
-    let cache = scene.deployment.state_folder().join("data/gateway-eu/handlers");
-    let empty = || Ok(std::fs::remove_dir_all(&cache)?);
-    let compiled = starts(scene, &sources, empty).await?;
-    println!("| {HANDLERS}, compiled anew | {} ms |", compiled.as_millis());
+    row("none", starts(scene, &["standard".to_owned()], false).await?);
+    let sources = configure(scene, component).await?;
+    row(&format!("{HANDLERS}, from the cache"), starts(scene, &sources, false).await?);
+    row(&format!("{HANDLERS}, compiled anew"), starts(scene, &sources, true).await?);
     Ok(())
 }
 
-/// The same handler under another digest: a custom section says its name.
-fn named(component: &[u8], name: &str) -> Vec<u8> {
-    let name = name.as_bytes();
-    let mut named = component.to_vec();
-    // The section's id and length, and its name's length, each below 128: a byte.
-    named.extend([0, name.len() as u8 + 1, name.len() as u8]);
-    named.extend(name);
-    named
+fn row(name: &str, time: Duration) {
+    println!("| {name} | {} ms |", time.as_millis());
 }
 
-async fn starts(scene: &Scene, sources: &[String], before: impl Fn() -> Result<()>) -> Result<Duration> {
+/// Sources, each with a handler that no other has.
+async fn configure(scene: &Scene, component: &[u8]) -> Result<Vec<String>> {
+    let sources: Vec<_> = (0..HANDLERS).map(|number| format!("source-{number}")).collect();
+    let mut written = Value::Null;
+    for source in &sources {
+        let uploaded = scene.admin.upload(source, named(component, source)).await?;
+        let document = json!({
+            "verify": {"scheme": "standard", "secrets": [&scene.secrets.standard]},
+            "handlers": [{"name": source, "params": {}}],
+        });
+        let path = format!("/v1/sources/{source}");
+        let made = scene.admin.request(reqwest::Method::PUT, &path, Some(&document)).await?;
+        if !uploaded.status.is_success() || !made.status.is_success() {
+            return Err(Failure::new(format!("{source}: {uploaded:?}, {made:?}")));
+        }
+        written = made.body;
+    }
+    scene.admin.wait_served(&written).await?;
+    Ok(sources)
+}
+
+async fn starts(scene: &Scene, sources: &[String], without_cache: bool) -> Result<Duration> {
+    let last = sources.last().ok_or_else(|| Failure::new("no sources"))?;
     let mut times = Vec::new();
     for _ in 0..STARTS {
-        before()?;
-        scene.deployment.kill("gateway-eu").await?;
-        let process = scene.deployment.process("gateway-eu")?;
-        let last = sources.last().ok_or_else(|| Failure::new("no sources"))?;
-        until_served(scene, last).await?;
-        times.push(age(process)?);
+        if without_cache {
+            std::fs::remove_dir_all(scene.deployment.state_folder().join("data/gateway-eu/handlers"))?;
+        }
+        let before = scene.deployment.process("gateway-eu")?;
+        process::signal(before, Signal::SIGKILL)?;
+        let served = until_served(scene, last, before);
+        times.push(
+            timeout(LIMIT, served).await.map_err(|_| Failure::new(format!("not served in {LIMIT:?}")))??,
+        );
         for source in sources {
             post(scene, source).await?;
         }
@@ -78,15 +80,12 @@ async fn starts(scene: &Scene, sources: &[String], before: impl Fn() -> Result<(
     Ok(times[STARTS / 2])
 }
 
-async fn until_served(scene: &Scene, source: &str) -> Result<()> {
-    let served = async {
-        while post(scene, source).await.is_err() {
-            sleep(PAUSE).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, served)
-        .await
-        .map_err(|_| Failure::new(format!("not served within {LIMIT:?}")))
+/// How old the new process is when it has answered.
+async fn until_served(scene: &Scene, source: &str, before: process::ProcessId) -> Result<Duration> {
+    while post(scene, source).await.is_err() || scene.deployment.process("gateway-eu")? == before {
+        sleep(PAUSE).await;
+    }
+    age(scene.deployment.process("gateway-eu")?)
 }
 
 async fn post(scene: &Scene, source: &str) -> Result<()> {
@@ -95,8 +94,8 @@ async fn post(scene: &Scene, source: &str) -> Result<()> {
     scene.sender.post("eu", &signed).await?.accepted().map(drop)
 }
 
-/// How long ago a process began: proc(5), `starttime`.
-fn age(process: u32) -> Result<Duration> {
+/// How long ago a process began, to 10 ms: proc(5), `starttime`.
+fn age(process: process::ProcessId) -> Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The name, in brackets, may hold spaces; 20 fields after it.
     let fields = stat.rsplit(')').next().unwrap_or_default();
