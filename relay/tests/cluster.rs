@@ -15,13 +15,13 @@ use floodgate_relay::nats;
 use floodgate_relay::provision::{self, ProvisionError, Wanted};
 use floodgate_relay::reader::StreamReader;
 use floodgate_tests::cluster::{self, Cluster};
-use floodgate_tests::{Failure, Result};
+use floodgate_tests::{Failure, Result, wait};
 use tokio_util::sync::CancellationToken;
 
 /// Longer than leaders are chosen.
 const LEASE: Duration = Duration::from_secs(60);
-/// How often a message is published that gets no answer, which takes 5 s each.
-const TRIES: usize = 6;
+/// How long a message is published again that gets no answer, which takes 5 s each time.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// Appends that are under way at once.
 const WINDOW: usize = 8;
 /// How often so many are appended: before, between and after the leaders' ends.
@@ -158,28 +158,25 @@ async fn existing_streams_are_brought_to_what_is_configured() -> Result<()> {
 
     // What is left out is left alone; less than what is there throws nothing away, and takes nothing more.
     for number in 0..18 {
-        publish(&context, number).await?;
+        publish(&context, number).await??;
     }
     provision::region(&context, region("max_bytes = { bulk = 16777216 }")?).await?;
     let mut stream = context.get_stream("IN_BULK").await?;
     assert_eq!(bulk(stream.cached_info().config.clone()), (3, 16_777_216));
     assert_eq!(stream.info().await?.state.messages, 18);
-    let refused = publish(&context, 18).await;
+    let refused = publish(&context, 18).await?;
     assert!(refused.as_ref().is_err_and(|error| error.to_string().contains("maximum bytes")), "{refused:?}");
     Ok(())
 }
 
 /// Published until it is stored or refused: servers that only just got a stream may let a message go unanswered.
-async fn publish(context: &Context, number: usize) -> Result<(), PublishError> {
-    let mut answered = publish_once(context, number).await;
-    for _ in 1..TRIES {
-        match answered {
-            Err(error) if error.kind() == PublishErrorKind::TimedOut => {}
-            answered => return answered,
-        }
-        answered = publish_once(context, number).await;
-    }
-    answered
+async fn publish(context: &Context, number: usize) -> Result<Result<(), PublishError>> {
+    wait::until("an answer to a message", ANSWER_LIMIT, async || {
+        let answered = publish_once(context, number).await;
+        let is_late = answered.as_ref().is_err_and(|error| error.kind() == PublishErrorKind::TimedOut);
+        Ok((!is_late).then_some(answered))
+    })
+    .await
 }
 
 async fn publish_once(context: &Context, number: usize) -> Result<(), PublishError> {

@@ -61,10 +61,10 @@ class Balancer:
         rows = [line.split(",") for line in text.splitlines() if line.startswith("senders,")]
         return {row[1] for row in rows if row[17].startswith("UP")} - {"FRONTEND", "BACKEND"}
 
-    def host_of(self, port, opened):
-        """Which host had the connection from this port that began at that time; none if no host got it."""
-        same = [(abs(int(line[1]) - opened), line[3]) for line in self.connections.read()
-                if line[:1] == ["connection"] and line[2] == str(port)]
+    def host_of(self, connection):
+        """Which host had a connection, told by its port and when it was opened; none if no host got it."""
+        same = [(abs(int(line[1]) - connection["opened"]), line[3]) for line in self.connections.read()
+                if line[:1] == ["connection"] and line[2] == str(connection["port"])]
         apart, host = min(same, default=(None, None))
         return host if same and apart <= SAME_SECONDS else None
 

@@ -137,9 +137,7 @@ retry = {{ schedule_seconds = [2, 5, 10, 30, 60] }}
 
     def end_loads(self):
         """Ends what a scenario that failed has left running."""
-        for load in self.loads:
-            load.process.terminate()
-            load.process.wait(timeout=90)
+        stop_all(self.loads)
 
     def acknowledged(self):
         return set().union(*(load.acknowledged() for load in self.loads)) if self.loads else set()
@@ -155,9 +153,13 @@ retry = {{ schedule_seconds = [2, 5, 10, 30, 60] }}
         until("all hosts of eu are behind the balancer", lambda: self.balancer.up() == set(REGIONS["eu"]), seconds)
 
     def end(self):
-        for part in [*self.loads, *self.machines.values(), *(getattr(self, name, None) for name in ("balancer", "link", "consumer"))]:
-            if part:
-                try:
-                    part.stop()
-                except Exception as error:  # What is left dies with the namespace.
-                    print(f"hosts: {error}", flush=True)
+        stop_all([*self.loads, *self.machines.values(), *(getattr(self, name, None) for name in ("balancer", "link", "consumer"))])
+
+
+def stop_all(parts):
+    for part in parts:
+        if part:
+            try:
+                part.stop()
+            except Exception as error:  # What is left dies with the namespace.
+                print(f"hosts: {error}", flush=True)

@@ -83,21 +83,20 @@ class Sender:
 
     async def deliver(self, number):
         request, began = self.load.request(number), time.time()
-        repeated, first = 0, None
+        first = None
         while True:
             try:
                 outcome, detail = await asyncio.wait_for(self.send(request), ANSWER_SECONDS)
             except asyncio.TimeoutError:
                 outcome, detail = "timeout", ""
-            opened, port = self.opened, self.port
+            connection = {"opened": round(self.opened, 3), "port": self.port}
             if isinstance(outcome, str):
                 self.hang_up()
             # A kept connection that was closed while idle: HTTP has the request sent again on another one.
-            if outcome != "closed" or repeated:
+            if outcome != "closed" or first:
                 break
-            repeated, first = repeated + 1, {"opened": round(opened, 3), "port": port}
-        origin = {"opened": round(opened, 3), "port": port, "first": first}
-        self.load.note(number, began, origin, outcome, detail, repeated)
+            first = connection
+        self.load.note(number, began, connection | {"first": first}, outcome, detail)
 
 
 class Load:
@@ -120,9 +119,8 @@ class Load:
                 f"content-length: {len(body)}\r\n\r\n")
         return head.encode() + body
 
-    def note(self, number, began, origin, outcome, detail, repeated):
-        line = {"n": number, "began": round(began, 3), "ended": round(time.time(), 3), **origin,
-                "outcome": outcome, "repeated": repeated}
+    def note(self, number, began, connections, outcome, detail):
+        line = {"n": number, "began": round(began, 3), "ended": round(time.time(), 3), **connections, "outcome": outcome}
         if outcome == 200:
             line["id"] = json.loads(detail[0])["id"]
         elif isinstance(outcome, int):

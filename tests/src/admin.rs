@@ -122,7 +122,7 @@ impl Admin {
     /// # Errors
     /// If it does not.
     pub async fn get(&self, path: &str) -> Result<Value> {
-        expect_success(self.request(Method::GET, path, None).await?).during(format!("GET {path}"))
+        self.request(Method::GET, path, None).await?.succeeded().during(format!("GET {path}"))
     }
 
     /// A PUT that must succeed; waits until every region serves the revision that it made.
@@ -131,7 +131,7 @@ impl Admin {
     /// If it does not.
     pub async fn put(&self, path: &str, document: &Value) -> Result<Value> {
         let made = self.request(Method::PUT, path, Some(document)).await?;
-        let made = expect_success(made).during(format!("PUT {path}"))?;
+        let made = made.succeeded().during(format!("PUT {path}"))?;
         self.wait_served(&made).await?;
         Ok(made)
     }
@@ -186,6 +186,19 @@ impl Admin {
     }
 }
 
+impl Reply {
+    /// The body of an answer that is a success.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn succeeded(self) -> Result<Value> {
+        if self.status.is_success() {
+            return Ok(self.body);
+        }
+        Err(Failure::new(format!("{} {}", self.status, self.body)))
+    }
+}
+
 impl Books {
     fn is_settled(&self) -> bool {
         let balanced = self.balanced && self.events.difference() == 0 && self.deliveries.difference() == 0;
@@ -205,11 +218,4 @@ async fn reply(request: reqwest::RequestBuilder) -> Result<Reply> {
     let status = response.status();
     let text = response.text().await?;
     Ok(Reply { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
-}
-
-fn expect_success(reply: Reply) -> Result<Value> {
-    if reply.status.is_success() {
-        return Ok(reply.body);
-    }
-    Err(Failure::new(format!("{} {}", reply.status, reply.body)))
 }

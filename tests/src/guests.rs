@@ -20,18 +20,14 @@ pub async fn build(name: &str) -> Result<Vec<u8>> {
 /// # Errors
 /// If it does not build.
 pub async fn build_with(name: &str, variables: &[(&str, &str)]) -> Result<Vec<u8>> {
-    build_at_with(&format!("tests/guests/{name}"), variables).await
+    build_at(&format!("tests/guests/{name}"), variables).await
 }
 
-/// Builds a handler of this repository in any folder; answers with its component.
+/// The same of any folder of this repository.
 ///
 /// # Errors
 /// If it does not build.
-pub async fn build_at(folder: &str) -> Result<Vec<u8>> {
-    build_at_with(folder, &[]).await
-}
-
-async fn build_at_with(name: &str, variables: &[(&str, &str)]) -> Result<Vec<u8>> {
+pub async fn build_at(name: &str, variables: &[(&str, &str)]) -> Result<Vec<u8>> {
     let folder = programs::root().join(name);
     let mut command = Command::new(programs::floodgate()?);
     let output =

@@ -54,12 +54,10 @@ pub(crate) struct Checked {
 impl Checked {
     /// Checks a component, its types too.
     pub(crate) fn new(linker: &Linker<Guest>, component: &Component) -> Result<Self, Breach> {
-        let engine = linker.engine();
-        check_imports(engine, component)?;
+        check_imports(linker.engine(), component)?;
         let pre = linker.instantiate_pre(component).map_err(Breach::Type)?;
-        check_export(engine, component)?;
+        let handle = check_exports(component)?;
         bindings::HandlerPre::new(pre.clone()).map_err(Breach::Type)?;
-        let handle = component.get_export_index(None, HANDLE).ok_or(Breach::NoExport)?;
         Ok(Self { pre, handle })
     }
 
@@ -107,15 +105,12 @@ fn check_imports(engine: &wasmtime::Engine, component: &Component) -> Result<(),
     }
 }
 
-/// Checks that there is something to call; its type is checked by the bindings.
-fn check_export(engine: &wasmtime::Engine, component: &Component) -> Result<(), Breach> {
-    let ty = component.component_type();
-    if ty.get_export(engine, HANDLE).is_none() {
-        return Err(Breach::NoExport);
-    }
-    match ty.get_export(engine, CHECK) {
-        Some(export) if !is_check(&export.ty) => Err(Breach::Check),
-        _ => Ok(()),
+/// Finds what to call, whose type is checked by the bindings, and checks what else is exported under a name of the world's.
+fn check_exports(component: &Component) -> Result<ComponentExportIndex, Breach> {
+    let handle = component.get_export_index(None, HANDLE).ok_or(Breach::NoExport)?;
+    match component.get_export(None, CHECK) {
+        Some((item, _)) if !is_check(&item) => Err(Breach::Check),
+        _ => Ok(handle),
     }
 }
 

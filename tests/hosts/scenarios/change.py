@@ -29,7 +29,7 @@ def under_load(deployment, name, change):
     outcomes = load.outcomes()
     bad = failures(outcomes)
     require(not bad, f"{counted(outcomes)}: {bad[:3]}")
-    again = sum(line["repeated"] for line in outcomes)
+    again = sum(line["first"] is not None for line in outcomes)
     return (f"{seconds:.0f} s, {counted(outcomes)} and no other outcome, p99 {percentile_ms(outcomes, 0.99)} ms, slowest "
             f"{slowest_ms(outcomes)} ms, {again} sent again because an idle kept connection had been closed")
 

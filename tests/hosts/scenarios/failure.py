@@ -108,7 +108,7 @@ def one_killed(deployment, name, short):
     require(not elsewhere, f"{name} killed: requests failed elsewhere than on its open connections: {elsewhere[:3]}")
     during = [line for line in outcomes if line["ended"] >= killed]
     again = [line["first"] for line in outcomes if line["first"]]
-    healthy = [first for first in again if deployment.balancer.host_of(first["port"], first["opened"]) != name]
+    healthy = [first for first in again if deployment.balancer.host_of(first) != name]
     require(not healthy, f"{name} killed: a host that was well hung up: {healthy[:3]}")
     return (f"{name}: {counted(outcomes)}, failed only on connections open to it, {len(again)} sent again as such a "
             f"kept connection had closed, slowest answer {slowest_ms(during)} ms, nothing acknowledged lost, back in the group {back:.0f} s after its boot")
@@ -118,7 +118,7 @@ def not_open_to(deployment, host, gone, bad):
     """Failed requests that are not explained by a connection to a host that was open when that was gone."""
     def is_open_to(line):
         broken = isinstance(line["outcome"], str) and line["opened"] <= gone
-        return broken and deployment.balancer.host_of(line["port"], line["opened"]) == host
+        return broken and deployment.balancer.host_of(line) == host
     return [line for line in bad if not is_open_to(line)]
 
 

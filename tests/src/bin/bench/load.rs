@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::cpu;
+use crate::times::percentile;
 
 /// The size of each event's body.
 pub(crate) const EVENT_BYTES: usize = 1024;
@@ -132,12 +133,10 @@ fn event(source: &str, secret: &str, number: usize) -> Result<Event> {
 impl Round {
     fn of(mut times: Vec<Duration>, length: Duration, used: Duration) -> Result<Self> {
         times.sort_unstable();
-        let at = |share: usize| times.get(times.len().saturating_sub(1) * share / 100).copied();
-        let none = || Failure::new("no request was answered");
         Ok(Self {
             per_second: times.len() as f64 / length.as_secs_f64(),
-            p50: at(50).ok_or_else(none)?,
-            p99: at(99).ok_or_else(none)?,
+            p50: percentile(&times, 50)?,
+            p99: percentile(&times, 99)?,
             cpu: used.div_f64(times.len() as f64),
         })
     }

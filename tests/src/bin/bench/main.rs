@@ -11,6 +11,7 @@ mod neighbours;
 mod region;
 mod start;
 mod table;
+mod times;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use self::bare::Bare;
 use self::load::{Load, Round};
 use self::region::Region;
 use self::table::Row;
+use self::times::median;
 
 /// Connections of the table's rows.
 const CONNECTIONS: [usize; 2] = [64, 256];
@@ -77,12 +79,10 @@ async fn compare(connections: usize, length: Duration, bare: &Bare, region: &Reg
         bare.push(load.run(&yardstick, connections, length).await?);
         gateway.push(load.run(&ours, connections, length).await?);
     }
-    Ok(Row { connections, bare: median(bare)?, gateway: median(gateway)? })
+    Ok(Row { connections, bare: middle(bare)?, gateway: middle(gateway)? })
 }
 
 /// The round whose rate stands in the middle.
-fn median(mut rounds: Vec<Round>) -> Result<Round> {
-    rounds.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
-    let middle = rounds.len() / 2;
-    rounds.into_iter().nth(middle).ok_or_else(|| Failure::new("no rounds"))
+fn middle(rounds: Vec<Round>) -> Result<Round> {
+    median(rounds, |a, b| a.per_second.total_cmp(&b.per_second))
 }

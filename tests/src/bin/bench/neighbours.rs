@@ -3,12 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use floodgate_tests::{Result, Scene, Sender, sign};
+use floodgate_tests::{Result, Scene, Sender};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
-use super::handlers::named;
+use super::handlers::{bind, event};
+use super::times::{median, milliseconds, percentile};
 
 /// What the other source has, and how many events a second it gets. `spin` takes its whole 50 ms each time: at 10 a second
 /// half a processor.
@@ -23,10 +24,14 @@ const RATE: u64 = 50;
 const SENDERS: usize = 4;
 
 pub(crate) async fn run(scene: &Scene, decent: &[u8], hostile: &[u8]) -> Result<()> {
-    bind(scene, NEIGHBOUR, decent).await?;
+    let mut written = bind(scene, NEIGHBOUR, decent, json!({})).await?;
     for (other, _) in &OTHERS[1..] {
-        bind(scene, other, if *other == "decent" { decent } else { hostile }).await?;
+        written = match *other {
+            "decent" => bind(scene, other, decent, json!({})).await?,
+            mode => bind(scene, mode, hostile, json!({"mode": mode})).await?,
+        };
     }
+    scene.admin.wait_served(&written).await?;
     let mut rounds = OTHERS.map(|_| Vec::new());
     for _ in 0..ROUNDS {
         for (other, rounds) in OTHERS.into_iter().zip(&mut rounds) {
@@ -40,29 +45,12 @@ pub(crate) async fn run(scene: &Scene, decent: &[u8], hostile: &[u8]) -> Result<
     );
     println!("| the other's handler | events a second | p50 | p99 |\n|---|---:|---:|---:|");
     for ((other, rate), rounds) in OTHERS.iter().zip(rounds) {
-        let [p50, p99] =
-            [0.5, 0.99].map(|share| median(rounds.iter().map(|round| share_of(round, share)).collect()));
-        println!(
-            "| {other} | {rate} | {:.1} ms | {:.1} ms |",
-            p50.as_secs_f64() * 1e3,
-            p99.as_secs_f64() * 1e3
-        );
+        let of = |percent| {
+            let each = rounds.iter().map(|round| percentile(round, percent)).collect::<Result<_>>()?;
+            median(each, Duration::cmp).map(milliseconds)
+        };
+        println!("| {other} | {rate} | {} | {} |", of(50)?, of(99)?);
     }
-    Ok(())
-}
-
-/// A source with a handler of the same name, which is a version of its own: it shares no breaker.
-async fn bind(scene: &Scene, name: &str, component: &[u8]) -> Result<()> {
-    let params = match name {
-        "spin" | "exhaust" | "panic" => json!({"mode": name}),
-        _ => json!({}),
-    };
-    scene.admin.upload(name, named(component, name)).await?;
-    let document = json!({
-        "verify": {"scheme": "standard", "secrets": [&scene.secrets.standard]},
-        "handlers": [{"name": name, "params": params}],
-    });
-    scene.admin.put(&format!("/v1/sources/{name}"), &document).await?;
     Ok(())
 }
 
@@ -101,22 +89,11 @@ fn send(
         let (mut times, mut due) = (Vec::new(), Instant::now());
         while due < end {
             sleep_until(due.into()).await;
-            let id = format!("msg_{}", sign::new_text_secret());
-            let body = if times.len() % 10 == 9 { r#"{"type":"spare"}"# } else { r#"{"type":"order.paid"}"# };
-            sender.post("eu", &sign::standard(source, &secret, &id, body)?).await?.accepted()?;
+            let event_type = if times.len() % 10 == 9 { "spare" } else { "order.paid" };
+            sender.post("eu", &event(source, &secret, event_type)?).await?.accepted()?;
             times.push(due.elapsed());
             due += Duration::from_secs(1) / rate as u32;
         }
         Ok(times)
     })
-}
-
-fn share_of(sorted: &[Duration], share: f64) -> Duration {
-    let last = sorted.len().saturating_sub(1);
-    sorted.get((share * last as f64) as usize).copied().unwrap_or_default()
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
 }

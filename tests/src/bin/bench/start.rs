@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use floodgate_tests::{Failure, Result, Scene, process, sign};
+use floodgate_tests::{Failure, Result, Scene, process};
 use nix::sys::signal::Signal;
-use nix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
-use super::handlers::named;
+use super::cpu;
+use super::handlers::{bind, event};
+use super::times::median;
 
 /// Handlers, each with a source of its own.
 const HANDLERS: usize = 100;
@@ -19,8 +20,6 @@ const STARTS: usize = 5;
 const PAUSE: Duration = Duration::from_millis(2);
 /// The longest that a start may take.
 const LIMIT: Duration = Duration::from_secs(120);
-/// How many of the kernel's ticks a second has, in what it tells of processes: Linux fixes it for user space.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 pub(crate) async fn run(scene: &Scene, component: &[u8]) -> Result<()> {
     println!(
@@ -43,17 +42,7 @@ async fn configure(scene: &Scene, component: &[u8]) -> Result<Vec<String>> {
     let sources: Vec<_> = (0..HANDLERS).map(|number| format!("source-{number}")).collect();
     let mut written = Value::Null;
     for source in &sources {
-        let uploaded = scene.admin.upload(source, named(component, source)).await?;
-        let document = json!({
-            "verify": {"scheme": "standard", "secrets": [&scene.secrets.standard]},
-            "handlers": [{"name": source, "params": {}}],
-        });
-        let path = format!("/v1/sources/{source}");
-        let made = scene.admin.request(reqwest::Method::PUT, &path, Some(&document)).await?;
-        if !uploaded.status.is_success() || !made.status.is_success() {
-            return Err(Failure::new(format!("{source}: {uploaded:?}, {made:?}")));
-        }
-        written = made.body;
+        written = bind(scene, source, component, json!({})).await?;
     }
     scene.admin.wait_served(&written).await?;
     Ok(sources)
@@ -76,8 +65,7 @@ async fn starts(scene: &Scene, sources: &[String], without_cache: bool) -> Resul
             post(scene, source).await?;
         }
     }
-    times.sort();
-    Ok(times[STARTS / 2])
+    median(times, Ord::cmp)
 }
 
 /// How old the new process is when it has answered.
@@ -85,22 +73,10 @@ async fn until_served(scene: &Scene, source: &str, before: process::ProcessId) -
     while post(scene, source).await.is_err() || scene.deployment.process("gateway-eu")? == before {
         sleep(PAUSE).await;
     }
-    age(scene.deployment.process("gateway-eu")?)
+    cpu::age(scene.deployment.process("gateway-eu")?)
 }
 
 async fn post(scene: &Scene, source: &str) -> Result<()> {
-    let id = format!("msg_{}", sign::new_text_secret());
-    let signed = sign::standard(source, &scene.secrets.standard, &id, r#"{"type":"order.paid"}"#)?;
+    let signed = event(source, &scene.secrets.standard, "order.paid")?;
     scene.sender.post("eu", &signed).await?.accepted().map(drop)
-}
-
-/// How long ago a process began, to 10 ms: proc(5), `starttime`.
-fn age(process: process::ProcessId) -> Result<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
-    // The name, in brackets, may hold spaces; 20 fields after it.
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    let began: f64 =
-        fields.split_whitespace().nth(19).ok_or_else(|| Failure::new("no start time"))?.parse()?;
-    let now = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME)?);
-    Ok(now.saturating_sub(Duration::from_secs_f64(began / TICKS_PER_SECOND)))
 }

@@ -1,8 +1,7 @@
 //! The table that goes into the README.
 
-use std::time::Duration;
-
 use crate::load::{EVENT_BYTES, Round};
+use crate::times::milliseconds;
 
 /// One number of connections.
 pub(crate) struct Row {
@@ -38,8 +37,4 @@ fn columns(round: &Round) -> String {
     let Round { per_second, p50, p99, cpu } = round;
     let cpu = cpu.as_secs_f64() * 1_000_000.0;
     format!("{per_second:.0}/s | {} | {} | {cpu:.0} µs", milliseconds(*p50), milliseconds(*p99))
-}
-
-fn milliseconds(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1_000.0)
 }
