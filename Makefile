@@ -1,6 +1,6 @@
 # What people run. Each target sets up what it needs; running one again is quick and harmless.
 
-.PHONY: help setup build demo dev test hosts bench bench-handlers lint
+.PHONY: help setup build demo dev test hosts bench bench-handlers bench-backlog lint
 
 help:
 	@echo 'make demo    two regions and a centre on this machine, real webhooks, one delivery each'
@@ -9,6 +9,7 @@ help:
 	@echo 'make hosts   regions and a centre by Terraform on hosts of this machine, as root; HOSTS_SHORT=1 for the short form'
 	@echo 'make bench   throughput and latency, measured here and now'
 	@echo 'make bench-handlers  what one event costs in a handler, beside bare wasmtime; neighbours of hostile ones; a start with 100'
+	@echo 'make bench-backlog   how fast a centre catches up after it was away, beside bare publishes'
 	@echo 'make lint    formatting, clippy, documentation, licences'
 	@echo 'make setup   fetch what cargo does not bring (the others do this first)'
 
@@ -46,6 +47,11 @@ bench-handlers:
 	cargo bench --workspace --bench handle
 	cargo build --release --workspace --bins
 	@$(or $(CARGO_TARGET_DIR),target)/release/bench handlers
+
+bench-backlog:
+	@scripts/setup.sh --without-tests
+	cargo build --release --workspace --bins
+	@$(or $(CARGO_TARGET_DIR),target)/release/bench backlog
 
 lint:
 	@scripts/lint.sh

@@ -3,17 +3,16 @@
 //! A writer begins with a fence, on a subject that only fences have. Every append after it names that fence by its
 //! sequence (`Nats-Expected-Last-Subject-Sequence`), a fencing token: once another writer has put up its own, the stream
 //! refuses whatever still comes from this one. It also says which sequence it expects to follow
-//! (`Nats-Expected-Last-Sequence`), also while earlier ones are under way, so that no append takes another's place. That
-//! alone would not do: of two under way the second expects the very sequence that the other's fence was given. An append
-//! whose ack is lost is settled by reading what stands at its sequence: the very bytes that were sent, or somebody
-//! else's. Nothing is ever appended twice.
+//! (`Nats-Expected-Last-Sequence`), so that no append takes another's place. An append whose ack is lost is settled by
+//! reading what stands at its sequence: the very bytes that were sent, or somebody else's. Nothing is ever appended twice.
 //!
-//! A stream with replicas looks at a fence for one message at a time. There the appends that come meanwhile wait, and go as
-//! one atomic batch whose first message names the fence
-//! ([ADR-50](https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-50.md)). A stream may be given
-//! replicas while it is written: what it is, is asked again whenever an append is in doubt.
+//! The appends that come while one is under way wait, and go as one atomic batch whose first message names the fence
+//! ([ADR-50](https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-50.md)): a batch is synced as a
+//! whole, and a stream with replicas looks at a fence for one message at a time.
 
 mod target;
+
+pub use self::target::{BATCH_APPENDS, BATCH_BYTES};
 
 use std::collections::VecDeque;
 
@@ -21,7 +20,7 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use bytes::Bytes;
 
-use self::target::{AckFuture, Flow, Target};
+use self::target::{AckFuture, Target};
 use crate::lease::Lease;
 
 /// The one writer of a stream, while its lease lasts.
@@ -31,6 +30,8 @@ pub struct FencedAppender {
     confirmed: u64,
     /// Appends after `confirmed`, in order.
     pending: VecDeque<Pending>,
+    /// Whether it was told that an append is in doubt, since the last that is on disk.
+    doubt_is_told: bool,
 }
 
 struct Pending {
@@ -40,7 +41,7 @@ struct Pending {
 
 /// What is known of an append.
 enum Ack {
-    /// It was not sent: others are under way, and the stream takes no more.
+    /// It was not sent: others are under way.
     Waiting,
     /// It was sent.
     Awaited(AckFuture),
@@ -82,18 +83,15 @@ impl FencedAppender {
         fence: Append,
     ) -> Result<Self, AppendError> {
         let fence_subject = fence.subject.clone();
-        let mut target = Target { context, stream, lease, fence_subject, fence: None, flow: Flow::Pipelined };
+        let target = Target { context, stream, lease, fence_subject, fence: None };
         let confirmed = loop {
             match target.context.get_stream(&target.stream).await {
-                Ok(found) => {
-                    target.flow = Flow::of_stream(found.cached_info());
-                    break found.cached_info().state.last_sequence;
-                }
+                Ok(found) => break found.cached_info().state.last_sequence,
                 Err(error) => tracing::warn!(target.stream, %error, "cannot learn the stream's end"),
             }
             target.pause().await?;
         };
-        let mut appender = Self { target, confirmed, pending: VecDeque::new() };
+        let mut appender = Self { target, confirmed, pending: VecDeque::new(), doubt_is_told: false };
         appender.submit(fence).await?;
         appender.target.fence = Some(appender.settle().await?);
         Ok(appender)
@@ -119,19 +117,16 @@ impl FencedAppender {
         self.pending.iter().any(|pending| pending.ack.is_doubtful())
     }
 
-    /// Sends an append without waiting for its ack, which [`Self::settle`] does.
+    /// Sends an append, or has it wait for those under way, without waiting for its ack, which [`Self::settle`] does.
     ///
     /// # Errors
-    /// [`AppendError::Superseded`] if the lease is lost, [`AppendError::TooLarge`] if no server takes it.
+    /// If it is sent: [`AppendError::Superseded`] if the lease is lost, [`AppendError::TooLarge`] if no server takes it.
     pub async fn submit(&mut self, append: Append) -> Result<(), AppendError> {
         let expected = self.next_sequence() - 1;
-        // Behind an append in doubt nothing else is sent: it would be refused.
-        let ack = if self.in_doubt() {
-            Ack::Doubtful
-        } else if self.target.flow != Flow::Pipelined && !self.pending.is_empty() {
-            Ack::Waiting
-        } else {
+        let ack = if self.pending.is_empty() {
             Ack::of(self.target.send(&append, expected).await?)
+        } else {
+            Ack::Waiting
         };
         self.pending.push_back(Pending { append, ack });
         Ok(())
@@ -141,7 +136,8 @@ impl FencedAppender {
     /// none. Cancel-safe: an append whose wait is dropped is settled by the next call.
     ///
     /// # Errors
-    /// [`AppendError::Superseded`] once another writer was there or the lease is lost.
+    /// [`AppendError::Superseded`] once another writer was there or the lease is lost, [`AppendError::TooLarge`] if no
+    /// server takes one that was to be sent now.
     pub async fn settle(&mut self) -> Result<u64, AppendError> {
         loop {
             let Some(oldest) = self.pending.front_mut() else { return std::future::pending().await };
@@ -160,6 +156,7 @@ impl FencedAppender {
                 Ok(sequence) if sequence == self.confirmed + 1 => {
                     self.pending.pop_front();
                     self.confirmed += 1;
+                    self.doubt_is_told = false;
                     return Ok(self.confirmed);
                 }
                 Ok(sequence) => {
@@ -167,7 +164,10 @@ impl FencedAppender {
                     return Err(AppendError::Superseded);
                 }
                 Err(error) => {
-                    tracing::debug!(stream = self.target.stream, error, "append in doubt");
+                    if !self.doubt_is_told {
+                        tracing::warn!(stream = self.target.stream, error, "an append is in doubt");
+                        self.doubt_is_told = true;
+                    }
                     self.pending.iter_mut().for_each(|pending| pending.ack = Ack::Doubtful);
                 }
             }
@@ -202,14 +202,8 @@ impl FencedAppender {
             return Ok(());
         }
         self.target.pause().await?;
-        self.target.learn_flow().await;
-        for (pending, sequence) in self.pending.iter_mut().zip(first..) {
-            if pending.ack.is_doubtful() {
-                pending.ack = match self.target.flow {
-                    Flow::Pipelined => Ack::of(self.target.send(&pending.append, sequence - 1).await?),
-                    Flow::Single | Flow::Batched => Ack::Waiting,
-                };
-            }
+        for pending in self.pending.iter_mut().filter(|pending| pending.ack.is_doubtful()) {
+            pending.ack = Ack::Waiting;
         }
         Ok(())
     }

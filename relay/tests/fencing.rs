@@ -16,13 +16,13 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use bytes::Bytes;
 use floodgate_event::{Lane, subject};
-use floodgate_relay::append::{Append, AppendError, FencedAppender};
+use floodgate_relay::append::{Append, AppendError, BATCH_APPENDS, BATCH_BYTES, FencedAppender};
 use floodgate_relay::lease::{Contender, Lease};
 use floodgate_relay::{config, nats, provision};
 use floodgate_tests::programs;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -52,21 +52,18 @@ async fn an_append_after_anothers_fence_is_refused() -> Result {
     Ok(())
 }
 
-/// The later of two appends under way expects the very sequence that the fence was given.
+/// What waits for an append that is under way goes as a batch, of which only the first names the fence.
 #[tokio::test(flavor = "multi_thread")]
-async fn appends_under_way_after_anothers_fence_are_refused() -> Result {
-    let name = "appends_under_way_after_anothers_fence_are_refused";
-    let Some(centre) = Centre::start(name).await? else { return Ok(()) };
-    let Duel { lease, mut first, mut second } = centre.duel().await?;
-
-    first.submit(append("late")).await?;
-    first.submit(append("later")).await?;
-    assert!(!first.in_doubt(), "both were sent");
+async fn a_batch_after_anothers_fence_is_refused() -> Result {
+    let Some(centre) = Centre::start("a_batch_after_anothers_fence_is_refused").await? else { return Ok(()) };
+    let Duel { lease, mut first, mut second } =
+        centre.duel_after(&["before", "late", "later", "latest"]).await?;
+    assert_eq!(first.in_flight(), 3);
     assert_eq!(first.settle().await, Err(AppendError::Superseded));
     assert_eq!(first.settle().await, Err(AppendError::Superseded));
     assert!(lease.is_held(), "it is not the clock that refused");
 
-    // On the same connection, so both of the first's are judged before this one.
+    // On the same connection, so the first's are judged before this one.
     let next = second.append(target(), text("next")).await;
     assert_eq!(centre.log().await?, ["fence", "before", "fence", "next"]);
     assert_eq!(next, Ok(4));
@@ -116,6 +113,59 @@ async fn an_append_whose_ack_was_lost_is_known_again() -> Result {
     Ok(())
 }
 
+/// What makes the stream refuse it after another's fence: an append names the fence, and a batch's first one does.
+#[tokio::test(flavor = "multi_thread")]
+async fn appends_and_batches_name_the_fence() -> Result {
+    let Some(centre) = Centre::start("appends_and_batches_name_the_fence").await? else { return Ok(()) };
+    let mut appender = centre.appender(&centre.lease("only").await?).await?;
+    for payload in ["alone", "first of a batch", "second"] {
+        appender.submit(append(payload)).await?;
+    }
+    while appender.in_flight() > 0 {
+        appender.settle().await?;
+    }
+    let stream = centre.context.get_stream(subject::log_stream(SHARD)).await?;
+    let mut named = Vec::new();
+    for sequence in 2..=4 {
+        let headers = stream.get_raw_message(sequence).await?.headers;
+        let of = |name| headers.get(name).map(|value| value.as_str().to_owned());
+        named.push((
+            of("Nats-Expected-Last-Subject-Sequence"),
+            of("Nats-Expected-Last-Subject-Sequence-Subject"),
+        ));
+    }
+    let fence = (Some("1".to_owned()), Some(subject::log_fence(SHARD)));
+    assert_eq!(named, [fence.clone(), fence, (None, None)]);
+    Ok(())
+}
+
+/// More than a batch takes, by number and by size, and a wait that is given up again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_appends_stand_in_order_in_as_many_batches_as_they_need() -> Result {
+    let name = "many_appends_stand_in_order_in_as_many_batches_as_they_need";
+    let Some(centre) = Centre::start(name).await? else { return Ok(()) };
+    let mut appender = centre.appender(&centre.lease("only").await?).await?;
+    let small = (0..2 * BATCH_APPENDS).map(|_| 100);
+    let sizes: Vec<_> = small.chain([BATCH_BYTES / 2; 3]).chain([BATCH_BYTES + 1, 100, 100]).collect();
+    for (number, size) in sizes.iter().enumerate() {
+        let payload = format!("{}{number:04}", "0".repeat(size - 4)).into();
+        appender.submit(Append { payload, ..append("") }).await?;
+    }
+    let mut settled = 1;
+    while appender.in_flight() > 0 {
+        if let Ok(sequence) = timeout(Duration::from_millis(2), appender.settle()).await {
+            settled += 1;
+            assert_eq!(sequence, Ok(settled));
+        }
+    }
+    let log = centre.log().await?;
+    assert_eq!(log.len(), 1 + sizes.len(), "each once");
+    for (number, text) in log.iter().skip(1).enumerate() {
+        assert_eq!((text.len(), text.parse()), (sizes[number], Ok(number)));
+    }
+    Ok(())
+}
+
 /// Two that believe to be the only writer. The first's fence stands in the log, `before`, and the second's fence.
 struct Duel {
     /// The first's.
@@ -149,9 +199,17 @@ impl Centre {
 
     /// The first has written and is then replaced, without being told, by a second that puts up its fence.
     async fn duel(&self) -> Result<Duel> {
+        self.duel_after(&["before"]).await
+    }
+
+    /// The same; of what the first submitted only the first append is on disk, and the others wait to be sent.
+    async fn duel_after(&self, submitted: &[&'static str]) -> Result<Duel> {
         let lease = self.lease("first").await?;
         let mut first = self.appender(&lease).await?;
-        assert_eq!(first.append(target(), text("before")).await, Ok(2));
+        for payload in submitted {
+            first.submit(append(payload)).await?;
+        }
+        assert_eq!(first.settle().await, Ok(2));
 
         let newer = self.lease("second").await?;
         assert!(newer.epoch() > lease.epoch(), "{} after {}", newer.epoch(), lease.epoch());

@@ -91,6 +91,11 @@ impl Consumer {
         self.state.deliveries.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How many came so far, repeats included.
+    pub fn count(&self) -> usize {
+        self.state.deliveries.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// How often each event came.
     pub fn counts(&self) -> BTreeMap<String, usize> {
         let deliveries = self.state.deliveries.lock().unwrap_or_else(PoisonError::into_inner);

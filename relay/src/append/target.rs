@@ -13,7 +13,7 @@ use async_nats::header::{
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::{Info, RawMessageErrorKind};
+use async_nats::jetstream::stream::RawMessageErrorKind;
 use bytes::Bytes;
 use futures::{FutureExt as _, TryFutureExt as _};
 use ulid::Ulid;
@@ -25,8 +25,10 @@ use crate::lease::Lease;
 const EXPECTED_LAST_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
 /// How long to wait before asking a server again that did not answer.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
-/// Bytes of a batch, from which on it takes no more appends.
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// Appends in a batch at most. A server takes 1,000; it syncs a batch four times, however many are in it.
+pub const BATCH_APPENDS: usize = 128;
+/// Bytes of a batch at most, if it is not an append alone.
+pub const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// The sequence that an append was given, or why none is known, for people to read.
 pub(super) type AckFuture = Pin<Box<dyn Future<Output = Result<u64, String>> + Send>>;
@@ -38,44 +40,9 @@ pub(super) struct Target {
     pub(super) fence_subject: String,
     /// The sequence of this writer's fence, once it is up.
     pub(super) fence: Option<u64>,
-    pub(super) flow: Flow,
-}
-
-/// How many appends may be under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flow {
-    /// Any number, each on its own.
-    Pipelined,
-    /// One: a cluster refuses to look at the fence again before the append that named it last has been applied.
-    Single,
-    /// One, or an atomic batch of any number, for the same reason.
-    Batched,
-}
-
-impl Flow {
-    /// What a stream takes.
-    pub(super) fn of_stream(info: &Info) -> Self {
-        Self::of(info.config.num_replicas, info.config.allow_atomic_publish)
-    }
-
-    fn of(replicas: usize, takes_batches: bool) -> Self {
-        match (replicas, takes_batches) {
-            (0 | 1, _) => Self::Pipelined,
-            (_, true) => Self::Batched,
-            (_, false) => Self::Single,
-        }
-    }
 }
 
 impl Target {
-    /// Looks at what the stream takes now; a server that does not answer changes nothing.
-    pub(super) async fn learn_flow(&mut self) {
-        match self.context.get_stream(&self.stream).await {
-            Ok(found) => self.flow = Flow::of_stream(found.cached_info()),
-            Err(error) => tracing::debug!(self.stream, %error, "cannot learn the stream's replicas"),
-        }
-    }
-
     /// What stands at a sequence, waiting out an unreachable server.
     pub(super) async fn read(&self, sequence: u64) -> Result<Option<Bytes>, AppendError> {
         let mut is_told = false;
@@ -118,7 +85,7 @@ impl Target {
         appends: &[&Append],
         expected: u64,
     ) -> Result<Vec<AckFuture>, AppendError> {
-        let (last, begin) = match self.fitting(appends).split_last() {
+        let (last, begin) = match Self::fitting(appends).split_last() {
             Some((only, [])) => return Ok(self.send(only, expected).await?.into_iter().collect()),
             Some((last, begin)) => (last, begin),
             None => return Ok(Vec::new()),
@@ -146,17 +113,14 @@ impl Target {
     }
 
     /// Those at the beginning that go together.
-    fn fitting<'a, 'b>(&self, appends: &'a [&'b Append]) -> &'a [&'b Append] {
-        if self.flow == Flow::Single {
-            return &appends[..appends.len().min(1)];
-        }
+    fn fitting<'a, 'b>(appends: &'a [&'b Append]) -> &'a [&'b Append] {
         let mut bytes = 0;
-        let more = appends.iter().skip(1).take_while(|append| {
+        let fit = appends.iter().take(BATCH_APPENDS).take_while(|append| {
             bytes += append.payload.len();
-            bytes < BATCH_BYTES
+            bytes <= BATCH_BYTES
         });
-        let count = appends.len().min(1 + more.count());
-        &appends[..count]
+        // One that is larger goes alone.
+        &appends[..fit.count().max(1).min(appends.len())]
     }
 
     /// Publishes what comes before a batch's last append, of which there is no ack. False if it was not sent.

@@ -17,15 +17,17 @@ use ulid::Ulid;
 
 use super::set_aside::set_aside;
 use super::stage::{Content, Origin, Replicated};
-use crate::append::{Append, AppendError, FencedAppender};
+use crate::append::{Append, AppendError, BATCH_APPENDS, BATCH_BYTES, FencedAppender};
 use crate::dedup::claim::{Claimed, Deduplicator};
 use crate::dedup::ledger::{Cursor, Feed, Ledger, LedgerError};
 use crate::lease::Lease;
 use crate::metrics::ReplicationMetrics;
 use crate::reader::ReadMessage;
 
-/// Appends under way at once, those included that wait for the ones before them.
-const WINDOW: usize = 16;
+/// Appends under way at once, those included that wait for the ones before them: two batches.
+const WINDOW: usize = 2 * BATCH_APPENDS;
+/// Bytes of them, from which on no more are taken.
+const WINDOW_BYTES: usize = 2 * BATCH_BYTES;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -103,7 +105,8 @@ impl Writer {
     pub async fn run(mut self, mut work: mpsc::Receiver<Work>) -> Result<(), WriteError> {
         loop {
             let in_flight = self.appender.in_flight();
-            let has_room = in_flight < WINDOW && !self.appender.in_doubt();
+            let bytes: usize = self.in_flight.iter().map(|append| append.payload.len()).sum();
+            let has_room = in_flight < WINDOW && bytes < WINDOW_BYTES && !self.appender.in_doubt();
             tokio::select! {
                 biased;
                 () = self.lease.lost() => return Ok(()),

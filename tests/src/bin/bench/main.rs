@@ -3,6 +3,7 @@
 //! server under test in a process of its own, with a real nats-server that syncs every block. Rounds alternate, so
 //! that whatever else the machine does hits both alike.
 
+mod backlog;
 mod bare;
 mod cpu;
 mod handlers;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         match std::env::args().nth(1).as_deref() {
             None => tokio::runtime::Runtime::new()?.block_on(run()),
             Some(bare::ARGUMENT) => tokio::runtime::Runtime::new()?.block_on(bare::serve()),
+            Some(backlog::ARGUMENT) => tokio::runtime::Runtime::new()?.block_on(backlog::run()),
             Some(handlers::ARGUMENT) => tokio::runtime::Runtime::new()?.block_on(handlers::run()),
             Some(other) => Err(Failure::new(format!("unexpected argument `{other}`"))),
         }
