@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 /// Messages that one pull may ask for: of whole ones, and of headers only. What a link's round trip lets through
 /// depends on it.
-const BATCH_MESSAGES: usize = 256;
+const BATCH_MESSAGES: usize = 1_024;
 const BATCH_HEADERS: usize = 4_096;
 /// Bytes that one pull may bring; more than the largest message (8 MiB), or that one would never come.
 const BATCH_BYTES: usize = 9 * 1024 * 1024;
@@ -26,6 +26,9 @@ const EXPIRES: Duration = Duration::from_secs(20);
 const INACTIVE: Duration = Duration::from_secs(60);
 /// The first and the longest wait before a failed read is tried again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
+/// How often a scan is taken up before it is given up: in a cluster a pull may come before its server knows where the new
+/// consumer is.
+const SCAN_TRIES: u32 = 5;
 /// Wait before an unreachable server is asked for a message again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -159,12 +162,35 @@ impl StreamReader {
         })
     }
 
-    /// Visits the messages that are there now, up to and with sequence `through`.
+    /// Visits the messages that are there now, each once, up to and with sequence `through`.
     ///
     /// # Errors
-    /// As [`Self::try_next`]; then some messages were visited and the scan must be begun anew.
+    /// As [`Self::try_next`], if that goes on, or at once if no consumer can be had; then some messages were visited and the
+    /// scan must be begun anew.
     pub async fn scan(mut self, through: u64, mut visit: impl FnMut(&ReadMessage)) -> Result<(), ReadError> {
-        let mut left = if self.next > through { 0 } else { self.open().await?.waiting };
+        for _ in 1..SCAN_TRIES {
+            let left = self.left(through).await?;
+            if self.visit(left, through, &mut visit).await.is_ok() {
+                return Ok(());
+            }
+            sleep(self.backoff).await;
+            self.backoff = (self.backoff * 2).min(BACKOFF.1);
+        }
+        let left = self.left(through).await?;
+        self.visit(left, through, &mut visit).await
+    }
+
+    /// How many messages wait.
+    async fn left(&mut self, through: u64) -> Result<u64, ReadError> {
+        if self.next > through { Ok(0) } else { Ok(self.open().await?.waiting) }
+    }
+
+    async fn visit(
+        &mut self,
+        mut left: u64,
+        through: u64,
+        visit: &mut impl FnMut(&ReadMessage),
+    ) -> Result<(), ReadError> {
         while left > 0 {
             let message = self.try_next().await?;
             if message.sequence > through {

@@ -1,21 +1,22 @@
 //! Sending one stream's snapshot: `$JS.API.STREAM.RESTORE.<stream>` names a subject for its chunks, each of which is
-//! answered, the last (an empty one) by what stands there then.
+//! answered, the last (an empty one) by what stands there then. In a cluster the server that unpacks them may be any.
 
 use std::path::Path;
 use std::time::Duration;
 
-use async_nats::Subscriber;
-use async_nats::jetstream::Context;
 use async_nats::jetstream::response::Response;
+use async_nats::jetstream::{Context, ErrorCode};
+use async_nats::{Message, StatusCode, Subscriber};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::super::folder::disk;
+use super::super::link;
 use super::super::manifest::Stream;
 use super::super::{BackupError, Progress};
 
@@ -27,6 +28,11 @@ const AHEAD: usize = 16;
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 /// How long it may take to unpack the whole and make the stream.
 const UNPACK_LIMIT: Duration = Duration::from_secs(1_800);
+/// How long a cluster may take to agree on what it needs for this, and between two looks.
+const AGREE_LIMIT: Duration = Duration::from_secs(60);
+const AGREE_PAUSE: Duration = Duration::from_millis(200);
+/// JetStream's code for what it cannot do now.
+const UNAVAILABLE: usize = 503;
 
 #[derive(Deserialize)]
 struct Begun {
@@ -63,18 +69,51 @@ pub(super) async fn send(
         Sending { context, stream, target: begun.deliver_subject, inbox, answers, unanswered: 0 };
     sending.chunks(&folder.join(&stream.file), progress).await?;
     let restored = sending.finish().await?;
-    compare(stream, &restored.state)
+    compare(stream, &restored.state)?;
+    until_led(context, stream).await
 }
 
+/// Asks until the cluster has a server for it, which it may not just after its start.
 async fn begin(context: &Context, stream: &Stream, config: &Value) -> Result<Begun, BackupError> {
     let ask = json!({"config": config, "state": stream.state});
-    let answer: Result<Response<Begun>, _> =
-        context.request(format!("STREAM.RESTORE.{}", stream.name), &ask).await;
-    match answer {
-        Ok(Response::Ok(begun)) => Ok(begun),
-        Ok(Response::Err { error }) => Err(refused(stream, error.to_string())),
-        Err(error) => Err(BackupError::Look { stream: stream.name.clone(), source: error.into() }),
+    let end = Instant::now() + AGREE_LIMIT;
+    loop {
+        let answer: Result<Response<Begun>, _> =
+            context.request(format!("STREAM.RESTORE.{}", stream.name), &ask).await;
+        match answer {
+            Ok(Response::Ok(begun)) => return Ok(begun),
+            Ok(Response::Err { error }) if is_passing(&error) && Instant::now() < end => {}
+            Ok(Response::Err { error }) => return Err(refused(stream, error.to_string())),
+            Err(error) => {
+                return Err(BackupError::Look { stream: stream.name.clone(), source: error.into() });
+            }
+        }
+        sleep(AGREE_PAUSE).await;
     }
+}
+
+/// Whether a refusal is that of a cluster whose servers do not know each other yet.
+fn is_passing(error: &async_nats::jetstream::Error) -> bool {
+    error.code() == UNAVAILABLE || error.error_code() == ErrorCode::CLUSTER_NO_PEERS
+}
+
+/// Waits until a server leads the stream and has all of it: in a cluster that is chosen after the last answer.
+async fn until_led(context: &Context, stream: &Stream) -> Result<(), BackupError> {
+    let end = Instant::now() + AGREE_LIMIT;
+    let mut missing = "no server leads it";
+    while Instant::now() < end {
+        // No answer is one that says no.
+        if let Ok(Some(info)) = link::find(context, &stream.name).await
+            && info.cluster.as_ref().is_none_or(|cluster| cluster.leader.is_some())
+        {
+            if info.state.last_sequence >= stream.last_sequence {
+                return Ok(());
+            }
+            missing = "the server that leads it does not have all of it";
+        }
+        sleep(AGREE_PAUSE).await;
+    }
+    Err(broken(stream, missing))
 }
 
 struct Sending<'a> {
@@ -91,12 +130,19 @@ impl Sending<'_> {
         let failed = |error| disk(path, error);
         let mut file = File::open(path).await.map_err(failed)?.take(self.stream.bytes);
         let mut buffer = vec![0; CHUNK_BYTES];
+        let mut is_first = true;
         loop {
             let read = file.read(&mut buffer).await.map_err(failed)?;
             if read == 0 {
                 break;
             }
-            self.put(Bytes::copy_from_slice(&buffer[..read])).await?;
+            let chunk = Bytes::copy_from_slice(&buffer[..read]);
+            if is_first {
+                self.first(chunk).await?;
+            } else {
+                self.put(chunk).await?;
+            }
+            is_first = false;
             progress.moved(read as u64);
             if self.unanswered >= AHEAD {
                 self.answer().await?;
@@ -115,37 +161,65 @@ impl Sending<'_> {
         sent.map_err(|_| broken(self.stream, GONE))
     }
 
-    /// An answer with something in it is a refusal.
+    /// Sends the first chunk until it is taken: our server may hear of the other's subscription after its answer.
+    async fn first(&mut self, chunk: Bytes) -> Result<(), BackupError> {
+        let end = Instant::now() + AGREE_LIMIT;
+        loop {
+            self.put(chunk.clone()).await?;
+            let answer = self.next(ANSWER_LIMIT).await?;
+            self.unanswered -= 1;
+            if is_taken(&answer) || Instant::now() >= end {
+                return self.check(&answer);
+            }
+            sleep(AGREE_PAUSE).await;
+        }
+    }
+
     async fn answer(&mut self) -> Result<(), BackupError> {
         let answer = self.next(ANSWER_LIMIT).await?;
         self.unanswered -= 1;
-        if answer.is_empty() {
+        self.check(&answer)
+    }
+
+    /// An answer with something in it is a refusal.
+    fn check(&self, answer: &Message) -> Result<(), BackupError> {
+        if !is_taken(answer) {
+            return Err(broken(self.stream, NOBODY));
+        }
+        if answer.payload.is_empty() {
             return Ok(());
         }
-        match serde_json::from_slice::<Response<Restored>>(&answer) {
+        match serde_json::from_slice::<Response<Restored>>(&answer.payload) {
             Ok(Response::Err { error }) => Err(refused(self.stream, error.to_string())),
-            _ => Err(refused(self.stream, String::from_utf8_lossy(&answer).into_owned())),
+            _ => Err(refused(self.stream, String::from_utf8_lossy(&answer.payload).into_owned())),
         }
     }
 
     async fn finish(&mut self) -> Result<Restored, BackupError> {
         self.put(Bytes::new()).await?;
         let answer = self.next(UNPACK_LIMIT).await?;
-        match serde_json::from_slice::<Response<Restored>>(&answer) {
+        match serde_json::from_slice::<Response<Restored>>(&answer.payload) {
             Ok(Response::Ok(restored)) => Ok(restored),
             Ok(Response::Err { error }) => Err(refused(self.stream, error.to_string())),
-            Err(_) => Err(refused(self.stream, String::from_utf8_lossy(&answer).into_owned())),
+            Err(_) if !is_taken(&answer) => Err(broken(self.stream, NOBODY)),
+            Err(_) => Err(refused(self.stream, String::from_utf8_lossy(&answer.payload).into_owned())),
         }
     }
 
-    async fn next(&mut self, limit: Duration) -> Result<Bytes, BackupError> {
+    async fn next(&mut self, limit: Duration) -> Result<Message, BackupError> {
         let answer = timeout(limit, self.answers.next()).await;
         let answer = answer.map_err(|_| broken(self.stream, "the server did not answer in time"))?;
-        answer.map(|message| message.payload).ok_or_else(|| broken(self.stream, GONE))
+        answer.ok_or_else(|| broken(self.stream, GONE))
     }
 }
 
+/// Whether somebody was there for what was sent: nats-server answers in the place of nobody.
+fn is_taken(answer: &Message) -> bool {
+    answer.status != Some(StatusCode::NO_RESPONDERS)
+}
+
 const GONE: &str = "the connection is gone";
+const NOBODY: &str = "no server takes it";
 
 fn broken(stream: &Stream, reason: &'static str) -> BackupError {
     BackupError::BrokenOff { stream: stream.name.clone(), reason }

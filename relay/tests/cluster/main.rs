@@ -1,4 +1,7 @@
-//! The relay's streams on clusters of three servers: made so, brought so, and written and read while their leaders die.
+//! The relay's streams on clusters of three servers: made so, brought so, written and read while their leaders die, and put
+//! back from a backup.
+
+mod restore;
 
 use std::time::Duration;
 
