@@ -14,6 +14,7 @@ from wait import Failed, until
 
 OPERATOR = "10.77.0.1"
 CENTRE = {"centre-1": "10.77.0.11"}
+CENTRE_OF_THREE = {**CENTRE, "centre-2": "10.77.0.12", "centre-3": "10.77.0.13"}
 REGIONS = {"eu": {"eu-1": "10.77.1.1", "eu-2": "10.77.1.2", "eu-3": "10.77.1.3"}, "us": {"us-1": "10.77.2.1"},
            "ap": {"ap-1": "10.77.3.1"}}
 SENDERS_NAME = "hooks.floodgate.test"
@@ -33,7 +34,10 @@ class Deployment:
         self.machines, self.loads = {}, []
         self.rotations = {"centre": 1, "eu": 1, "us": 1, "ap": 1}
         self.force_destroy, self.grace = False, GRACE_SECONDS
-        self.regions = ["eu", "us"]
+        self.centre, self.regions = CENTRE, ["eu", "us"]
+        # Groups whose relays or gateways are not run, and who Terraform comes as.
+        self.held, self.user, self.systemd = set(), "root", False
+        self.secrets = os.path.join(folder, "secrets")
         self.key = os.path.join(folder, "operator.key")
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.key], check=True)
         self.terraform = Terraform(os.path.join(folder, "terraform"))
@@ -52,7 +56,7 @@ class Deployment:
     def boot(self, name, address):
         if name not in self.machines:
             disk = US_DISK_MB if name == "us-1" else None
-            self.machines[name] = Machine(name, address, os.path.join(self.folder, "machines"), disk)
+            self.machines[name] = Machine(name, address, os.path.join(self.folder, "machines"), disk, self.systemd)
         self.machines[name].boot(open(self.key + ".pub").read())
 
     def hosts(self, of):
@@ -61,8 +65,9 @@ class Deployment:
 
     def region(self, name):
         hosts = REGIONS[name]
-        region = {"hosts": self.hosts(hosts), "rotation": self.rotations[name], "sender_names": [SENDERS_NAME],
-                  "gateway": {"drain_grace_seconds": self.grace}, "outage_hours": 1, "events_per_second": 20}
+        region = {"hosts": self.hosts(hosts), "rotation": self.rotations[name], "hold": name in self.held,
+                  "sender_names": [SENDERS_NAME], "gateway": {"drain_grace_seconds": self.grace}, "outage_hours": 1,
+                  "events_per_second": 20}
         if name == "eu":
             region["nats_urls"] = [f"tls://{OPERATOR}:{LINK_PORT + i}" for i in range(len(hosts))]
             region["nats_names"] = [OPERATOR]
@@ -74,27 +79,32 @@ class Deployment:
     def values(self):
         return {
             "binaries": self.binaries,
-            "ssh": {"private_key_file": self.key},
+            "ssh": {"private_key_file": self.key, "ssh_user": self.user},
             "secrets_dir": self.secrets,
             "store_reserve_bytes": 64 << 20,
             "force_destroy": self.force_destroy,
-            "centre": {"hosts": self.hosts(CENTRE), "rotation": self.rotations["centre"],
-                       "max_file_store_bytes": 16 << 30,
-                       "relay": {"allow_networks": ["10.77.0.0/16"], "lease_seconds": 5, "kept_seconds": 600}},
+            "centre": {"hosts": self.hosts(self.centre), "rotation": self.rotations["centre"], "hold": "centre" in self.held,
+                       "max_file_store_bytes": 16 << 30, "relay": self.relay()},
             "regions": {name: self.region(name) for name in self.regions},
         }
+
+    @property
+    def centre_host(self):
+        return self.machines[next(iter(self.centre))]
+
+    def relay(self):
+        relay = {"allow_networks": ["10.77.0.0/16"], "kept_seconds": 600}
+        return relay if len(self.centre) > 1 else relay | {"lease_seconds": 5}
 
     def apply(self, *arguments, codes=(0,)):
         self.write_variables()
         return self.terraform.apply(*arguments, codes=codes)
 
     @property
-    def secrets(self):
-        return os.path.join(self.folder, "secrets")
-
-    @property
     def api(self):
-        return f"http://{next(iter(CENTRE.values()))}:8400"
+        """The admin API of the first relay that answers."""
+        urls = [admin_url(address) for address in self.centre.values()]
+        return until("an admin API answers", lambda: next(filter(is_ready, urls), None), 60)
 
     def token(self):
         return open(os.path.join(self.secrets, "centre", "admin.token")).read().strip()
@@ -154,6 +164,18 @@ retry = {{ schedule_seconds = [2, 5, 10, 30, 60] }}
 
     def end(self):
         stop_all([*self.loads, *self.machines.values(), *(getattr(self, name, None) for name in ("balancer", "link", "consumer"))])
+
+
+def admin_url(address):
+    return f"http://{address}:8400"
+
+
+def is_ready(url):
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=5):
+            return True
+    except OSError:
+        return False
 
 
 def stop_all(parts):

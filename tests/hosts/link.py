@@ -42,7 +42,9 @@ class Line:
         pair = {writer, far_writer}
         self.open_writers |= pair
         try:
-            await asyncio.gather(self.pump(reader, far_writer), self.pump(far_reader, writer))
+            await together(self.pump(reader, far_writer), self.pump(far_reader, writer))
+        except OSError:
+            pass
         finally:
             self.open_writers -= pair
             for end in pair:
@@ -50,14 +52,12 @@ class Line:
 
     async def pump(self, reader, writer):
         queue = asyncio.Queue(MAX_QUEUED)
-        sending = asyncio.create_task(self.send(queue, writer))
-        try:
-            while data := await reader.read(CHUNK):
-                await queue.put((asyncio.get_running_loop().time() + self.delay, data))
-            await queue.put((0, b""))
-            await sending
-        except OSError:
-            sending.cancel()
+        await together(self.receive(reader, queue), self.send(queue, writer))
+
+    async def receive(self, reader, queue):
+        while data := await reader.read(CHUNK):
+            await queue.put((asyncio.get_running_loop().time() + self.delay, data))
+        await queue.put((0, b""))
 
     async def send(self, queue, writer):
         loop = asyncio.get_running_loop()
@@ -70,6 +70,16 @@ class Line:
                 return
             writer.write(data)
             await writer.drain()
+
+
+async def together(*works):
+    """All of them; if one fails the others end too."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def address(text):

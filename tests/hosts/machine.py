@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from wait import until
+from wait import require, until
 
 BRIDGE = "floodgate0"
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -29,9 +29,11 @@ def ip(*arguments):
 class Machine:
     """One host. Its disk survives `kill`, as a machine's does a loss of power to its processes."""
 
-    def __init__(self, name, address, folder, disk_mb=None):
+    def __init__(self, name, address, folder, disk_mb=None, systemd=False):
         self.name, self.address, self.folder = name, address, os.path.join(folder, name)
         self.process = None
+        # The control group in which it boots systemd, if it does.
+        self.group = f"{os.path.basename(os.path.dirname(folder))}.{name}" if systemd else ""
         for part in ("upper", "work", "root", "ssh"):
             os.makedirs(os.path.join(self.folder, part))
         self.disk = self.own_disk(disk_mb) if disk_mb else ""
@@ -56,7 +58,7 @@ class Machine:
         log = open(os.path.join(self.folder, "boot.log"), "ab")
         self.process = subprocess.Popen(
             ["unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--propagation", "private",
-             BOOT, self.folder, self.name, self.address, self.disk],
+             BOOT, self.folder, self.name, self.address, self.disk, self.group],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         until(f"{self.name} has a network of its own", self.has_network, seconds=10)
         self.plug()
@@ -82,16 +84,34 @@ class Machine:
     def kill(self):
         """All its processes and its link at once, without a word to anybody."""
         ip("link", "set", self.port, "down")
-        self.process.kill()
-        self.process.wait()
+        self.stop()
         ip_quietly("link", "delete", self.port)
 
     def run(self, command, check=True):
         """A shell command on the host, past its sshd."""
-        inner = self.inner_pid()
-        return subprocess.run(
-            ["nsenter", "-t", str(inner), "--net", "--mount", "--uts", "--pid", "--root", "--wd", "/bin/bash", "-c", command],
-            check=check, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(self.enter(command), check=False, capture_output=True, text=True, timeout=120)
+        require(not check or done.returncode == 0, f"{self.name}: {command}: {done.stdout}{done.stderr}")
+        return done
+
+    def enter(self, command):
+        """What runs a shell command on the host."""
+        inside = ["nsenter", "-t", str(self.inner_pid()), "--net", "--mount", "--uts", "--pid", "--root", "--wd"]
+        return [*inside, "/bin/bash", "-c", command]
+
+    def send(self, source, target):
+        """A folder from here to the host."""
+        self.pipe(["tar", "-C", source, "-c", "."], self.enter(f"mkdir -p {target} && tar -C {target} -x"))
+
+    def fetch(self, source, target):
+        """A folder of the host to here."""
+        os.makedirs(target)
+        self.pipe(self.enter(f"tar -C {source} -c ."), ["tar", "-C", target, "-x"])
+
+    @staticmethod
+    def pipe(writer, reader):
+        with subprocess.Popen(writer, stdout=subprocess.PIPE) as process:
+            subprocess.run(reader, stdin=process.stdout, check=True, timeout=120)
+        require(process.returncode == 0, f"{writer[-1]} failed")
 
     def written(self, *patterns):
         """Files and folders with such names that the machine wrote, as paths here."""
@@ -108,6 +128,20 @@ class Machine:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
+        if self.group:
+            self.remove_group()
+
+    def remove_group(self):
+        """The control groups that systemd made do not go with its processes; they can once the last of these is gone."""
+        remove = '''
+            mount -t cgroup2 cgroup2 "$1"
+            for try in 1 2 3 4 5 6 7 8 9 10; do
+                [ -d "$1/$2" ] || exit 0
+                find "$1/$2" -depth -type d -exec rmdir {} + 2>/dev/null
+                sleep 0.1
+            done'''
+        subprocess.run(["unshare", "--mount", "sh", "-c", remove, "_", os.path.join(self.folder, "root"), self.group],
+                       check=False)
 
 
 def ip_quietly(*arguments):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PACKAGES = {"sshd": "openssh-server", "ssh-keygen": "openssh-client", "haproxy": "haproxy", "ip": "iproute2",
-            "mkfs.ext4": "e2fsprogs", "strip": "binutils"}
+            "mkfs.ext4": "e2fsprogs", "strip": "binutils", "sudo": "sudo"}
 NAMESPACES = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

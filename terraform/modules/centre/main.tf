@@ -31,11 +31,28 @@ module "group" {
   binaries             = var.binaries
   secrets              = var.secrets
   max_file_store_bytes = var.max_file_store_bytes
+  hold                 = var.hold
   admin_urls           = local.admin_urls
+}
+
+# An event's shard is part of where it is found again.
+resource "terraform_data" "shards" {
+  input = var.relay.shards
+  # A centre that did not come up was not founded.
+  depends_on = [module.group]
+  lifecycle {
+    ignore_changes = [input]
+  }
 }
 
 # Goes first when the centre is destroyed.
 resource "terraform_data" "departure" {
+  lifecycle {
+    precondition {
+      condition     = var.relay.shards == terraform_data.shards.output
+      error_message = "A centre keeps the number of shards that it was founded with."
+    }
+  }
   input = {
     force = var.force_destroy
     ssh   = module.group.ssh[0]

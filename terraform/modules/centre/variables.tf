@@ -38,16 +38,21 @@ variable "regions" {
 }
 
 variable "relay" {
-  description = "How the relays run; see relay.toml in the README. `lease_seconds` is 30 with 3 hosts and 10 with one, if it is not given."
+  description = "How the relays run; see relay.toml in the README. `lease_seconds` is 30 with 3 hosts and 10 with one, if it is not given. `shards` stays what it was at first."
   type = object({
     admin_port     = optional(number, 8400)
     metrics_port   = optional(number, 9400)
     lease_seconds  = optional(number)
+    shards         = optional(number, 1)
     window_days    = optional(number, 7)
     kept_seconds   = optional(number, 86400)
     allow_networks = optional(list(string), [])
   })
   default = {}
+  validation {
+    condition     = contains(range(1, 65), var.relay.shards)
+    error_message = "shards is 1 to 64."
+  }
 }
 
 variable "max_file_store_bytes" {
@@ -57,6 +62,12 @@ variable "max_file_store_bytes" {
 
 variable "force_destroy" {
   description = "Let the centre be destroyed although deliveries are pending: they are lost. Takes effect with an apply before the destroy."
+  type        = bool
+  default     = false
+}
+
+variable "hold" {
+  description = "Run nats-server alone, without the relay, so that a backup can be put back."
   type        = bool
   default     = false
 }

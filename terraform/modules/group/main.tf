@@ -35,6 +35,7 @@ module "host_1" {
   peers           = local.hosts[0].peers
   secrets_dir     = "${var.secrets.dir}/${local.hosts[0].host.name}"
   secrets_version = var.secrets.version
+  hold            = var.hold
   after           = var.after
 }
 
@@ -52,6 +53,7 @@ module "host_2" {
   peers           = local.hosts[1].peers
   secrets_dir     = "${var.secrets.dir}/${local.hosts[1].host.name}"
   secrets_version = var.secrets.version
+  hold            = var.hold
   after           = module.host_1.install
 }
 
@@ -69,6 +71,7 @@ module "host_3" {
   peers           = local.hosts[2].peers
   secrets_dir     = "${var.secrets.dir}/${local.hosts[2].host.name}"
   secrets_version = var.secrets.version
+  hold            = var.hold
   after           = module.host_2[0].install
 }
 

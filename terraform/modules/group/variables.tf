@@ -54,3 +54,9 @@ variable "after" {
   type        = string
   default     = ""
 }
+
+variable "hold" {
+  description = "Run nats-server alone, without the part."
+  type        = bool
+  default     = false
+}

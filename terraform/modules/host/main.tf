@@ -15,6 +15,7 @@ locals {
   # Read by bash; nothing in it is secret.
   settings = join("\n", [
     "SERVICES='nats ${var.part}'",
+    "HELD='${var.hold ? var.part : ""}'",
     "READY_ADDRESS='${var.ready_address}'",
     "PEERS='${join(" ", var.peers)}'",
     "ADMIN_URLS='${join(" ", var.admin_urls)}'",

@@ -32,6 +32,7 @@ module "group" {
   binaries             = var.binaries
   secrets              = var.secrets
   max_file_store_bytes = var.max_file_store_bytes
+  hold                 = var.hold
   after                = var.centre_ready
 }
 

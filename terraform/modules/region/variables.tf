@@ -78,3 +78,9 @@ variable "centre_ready" {
   description = "The centre's output of that name: the region comes up after the centre, which makes its streams, and goes before the centre changes."
   type        = string
 }
+
+variable "hold" {
+  description = "Run nats-server alone, without the gateway, so that a backup can be put back."
+  type        = bool
+  default     = false
+}

@@ -105,10 +105,12 @@ module "floodgate" {
   ssh           = { ssh_user = "admin", private_key_file = var.private_key_file }
   centre = {
     hosts                = module.centre_hosts.hosts
+    hold                 = var.centre.hold
     max_file_store_bytes = floor(var.centre.disk_gib * 1073741824 * 0.9)
   }
   regions = { for name, region in local.regions : name => {
     hosts             = region.hosts
+    hold              = region.of.hold
     sender_names      = [var.sender_name]
     nats_urls         = [for address in region.addresses : "tls://${address}:4222"]
     nats_names        = region.addresses

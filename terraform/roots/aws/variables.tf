@@ -47,8 +47,15 @@ variable "force_destroy" {
 }
 
 variable "centre" {
-  description = "The centre; in the AWS region of eu."
-  type        = object({ host_count = number, subnet_ids = list(string), ami = string, instance_type = string, disk_gib = number })
+  description = "The centre; in the AWS region of eu. `hold` as in roots/ssh."
+  type = object({
+    host_count    = number
+    subnet_ids    = list(string)
+    ami           = string
+    instance_type = string
+    disk_gib      = number
+    hold          = optional(bool, false)
+  })
 }
 
 variable "eu" {
@@ -63,6 +70,7 @@ variable "eu" {
     outage_hours      = optional(number, 24)
     events_per_second = optional(number, 100)
     event_bytes       = optional(number, 2048)
+    hold              = optional(bool, false)
   })
 }
 
@@ -78,5 +86,6 @@ variable "us" {
     outage_hours      = optional(number, 24)
     events_per_second = optional(number, 100)
     event_bytes       = optional(number, 2048)
+    hold              = optional(bool, false)
   })
 }

@@ -50,6 +50,7 @@ module "centre" {
   secrets              = module.secrets.centre
   relay                = var.centre.relay
   max_file_store_bytes = var.centre.max_file_store_bytes
+  hold                 = var.centre.hold
   force_destroy        = var.force_destroy
   regions = { for name, region in var.regions : name => {
     nats_urls = coalesce(region.nats_urls, [for host in local.hosts[name] : "tls://${host.address}:4222"])
@@ -67,6 +68,7 @@ module "region" {
   secrets              = module.secrets.region[each.key]
   gateway              = each.value.gateway
   max_file_store_bytes = sum(values(local.max_bytes[each.key])) + var.store_reserve_bytes
+  hold                 = each.value.hold
   centre_ssh           = module.centre.ssh
   force_destroy        = var.force_destroy
   centre_ready         = module.centre.ready

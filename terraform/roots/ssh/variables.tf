@@ -30,7 +30,7 @@ variable "ssh" {
 }
 
 variable "centre" {
-  description = "The centre: 1 or 3 hosts. `lease_seconds` is 30 with 3 hosts and 10 with one, if it is not given. A higher rotation makes new keys and certificates."
+  description = "The centre: 1 or 3 hosts. `lease_seconds` is 30 with 3 hosts and 10 with one, if it is not given, and `shards` stays what it was at first. A higher rotation makes new keys and certificates. hold: no relay runs, only nats-server, while a backup is put back."
   type = object({
     hosts = list(object({
       name             = string
@@ -42,11 +42,13 @@ variable "centre" {
       host_key         = optional(string)
     }))
     rotation             = optional(number, 1)
+    hold                 = optional(bool, false)
     max_file_store_bytes = optional(number, 274877906944)
     relay = optional(object({
       admin_port     = optional(number, 8400)
       metrics_port   = optional(number, 9400)
       lease_seconds  = optional(number)
+      shards         = optional(number, 1)
       window_days    = optional(number, 7)
       kept_seconds   = optional(number, 86400)
       allow_networks = optional(list(string), [])
@@ -55,7 +57,7 @@ variable "centre" {
 }
 
 variable "regions" {
-  description = "The regions by name, each with 1 or 3 hosts. gateway.publish_timeout_ms is 20000 with 3 hosts and 5000 with one, if it is not given. nats_urls: its nats-servers as the centre reaches them, if not by the hosts' addresses; nats_names: the names in those URLs. sender_names: what the certificate for senders is made for; put your own as tls.pem and tls.key into regions/NAME of the folder of secrets."
+  description = "The regions by name, each with 1 or 3 hosts. gateway.publish_timeout_ms is 20000 with 3 hosts and 5000 with one, if it is not given. nats_urls: its nats-servers as the centre reaches them, if not by the hosts' addresses; nats_names: the names in those URLs. sender_names: what the certificate for senders is made for; put your own as tls.pem and tls.key into regions/NAME of the folder of secrets. hold: no gateway runs, only nats-server, while a backup is put back."
   type = map(object({
     hosts = list(object({
       name             = string
@@ -67,6 +69,7 @@ variable "regions" {
       host_key         = optional(string)
     }))
     rotation     = optional(number, 1)
+    hold         = optional(bool, false)
     sender_names = optional(list(string), [])
     nats_urls    = optional(list(string))
     nats_names   = optional(list(string), [])

@@ -3,11 +3,14 @@ gives back its figures as text, or fails. They run in this order, on one deploym
 
 from .birth import doctor, first_apply, second_apply, secrets_stay_secret
 from .change import configuration_changed, keys_rotated, region_added, region_removed, replaced_host, rolling_upgrade
+from .cluster import centre_restored, centre_rolled, clustered, region_restored, relay_killed, three_destroyed
 from .end import destroy_refuses, destroyed
 from .failure import disk_full, host_killed, link_cut, link_slow
 
+# Another deployment, made and destroyed after the first.
+CLUSTER = [clustered, relay_killed, centre_rolled, centre_restored, region_restored, three_destroyed]
 ALL = [first_apply, second_apply, secrets_stay_secret, doctor, link_cut, link_slow, host_killed, rolling_upgrade,
        configuration_changed, keys_rotated, replaced_host, disk_full, region_added, region_removed, destroy_refuses,
-       destroyed]
+       destroyed, *CLUSTER]
 # Left out of the short form.
-LONG = {link_slow, configuration_changed, keys_rotated, replaced_host}
+LONG = {link_slow, configuration_changed, keys_rotated, replaced_host, *CLUSTER}

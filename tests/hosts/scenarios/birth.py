@@ -31,18 +31,21 @@ def second_apply(deployment, short):
     deployment.apply()
     require(pids(deployment) == before, "a second apply restarted something")
     hosts = deployment.region("eu")["hosts"]
-    require(not changes_with(deployment, hosts[::-1]), "another order of hosts would change something")
-    refused = changes_with(deployment, hosts[:1], codes=(1,))
+    require(not changes_with(deployment, {"hosts": hosts[::-1]}), "another order of hosts would change something")
+    refused = changes_with(deployment, {"hosts": hosts[:1]}, codes=(1,))
     require("keeps the number of hosts" in refused, f"3 hosts to 1 were not refused: {refused[-1500:]}")
+    refused = changes_with(deployment, relay={"shards": 2}, codes=(1,))
+    require("keeps the number of shards" in refused, f"another number of shards was not refused: {refused[-1500:]}")
     done = deployment.machines["eu-1"].run("floodgate-host uninstall", check=False)
     require(done.returncode and pids(deployment) == before, "a host of a region at work let itself be removed")
-    return "nothing to change, nothing restarted; 3 hosts to 1 refused, as was uninstall"
+    return "nothing to change, nothing restarted; 3 hosts to 1 refused, as were 2 shards and uninstall"
 
 
-def changes_with(deployment, hosts, codes=(0, 2)):
-    """What a plan says with other hosts in eu; nothing if it would change nothing."""
+def changes_with(deployment, eu=None, relay=None, codes=(0, 2)):
+    """What a plan says with other values for eu or the relay; nothing if it would change nothing."""
     values = deployment.values()
-    values["regions"]["eu"]["hosts"] = hosts
+    values["regions"]["eu"] |= eu or {}
+    values["centre"]["relay"] |= relay or {}
     deployment.terraform.variables(values)
     done = deployment.terraform.run("plan", "-no-color", "-detailed-exitcode", codes=codes)
     deployment.write_variables()

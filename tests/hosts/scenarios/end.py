@@ -4,7 +4,8 @@ from traffic import counted, failures
 from wait import require, until
 
 LEFT = ("find /etc/floodgate /opt/floodgate /var/lib/floodgate -mindepth 1 -not -name lost+found; "
-        "ls -d /root/.floodgate-staging* 2>/dev/null; "
+        "ls -d /root/.floodgate-staging* /home/*/.floodgate-staging* 2>/dev/null; "
+        "ls -d /etc/systemd/system/{,*/}floodgate-{nats,gateway,relay,watch}* 2>/dev/null; "
         "pgrep -a 'floodgate|nats-server' || true")
 
 

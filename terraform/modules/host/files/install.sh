@@ -71,7 +71,11 @@ install_units() {
     put "$staging/units/floodgate-watch.service" /etc/systemd/system/floodgate-watch.service 0644
     put "$staging/units/floodgate-watch.timer" /etc/systemd/system/floodgate-watch.timer 0644
     systemctl daemon-reload
-    for service in $SERVICES; do systemctl enable --quiet "floodgate-$service"; done
+    for service in $SERVICES; do
+        local verb=enable
+        [[ $service != "$HELD" ]] || verb=disable
+        systemctl "$verb" --quiet "floodgate-$service"
+    done
     systemctl enable --quiet --now floodgate-watch.timer
 }
 
@@ -99,7 +103,7 @@ uses() {
 }
 
 changed() {
-    ! "$opt/bin/floodgate-host" status "$1" | grep -q ' runs$' ||
+    [[ $1 == "$HELD" ]] || ! "$opt/bin/floodgate-host" status "$1" | grep -q ' runs$' ||
         [[ $(fingerprint "$1") != $(cat "$installed/$1" 2>/dev/null) ]]
 }
 note() { fingerprint "$1" >"$installed/$1"; }

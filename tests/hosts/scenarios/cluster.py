@@ -1,0 +1,221 @@
+"""Another deployment, on hosts that boot systemd: a centre of three and a region of three, set up by a user who is root by
+sudo only."""
+
+import json
+import os
+import shutil
+import time
+import urllib.request
+
+from deployment import CENTRE_OF_THREE, REGIONS
+from traffic import counted, failures, slowest_ms
+from wait import require, until
+
+from .birth import doctor
+from .change import RATE, under_load
+from .end import destroyed
+from .failure import settled_books
+
+METRICS_PORT = 9400
+AS_FLOODGATE = "setpriv --reuid=floodgate --regid=floodgate --init-groups /opt/floodgate/bin/floodgate"
+# Where a backup waits on a host of the centre, and how many events a second come in meanwhile.
+BACKUP = "/var/lib/floodgate/backup"
+BACKUP_RATE = 20
+
+
+def clustered(deployment, short):
+    """From nothing to the first delivery, three copies of everything on both sides."""
+    if os.path.exists(deployment.secrets):
+        deployment.terraform.destroy()
+    for name in list(deployment.machines):
+        remove(deployment, name)
+    deployment.secrets = os.path.join(deployment.folder, "secrets-of-three")
+    deployment.centre, deployment.regions, deployment.user = CENTRE_OF_THREE, ["eu"], "deploy"
+    deployment.systemd = can_boot_systemd()
+    for name, address in {**CENTRE_OF_THREE, **REGIONS["eu"]}.items():
+        deployment.boot(name, address)
+    began = time.time()
+    deployment.apply()
+    applied = time.time()
+    deployment.configure()
+    load = deployment.send("three", "eu", rate=5)
+    until("the first webhook is delivered", lambda: load.acknowledged() & deployment.consumer.ids(), seconds=60)
+    seconds = time.time() - began
+    load.stop()
+    deployment.eu_is_up()
+    healthy = doctor(deployment, short)
+    require(not deployment.terraform.changes(), "a second apply would change something")
+    return (f"by sudo, on hosts with {init(deployment)}: first delivery after {seconds:.0f} s, of which terraform apply "
+            f"{applied - began:.0f} s; {healthy}")
+
+
+def init(deployment):
+    """What looks after the services; if systemd, then it says so."""
+    if not deployment.systemd:
+        return "no systemd, which this machine cannot boot"
+    for machine in deployment.machines.values():
+        machine.run("systemctl is-active floodgate-nats floodgate-watch.timer && ! ls /run/floodgate/*.pid")
+    return "systemd"
+
+
+def relay_killed(deployment, short):
+    """The host whose relay writes the log is lost: another relay takes over, and eu notices nothing."""
+    load = deployment.send("relay-killed", "eu", RATE)
+    time.sleep(4)
+    name = until("a relay writes", lambda: writer(deployment), seconds=30)
+    deployment.machines[name].kill()
+    killed = time.time()
+    until("another relay writes", lambda: writer(deployment) not in (None, name), seconds=90)
+    took_over = time.time() - killed
+    until("deliveries go on", lambda: delivered_since(deployment, load, killed + took_over), seconds=60)
+    resumed = time.time() - killed
+    deployment.boot(name, CENTRE_OF_THREE[name])
+    deployment.machines[name].run("floodgate-host wait-ready")
+    load.stop()
+    deployment.all_delivered()
+    outcomes = load.outcomes()
+    require(not failures(outcomes), f"eu noticed: {counted(outcomes)}; {failures(outcomes)[:3]}")
+    settled_books(deployment)
+    return (f"{name} killed: another relay wrote after {took_over:.0f} s (lease of 30 s), deliveries went on after "
+            f"{resumed:.0f} s; eu: {counted(outcomes)}, slowest {slowest_ms(outcomes)} ms; all delivered, books balance")
+
+
+def writer(deployment):
+    """The host of the centre whose relay says that it writes."""
+    says_so = 'floodgate_log_writer{shard="0"} 1'
+    return next((name for name, address in deployment.centre.items() if says_so in metrics(address)), None)
+
+
+def metrics(address):
+    try:
+        with urllib.request.urlopen(f"http://{address}:{METRICS_PORT}/metrics", timeout=2) as answer:
+            return answer.read().decode()
+    except OSError:
+        return ""
+
+
+def delivered_since(deployment, load, since):
+    mine = load.acknowledged()
+    return any(at > since and identity in mine for at, identity, _ in deployment.consumer.deliveries())
+
+
+def centre_rolled(deployment, short):
+    """New keys and certificates for the centre: nats-server and relay of each host are restarted, one host at a time."""
+    def rotate():
+        deployment.rotations["centre"] += 1
+        deployment.apply()
+    figures = under_load(deployment, "centre-rolled", rotate)
+    settled_books(deployment)
+    return f"eu: {figures}; all delivered, books balance"
+
+
+def centre_restored(deployment, short):
+    """All three hosts of the centre are lost with their disks; a backup is put back while eu goes on."""
+    load = deployment.send("centre-lost", "eu", BACKUP_RATE)
+    time.sleep(5)
+    kept = backup(deployment, "centre-backup")
+    time.sleep(5)
+    lost = time.time()
+    lose(deployment, CENTRE_OF_THREE)
+    deployment.held = {"centre"}
+    deployment.apply(*replaced("module.centre"))
+    outcome = restore(deployment, kept)
+    release(deployment)
+    deployment.configure()
+    load.stop()
+    deployment.all_delivered()
+    back = time.time() - lost
+    outcomes = load.outcomes()
+    require(not failures(outcomes), f"eu noticed: {counted(outcomes)}; {failures(outcomes)[:3]}")
+    settled_books(deployment)
+    again = repeated(deployment, load)
+    return (f"{outcome}; all delivered {back:.0f} s after the loss, {again} of {len(load.acknowledged())} twice under the "
+            f"same id; eu: {counted(outcomes)}; books balance")
+
+
+def region_restored(deployment, short):
+    """eu holds what no relay has copied; it is backed up, its hosts are lost with their disks, the backup is put back."""
+    deployment.held = {"centre"}
+    deployment.apply()
+    if deployment.systemd:
+        deployment.centre_host.run("! systemctl is-enabled floodgate-relay && ! systemctl is-active floodgate-relay")
+    load = deployment.send("eu-lost", "eu", BACKUP_RATE)
+    until("eu holds events", lambda: len(load.acknowledged()) > 100, seconds=30)
+    load.stop()
+    held = load.acknowledged()
+    require(not held & deployment.consumer.ids(), "the centre was not held")
+    kept = backup(deployment, "eu-backup", "--region", "eu")
+    lose(deployment, REGIONS["eu"])
+    deployment.held = {"centre", "eu"}
+    deployment.apply(*replaced('module.region["eu"]'))
+    outcome = restore(deployment, kept, "--region", "eu")
+    release(deployment)
+    deployment.eu_is_up()
+    deployment.all_delivered()
+    settled_books(deployment)
+    return f"{outcome}; {len(held)} events that only the backup had were delivered; books balance"
+
+
+def three_destroyed(deployment, short):
+    """The end of this one too leaves nothing."""
+    return destroyed(deployment, short)
+
+
+def lose(deployment, hosts):
+    """The machines with all that was on them; empty ones come in their place."""
+    for name in hosts:
+        deployment.machines[name].kill()
+    for name, address in hosts.items():
+        remove(deployment, name)
+        deployment.boot(name, address)
+
+
+def remove(deployment, name):
+    machine = deployment.machines.pop(name)
+    machine.stop()
+    shutil.rmtree(machine.folder)
+
+
+def can_boot_systemd():
+    return os.path.exists("/lib/systemd/systemd") and "cgroup2" in open("/proc/filesystems").read()
+
+
+def replaced(group):
+    """What tells Terraform that all hosts of a group are new."""
+    for host in ("host_1", "host_2[0]", "host_3[0]"):
+        yield from ("-replace", f"{group}.module.group.module.{host}.terraform_data.presence")
+
+
+def release(deployment):
+    deployment.held = set()
+    deployment.apply()
+
+
+def backup(deployment, name, *of):
+    """Made on a host of the centre, kept elsewhere."""
+    deployment.centre_host.run(f"{AS_FLOODGATE} backup --relay /etc/floodgate/relay.toml {' '.join(of)} --out {BACKUP}")
+    kept = os.path.join(deployment.folder, name)
+    deployment.centre_host.fetch(BACKUP, kept)
+    deployment.centre_host.run(f"rm -r {BACKUP}")
+    return kept
+
+
+def restore(deployment, kept, *of):
+    """Put back from a host of the centre; nothing that the backup should have may be lost."""
+    host = deployment.centre_host
+    host.send(kept, BACKUP)
+    host.run(f"chown -R floodgate: {BACKUP}")
+    done = host.run(f"{AS_FLOODGATE} restore --relay /etc/floodgate/relay.toml {' '.join(of)} --from {BACKUP} --json")
+    host.run(f"rm -r {BACKUP}")
+    feeds = json.loads(done.stdout)["outlook"]["feeds"]
+    lost = {feed["lost"] for feed in feeds}
+    require(feeds and lost <= ({0, None} if of else {0}), f"the restore gave blocks up: {feeds}")
+    return f"{len(feeds)} lanes, {sum(feed['to_copy'] for feed in feeds)} blocks to copy, lost {sorted(map(str, lost))}"
+
+
+def repeated(deployment, load):
+    """How many events of a load were delivered more than once."""
+    mine, seen = load.acknowledged(), {}
+    for _, identity, _ in deployment.consumer.deliveries():
+        seen[identity] = seen.get(identity, 0) + 1
+    return sum(seen[identity] > 1 for identity in mine)
