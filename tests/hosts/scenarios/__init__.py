@@ -1,14 +1,14 @@
 """What `make hosts` holds a deployment to. Each scenario takes the deployment and whether this is the short form, and
-gives back its figures as text, or fails. They run in this order, on one deployment."""
+gives back its figures as text, or fails. They run in this order, on one deployment and then on another."""
 
 from .birth import doctor, first_apply, second_apply, secrets_stay_secret
 from .change import configuration_changed, keys_rotated, region_added, region_removed, replaced_host, rolling_upgrade
-from .cluster import centre_restored, centre_rolled, clustered, region_restored, relay_killed, three_destroyed
+from .cluster import centre_restored, centre_rolled, clustered, forced, region_restored, relay_killed
 from .end import destroy_refuses, destroyed
 from .failure import disk_full, host_killed, link_cut, link_slow
 
 # Another deployment, made and destroyed after the first.
-CLUSTER = [clustered, relay_killed, centre_rolled, centre_restored, region_restored, three_destroyed]
+CLUSTER = [clustered, relay_killed, centre_rolled, centre_restored, region_restored, forced]
 ALL = [first_apply, second_apply, secrets_stay_secret, doctor, link_cut, link_slow, host_killed, rolling_upgrade,
        configuration_changed, keys_rotated, replaced_host, disk_full, region_added, region_removed, destroy_refuses,
        destroyed, *CLUSTER]

@@ -156,9 +156,17 @@ def region_restored(deployment, short):
     return f"{outcome}; {len(held)} events that only the backup had were delivered; books balance"
 
 
-def three_destroyed(deployment, short):
-    """The end of this one too leaves nothing."""
-    return destroyed(deployment, short)
+def forced(deployment, short):
+    """Destroyed although eu holds what the centre does not have, as force_destroy says; nothing is left here either."""
+    deployment.link.say("cut")
+    load = deployment.send("given-up", "eu", BACKUP_RATE)
+    until("eu holds events", lambda: len(load.acknowledged()) > 20, seconds=30)
+    load.stop()
+    held = len(load.acknowledged() - deployment.consumer.ids())
+    require(held, "eu holds nothing")
+    deployment.force_destroy = True
+    deployment.apply()
+    return f"{destroyed(deployment, short)}, {held} events given up by force"
 
 
 def lose(deployment, hosts):
