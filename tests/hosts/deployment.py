@@ -152,6 +152,11 @@ retry = {{ schedule_seconds = [2, 5, 10, 30, 60] }}
     def acknowledged(self):
         return set().union(*(load.acknowledged() for load in self.loads)) if self.loads else set()
 
+    def deliveries_of(self, load, since=0.0):
+        """Time, id and region of each delivery of what a load got acknowledged."""
+        mine = load.acknowledged()
+        return [delivery for delivery in self.consumer.deliveries() if delivery[0] >= since and delivery[1] in mine]
+
     def all_delivered(self, seconds=120):
         """Waits until every acknowledged event was delivered, and the books have nothing open."""
         acknowledged = self.acknowledged()

@@ -67,6 +67,14 @@ def refused():
     return None
 
 
+def has_filesystem(name):
+    return name in open("/proc/filesystems").read().split()
+
+
+def can_boot_systemd():
+    return os.path.exists("/lib/systemd/systemd") and has_filesystem("cgroup2")
+
+
 def require():
     """Gets what is missing, and says by name what cannot be had."""
     if os.geteuid() != 0:
@@ -78,9 +86,9 @@ def require():
     gone = [f"{program} (Debian's {package})" for program, package in PACKAGES.items() if not find(program)]
     if not find("terraform"):
         gone.append("terraform 1.8 or newer")
-    if "overlay" not in open("/proc/filesystems").read():
+    if not has_filesystem("overlay"):
         subprocess.run(["modprobe", "overlay"], stderr=subprocess.DEVNULL, check=False)
-    if "overlay" not in open("/proc/filesystems").read():
+    if not has_filesystem("overlay"):
         gone.append("a kernel with overlayfs")
     reason = None if gone else refused()
     if gone or reason:

@@ -9,14 +9,19 @@ MOST_SECONDS_TO_FIRST_DELIVERY = 180
 
 
 def first_apply(deployment, short):
+    """The first deployment, by root on hosts with the supervisor."""
+    return set_up(deployment, "first")
+
+
+def set_up(deployment, name):
     """`terraform apply`, `floodgate apply`, and a first webhook that is delivered."""
     began = time.time()
     deployment.terraform.init()
     deployment.apply()
     applied = time.time()
     deployment.configure()
-    load = deployment.send("first", "eu", rate=5)
-    first = until("the first webhook is delivered", deployment.consumer.deliveries, seconds=60)[0]
+    load = deployment.send(name, "eu", rate=5)
+    first = until("the first webhook is delivered", lambda: deployment.deliveries_of(load), seconds=60)[0]
     load.stop()
     seconds = first[0] - began
     require(seconds < MOST_SECONDS_TO_FIRST_DELIVERY, f"the first delivery took {seconds:.0f} s")

@@ -24,14 +24,20 @@ def under_load(deployment, name, change):
     seconds = time.time() - began
     deployment.eu_is_up()
     time.sleep(3)
+    outcomes = unharmed(deployment, load)
+    again = sum(line["first"] is not None for line in outcomes)
+    return (f"{seconds:.0f} s, {counted(outcomes)} and no other outcome, p99 {percentile_ms(outcomes, 0.99)} ms, slowest "
+            f"{slowest_ms(outcomes)} ms, {again} sent again because an idle kept connection had been closed")
+
+
+def unharmed(deployment, load):
+    """Ends a load: each of its requests was accepted, and is delivered."""
     load.stop()
     deployment.all_delivered()
     outcomes = load.outcomes()
     bad = failures(outcomes)
     require(not bad, f"{counted(outcomes)}: {bad[:3]}")
-    again = sum(line["first"] is not None for line in outcomes)
-    return (f"{seconds:.0f} s, {counted(outcomes)} and no other outcome, p99 {percentile_ms(outcomes, 0.99)} ms, slowest "
-            f"{slowest_ms(outcomes)} ms, {again} sent again because an idle kept connection had been closed")
+    return outcomes
 
 
 def rolling_upgrade(deployment, short):

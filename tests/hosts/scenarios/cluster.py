@@ -6,14 +6,16 @@ import os
 import shutil
 import time
 import urllib.request
+from collections import Counter
 
 from deployment import CENTRE_OF_THREE, REGIONS
-from traffic import counted, failures, slowest_ms
+from tools import can_boot_systemd
+from traffic import counted, slowest_ms
 from wait import require, until
 
-from .birth import doctor
-from .change import RATE, under_load
-from .end import destroyed
+from .birth import doctor, set_up
+from .change import RATE, under_load, unharmed
+from .end import cut_off, destroyed
 from .failure import settled_books
 
 METRICS_PORT = 9400
@@ -34,19 +36,10 @@ def clustered(deployment, short):
     deployment.systemd = can_boot_systemd()
     for name, address in {**CENTRE_OF_THREE, **REGIONS["eu"]}.items():
         deployment.boot(name, address)
-    began = time.time()
-    deployment.apply()
-    applied = time.time()
-    deployment.configure()
-    load = deployment.send("three", "eu", rate=5)
-    until("the first webhook is delivered", lambda: load.acknowledged() & deployment.consumer.ids(), seconds=60)
-    seconds = time.time() - began
-    load.stop()
-    deployment.eu_is_up()
+    figures = set_up(deployment, "three")
     healthy = doctor(deployment, short)
     require(not deployment.terraform.changes(), "a second apply would change something")
-    return (f"by sudo, on hosts with {init(deployment)}: first delivery after {seconds:.0f} s, of which terraform apply "
-            f"{applied - began:.0f} s; {healthy}")
+    return f"by sudo, on hosts with {init(deployment)}: {figures}; {healthy}"
 
 
 def init(deployment):
@@ -67,14 +60,11 @@ def relay_killed(deployment, short):
     killed = time.time()
     until("another relay writes", lambda: writer(deployment) not in (None, name), seconds=90)
     took_over = time.time() - killed
-    until("deliveries go on", lambda: delivered_since(deployment, load, killed + took_over), seconds=60)
+    until("deliveries go on", lambda: deployment.deliveries_of(load, since=killed + took_over), seconds=60)
     resumed = time.time() - killed
     deployment.boot(name, CENTRE_OF_THREE[name])
     deployment.machines[name].run("floodgate-host wait-ready")
-    load.stop()
-    deployment.all_delivered()
-    outcomes = load.outcomes()
-    require(not failures(outcomes), f"eu noticed: {counted(outcomes)}; {failures(outcomes)[:3]}")
+    outcomes = unharmed(deployment, load)
     settled_books(deployment)
     return (f"{name} killed: another relay wrote after {took_over:.0f} s (lease of 30 s), deliveries went on after "
             f"{resumed:.0f} s; eu: {counted(outcomes)}, slowest {slowest_ms(outcomes)} ms; all delivered, books balance")
@@ -92,11 +82,6 @@ def metrics(address):
             return answer.read().decode()
     except OSError:
         return ""
-
-
-def delivered_since(deployment, load, since):
-    mine = load.acknowledged()
-    return any(at > since and identity in mine for at, identity, _ in deployment.consumer.deliveries())
 
 
 def centre_rolled(deployment, short):
@@ -122,11 +107,8 @@ def centre_restored(deployment, short):
     outcome = restore(deployment, kept)
     release(deployment)
     deployment.configure()
-    load.stop()
-    deployment.all_delivered()
+    outcomes = unharmed(deployment, load)
     back = time.time() - lost
-    outcomes = load.outcomes()
-    require(not failures(outcomes), f"eu noticed: {counted(outcomes)}; {failures(outcomes)[:3]}")
     settled_books(deployment)
     again = repeated(deployment, load)
     return (f"{outcome}; all delivered {back:.0f} s after the loss, {again} of {len(load.acknowledged())} twice under the "
@@ -158,10 +140,7 @@ def region_restored(deployment, short):
 
 def forced(deployment, short):
     """Destroyed although eu holds what the centre does not have, as force_destroy says; nothing is left here either."""
-    deployment.link.say("cut")
-    load = deployment.send("given-up", "eu", BACKUP_RATE)
-    until("eu holds events", lambda: len(load.acknowledged()) > 20, seconds=30)
-    load.stop()
+    load = cut_off(deployment, "given-up").stop()
     held = len(load.acknowledged() - deployment.consumer.ids())
     require(held, "eu holds nothing")
     deployment.force_destroy = True
@@ -182,10 +161,6 @@ def remove(deployment, name):
     machine = deployment.machines.pop(name)
     machine.stop()
     shutil.rmtree(machine.folder)
-
-
-def can_boot_systemd():
-    return os.path.exists("/lib/systemd/systemd") and "cgroup2" in open("/proc/filesystems").read()
 
 
 def replaced(group):
@@ -223,7 +198,5 @@ def restore(deployment, kept, *of):
 
 def repeated(deployment, load):
     """How many events of a load were delivered more than once."""
-    mine, seen = load.acknowledged(), {}
-    for _, identity, _ in deployment.consumer.deliveries():
-        seen[identity] = seen.get(identity, 0) + 1
-    return sum(seen[identity] > 1 for identity in mine)
+    times = Counter(identity for _, identity, _ in deployment.deliveries_of(load))
+    return sum(count > 1 for count in times.values())

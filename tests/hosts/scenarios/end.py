@@ -11,9 +11,7 @@ LEFT = ("find /etc/floodgate /opt/floodgate /var/lib/floodgate -mindepth 1 -not 
 
 def destroy_refuses(deployment, short):
     """While a region holds what the centre does not have nothing is destroyed: it and the other one go on serving."""
-    deployment.link.say("cut")
-    load = deployment.send("refused", "eu", 20)
-    until("eu holds events", lambda: len(load.acknowledged()) > 20, seconds=30)
+    load = cut_off(deployment, "refused")
     done = deployment.terraform.destroy(codes=(1,))
     reason = "gave up waiting until the centre follows region eu"
     require(reason in done.stdout, f"refused for another reason: {done.stdout[-1500:]}")
@@ -27,6 +25,14 @@ def destroy_refuses(deployment, short):
     deployment.link.say("open")
     deployment.all_delivered()
     return f"refused while eu held {held} events; eu and us went on serving: {counted(load.outcomes())}; all delivered afterwards"
+
+
+def cut_off(deployment, name):
+    """A load on eu, which holds what it accepts: the centre is out of reach."""
+    deployment.link.say("cut")
+    load = deployment.send(name, "eu", 20)
+    until("eu holds events", lambda: len(load.acknowledged()) > 20, seconds=30)
+    return load
 
 
 def destroyed(deployment, short):

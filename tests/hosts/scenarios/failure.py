@@ -68,8 +68,7 @@ def caught_up(deployment, eu):
 
 def caught_up_at(deployment, eu, healed, level):
     """Events of eu delivered between the cut's end and when it was level, connecting again included; how many a second."""
-    mine = eu.acknowledged()
-    count = len({identity for at, identity, _ in deployment.consumer.deliveries() if healed <= at <= level and identity in mine})
+    count = len({identity for at, identity, _ in deployment.deliveries_of(eu, since=healed) if at <= level})
     return count, count / (level - healed)
 
 
