@@ -122,9 +122,8 @@ impl FencedAppender {
     /// # Errors
     /// If it is sent: [`AppendError::Superseded`] if the lease is lost, [`AppendError::TooLarge`] if no server takes it.
     pub async fn submit(&mut self, append: Append) -> Result<(), AppendError> {
-        let expected = self.next_sequence() - 1;
         let ack = if self.pending.is_empty() {
-            Ack::of(self.target.send(&append, expected).await?)
+            Ack::of(self.target.send(&append, self.confirmed).await?)
         } else {
             Ack::Waiting
         };

@@ -125,8 +125,7 @@ impl StreamReader {
                 Err(error) => {
                     tracing::debug!(stream = self.stream, filter = self.filter, %error, "reading is interrupted");
                     self.open = None;
-                    sleep(self.backoff).await;
-                    self.backoff = (self.backoff * 2).min(BACKOFF.1);
+                    self.back_off().await;
                 }
             }
         }
@@ -168,16 +167,20 @@ impl StreamReader {
     /// As [`Self::try_next`], if that goes on, or at once if no consumer can be had; then some messages were visited and the
     /// scan must be begun anew.
     pub async fn scan(mut self, through: u64, mut visit: impl FnMut(&ReadMessage)) -> Result<(), ReadError> {
-        for _ in 1..SCAN_TRIES {
+        let mut tries = 1;
+        loop {
             let left = self.left(through).await?;
-            if self.visit(left, through, &mut visit).await.is_ok() {
-                return Ok(());
+            match self.visit(left, through, &mut visit).await {
+                Err(_) if tries < SCAN_TRIES => self.back_off().await,
+                done => return done,
             }
-            sleep(self.backoff).await;
-            self.backoff = (self.backoff * 2).min(BACKOFF.1);
+            tries += 1;
         }
-        let left = self.left(through).await?;
-        self.visit(left, through, &mut visit).await
+    }
+
+    async fn back_off(&mut self) {
+        sleep(self.backoff).await;
+        self.backoff = (self.backoff * 2).min(BACKOFF.1);
     }
 
     /// How many messages wait.

@@ -183,15 +183,17 @@ impl Sending<'_> {
 
     /// An answer with something in it is a refusal.
     fn check(&self, answer: &Message) -> Result<(), BackupError> {
+        if is_taken(answer) && answer.payload.is_empty() { Ok(()) } else { Err(self.refusal(answer)) }
+    }
+
+    /// What an answer says that is not the one hoped for.
+    fn refusal(&self, answer: &Message) -> BackupError {
         if !is_taken(answer) {
-            return Err(broken(self.stream, NOBODY));
-        }
-        if answer.payload.is_empty() {
-            return Ok(());
+            return broken(self.stream, NOBODY);
         }
         match serde_json::from_slice::<Response<Restored>>(&answer.payload) {
-            Ok(Response::Err { error }) => Err(refused(self.stream, error.to_string())),
-            _ => Err(refused(self.stream, String::from_utf8_lossy(&answer.payload).into_owned())),
+            Ok(Response::Err { error }) => refused(self.stream, error.to_string()),
+            _ => refused(self.stream, String::from_utf8_lossy(&answer.payload).into_owned()),
         }
     }
 
@@ -200,9 +202,7 @@ impl Sending<'_> {
         let answer = self.next(UNPACK_LIMIT).await?;
         match serde_json::from_slice::<Response<Restored>>(&answer.payload) {
             Ok(Response::Ok(restored)) => Ok(restored),
-            Ok(Response::Err { error }) => Err(refused(self.stream, error.to_string())),
-            Err(_) if !is_taken(&answer) => Err(broken(self.stream, NOBODY)),
-            Err(_) => Err(refused(self.stream, String::from_utf8_lossy(&answer.payload).into_owned())),
+            _ => Err(self.refusal(&answer)),
         }
     }
 

@@ -61,7 +61,8 @@ fn print(Round { events_per_block, bare, copied, delivered }: &Round) {
 
 async fn round(scene: &Scene, centre: &Context, number: u64) -> Result<Round> {
     scene.deployment.signal("relay", Signal::SIGSTOP)?;
-    let (log, arrived) = (last(centre, &log_stream()).await?, scene.consumer.count() as u64);
+    let log_stream = subject::log_stream(0);
+    let (log, arrived) = (last(centre, &log_stream).await?, scene.consumer.count() as u64);
     let numbers = number * EVENTS..(number + 1) * EVENTS;
     let region = scene.deployment.region_nats("eu").await?;
     let before = regional(&region).await?;
@@ -71,15 +72,11 @@ async fn round(scene: &Scene, centre: &Context, number: u64) -> Result<Round> {
     let bare = bare(centre, usize::try_from(bytes / blocks)?).await?;
     scene.deployment.signal("relay", Signal::SIGCONT)?;
     let (copied, delivered) = tokio::try_join!(
-        rate("copied", blocks, async || Ok(last(centre, &log_stream()).await? - log)),
+        rate("copied", blocks, async || Ok(last(centre, &log_stream).await? - log)),
         rate("delivered", EVENTS, async || Ok(scene.consumer.count() as u64 - arrived)),
     )?;
     scene.balanced_books().await?;
     Ok(Round { events_per_block: EVENTS as f64 / blocks as f64, bare, copied, delivered })
-}
-
-fn log_stream() -> String {
-    subject::log_stream(0)
 }
 
 /// How many a second something came on by, while it went through the middle of `all`.
