@@ -19,9 +19,10 @@ from .end import cut_off, destroyed
 from .failure import settled_books
 
 METRICS_PORT = 9400
-AS_FLOODGATE = "setpriv --reuid=floodgate --regid=floodgate --init-groups /opt/floodgate/bin/floodgate"
-# Where a backup waits on a host of the centre, and how many events a second come in meanwhile.
-BACKUP = "/var/lib/floodgate/backup"
+AS_RELAY = "setpriv --reuid=floodgate-relay --regid=floodgate-relay --init-groups /opt/floodgate/bin/floodgate"
+# Where a backup waits on a host of the centre, in a folder of the relay's user, and how many events a second come in meanwhile.
+BACKUPS = "/var/lib/floodgate/backups"
+BACKUP = f"{BACKUPS}/one"
 BACKUP_RATE = 20
 
 
@@ -176,19 +177,25 @@ def release(deployment):
 
 def backup(deployment, name, *of):
     """Made on a host of the centre, kept elsewhere."""
-    deployment.centre_host.run(f"{AS_FLOODGATE} backup --relay /etc/floodgate/relay.toml {' '.join(of)} --out {BACKUP}")
+    make_backups_folder(deployment.centre_host)
+    deployment.centre_host.run(f"{AS_RELAY} backup --relay /etc/floodgate/relay.toml {' '.join(of)} --out {BACKUP}")
     kept = os.path.join(deployment.folder, name)
     deployment.centre_host.fetch(BACKUP, kept)
     deployment.centre_host.run(f"rm -r {BACKUP}")
     return kept
 
 
+def make_backups_folder(host):
+    host.run(f"install -d -m 0700 -o floodgate-relay -g floodgate-relay {BACKUPS}")
+
+
 def restore(deployment, kept, *of):
     """Put back from a host of the centre; nothing that the backup should have may be lost."""
     host = deployment.centre_host
+    make_backups_folder(host)
     host.send(kept, BACKUP)
-    host.run(f"chown -R floodgate: {BACKUP}")
-    done = host.run(f"{AS_FLOODGATE} restore --relay /etc/floodgate/relay.toml {' '.join(of)} --from {BACKUP} --json")
+    host.run(f"chown -R floodgate-relay: {BACKUP}")
+    done = host.run(f"{AS_RELAY} restore --relay /etc/floodgate/relay.toml {' '.join(of)} --from {BACKUP} --json")
     host.run(f"rm -r {BACKUP}")
     feeds = json.loads(done.stdout)["outlook"]["feeds"]
     lost = {feed["lost"] for feed in feeds}

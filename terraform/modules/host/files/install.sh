@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings a host to what its staging folder says, as root: user, folders, tools, releases, configuration, services.
+# Brings a host to what its staging folder says, as root: users, folders, tools, releases, configuration, services.
 # What did not change is neither written nor restarted, so that it can be run at any time.
 set -euo pipefail
 staging=$(cd "$(dirname "$0")" && pwd)
@@ -11,22 +11,55 @@ trap 'rm -rf "$staging"' EXIT
 # shellcheck disable=SC1091
 . "$staging/host.env"
 readonly kept_releases=6
+# What runs beside nats-server.
+readonly part=${SERVICES#nats }
 
-ensure_user() {
-    id floodgate >/dev/null 2>&1 || useradd --system --home-dir "$var" --no-create-home --shell /usr/sbin/nologin floodgate
+ensure_users() {
+    local service user
+    getent group "$common_group" >/dev/null || groupadd --system "$common_group"
+    for service in $SERVICES; do
+        user=$(user_of "$service")
+        id "$user" >/dev/null 2>&1 || useradd --system --user-group --home-dir "$(data_of "$service")" --no-create-home \
+            --shell /usr/sbin/nologin "$user"
+        [[ " $(id -nG "$user") " == *" $common_group "* ]] || usermod --append --groups "$common_group" "$user"
+    done
 }
 
 ensure_folders() {
-    install -d -m 0755 "$opt" "$opt/bin" "$opt/lib" "$opt/releases"
-    install -d -m 0750 -g floodgate "$etc" "$log"
-    install -d -m 0750 -o floodgate -g floodgate "$var" "$var"/{jetstream,relay,cache}
+    local service user
+    install -d -m 0755 "$opt" "$opt/bin" "$opt/lib" "$opt/releases" "$var"
+    install -d -m 0750 -g "$common_group" "$etc"
+    install -d -m 0750 "$log"
+    take_over
     install -d -m 0700 "$installed"
+    for service in $SERVICES; do
+        user=$(user_of "$service")
+        # One that is there is handed over when its service is started anew: `hand_over` of floodgate-host.
+        [[ -e $(data_of "$service") ]] || install -d -m 0750 -o "$user" -g "$user" "$(data_of "$service")"
+    done
 }
+
+# Earlier versions let the services' user own $var: whatever it holds by now, a service may have put there.
+take_over() {
+    local entry
+    chown root:root "$var/."
+    chmod 0755 "$var/."
+    for entry in "$installed" "$may_go"; do
+        [[ ! -e $entry && ! -L $entry ]] || { [[ ! -L $entry ]] && is_roots "$entry"; } ||
+            fail "$entry is not what root put there: look who did, remove it, apply again"
+    done
+    for entry in "$var"/*; do
+        [[ ! -L $entry ]] || is_roots "$entry" ||
+            fail "$entry is a link that root did not make: look who did, remove it, apply again"
+    done
+}
+is_roots() { [[ $(stat -c %u "$1") == 0 ]]; }
 
 # `put SOURCE TARGET MODE [GROUP]`: replaced in one step, and only if it differs.
 put() {
-    cmp -s "$1" "$2" && return
-    install -m "$3" -g "${4:-root}" "$1" "$2.new"
+    local group=${4:-root}
+    cmp -s "$1" "$2" && [[ $(stat -c '0%a %U %G' "$2") == "$3 root $group" ]] && return
+    install -m "$3" -g "$group" "$1" "$2.new"
     mv -f "$2.new" "$2"
 }
 
@@ -50,14 +83,14 @@ forget_old_releases() {
         xargs -r -d '\n' rm -f
 }
 
-# Secrets and configuration alike: for root to write and the services to read.
+# Secrets and configuration alike: for root to write and the service that uses it to read, and for no other one.
 install_configuration() {
     local file
     find "$etc" -type f -printf '%P\n' | while read -r file; do
         [[ -e $staging/secrets/$file || -e $staging/config/$file || $file == host.env ]] || rm -f "$etc/$file"
     done
     for file in "$staging"/secrets/* "$staging"/config/*; do
-        put "$file" "$etc/${file##*/}" 0640 floodgate
+        put "$file" "$etc/${file##*/}" 0640 "$(reader_of "${file##*/}")"
     done
     put "$staging/host.env" "$etc/host.env" 0644
 }
@@ -93,6 +126,13 @@ fingerprint() {
     } | sha256sum
 }
 
+# `reader_of FILE`: the group that may read it.
+reader_of() {
+    if uses nats "$1" && uses "$part" "$1"; then echo "$common_group"
+    elif uses nats "$1"; then user_of nats
+    else user_of "$part"; fi
+}
+
 # `uses SERVICE FILE`: nats-server has files of its own, gateway and relay all the others; the CA is everyone's.
 uses() {
     case $2 in
@@ -115,7 +155,7 @@ peers_answer() {
 
 # Whether each copy in the group is level with its leader's, as far as they can be asked.
 group_is_current() {
-    local part=${SERVICES#nats } of='.*' findings
+    local of='.*' findings
     nats_current || return 1
     # A relay sees copies in the regions too.
     [[ $part == gateway ]] || of='centre'
@@ -131,7 +171,7 @@ group_can_spare_this_host() {
 }
 
 restart_what_changed() {
-    local part=${SERVICES#nats } nats_changed='' part_changed=''
+    local nats_changed='' part_changed=''
     changed nats && nats_changed=1
     changed "$part" && part_changed=1
     [[ -n $nats_changed$part_changed ]] || { say 'nothing to restart'; return; }
@@ -147,7 +187,7 @@ restart_what_changed() {
 }
 
 main() {
-    ensure_user
+    ensure_users
     ensure_folders
     [[ -e $etc/host.env ]] || put "$staging/host.env" "$etc/host.env" 0644
     install_tools

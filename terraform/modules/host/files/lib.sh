@@ -1,7 +1,10 @@
 # shellcheck shell=bash disable=SC2034
 # What the scripts on a host share. Sourced by bash; needs nothing but coreutils, awk and setpriv, which every Debian has.
 
+# All of these are root's, so that no service can put a link where root writes. A service owns one folder: `data_of`.
 readonly opt=/opt/floodgate etc=/etc/floodgate var=/var/lib/floodgate run=/run/floodgate log=/var/log/floodgate
+# Everyone who may look into $etc; which files are whose is said by their own groups.
+readonly common_group=floodgate
 # What is installed: fingerprints of services, and whether the host was once ready within its group.
 readonly installed=$var/installed
 # There once the host's group may go.
@@ -9,6 +12,26 @@ readonly may_go=$var/may-go
 # Bounds, in seconds, of everything that is waited for.
 # Copying gigabytes takes its time: current_wait.
 readonly port_wait=60 group_wait=180 current_wait=1800 ready_wait=180
+
+# Each service has a user of its own, with a group of the same name.
+user_of() { echo "floodgate-$1"; }
+# `data_of SERVICE`: the one folder that it may write to.
+data_of() {
+    case $1 in
+        nats) echo "$var/jetstream" ;;
+        gateway) echo "$var/cache" ;;
+        relay) echo "$var/relay" ;;
+        *) fail "no such service: $1" ;;
+    esac
+}
+
+# `as_service SERVICE COMMAND…`: with its rights and nothing else.
+as_service() {
+    local user
+    user=$(user_of "$1")
+    shift
+    (cd / && exec setpriv --reuid "$user" --regid "$user" --init-groups --no-new-privs --bounding-set -all --inh-caps -all "$@")
+}
 
 say() { printf 'floodgate: %s: %s\n' "$(hostname)" "$*"; }
 fail() { say "$*" >&2; exit 1; }

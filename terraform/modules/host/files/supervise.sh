@@ -9,12 +9,12 @@ readonly service=$1 file=$log/$1.log
 readonly look_every=5 max_backoff=30 calm=60 max_log_bytes=67108864 kept_logs=5 stop_wait=90
 child='' stopping=''
 
-# Sets `command` and `stop_signal`.
+# Sets `command`, `stop_signal` and `capabilities`.
 describe() {
-    stop_signal=TERM
+    stop_signal=TERM capabilities=-all
     case $service in
         nats) command=("$opt/bin/nats-server" --config "$etc/nats.conf") stop_signal=USR2 ;;
-        gateway) command=("$opt/bin/floodgate" gateway --config "$etc/gateway.toml") ;;
+        gateway) command=("$opt/bin/floodgate" gateway --config "$etc/gateway.toml") capabilities=-all,+net_bind_service ;;
         relay) command=("$opt/bin/floodgate" relay --config "$etc/relay.toml") ;;
         *) fail "no such service: $service" ;;
     esac
@@ -23,9 +23,11 @@ describe() {
 launch() {
     ulimit -n 1048576 2>/dev/null || ulimit -n "$(ulimit -Hn)"
     umask 077
-    cd "$var" || exit 1
-    exec setpriv --reuid floodgate --regid floodgate --init-groups --no-new-privs --pdeathsig TERM \
-        --bounding-set -all,+net_bind_service --inh-caps -all,+net_bind_service --ambient-caps -all,+net_bind_service \
+    local user
+    user=$(user_of "$service")
+    cd "$(data_of "$service")" || exit 1
+    exec setpriv --reuid "$user" --regid "$user" --init-groups --no-new-privs --pdeathsig TERM \
+        --bounding-set "$capabilities" --inh-caps "$capabilities" --ambient-caps "$capabilities" \
         "${command[@]}" >>"$file" 2>&1 </dev/null
 }
 
@@ -68,7 +70,7 @@ main() {
     local backoff=1 began
     describe
     trap stop TERM
-    install -d -m 0750 -g floodgate "$log"
+    install -d -m 0750 "$log"
     while [[ -z $stopping ]]; do
         began=$SECONDS
         launch & child=$!
