@@ -4,6 +4,7 @@ mod local;
 
 use std::time::Duration;
 
+use floodgate_event::secret::Unfit;
 use floodgate_event::{Problem, Secret};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
@@ -48,6 +49,7 @@ impl ApiArgs {
     fn resolve(self) -> Result<(Url, Secret), ApiError> {
         match (self.api, self.token) {
             (api, Some(token)) => {
+                let token = Secret::token_from_line(token.expose().into()).map_err(ApiError::Token)?;
                 let default = || Url::parse(DEFAULT).map_err(|_| ApiError::NoToken);
                 Ok((api.map_or_else(default, Ok)?, token))
             }
@@ -57,6 +59,7 @@ impl ApiArgs {
     }
 }
 
+/// What is wrong with it is said later: clap's own message would quote it.
 fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text))
 }
@@ -259,6 +262,9 @@ pub(crate) enum ApiError {
         "no token: set FLOODGATE_TOKEN, and FLOODGATE_API if it is not {DEFAULT}, or run this where `floodgate dev` runs"
     )]
     NoToken,
+    /// What was given cannot be a token.
+    #[error("FLOODGATE_TOKEN or --token: {0}")]
+    Token(Unfit),
     /// The deployment that runs here cannot be trusted to be one's own.
     #[error(transparent)]
     Local(#[from] LocalError),
@@ -293,7 +299,9 @@ pub(crate) enum ApiError {
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         match &error {
-            ApiError::NoToken | ApiError::Local(_) | ApiError::Address(_) => Self::usage(error),
+            ApiError::NoToken | ApiError::Token(_) | ApiError::Local(_) | ApiError::Address(_) => {
+                Self::usage(error)
+            }
             ApiError::Refused(problem) if problem.status == StatusCode::UNAUTHORIZED.as_u16() => {
                 Self::usage(error)
             }
@@ -312,5 +320,20 @@ mod tests {
         assert!(matches!(args.resolve(), Err(ApiError::NoToken)));
         let args = ApiArgs { api: None, token: Some(Secret::new("t")) };
         assert_eq!(args.resolve().unwrap().0.as_str(), "http://127.0.0.1:8400/");
+    }
+
+    #[test]
+    fn a_token_loses_its_line_end_and_is_refused_with_anything_else() {
+        let resolved = |token: &str| ApiArgs { api: None, token: Some(Secret::new(token)) }.resolve();
+        for token in ["t0ken", "t0ken\n", "t0ken\r\n"] {
+            assert_eq!(resolved(token).unwrap().1.expose(), "t0ken", "{token:?}");
+        }
+        for token in
+            ["", "\n", "t0ken ", "\tt0ken", "t0ken\u{a0}", "\u{feff}t0ken", "t0k\nen", "t0ken\0", "t0 ken"]
+        {
+            let refused = resolved(token).unwrap_err();
+            assert!(matches!(refused, ApiError::Token(_)), "{token:?}");
+            assert!(!refused.to_string().contains("t0"), "{refused}");
+        }
     }
 }

@@ -111,6 +111,25 @@ mod tests {
     }
 
     #[test]
+    fn what_no_program_would_take_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        for command in [
+            KeysCommand::Nkey { file: folder.path().join("a") },
+            KeysCommand::Sealing { file: folder.path().join("b") },
+            KeysCommand::Token { file: folder.path().join("c") },
+        ] {
+            let made = make(&command).unwrap();
+            let text = fs::read_to_string(&made[0]).unwrap();
+            fs::write(&made[0], text.replace('\n', "\r\n")).unwrap();
+            make(&command).unwrap();
+            for unfit in [text.replace('\n', " \n"), String::new()] {
+                fs::write(&made[0], unfit).unwrap();
+                assert!(matches!(make(&command), Err(KeyError::Unfit { .. })));
+            }
+        }
+    }
+
+    #[test]
     fn a_lost_public_half_is_made_again_from_the_private_one() {
         let folder = tempfile::tempdir().unwrap();
         for command in [

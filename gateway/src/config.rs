@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use floodgate_event::seal::{OpeningKey, SealError, SealingKey};
+use floodgate_event::secret::Unfit;
 use floodgate_event::{Name, Secret};
 use floodgate_nats::{Servers, SettingsError};
 
@@ -105,8 +106,11 @@ impl Checker<'_> {
 
     fn opening_key(&self, file: &Path) -> Result<OpeningKey, ConfigError> {
         let path = self.folder.join(file);
-        OpeningKey::parse(&Secret::new(read(&path)?))
-            .map_err(|source| ConfigError::OpeningKey { path, source })
+        let bytes =
+            std::fs::read(&path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+        let text = Secret::from_line(bytes)
+            .map_err(|source| ConfigError::UnfitSecret { path: path.clone(), source })?;
+        OpeningKey::parse(&text).map_err(|source| ConfigError::OpeningKey { path, source })
     }
 
     fn tls(
@@ -194,6 +198,14 @@ pub enum ConfigError {
         /// Which key, and what is wrong with it.
         source: SettingsError,
     },
+    /// A file that holds no secret, or one with something in it that cannot be seen.
+    #[error("{path}: {source}")]
+    UnfitSecret {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it; never the secret.
+        source: Unfit,
+    },
     /// Not a region's key.
     #[error("{path}: {source}")]
     OpeningKey {
@@ -228,7 +240,13 @@ url = "nats://127.0.0.1:4222"
 
     fn load(text: &str) -> Result<Config, String> {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("key"), OpeningKey::generate().to_text().expose()).unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let key = OpeningKey::generate().to_text();
+        write("key", key.expose());
+        write("crlf", &format!("{}\r\n", key.expose()));
+        write("spaced", &format!("{} \n", key.expose()));
+        write("marked", &format!("\u{feff}{}\n", key.expose()));
+        write("empty", "\n");
         let path = folder.path().join("gateway.toml");
         std::fs::write(&path, text).unwrap();
         let prefix = format!("{}/", folder.path().display());
@@ -240,6 +258,7 @@ url = "nats://127.0.0.1:4222"
         let config = load(GOOD).unwrap();
         assert!(config.gateway.starts_with("eu-"));
         assert_eq!(config.limits.publish_timeout(), Duration::from_secs(5));
+        load(&GOOD.replace("\"key\"", "\"crlf\"")).unwrap();
     }
 
     #[test]
@@ -271,6 +290,11 @@ url = "nats://127.0.0.1:4222"
             ("not_an_authority", format!("{GOOD}ca_file = \"key\"\n")),
             ("handlers_over_bound", format!("{GOOD}\n[handlers]\nmax_memory_bytes = 65537\n")),
             ("key_file_gone", GOOD.replace("\"key\"", "\"gone\"")),
+            ("key_with_a_space", GOOD.replace("\"key\"", "\"spaced\"")),
+            ("key_with_a_mark", GOOD.replace("\"key\"", "\"marked\"")),
+            ("key_file_empty", GOOD.replace("\"key\"", "\"empty\"")),
+            ("password_with_a_space", format!("{GOOD}user = \"gateway\"\npassword_file = \"spaced\"\n")),
+            ("nkey_with_a_mark", format!("{GOOD}nkey_file = \"marked\"\n")),
         ];
         let messages: Vec<String> = cases
             .iter()

@@ -42,13 +42,11 @@ pub enum Identity {
 
 impl Identity {
     pub(crate) fn password(user: &str, file: &Path) -> Result<Self, SettingsError> {
-        let password = read("nats.password_file", file)?;
-        Ok(Self::Password { user: user.to_owned(), password: Secret::new(password.expose().trim_end()) })
+        Ok(Self::Password { user: user.to_owned(), password: read("nats.password_file", file)? })
     }
 
     pub(crate) fn nkey(file: &Path) -> Result<Self, SettingsError> {
-        let text = read("nats.nkey_file", file)?;
-        let seed = Secret::new(text.expose().trim());
+        let seed = read("nats.nkey_file", file)?;
         let is_user = KeyPair::from_seed(seed.expose()).is_ok_and(|pair| pair.public_key().starts_with('U'));
         if !is_user {
             return Err(unusable("nats.nkey_file", file, "expected the seed of a user's nkey (SU…)"));
@@ -117,12 +115,13 @@ fn check_authorities(file: &Path) -> Result<(), SettingsError> {
 }
 
 fn read(key: &'static str, file: &Path) -> Result<Secret, SettingsError> {
-    let text = fs::read_to_string(file).map_err(|source| SettingsError::Unreadable {
+    let bytes =
+        fs::read(file).map_err(|source| SettingsError::Unreadable { key, path: file.to_owned(), source })?;
+    Secret::from_line(bytes).map_err(|source| SettingsError::UnfitSecret {
         key,
         path: file.to_owned(),
         source,
-    })?;
-    Ok(Secret::new(text))
+    })
 }
 
 fn unusable(key: &'static str, file: &Path, expected: &'static str) -> SettingsError {
@@ -145,6 +144,30 @@ mod tests {
         fs::write(&file, &server_seed).unwrap();
         let refused = Identity::nkey(&file).unwrap_err().to_string();
         assert!(!refused.contains(&server_seed), "{refused}");
+    }
+
+    #[test]
+    fn a_password_is_what_its_file_says_without_the_line_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        let read = |text: &str| {
+            fs::write(&file, text).unwrap();
+            Identity::password("relay", &file)
+        };
+        for text in ["p4ss w0rd", "p4ss w0rd\n", "p4ss w0rd\r\n"] {
+            let identity = read(text).unwrap();
+            assert!(
+                matches!(&identity, Identity::Password { password, .. } if password.expose() == "p4ss w0rd")
+            );
+        }
+        for (text, says) in [
+            ("p4ss ", "/password: the secret ends with a space (U+0020): take it out"),
+            ("p4ss\u{a0}\n", "/password: the secret ends with a no-break space (U+00A0): take it out"),
+            ("", "/password: the secret is empty"),
+        ] {
+            let refused = read(text).unwrap_err().to_string();
+            assert!(refused.ends_with(says) && !refused.contains("p4ss"), "{refused}");
+        }
     }
 
     #[test]

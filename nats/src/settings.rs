@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use async_nats::ServerAddr;
+use floodgate_event::secret::Unfit;
 use serde::Deserialize;
 
 use crate::servers::{Identity, Servers};
@@ -114,6 +115,16 @@ pub enum SettingsError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// A file that holds no secret, or one with something in it that cannot be seen.
+    #[error("`{key}`: {}: {source}", path.display())]
+    UnfitSecret {
+        /// The key that names it.
+        key: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it; never the secret.
+        source: Unfit,
     },
     /// A file that holds something else.
     #[error("`{key}`: {}: {expected}", path.display())]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use floodgate_event::seal::{OpeningKey, SealError};
+use floodgate_event::secret::Unfit;
 use floodgate_event::{Name, Secret};
 use floodgate_nats::{Settings, SettingsError};
 use ipnet::IpNet;
@@ -207,23 +208,24 @@ impl Config {
     /// Reads the admin API's bearer token.
     ///
     /// # Errors
-    /// If the file cannot be read or holds fewer than 16 characters.
+    /// If the file cannot be read, holds fewer than 16 characters, or what no header can hold.
     pub fn admin_token(&self) -> Result<Secret, ConfigError> {
-        let token = read_secret(&self.admin.token_file)?;
+        let file = &self.admin.token_file;
+        let unfit = |unfit| ConfigError::UnfitSecret(file.clone(), unfit);
+        let token = Secret::token_from_line(read_bytes(file)?).map_err(unfit)?;
         if token.expose().len() < 16 {
-            return Err(ConfigError::Bounds(
-                self.admin.token_file.clone(),
-                "token",
-                "16 characters at least",
-            ));
+            return Err(ConfigError::Bounds(file.clone(), "token", "16 characters at least"));
         }
         Ok(token)
     }
 }
 
 fn read_secret(path: &Path) -> Result<Secret, ConfigError> {
-    let text = fs::read_to_string(path).map_err(|error| ConfigError::Read(path.into(), error))?;
-    Ok(Secret::new(text.trim()))
+    Secret::from_line(read_bytes(path)?).map_err(|unfit| ConfigError::UnfitSecret(path.into(), unfit))
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    fs::read(path).map_err(|error| ConfigError::Read(path.into(), error))
 }
 
 /// Why the configuration cannot be used.
@@ -244,6 +246,9 @@ pub enum ConfigError {
     /// A region that does not go: which one, and what is allowed.
     #[error("region {0}: expected {1}")]
     Region(Name, &'static str),
+    /// A file that holds no secret, or one with something in it that cannot be seen.
+    #[error("{}: {}", .0.display(), .1)]
+    UnfitSecret(PathBuf, #[source] Unfit),
     /// Not a key.
     #[error("{}: {}", .0.display(), .1)]
     Key(PathBuf, #[source] SealError),
@@ -308,6 +313,38 @@ mod tests {
         assert!(region().sealing_key().unwrap_err().to_string().contains("eu.pub"));
         fs::write(dir.path().join("eu.pub"), format!("{key}\n")).unwrap();
         assert_eq!(region().sealing_key().unwrap().id(), key.id());
+    }
+
+    #[test]
+    fn key_and_token_lose_their_line_ends_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, file) = (dir.path().join("relay.toml"), dir.path().join("secret"));
+        fs::write(
+            &path,
+            GOOD.replace("/etc/floodgate/centre.key", "secret").replace("/etc/floodgate/token", "secret"),
+        )
+        .unwrap();
+        let config = Config::load(&path).unwrap();
+        let key = OpeningKey::generate().to_text();
+        let token = "0123456789abcdef";
+        fs::write(&file, format!("{}\r\n", key.expose())).unwrap();
+        config.opening_key().unwrap();
+        fs::write(&file, format!("{token}\r\n")).unwrap();
+        assert_eq!(config.admin_token().unwrap().expose(), token);
+        for (text, says) in [
+            (format!("{token} \n"), "the secret ends with a space (U+0020): take it out"),
+            (format!("\u{feff}{token}"), "the secret begins with a byte order mark (U+FEFF): take it out"),
+            (format!("{token}\0"), "the secret ends with a NUL (U+0000): take it out"),
+            (String::new(), "the secret is empty"),
+        ] {
+            fs::write(&file, text).unwrap();
+            let [of_key, of_token] = [config.opening_key().unwrap_err(), config.admin_token().unwrap_err()]
+                .map(|error| error.to_string());
+            assert_eq!(of_key, of_token);
+            assert!(of_key.ends_with(says) && !of_key.contains(token), "{of_key}");
+        }
+        fs::write(&file, "a tökën that no header can hold").unwrap();
+        assert!(config.admin_token().unwrap_err().to_string().contains("signs of ASCII"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use floodgate_event::Secret;
+use floodgate_event::secret::Unfit;
 
 use crate::files::{self, Readers};
 
@@ -25,6 +26,17 @@ impl Kept {
         let secret = make()?;
         self.write(path, secret.expose(), Readers::Nobody)?;
         Ok(secret)
+    }
+
+    /// The same of a secret that is one line, as the programs that use it read it.
+    pub(super) fn line(
+        &mut self,
+        path: &Path,
+        make: impl FnOnce() -> Result<Secret, KeyError>,
+    ) -> Result<Secret, KeyError> {
+        let text = self.secret(path, make)?;
+        Secret::from_line(text.expose().into())
+            .map_err(|source| KeyError::Unfit { path: path.to_owned(), source })
     }
 
     /// Puts the public half beside a private one, unless it is there. That of another private one is replaced only if
@@ -94,6 +106,14 @@ pub(crate) enum KeyError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A file that holds no secret, or one with something in it that cannot be seen.
+    #[error("{}", path.display())]
+    Unfit {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Unfit,
     },
     /// A file that holds something else.
     #[error("{}: expected {expected}", path.display())]

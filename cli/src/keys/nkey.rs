@@ -8,8 +8,8 @@ use nkeys::KeyPair;
 use super::kept::{Kept, KeyError};
 
 pub(super) fn make(kept: &mut Kept, file: &Path) -> Result<(), KeyError> {
-    let seed = kept.secret(file, || Ok(Secret::new(KeyPair::new_user().seed()? + "\n")))?;
-    let public = KeyPair::from_seed(seed.expose().trim()).map(|pair| pair.public_key());
+    let seed = kept.line(file, || Ok(Secret::new(KeyPair::new_user().seed()? + "\n")))?;
+    let public = KeyPair::from_seed(seed.expose()).map(|pair| pair.public_key());
     match public {
         Ok(public) if public.starts_with('U') => kept.public(file, public),
         Ok(_) | Err(_) => {

@@ -9,7 +9,7 @@ use super::kept::{Kept, KeyError};
 
 pub(super) fn make(kept: &mut Kept, file: &Path) -> Result<(), KeyError> {
     let fresh = || Ok(Secret::new(format!("{}\n", OpeningKey::generate().to_text().expose())));
-    let key = OpeningKey::parse(&kept.secret(file, fresh)?).map_err(|_| KeyError::Unusable {
+    let key = OpeningKey::parse(&kept.line(file, fresh)?).map_err(|_| KeyError::Unusable {
         path: file.to_owned(),
         expected: "base64 of a private key of 32 bytes",
     })?;

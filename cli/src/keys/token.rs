@@ -10,7 +10,9 @@ use super::kept::{Kept, KeyError};
 const BYTES: usize = 32;
 
 pub(super) fn make(kept: &mut Kept, file: &Path) -> Result<(), KeyError> {
-    kept.secret(file, || Ok(random())).map(drop)
+    let token = kept.line(file, || Ok(random()))?;
+    let checked = Secret::token_from_line(token.expose().into());
+    checked.map(drop).map_err(|source| KeyError::Unfit { path: file.to_owned(), source })
 }
 
 fn random() -> Secret {

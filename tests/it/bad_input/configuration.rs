@@ -1,4 +1,4 @@
-//! Unknown keys, in files and in JSON.
+//! Unknown keys, in files and in JSON; secrets with something in them that cannot be seen.
 
 use std::fs;
 use std::path::Path;
@@ -9,6 +9,8 @@ use floodgate_tests::{Result, Scene, programs};
 use reqwest::Method;
 use serde_json::json;
 
+/// Of the `floodgate` command: the work failed.
+const FAILED: i32 = 1;
 /// Of the `floodgate` command: wrong usage or configuration.
 const WRONG_USAGE: i32 = 2;
 
@@ -51,6 +53,41 @@ fn unknown_keys_in_files_are_refused_by_name_and_file() -> Result<()> {
     // Nobody listens there: the file is refused before anyone is asked.
     let output = run(&["apply", "--api", "http://127.0.0.1:9", "-f"], &path)?;
     refused(&output, "floodgate.toml");
+    Ok(())
+}
+
+#[test]
+fn a_secret_loses_its_line_end_and_is_refused_with_anything_else_unseen() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("floodgate.toml");
+    fs::write(
+        &path,
+        "[sources.a]\nverify = { scheme = \"github\", secrets = [{ env = \"A_SECRET\" }, { file = \"a.secret\" }] }\n",
+    )?;
+    // Nobody listens there: what is refused is refused before anyone is asked.
+    let apply = |secret: &str, file: &str, token: &str| -> Result<Output> {
+        fs::write(folder.path().join("a.secret"), file)?;
+        let mut command = Command::new(programs::floodgate()?);
+        command.args(["apply", "--api", "http://127.0.0.1:9", "-f"]).arg(&path);
+        Ok(command.env("A_SECRET", secret).env("FLOODGATE_TOKEN", token).output()?)
+    };
+    let output = apply("s3cret\n", "0ther\r\n", "t0ken\n")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(FAILED), "the API was asked: {said}");
+    for (secret, file, token, names) in [
+        ("s3cret \n", "0ther", "t0ken", ["`A_SECRET`", "a space (U+0020)"]),
+        ("s3cret", "0ther\t", "t0ken", ["a.secret", "a tab (U+0009)"]),
+        ("s3cret", "\u{feff}0ther", "t0ken", ["a.secret", "a byte order mark (U+FEFF)"]),
+        ("\n", "0ther", "t0ken", ["`A_SECRET`", "is empty"]),
+        ("s3cret", "0ther", "t0ken\u{a0}", ["FLOODGATE_TOKEN", "a no-break space (U+00A0)"]),
+        ("s3cret", "0ther", "", ["FLOODGATE_TOKEN", "is empty"]),
+    ] {
+        let output = apply(secret, file, token)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(WRONG_USAGE), "{said}");
+        assert!(names.iter().all(|name| said.contains(name)), "{names:?}: {said}");
+        assert!(!["s3cret", "0ther", "t0ken"].iter().any(|secret| said.contains(secret)), "{said}");
+    }
     Ok(())
 }
 

@@ -1,8 +1,11 @@
 //! A secret in the file: the text itself, or where it is kept.
 
 use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use floodgate_event::Secret;
+use floodgate_event::secret::Unfit;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -24,21 +27,30 @@ pub(super) fn resolve(secret: &mut Value, folder: &Path) -> Result<(), SecretErr
     }
     // The library's message would quote what it found.
     let kept = Kept::deserialize(&*secret).map_err(|_| SecretError::Form)?;
-    *secret = Value::String(match kept {
-        Kept::Env(name) => std::env::var(&name).map_err(|_| SecretError::Variable(name))?,
+    let read = match kept {
+        Kept::Env(name) => {
+            let Some(value) = std::env::var_os(&name) else { return Err(SecretError::Variable(name)) };
+            Secret::from_line(value.into_vec())
+                .map_err(|source| SecretError::UnfitVariable { name, source })?
+        }
         Kept::File(path) => {
             let path = folder.join(path);
-            read(&path).map_err(|source| SecretError::File { path, source })?
+            match read(&path) {
+                Ok(bytes) => {
+                    Secret::from_line(bytes).map_err(|source| SecretError::UnfitFile { path, source })?
+                }
+                Err(source) => return Err(SecretError::File { path, source }),
+            }
         }
-    });
+    };
+    *secret = Value::String(read.expose().to_owned());
     Ok(())
 }
 
-/// Without the newline that editors put at a file's end.
-fn read(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(MAX_SECRET_FILE).read_to_string(&mut text)?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(MAX_SECRET_FILE).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Why a secret is not there. Never quotes one.
@@ -46,8 +58,12 @@ fn read(path: &Path) -> std::io::Result<String> {
 pub(crate) enum SecretError {
     #[error("a secret is a text, `{{ env = \"VARIABLE\" }}` or `{{ file = \"path\" }}`")]
     Form,
-    #[error("the environment variable `{0}` of a secret is not set, or not text")]
+    #[error("the environment variable `{0}` of a secret is not set")]
     Variable(String),
+    #[error("the environment variable `{name}`: {source}")]
+    UnfitVariable { name: String, source: Unfit },
+    #[error("the secret file {}: {source}", path.display())]
+    UnfitFile { path: PathBuf, source: Unfit },
     #[error("cannot read the secret file {}: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
 }
@@ -63,6 +79,31 @@ mod tests {
         let mut secret = serde_json::json!({"file": "key"});
         resolve(&mut secret, folder.path()).unwrap();
         assert_eq!(secret, "s3cret");
+    }
+
+    #[test]
+    fn line_ends_go_and_other_white_space_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let resolved = |text: &[u8]| {
+            std::fs::write(folder.path().join("key"), text).unwrap();
+            let mut secret = serde_json::json!({"file": "key"});
+            resolve(&mut secret, folder.path()).map(|()| secret).map_err(|error| error.to_string())
+        };
+        for text in ["s3cret", "s3cret\r\n", "s3cret\n\n"] {
+            assert_eq!(resolved(text.as_bytes()).unwrap(), "s3cret", "{text:?}");
+        }
+        for (text, says) in [
+            (&b"s3cret "[..], "/key: the secret ends with a space (U+0020): take it out"),
+            (
+                b"\xef\xbb\xbfs3cret\r\n",
+                "/key: the secret begins with a byte order mark (U+FEFF): take it out",
+            ),
+            (b"s3cret\0", "/key: the secret ends with a NUL (U+0000): take it out"),
+            (b"\n", "/key: the secret is empty"),
+        ] {
+            let refused = resolved(text).unwrap_err();
+            assert!(refused.ends_with(says) && !refused.contains("s3cret"), "{refused}");
+        }
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(super) fn secrets(
 
 fn one_secret(secret: &Secret) -> Result<(), String> {
     match secret.expose().len() {
-        1..=MAX_SECRET_BYTES => Ok(()),
+        1..=MAX_SECRET_BYTES => secret.check().map_err(|unfit| unfit.to_string()),
         length => Err(format!("a secret has 1 to {MAX_SECRET_BYTES} bytes, and this one has {length}")),
     }
 }
