@@ -18,6 +18,7 @@ mod serve;
 mod shutdown;
 mod table;
 mod tether;
+mod trust;
 
 use std::process::ExitCode;
 

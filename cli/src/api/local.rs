@@ -1,23 +1,27 @@
 //! The admin API of the `floodgate dev` that runs in this folder or in one above it, as its ready file says.
 //!
 //! Whoever writes that file chooses where configuration goes, with the secrets in it. So it must be this user's own and
-//! private, which what comes out of an archive or a repository is not, and it must name an address of this machine.
+//! private, in a place where nobody else can put another; and what it names must be an address of this machine at
+//! which this user's own process listens. A file from an archive passes the first, and so does one that a killed
+//! deployment left behind, whose port is anybody's by now; neither passes the last.
+
+mod listener;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use floodgate_event::Secret;
+use floodgate_event::secret::Unfit;
 use serde::Deserialize;
 use url::{Host, Url};
+
+use crate::trust::{self, Access, Untrusted};
 
 /// Where `floodgate dev` writes it unless told otherwise.
 const READY_FILE: &str = ".floodgate/dev/ready.json";
 /// The largest ready file, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
-/// The right of others to read or change a file.
-const OTHERS: u32 = 0o077;
 
 /// What the client needs of the ready file.
 #[derive(Deserialize)]
@@ -44,10 +48,9 @@ pub(super) fn find() -> Result<Option<(Url, Secret)>, LocalError> {
 fn find_from(folder: &Path) -> Result<Option<(Url, Secret)>, LocalError> {
     for folder in folder.ancestors() {
         let path = folder.join(READY_FILE);
-        match File::open(&path) {
-            Ok(file) => return read(file, &path).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(LocalError::Read { path, source }),
+        if let Some(file) = trust::open(&path, Access::Private)? {
+            trust::check_way(&path)?;
+            return read(file, &path).map(Some);
         }
     }
     Ok(None)
@@ -55,21 +58,31 @@ fn find_from(folder: &Path) -> Result<Option<(Url, Secret)>, LocalError> {
 
 fn read(file: File, path: &Path) -> Result<(Url, Secret), LocalError> {
     let unreadable = |source| LocalError::Read { path: path.to_owned(), source };
-    if !is_private(&file).map_err(unreadable)? {
-        return Err(LocalError::Open(path.to_owned()));
-    }
     let mut text = Vec::new();
     file.take(MAX_BYTES).read_to_end(&mut text).map_err(unreadable)?;
     // The library's message could quote the token.
     let ready: Ready = serde_json::from_slice(&text).map_err(|_| LocalError::Form(path.to_owned()))?;
     let Admin { url, token } = ready.admin;
-    if is_here(&url) { Ok((url, Secret::new(token))) } else { Err(LocalError::Elsewhere(path.to_owned())) }
+    let token = Secret::token_from_line(token.into_bytes())
+        .map_err(|source| LocalError::Token { path: path.to_owned(), source })?;
+    if !is_here(&url) {
+        return Err(LocalError::Elsewhere(path.to_owned()));
+    }
+    check_listener(&url, path)?;
+    Ok((url, token))
 }
 
-/// Whether it is this user's, who is whoever owns what this process makes, and nobody else has a right to it.
-fn is_private(file: &File) -> io::Result<bool> {
-    let (file, own) = (file.metadata()?, tempfile::tempfile()?.metadata()?);
-    Ok(file.uid() == own.uid() && file.mode() & OTHERS == 0)
+/// Whether what answers there is a process of this user.
+fn check_listener(url: &Url, path: &Path) -> Result<(), LocalError> {
+    let port = url.port_or_known_default().unwrap_or_default();
+    let owners = listener::owners(port).map_err(LocalError::Listeners)?;
+    if owners.is_empty() {
+        return Err(LocalError::Gone { path: path.to_owned(), port });
+    }
+    match owners.into_iter().find(|&uid| uid != trust::own_uid()) {
+        Some(uid) => Err(LocalError::Stranger { path: path.to_owned(), port, uid }),
+        None => Ok(()),
+    }
 }
 
 fn is_here(url: &Url) -> bool {
@@ -86,8 +99,18 @@ fn is_here(url: &Url) -> bool {
 pub(crate) enum LocalError {
     #[error("{} cannot be read; set FLOODGATE_API and FLOODGATE_TOKEN to do without it", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("{} is not only this user's to read and write, so it is not used", .0.display())]
-    Open(PathBuf),
+    #[error(
+        "the deployment that is said to run here is not used; set FLOODGATE_API and FLOODGATE_TOKEN to do without it"
+    )]
+    Untrusted(#[from] Untrusted),
+    #[error("{}", path.display())]
+    Token { path: PathBuf, source: Unfit },
+    #[error("cannot find out whose process listens at the address of the ready file")]
+    Listeners(#[source] io::Error),
+    #[error("{} is of a deployment that is gone: nothing listens on port {port}; start `floodgate dev`", path.display())]
+    Gone { path: PathBuf, port: u16 },
+    #[error("{} names port {port}, where a process of another user (uid {uid}) listens, so it is not used", path.display())]
+    Stranger { path: PathBuf, port: u16, uid: u32 },
     #[error("{} is no ready file of `floodgate dev`", .0.display())]
     Form(PathBuf),
     #[error("{} names an admin API on another machine, so it is not used", .0.display())]
@@ -97,7 +120,8 @@ pub(crate) enum LocalError {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions};
-    use std::os::unix::fs::PermissionsExt;
+    use std::net::TcpListener;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 
@@ -113,18 +137,40 @@ mod tests {
     }
 
     #[test]
-    fn a_ready_file_above_is_used() {
-        let text = r#"{"admin": {"url": "http://127.0.0.1:8400", "token": "t"}, "regions": {}}"#;
-        let (url, token) = found(text, 0o600).unwrap().unwrap();
-        assert_eq!((url.as_str(), token.expose()), ("http://127.0.0.1:8400/", "t"));
+    fn a_ready_file_above_is_used_while_its_deployment_runs() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let text = format!(r#"{{"admin": {{"url": "http://{address}", "token": "t"}}, "regions": {{}}}}"#);
+        let (url, token) = found(&text, 0o600).unwrap().unwrap();
+        assert_eq!((url.as_str(), token.expose()), (&*format!("http://{address}/"), "t"));
         assert!(find_from(tempfile::tempdir().unwrap().path()).unwrap().is_none());
+        drop(listener);
+        assert!(
+            matches!(found(&text, 0o600), Err(LocalError::Gone { .. })),
+            "its port may be anybody's by now"
+        );
+    }
+
+    #[test]
+    fn one_that_is_a_link_or_in_a_folder_of_everybody_s_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dev, elsewhere) = (folder.path().join(".floodgate/dev"), folder.path().join("elsewhere"));
+        fs::create_dir_all(&dev).unwrap();
+        fs::write(&elsewhere, "{}").unwrap();
+        fs::set_permissions(&elsewhere, Permissions::from_mode(0o600)).unwrap();
+        symlink(&elsewhere, dev.join("ready.json")).unwrap();
+        assert!(matches!(find_from(folder.path()), Err(LocalError::Untrusted(Untrusted::Link(_)))));
+        fs::rename(&elsewhere, dev.join("ready.json")).unwrap();
+        assert!(matches!(find_from(folder.path()), Err(LocalError::Form(_))), "it is looked into");
+        fs::set_permissions(&dev, Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(find_from(folder.path()), Err(LocalError::Untrusted(Untrusted::Writable(_)))));
     }
 
     #[test]
     fn one_that_others_can_reach_or_that_names_another_machine_is_refused() {
         let here = r#"{"admin": {"url": "http://localhost:8400", "token": "t0k"}}"#;
-        assert!(matches!(found(here, 0o644), Err(LocalError::Open(_))));
-        assert!(matches!(found(here, 0o620), Err(LocalError::Open(_))));
+        assert!(matches!(found(here, 0o644), Err(LocalError::Untrusted(Untrusted::Open(_)))));
+        assert!(matches!(found(here, 0o620), Err(LocalError::Untrusted(Untrusted::Open(_)))));
         for elsewhere in ["http://10.0.0.1:8400", "http://localhost.example:8400", "unix:/socket"] {
             let text = here.replace("http://localhost:8400", elsewhere);
             assert!(matches!(found(&text, 0o600), Err(LocalError::Elsewhere(_))), "{elsewhere}");

@@ -49,7 +49,7 @@ pub(crate) fn issue(directory: &Directory) -> Result<Tls, CertificateError> {
 
 fn new_key(directory: &Directory) -> Result<Secret, CertificateError> {
     let fresh = KeyPair::generate()?;
-    Ok(directory.keep("tls/ca.key", || Secret::new(fresh.serialize_pem()))?.secret)
+    Ok(directory.keep_pem("tls/ca.key", || Secret::new(fresh.serialize_pem()))?)
 }
 
 fn authority() -> Result<CertificateParams, rcgen::Error> {

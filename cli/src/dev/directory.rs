@@ -1,14 +1,18 @@
 //! The folder that a deployment lives in: private to its owner, and used by one `floodgate dev` at a time.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, Permissions, TryLockError};
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use floodgate_event::Secret;
+use floodgate_event::secret::Unfit;
 
 use crate::files::{self, Readers};
+use crate::trust::{self, Access, Untrusted};
 
+/// The largest file that is read, in bytes.
+const MAX_BYTES: u64 = 1024 * 1024;
 /// The folders in it.
 const FOLDERS: [&str; 5] = ["config", "data", "log", "secrets", "tls"];
 
@@ -21,18 +25,27 @@ pub(crate) struct Directory {
 
 impl Directory {
     /// Opens the folder, making it if it is not there.
+    ///
+    /// # Errors
+    /// If it or anything in it is another user's, or another user could change it: keys that somebody else put there
+    /// are no secrets, and the configuration there names commands.
     pub(crate) fn open(root: &Path) -> Result<Self, DirectoryError> {
         let failed = |source| DirectoryError::Open { path: root.to_owned(), source };
-        for folder in FOLDERS {
-            files::private_folder(&root.join(folder)).map_err(failed)?;
-        }
+        // Before anything is made on the way there.
+        trust::check_way(root)?;
+        files::private_folder(root).map_err(failed)?;
         let root = root.canonicalize().map_err(failed)?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(root.join("lock"))
-            .map_err(failed)?;
+        trust::check_folder(&root)?;
+        trust::check_content(&root)?;
+        for folder in FOLDERS.map(|folder| root.join(folder)) {
+            files::private_folder(&folder).map_err(failed)?;
+            trust::check_way(&folder)?;
+            trust::check_folder(&folder)?;
+            trust::check_content(&folder)?;
+            // One that was there may let others look in.
+            fs::set_permissions(&folder, Permissions::from_mode(0o700)).map_err(failed)?;
+        }
+        let lock = trust::append(&root.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { root, _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(DirectoryError::InUse(root)),
@@ -55,18 +68,53 @@ impl Directory {
 
     /// Reads a file, or nothing if there is none.
     pub(crate) fn read(&self, relative: &str) -> Result<Option<String>, DirectoryError> {
+        let bytes = self.bytes(relative, Access::Readable)?;
+        bytes.map(String::from_utf8).transpose().map_err(|_| DirectoryError::Read {
+            path: self.path(relative),
+            source: io::ErrorKind::InvalidData.into(),
+        })
+    }
+
+    fn bytes(&self, relative: &str, access: Access) -> Result<Option<Vec<u8>>, DirectoryError> {
         let path = self.path(relative);
-        files::read(&path).map_err(|source| DirectoryError::Read { path, source })
+        let Some(file) = trust::open(&path, access)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        match file.take(MAX_BYTES).read_to_end(&mut bytes) {
+            Ok(_) => Ok(Some(bytes)),
+            Err(source) => Err(DirectoryError::Read { path, source }),
+        }
     }
 
     /// The secret in a file; made and written if there is none yet.
     pub(crate) fn keep(&self, relative: &str, make: impl FnOnce() -> Secret) -> Result<Kept, DirectoryError> {
-        if let Some(text) = self.read(relative)? {
-            return Ok(Kept { path: self.path(relative), secret: Secret::new(text) });
-        }
-        let secret = make();
-        let path = self.write(relative, secret.expose().as_bytes())?;
+        let path = self.path(relative);
+        let secret = match self.bytes(relative, Access::Private)? {
+            // The parts read it so as well.
+            Some(bytes) => Secret::from_line(bytes)
+                .map_err(|source| DirectoryError::Secret { path: path.clone(), source })?,
+            None => self.written(relative, make())?,
+        };
         Ok(Kept { path, secret })
+    }
+
+    /// The private key in a file, in PEM; made and written if there is none yet.
+    pub(crate) fn keep_pem(
+        &self,
+        relative: &str,
+        make: impl FnOnce() -> Secret,
+    ) -> Result<Secret, DirectoryError> {
+        match self.bytes(relative, Access::Private)? {
+            Some(bytes) => String::from_utf8(bytes).map(Secret::new).map_err(|_| DirectoryError::Read {
+                path: self.path(relative),
+                source: io::ErrorKind::InvalidData.into(),
+            }),
+            None => self.written(relative, make()),
+        }
+    }
+
+    fn written(&self, relative: &str, secret: Secret) -> Result<Secret, DirectoryError> {
+        self.write(relative, secret.expose().as_bytes())?;
+        Ok(secret)
     }
 }
 
@@ -89,6 +137,17 @@ pub(crate) enum DirectoryError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// Somebody else has, or may have, a hand in it.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
+    /// A file in it holds no secret.
+    #[error("{}", path.display())]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Unfit,
     },
     /// Another process holds it.
     #[error("another `floodgate dev` runs in {}; stop it, or choose another --dir", .0.display())]
@@ -113,9 +172,12 @@ pub(crate) enum DirectoryError {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{chown, symlink};
 
     use super::*;
+
+    /// `nobody` on most systems; no user of a test.
+    const STRANGER: u32 = 65_534;
 
     #[test]
     fn secrets_are_kept_and_private() {
@@ -125,6 +187,58 @@ mod tests {
         assert_eq!(kept.path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let again = directory.keep("secrets/a", || Secret::new("two")).unwrap();
         assert_eq!(again.secret.expose(), "one");
+        fs::write(&kept.path, "one\r\n").unwrap();
+        assert_eq!(directory.keep("secrets/a", || Secret::new("two")).unwrap().secret.expose(), "one");
+        fs::write(&kept.path, "one ").unwrap();
+        assert!(matches!(
+            directory.keep("secrets/a", || Secret::new("two")),
+            Err(DirectoryError::Secret { .. })
+        ));
+        fs::set_permissions(&kept.path, Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(
+            directory.keep("secrets/a", || Secret::new("two")),
+            Err(DirectoryError::Untrusted(Untrusted::Open(_)))
+        ));
+    }
+
+    #[test]
+    fn a_folder_that_others_can_change_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |root: &Path| matches!(Directory::open(root), Err(DirectoryError::Untrusted(_)));
+        let (root, inner) = (folder.path().join("dev"), folder.path().join("dev/secrets"));
+        drop(Directory::open(&root).unwrap());
+        for shared in [&inner, &root, &folder.path().to_owned()] {
+            fs::set_permissions(shared, Permissions::from_mode(0o777)).unwrap();
+            assert!(refused(&root), "{}", shared.display());
+            fs::set_permissions(shared, Permissions::from_mode(0o755)).unwrap();
+        }
+        drop(Directory::open(&root).unwrap());
+        assert_eq!(inner.metadata().unwrap().permissions().mode() & 0o777, 0o700, "nobody looks in any more");
+        fs::remove_file(root.join("lock")).unwrap();
+        symlink(folder.path().join("elsewhere"), root.join("lock")).unwrap();
+        assert!(refused(&root) && !folder.path().join("elsewhere").exists());
+    }
+
+    #[test]
+    fn what_another_user_prepared_is_refused() {
+        if trust::own_uid() != 0 {
+            return println!("SKIPPED: folders of another user: only root can make them");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("dev");
+        let directory = Directory::open(&root).unwrap();
+        let token = directory.keep("secrets/admin.token", || Secret::new("one")).unwrap().path;
+        drop(directory);
+        for theirs in [&token, &root.join("secrets"), &root, &folder.path().to_owned()] {
+            chown(theirs, Some(STRANGER), None).unwrap();
+            let refused = Directory::open(&root).unwrap_err().to_string();
+            assert!(refused.contains("belongs to another user (uid 65534)"), "{refused}");
+            chown(theirs, Some(0), None).unwrap();
+        }
+        drop(Directory::open(&root).unwrap());
+        chown(folder.path(), Some(STRANGER), None).unwrap();
+        assert!(Directory::open(&folder.path().join("new")).is_err());
+        assert!(!folder.path().join("new").exists(), "nothing is made in a stranger's folder");
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::trust::{self, Untrusted};
+
 /// The oldest version that has everything the streams need; also what `make setup` fetches.
 const OLDEST: Version = Version(2, 15, 1);
 /// Names the program itself; nothing else is looked at then.
@@ -15,25 +17,42 @@ const FETCHED: &str = ".tools/nats-server";
 /// The program: what `FLOODGATE_NATS_SERVER` names, else what `make setup` fetched, else the one on the path.
 pub(crate) fn find() -> Result<PathBuf, NatsServerError> {
     let mut refused = None;
-    for program in candidates() {
-        match check(&program) {
-            Ok(()) => return Ok(program),
+    for candidate in candidates() {
+        match candidate.check() {
+            Ok(()) => return Ok(candidate.program),
             Err(error) => refused = refused.or(Some(error)),
         }
     }
     Err(refused.unwrap_or(NatsServerError::Missing))
 }
 
-fn candidates() -> Vec<PathBuf> {
+/// A program that may be it.
+struct Candidate {
+    program: PathBuf,
+    /// Whether it was found because of where this is run: anybody may have put one into a folder above.
+    by_place: bool,
+}
+
+impl Candidate {
+    fn check(&self) -> Result<(), NatsServerError> {
+        if self.by_place {
+            trust::check_program(&self.program)?;
+        }
+        check(&self.program)
+    }
+}
+
+fn candidates() -> Vec<Candidate> {
     if let Some(named) = env::var_os(VARIABLE) {
-        return vec![named.into()];
+        return vec![Candidate { program: named.into(), by_place: false }];
     }
     let path = env::var_os("PATH").unwrap_or_default();
-    let on_path = env::split_paths(&path).map(|folder| folder.join("nats-server"));
+    let on_path = env::split_paths(&path).map(|folder| (folder.join("nats-server"), false));
     let near = [env::current_dir(), env::current_exe()];
     let fetched =
-        near.iter().flatten().flat_map(|place| place.ancestors()).map(|folder| folder.join(FETCHED));
-    fetched.chain(on_path).filter(|program| program.is_file()).collect()
+        near.iter().flatten().flat_map(|place| place.ancestors()).map(|folder| (folder.join(FETCHED), true));
+    let all = fetched.chain(on_path).map(|(program, by_place)| Candidate { program, by_place });
+    all.filter(|candidate| candidate.program.is_file()).collect()
 }
 
 fn check(program: &Path) -> Result<(), NatsServerError> {
@@ -74,6 +93,9 @@ pub(crate) enum NatsServerError {
     /// None was found.
     #[error("no nats-server found: run `make setup`, put one on the PATH, or name one in {VARIABLE}")]
     Missing,
+    /// One was found that is not run: somebody else may have put it there.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
     /// It cannot be run.
     #[error("cannot run {}: run `make setup`, or name another in {VARIABLE}", program.display())]
     Run {

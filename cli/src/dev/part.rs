@@ -1,9 +1,8 @@
 //! A process of the deployment.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::tether;
+use crate::{tether, trust};
 
 /// A log is put aside, in place of the one put aside before, when a start finds it over this size in bytes.
 const MAX_LOG_BYTES: u64 = 16 * 1024 * 1024;
@@ -86,7 +85,7 @@ impl Part {
         if fs::metadata(&self.log).is_ok_and(|log| log.len() > MAX_LOG_BYTES) {
             self.set_log_aside()?;
         }
-        OpenOptions::new().create(true).append(true).mode(0o600).open(&self.log)
+        trust::append(&self.log).map_err(io::Error::other)
     }
 
     /// Asks it to end, and kills it if it does not in time.
