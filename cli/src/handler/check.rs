@@ -1,9 +1,10 @@
 //! `floodgate handler check`: what the relay runs on an upload. Compiling what a stranger wrote can take any time
-//! and memory, so this process first gives up the right to both.
+//! and memory, so this process gives up the right to both before it looks at it.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use floodgate_event::causes::chain;
@@ -17,20 +18,24 @@ use super::restrict::restrict;
 use crate::exit::Failure;
 use crate::output;
 
-/// The longest line of parameters and limits, in bytes: a binding has at most 64 KiB of the former.
-const MAX_LINE_BYTES: usize = 65 * 1024;
+/// The longest line of parameters and limits, in bytes: a binding has at most 64 KiB of the former, and a list of bindings
+/// at most 1 MiB.
+const MAX_LINE_BYTES: usize = 2 * 1024 * 1024;
+/// The time that a handler is reckoned to have for an answer where its binding does not say.
+const RECKONED_DEADLINE_MS: u32 = 60;
 
 /// What to check.
 #[derive(Args)]
 pub(crate) struct CheckArgs {
     /// The component; standard input if left out
     file: Option<PathBuf>,
-    /// Also ask the component whether it takes the `params`, within the `limits`, that are the input's first line
+    /// Also ask the component whether it takes the `params`, within the `limits`, that are the input's first line, or each
+    /// of a list of them there
     #[arg(long, conflicts_with = "file")]
     params: bool,
 }
 
-/// The input's first line.
+/// What the component is asked about, and what the input's first line is, or is a list of.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {
@@ -43,36 +48,58 @@ struct Verdict {
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// Which one of a list is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<usize>,
+}
+
+impl Verdict {
+    fn refused(error: String, at: Option<usize>) -> Self {
+        Self { ok: false, error: Some(error), at }
+    }
 }
 
 pub(crate) async fn run(args: &CheckArgs) -> Result<(), Failure> {
-    restrict().map_err(Failure::work)?;
-    let error = check(args).await?;
-    let ok = error.is_none();
-    output::print_json(&Verdict { ok, error })?;
-    if ok { Ok(()) } else { Err(Failure::work("the component was refused")) }
+    let verdict = check(args).await?;
+    output::print_json(&verdict)?;
+    if verdict.ok { Ok(()) } else { Err(Failure::work("the component was refused")) }
 }
 
-async fn check(args: &CheckArgs) -> Result<Option<String>, Failure> {
+async fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
     // What a gateway gives at most is its own business; nobody can ask for more than this.
     let limits =
         Limits { instances: 1, max_memory_bytes: 1 << 30, max_deadline_ms: 10_000, ..Limits::default() };
     let mut component = read(args, limits.component_bytes).map_err(Failure::work)?;
-    let asked = if args.params { Some(asked(&mut component)?) } else { None };
+    let asked = if args.params { asked(&mut component)? } else { Vec::new() };
+    restrict(asked.iter().map(Asked::deadline).sum()).map_err(Failure::work)?;
     let engine = Engine::new(limits, &Registry::new()).map_err(Failure::work)?;
     let handler = match engine.load(&component) {
         Ok(handler) => handler,
-        Err(error) => return Ok(Some(chain(&error))),
+        Err(error) => return Ok(Verdict::refused(chain(&error), None)),
     };
-    match asked {
-        Some(asked) => Ok(ask(&handler, &asked).await),
-        None => Ok(None),
+    for (at, asked) in asked.iter().enumerate() {
+        if let Some(error) = ask(&handler, asked).await {
+            return Ok(Verdict::refused(error, Some(at)));
+        }
     }
+    Ok(Verdict { ok: true, error: None, at: None })
 }
 
-fn asked(input: &mut Vec<u8>) -> Result<Asked, Failure> {
+/// The first line: an object, or a list of them.
+fn asked(input: &mut Vec<u8>) -> Result<Vec<Asked>, Failure> {
     let line = first_line(input).map_err(Failure::work)?;
-    serde_json::from_str(&line).map_err(Failure::work)
+    let asked = if line.starts_with('[') {
+        serde_json::from_str(&line)
+    } else {
+        serde_json::from_str(&line).map(|one| vec![one])
+    };
+    asked.map_err(Failure::work)
+}
+
+impl Asked {
+    fn deadline(&self) -> Duration {
+        Duration::from_millis(self.limits.deadline_ms.unwrap_or(RECKONED_DEADLINE_MS).into())
+    }
 }
 
 async fn ask(handler: &Handler, asked: &Asked) -> Option<String> {

@@ -2,6 +2,7 @@
 //! standard input, the code on standard output; or there, with exit status 1, why there is none.
 
 use std::io::{self, Read as _, Write as _};
+use std::time::Duration;
 
 use floodgate_event::causes::chain;
 use floodgate_gateway::handle::{Engine, Limits};
@@ -15,7 +16,7 @@ use crate::output;
 const MAX_COMPONENT_BYTES: usize = 64 * 1024 * 1024;
 
 pub(crate) fn run() -> Result<(), Failure> {
-    restrict().map_err(Failure::work)?;
+    restrict(Duration::ZERO).map_err(Failure::work)?;
     // Where memory runs out this process is the one to go.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let limits = Limits { instances: 1, component_bytes: MAX_COMPONENT_BYTES, ..Limits::default() };

@@ -1,20 +1,28 @@
 //! Checks an uploaded component in a child process: compiling what a stranger wrote can take any time and memory,
 //! and may crash the compiler.
 
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
 use floodgate_event::source::HandlerLimits;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::Semaphore;
 
 /// Checks under way at once.
-const CHECKS_AT_ONCE: usize = 2;
-/// After which a check is killed.
+pub(crate) const CHECKS_AT_ONCE: usize = 2;
+/// After which a check is killed, not counting what handlers may take for what they are asked.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(60);
+/// The most that handlers may take, by their deadlines, for what one check asks them.
+const MOST_ASKED_MS: u64 = 60_000;
+/// The most that one check asks about, in bytes of parameters.
+const MOST_ASKED_BYTES: usize = 1024 * 1024;
+/// What stands around the parameters, in bytes, at most.
+const FORM_BYTES: usize = 128;
+/// The deadline that a check reckons with where a binding says nothing: more than a gateway's default.
+const RECKONED_DEADLINE_MS: u32 = 60;
 /// The most that is read of a check's answer, in bytes.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
@@ -25,11 +33,45 @@ pub(crate) struct Checker {
     permits: Semaphore,
 }
 
+/// What a component is asked about: what one binding gives it.
+#[derive(Clone, Copy, Serialize)]
+pub(crate) struct Asked<'a> {
+    pub(crate) params: &'a serde_json::Map<String, serde_json::Value>,
+    pub(crate) limits: &'a HandlerLimits,
+}
+
+/// What asking about a binding, or several, may take.
+#[derive(Clone, Copy)]
+pub(crate) struct Cost {
+    millis: u64,
+    bytes: usize,
+}
+
+impl Asked<'_> {
+    pub(crate) fn cost(&self) -> Cost {
+        let millis = self.limits.deadline_ms.unwrap_or(RECKONED_DEADLINE_MS).into();
+        // A map of JSON values is written without fail.
+        let bytes = serde_json::to_vec(self.params).map_or(0, |text| text.len()) + FORM_BYTES;
+        Cost { millis, bytes }
+    }
+}
+
+impl Cost {
+    /// Both together, if one check may be asked about both.
+    pub(crate) fn and(self, other: Self) -> Option<Self> {
+        let both = Self { millis: self.millis + other.millis, bytes: self.bytes + other.bytes };
+        (both.millis <= MOST_ASKED_MS && both.bytes <= MOST_ASKED_BYTES).then_some(both)
+    }
+}
+
 #[derive(Deserialize)]
 struct Answer {
     ok: bool,
     #[serde(default)]
     error: Option<String>,
+    /// Which of those that it was asked about it refuses.
+    #[serde(default)]
+    at: usize,
 }
 
 impl Checker {
@@ -45,36 +87,59 @@ impl Checker {
 
     /// Checks a component; waits until fewer than [`CHECKS_AT_ONCE`] are under way.
     pub(crate) async fn check(&self, component: Bytes) -> Result<(), CheckError> {
-        self.ask(&[], Bytes::new(), component).await
+        self.ask(&[], Bytes::new(), component, CHECK_TIMEOUT).await.map_err(|(_, error)| error)
     }
 
-    /// Checks that a component takes these parameters, within what its binding gives it. They go in as the first line of the input: they are nobody's business
-    /// who lists processes.
+    /// Checks that a component takes what these bindings give it; with the error comes which of them it is about, where
+    /// that is known. They go in as the first line of the input: who lists processes must not see them.
     pub(crate) async fn check_params(
         &self,
         component: Bytes,
-        params: &serde_json::Map<String, serde_json::Value>,
-        limits: &HandlerLimits,
-    ) -> Result<(), CheckError> {
-        let asked = serde_json::json!({"params": params, "limits": limits});
-        let mut line = serde_json::to_vec(&asked).map_err(|error| CheckError::Talk(error.into()))?;
+        asked: &[Asked<'_>],
+    ) -> Result<(), (usize, CheckError)> {
+        // As a check command that knows of one at a time takes it.
+        let line = match asked {
+            [one] => serde_json::to_vec(one),
+            several => serde_json::to_vec(several),
+        };
+        let mut line = line.map_err(|error| (0, CheckError::Talk(error.into())))?;
         line.push(b'\n');
-        self.ask(&["--params"], line.into(), component).await
+        let millis = asked.iter().map(|asked| asked.cost().millis).sum();
+        let timeout = CHECK_TIMEOUT + Duration::from_millis(millis);
+        self.ask(&["--params"], line.into(), component, timeout).await
     }
 
-    async fn ask(&self, flags: &[&str], line: Bytes, component: Bytes) -> Result<(), CheckError> {
+    async fn ask(
+        &self,
+        flags: &[&str],
+        line: Bytes,
+        component: Bytes,
+        timeout: Duration,
+    ) -> Result<(), (usize, CheckError)> {
+        let (answer, status) =
+            self.answer(flags, line, component, timeout).await.map_err(|error| (0, error))?;
+        match serde_json::from_slice(&answer) {
+            Ok(Answer { ok: true, .. }) if status.success() => Ok(()),
+            Ok(Answer { ok: false, error, at }) => Err((
+                at,
+                CheckError::Refused(error.unwrap_or_else(|| "the component was refused".to_owned())),
+            )),
+            _ => Err((0, CheckError::Ended(status))),
+        }
+    }
+
+    async fn answer(
+        &self,
+        flags: &[&str],
+        line: Bytes,
+        component: Bytes,
+        timeout: Duration,
+    ) -> Result<(Vec<u8>, ExitStatus), CheckError> {
         let _permit = self.permits.acquire().await.map_err(|_| CheckError::Closed)?;
         let mut child = self.start(flags)?;
         // A child that is not waited for to its end is killed when it is dropped.
-        let run = tokio::time::timeout(CHECK_TIMEOUT, run(&mut child, line, component));
-        let (answer, status) = run.await.map_err(|_| CheckError::Slow)??;
-        match serde_json::from_slice(&answer) {
-            Ok(Answer { ok: true, .. }) if status.success() => Ok(()),
-            Ok(Answer { ok: false, error }) => {
-                Err(CheckError::Refused(error.unwrap_or_else(|| "the component was refused".to_owned())))
-            }
-            _ => Err(CheckError::Ended(status)),
-        }
+        let run = tokio::time::timeout(timeout, run(&mut child, line, component));
+        run.await.map_err(|_| CheckError::Slow(timeout))?
     }
 
     fn start(&self, flags: &[&str]) -> Result<Child, CheckError> {
@@ -99,11 +164,7 @@ fn own_program() -> Result<String, CheckerError> {
     program.into_os_string().into_string().map_err(|_| CheckerError::NotText)
 }
 
-async fn run(
-    child: &mut Child,
-    line: Bytes,
-    component: Bytes,
-) -> Result<(Vec<u8>, std::process::ExitStatus), CheckError> {
+async fn run(child: &mut Child, line: Bytes, component: Bytes) -> Result<(Vec<u8>, ExitStatus), CheckError> {
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let write = async {
         if let Some(mut stdin) = stdin {
@@ -144,10 +205,10 @@ pub enum CheckError {
     Refused(String),
     /// The component's fault: its check ran into its limits, or crashed.
     #[error("the check of the component ended without an answer ({0})")]
-    Ended(std::process::ExitStatus),
+    Ended(ExitStatus),
     /// The component's fault.
-    #[error("the check of the component took longer than {} s", CHECK_TIMEOUT.as_secs())]
-    Slow,
+    #[error("the check of the component took longer than {} s", .0.as_secs())]
+    Slow(Duration),
     /// Ours.
     #[error("the check of the component cannot be started")]
     Start(#[source] std::io::Error),
@@ -160,10 +221,15 @@ pub enum CheckError {
 }
 
 impl CheckError {
+    /// Whether it ended without saying what it is about.
+    pub(crate) fn is_without_answer(&self) -> bool {
+        matches!(self, Self::Ended(_) | Self::Slow(_))
+    }
+
     /// Whether it is the component's fault, and not that of the check.
     pub(crate) fn is_the_components(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::Ended(_) | Self::Slow => true,
+            Self::Refused(_) | Self::Ended(_) | Self::Slow(_) => true,
             Self::Start(_) | Self::Talk(_) | Self::Closed => false,
         }
     }
@@ -176,6 +242,21 @@ mod tests {
     async fn check(script: &str) -> Result<(), CheckError> {
         let command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
         Checker::new(command).unwrap().check(Bytes::from(vec![7; 1 << 20])).await
+    }
+
+    #[tokio::test]
+    async fn a_refusal_of_one_of_several_says_which() {
+        let script = r#"read line; case $line in
+            [*) echo '{"ok":false,"error":"no","at":1}';;
+            *) echo '{"ok":true}';;
+        esac"#;
+        let command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
+        let checker = Checker::new(command).unwrap();
+        let (params, limits) = (serde_json::Map::new(), HandlerLimits::default());
+        let asked = Asked { params: &params, limits: &limits };
+        checker.check_params(Bytes::new(), &[asked]).await.unwrap();
+        let refused = checker.check_params(Bytes::new(), &[asked; 3]).await;
+        assert!(matches!(refused, Err((1, CheckError::Refused(message))) if message == "no"));
     }
 
     #[tokio::test]

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use floodgate_event::Name;
 use floodgate_event::snapshot::Digest256;
 use floodgate_event::source::HandlerLimits;
+use futures::{StreamExt as _, stream};
 
-use super::checker::CheckError;
+use super::checker::{Asked, CHECKS_AT_ONCE, CheckError, Cost};
 use super::components::{ComponentError, Components};
 use super::configuration::{Configuration, Version};
 use super::document::HandlerDocument;
@@ -25,48 +26,86 @@ struct Pair<'a> {
 }
 
 impl Control {
-    /// Asks every component that `after` binds with parameters that `before` does not bind it with.
+    /// Asks every component that `after` binds with parameters that `before` does not bind it with: each component once
+    /// about all of them, as it is compiled for that, and several components at a time.
     pub(super) async fn check_fit(
         &self,
         before: &Configuration,
         after: &Configuration,
     ) -> Result<(), FitError> {
         let mut known: BTreeSet<_> = pairs(before).iter().map(Pair::key).collect();
-        let mut components = BTreeMap::new();
-        for pair in pairs(after) {
-            if known.insert(pair.key()) {
-                self.ask(&pair, &mut components).await?;
-            }
+        let batches = batches(pairs(after).into_iter().filter(|pair| known.insert(pair.key())));
+        let asks: Vec<_> = batches.iter().map(|batch| self.ask(&batch.pairs)).collect();
+        // In their order, so that the same change is refused for the same reason each time.
+        let mut answers = stream::iter(asks).buffered(CHECKS_AT_ONCE);
+        while let Some(answer) = answers.next().await {
+            answer?;
         }
         Ok(())
     }
 
-    async fn ask(
-        &self,
-        pair: &Pair<'_>,
-        components: &mut BTreeMap<Digest256, bytes::Bytes>,
-    ) -> Result<(), FitError> {
-        let digest = pair.version.digest;
-        let component = match components.get(&digest) {
-            Some(component) => component.clone(),
-            None => {
-                let component = Components::open(&self.0.centre).await?.get(digest).await?;
-                components.insert(digest, component.clone());
-                component
+    /// Asks one component about all of a batch.
+    async fn ask(&self, batch: &[Pair<'_>]) -> Result<(), FitError> {
+        let Some(first) = batch.first() else { return Ok(()) };
+        let component = Components::open(&self.0.centre).await?.get(first.version.digest).await?;
+        let asked: Vec<_> = batch.iter().map(Pair::asked).collect();
+        match self.0.checker.check_params(component.clone(), &asked).await {
+            Err((_, fault)) if batch.len() > 1 && fault.is_without_answer() => {
+                // One of them is to blame, and nothing says which.
+                for pair in batch {
+                    let alone = self.0.checker.check_params(component.clone(), &[pair.asked()]).await;
+                    alone.map_err(|(_, fault)| pair.refused(fault))?;
+                }
+                Ok(())
             }
-        };
-        self.0.checker.check_params(component, pair.params, pair.limits).await.map_err(|fault| {
-            FitError::Params {
-                source_name: pair.source.clone(),
-                handler: pair.handler.clone(),
-                version: pair.version.version,
-                fault,
-            }
-        })
+            Err((at, fault)) => Err(batch.get(at).unwrap_or(first).refused(fault)),
+            Ok(()) => Ok(()),
+        }
     }
 }
 
+/// What one check of a component is asked about.
+struct Batch<'a> {
+    pairs: Vec<Pair<'a>>,
+    cost: Cost,
+}
+
+/// Those of one component together, as many as one check may be asked about.
+fn batches<'a>(pairs: impl Iterator<Item = Pair<'a>>) -> Vec<Batch<'a>> {
+    let mut batches: Vec<Batch<'a>> = Vec::new();
+    // Where each component's last batch is.
+    let mut last = BTreeMap::new();
+    for pair in pairs {
+        let at = last.entry(pair.version.digest).or_insert(usize::MAX);
+        let cost = pair.asked().cost();
+        match batches.get_mut(*at).and_then(|batch| Some((batch.cost.and(cost)?, batch))) {
+            Some((both, batch)) => {
+                batch.cost = both;
+                batch.pairs.push(pair);
+            }
+            None => {
+                *at = batches.len();
+                batches.push(Batch { pairs: vec![pair], cost });
+            }
+        }
+    }
+    batches
+}
+
 impl Pair<'_> {
+    fn asked(&self) -> Asked<'_> {
+        Asked { params: self.params, limits: self.limits }
+    }
+
+    fn refused(&self, fault: CheckError) -> FitError {
+        FitError::Params {
+            source_name: self.source.clone(),
+            handler: self.handler.clone(),
+            version: self.version.version,
+            fault,
+        }
+    }
+
     fn key(&self) -> (Digest256, String) {
         (self.version.digest, serde_json::json!([self.params, self.limits]).to_string())
     }
@@ -116,5 +155,36 @@ pub enum FitError {
 impl From<FitError> for ChangeError {
     fn from(error: FitError) -> Self {
         Self::Fit(Box::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One pair for each letter, which names its component, with so much time for the handler.
+    fn batched(components: &str, deadline_ms: u32) -> Vec<usize> {
+        let name: Name = "a".parse().unwrap();
+        let (params, limits) =
+            (Params::new(), HandlerLimits { deadline_ms: Some(deadline_ms), ..Default::default() });
+        let version =
+            |letter: u8| Version { version: 1, digest: Digest256::of(&[letter]), size: 1, created_at_us: 0 };
+        let versions: Vec<_> = components.bytes().map(version).collect();
+        let pairs = versions.iter().map(|version| Pair {
+            source: &name,
+            handler: &name,
+            version,
+            params: &params,
+            limits: &limits,
+        });
+        batches(pairs).iter().map(|batch| batch.pairs.len()).collect()
+    }
+
+    #[test]
+    fn a_component_is_compiled_once_for_all_that_it_is_asked() {
+        assert_eq!(batched("aabacb", 50), [3, 2, 1]);
+        assert_eq!(batched(&"a".repeat(1_000), 50), [1_000]);
+        assert_eq!(batched(&"a".repeat(13), 10_000), [6, 6, 1], "a check has its bounds");
+        assert_eq!(batched("", 50), Vec::<usize>::new());
     }
 }
