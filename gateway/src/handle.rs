@@ -27,6 +27,7 @@ mod meter;
 mod metrics;
 mod outcome;
 mod services;
+mod setbacks;
 mod split;
 mod swap;
 mod tap;

@@ -136,6 +136,16 @@ pub enum CompileError {
     /// The component's fault: in this process the compiler stopped in the midst of it.
     #[error("the compiler failed: {0}")]
     Panic(#[source] JoinError),
+    /// The component's fault, at an earlier try: it is not time for the next one.
+    #[error("{reason}; tried {}, and again after {seconds} s", times(*tries))]
+    Later {
+        /// How often it was tried.
+        tries: u32,
+        /// From the last try to the next.
+        seconds: u64,
+        /// What came of the last.
+        reason: String,
+    },
     /// Ours: the process is stopping.
     #[error("no more handlers are loaded")]
     Stopped,
@@ -145,6 +155,10 @@ pub enum CompileError {
     /// Ours.
     #[error("the compiler cannot be followed: {0}")]
     Talk(#[source] io::Error),
+}
+
+fn times(tries: u32) -> String {
+    if tries == 1 { "once".to_owned() } else { format!("{tries} times") }
 }
 
 impl CompileError {

@@ -9,6 +9,7 @@ use tracing::warn;
 use super::cache::{Cache, Entry};
 use super::code::Code;
 use super::compiler::{self, CompileError, Compiler};
+use super::setbacks::Setbacks;
 use super::{Engine, Handler, LoadError};
 
 /// Makes handlers of components. Clones share compiler and cache.
@@ -21,6 +22,7 @@ struct Inner {
     compiler: Compiler,
     cache: Option<Cache>,
     compatibility: Digest256,
+    setbacks: Setbacks,
 }
 
 impl Loader {
@@ -30,7 +32,7 @@ impl Loader {
     /// Without a cache, handlers are compiled anew by each process.
     pub fn new(engine: Engine, compiler: Compiler, cache: Option<Cache>) -> Self {
         let compatibility = engine.compatibility();
-        Self(Arc::new(Inner { engine, compiler, cache, compatibility }))
+        Self(Arc::new(Inner { engine, compiler, cache, compatibility, setbacks: Setbacks::default() }))
     }
 
     /// The handler of this component, if its code is in the cache. The component itself is not needed.
@@ -39,11 +41,19 @@ impl Loader {
         self.blocking(move |inner| inner.cached(component)).await.flatten()
     }
 
-    /// Compiles a component and keeps its code for the next start.
+    /// Compiles a component and keeps its code for the next start. One that could not be compiled is tried again later,
+    /// each time after a longer wait.
     ///
     /// # Errors
-    /// If it is no handler, or cannot be compiled within the limits.
+    /// If it is no handler, cannot be compiled within the limits, or could not and it is not time yet.
     pub async fn compile(&self, digest: Digest256, component: Vec<u8>) -> Result<Handler, CompileError> {
+        self.0.setbacks.check(digest, Instant::now())?;
+        let compiled = self.compiled(digest, component).await;
+        self.0.setbacks.note(digest, compiled.as_ref().err(), Instant::now());
+        compiled
+    }
+
+    async fn compiled(&self, digest: Digest256, component: Vec<u8>) -> Result<Handler, CompileError> {
         let began = Instant::now();
         let code = self.0.compiler.compile(&self.0.engine, component).await?;
         let took = began.elapsed();
@@ -121,6 +131,22 @@ mod tests {
         assert!(again.compile_time().is_none());
         assert_eq!(again.run(input(), &Default::default()).await.result, Ok(Outcome::Pass));
         assert!(loader(folder.path(), &OpeningKey::generate(), false).cached(digest).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn what_was_not_compiled_is_not_tried_at_once_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let tries = folder.path().join("tries");
+        let script = format!("echo try >>{}; exit 3", tries.display());
+        let command = ["/bin/sh", "-c", &script].map(Into::into).to_vec();
+        let loader = Loader::new(engine(), Compiler::new(command), None);
+        let bytes = component(PASS);
+        let digest = Digest256::of(&bytes);
+        let first = loader.compile(digest, bytes.clone()).await.unwrap_err();
+        assert!(matches!(first, CompileError::Ended(_)), "{first}");
+        let again = loader.compile(digest, bytes).await.unwrap_err().to_string();
+        assert_eq!(again, format!("{first}; tried once, and again after 30 s"));
+        assert_eq!(std::fs::read_to_string(tries).unwrap(), "try\n");
     }
 
     #[tokio::test]

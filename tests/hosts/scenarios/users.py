@@ -91,6 +91,7 @@ def make_earlier(machine):
         id floodgate >/dev/null 2>&1 || useradd --system --no-create-home --gid floodgate floodgate
         mkdir -p {PRECIOUS}.d && chmod 755 {PRECIOUS}.d && echo kept >{PRECIOUS}
         rm -rf /var/lib/floodgate/installed
-        chown -R floodgate:floodgate /var/lib/floodgate
+        chown floodgate:floodgate /var/lib/floodgate
+        chown -R floodgate:floodgate /var/lib/floodgate/jetstream /var/lib/floodgate/cache
         setpriv --reuid floodgate --regid floodgate --init-groups ln -s {PRECIOUS}.d /var/lib/floodgate/installed
         setpriv --reuid floodgate --regid floodgate --init-groups ln -s {PRECIOUS} /var/lib/floodgate/may-go""")
