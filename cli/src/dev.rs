@@ -36,7 +36,7 @@ pub(crate) struct DevArgs {
     /// The regions, separated by commas; at most 9
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "eu,us")]
     regions: Vec<Name>,
-    /// Where keys, configuration, streams and logs are kept between runs
+    /// Where keys, configuration, streams and logs are kept between runs; nobody else may be able to change it
     #[arg(long, value_name = "DIR", default_value = ".floodgate/dev")]
     dir: PathBuf,
     /// The first port: the admin API's. 0 chooses free ports and keeps to them

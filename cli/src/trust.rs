@@ -1,7 +1,8 @@
-//! Whose files and folders are used: this user's own, in places where nobody else can put others in their stead.
+//! Whose files and folders are used: this user's own, in places where nobody else can put others in their
+//! stead.
 //!
-//! What another user prepared decides what a program does for whoever runs it there: keys that somebody else knows, a
-//! configuration that names commands, a link that a log is appended through.
+//! What another user prepared decides what a program does for whoever runs it there: keys that somebody else
+//! knows, a configuration that names commands, a link that a log is appended through.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -82,9 +83,9 @@ pub(crate) fn check_content(folder: &Path) -> Result<(), Untrusted> {
     Ok(())
 }
 
-/// Checks that nobody can put something else in the place of what is, or will be, at this path: every folder above it,
-/// and every link on the way, belongs to root, to this user or to whoever can replace the running program anyway, and
-/// no one else can write there.
+/// Checks that nobody can put something else in the place of what is, or will be, at this path: every folder
+/// above it, and every link on the way, belongs to root, to this user or to whoever can replace the running
+/// program anyway, and no one else can write there.
 ///
 /// # Errors
 /// Names the folder or link.
@@ -99,8 +100,8 @@ pub(crate) fn check_way(path: &Path) -> Result<(), Untrusted> {
     })
 }
 
-/// Checks that a program which was found by searching is one that this user would run: as [`check_way`], and the file
-/// as well.
+/// Checks that a program which was found by searching is one that this user would run: as [`check_way`], and
+/// the file as well.
 ///
 /// # Errors
 /// Says what is wrong with it.
@@ -113,7 +114,8 @@ pub(crate) fn check_program(path: &Path) -> Result<(), Untrusted> {
     if others_write(&metadata) { Err(Untrusted::Writable(path.to_owned())) } else { Ok(()) }
 }
 
-/// Checks a folder or a link on the way, if it is there. What stands at its end is checked only if it is a link.
+/// Checks a folder or a link on the way, if it is there. What stands at its end is checked only if it is a
+/// link.
 fn check_part(part: &Path, is_end: bool, trusted: &BTreeSet<u32>) -> Result<(), Untrusted> {
     let metadata = match fs::symlink_metadata(part) {
         Ok(metadata) => metadata,
@@ -168,7 +170,8 @@ fn check_owner(path: &Path, metadata: &Metadata) -> Result<(), Untrusted> {
     if uid == own_uid() { Ok(()) } else { Err(Untrusted::Owner { path: path.to_owned(), uid }) }
 }
 
-/// This user's first group is its own on most systems, and then new files are often the group's to change too.
+/// This user's first group is its own on most systems, and then new files are often the group's to change
+/// too.
 fn others_write(metadata: &Metadata) -> bool {
     let is_own_group = metadata.gid() == getegid().as_raw();
     metadata.mode() & OTHERS_WRITE != 0 || (metadata.mode() & GROUP_WRITES != 0 && !is_own_group)

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
-/// A secret in clear. It prints as `[secret]`, is wiped when dropped, and is only read through [`Secret::expose`].
+/// A secret in clear. It prints as `[secret]`, is wiped when dropped, and is only read through
+/// [`Secret::expose`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -18,9 +19,9 @@ impl Secret {
 
     /// The secret that a file or an environment variable holds.
     ///
-    /// Editors and shells put a line end behind it, which is taken off. Any other white space at its ends, and anything
-    /// inside it that cannot be seen, is refused: such a secret differs from what the other side was given, and nothing
-    /// but a failed signature or login would tell.
+    /// Editors and shells put a line end behind it, which is taken off. Any other white space at its ends,
+    /// and anything inside it that cannot be seen, is refused: such a secret differs from what the other side
+    /// was given, and nothing but a failed signature or login would tell.
     ///
     /// # Errors
     /// Says what stands where, and nothing of the rest.
@@ -45,7 +46,8 @@ impl Secret {
         if is_sendable { Ok(token) } else { Err(Unfit::NotAToken) }
     }
 
-    /// Checks what [`Self::from_line`] makes sure of; for a secret that came as text, from which nothing is taken off.
+    /// Checks what [`Self::from_line`] makes sure of; for a secret that came as text, from which nothing is
+    /// taken off.
     ///
     /// # Errors
     /// As [`Self::from_line`].
@@ -71,8 +73,8 @@ impl Secret {
     }
 }
 
-/// White space other than a plain space, which may stand inside a passphrase; control characters; and characters
-/// without a width of their own, which come along when text is copied from a page.
+/// White space other than a plain space, which may stand inside a passphrase; control characters; and
+/// characters without a width of their own, which come along when text is copied from a page.
 fn is_unseen(character: char) -> bool {
     let has_no_width = matches!(
         character,

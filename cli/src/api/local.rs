@@ -1,9 +1,9 @@
 //! The admin API of the `floodgate dev` that runs in this folder or in one above it, as its ready file says.
 //!
-//! Whoever writes that file chooses where configuration goes, with the secrets in it. So it must be this user's own and
-//! private, in a place where nobody else can put another; and what it names must be an address of this machine at
-//! which this user's own process listens. A file from an archive passes the first, and so does one that a killed
-//! deployment left behind, whose port is anybody's by now; neither passes the last.
+//! Whoever writes that file chooses where configuration goes, with the secrets in it. So it must be this
+//! user's own and private, in a place where nobody else can put another; and what it names must be an address
+//! of this machine at which this user's own process listens. A file from an archive passes the first, and so
+//! does one that a killed deployment left behind, whose port is anybody's by now; neither passes the last.
 
 mod listener;
 

@@ -27,8 +27,8 @@ impl Directory {
     /// Opens the folder, making it if it is not there.
     ///
     /// # Errors
-    /// If it or anything in it is another user's, or another user could change it: keys that somebody else put there
-    /// are no secrets, and the configuration there names commands.
+    /// If it or anything in it is another user's, or another user could change it: keys that somebody else
+    /// put there are no secrets, and the configuration there names commands.
     pub(crate) fn open(root: &Path) -> Result<Self, DirectoryError> {
         let failed = |source| DirectoryError::Open { path: root.to_owned(), source };
         // Before anything is made on the way there.

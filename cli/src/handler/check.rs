@@ -1,5 +1,5 @@
-//! `floodgate handler check`: what the relay runs on an upload. Compiling what a stranger wrote can take any time
-//! and memory, so this process gives up the right to both before it looks at it.
+//! `floodgate handler check`: what the relay runs on an upload. Compiling what a stranger wrote can take any
+//! time and memory, so this process gives up the right to both before it looks at it.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -18,8 +18,8 @@ use super::restrict::restrict;
 use crate::exit::Failure;
 use crate::output;
 
-/// The longest line of parameters and limits, in bytes: a binding has at most 64 KiB of the former, and a list of bindings
-/// at most 1 MiB.
+/// The longest line of parameters and limits, in bytes: a binding has at most 64 KiB of the former, and a
+/// list of bindings at most 1 MiB.
 const MAX_LINE_BYTES: usize = 2 * 1024 * 1024;
 /// The time that a handler is reckoned to have for an answer where its binding does not say.
 const RECKONED_DEADLINE_MS: u32 = 60;
@@ -29,8 +29,8 @@ const RECKONED_DEADLINE_MS: u32 = 60;
 pub(crate) struct CheckArgs {
     /// The component; standard input if left out
     file: Option<PathBuf>,
-    /// Also ask the component whether it takes the `params`, within the `limits`, that are the input's first line, or each
-    /// of a list of them there
+    /// Also ask the component whether it takes the `params`, within the `limits`, that are the input's first
+    /// line, or each of a list of them there
     #[arg(long, conflicts_with = "file")]
     params: bool,
 }

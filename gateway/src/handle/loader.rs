@@ -41,8 +41,8 @@ impl Loader {
         self.blocking(move |inner| inner.cached(component)).await.flatten()
     }
 
-    /// Compiles a component and keeps its code for the next start. One that could not be compiled is tried again later,
-    /// each time after a longer wait.
+    /// Compiles a component and keeps its code for the next start. One that could not be compiled is tried
+    /// again later, each time after a longer wait.
     ///
     /// # Errors
     /// If it is no handler, cannot be compiled within the limits, or could not and it is not time yet.

@@ -1,7 +1,8 @@
 //! Components that were not compiled: how often that was tried, and when it is tried again.
 //!
-//! Whether a compilation ends in time is also a matter of what else the machine does, so that it is tried again; but one
-//! that takes a processor for a minute and comes to nothing must not take it every half minute for ever.
+//! Whether a compilation ends in time is also a matter of what else the machine does, so that it is tried
+//! again; but one that takes a processor for a minute and comes to nothing must not take it every half minute
+//! for ever.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +16,8 @@ use super::compiler::CompileError;
 const FIRST_WAIT: Duration = Duration::from_secs(30);
 /// The longest wait: what kept the machine busy may have passed.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
-/// The most that are remembered. Of more than these the one that is due first is forgotten, and tried at once.
+/// The most that are remembered. Of more than these the one that is due first is forgotten, and tried at
+/// once.
 const MAX_COMPONENTS: usize = 1_024;
 
 /// What is known of components that were not compiled.

@@ -26,8 +26,8 @@ struct Pair<'a> {
 }
 
 impl Control {
-    /// Asks every component that `after` binds with parameters that `before` does not bind it with: each component once
-    /// about all of them, as it is compiled for that, and several components at a time.
+    /// Asks every component that `after` binds with parameters that `before` does not bind it with: each
+    /// component once about all of them, as it is compiled for that, and several components at a time.
     pub(super) async fn check_fit(
         &self,
         before: &Configuration,

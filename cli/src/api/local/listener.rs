@@ -7,7 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// A socket's state while it listens.
 const LISTENS: &str = "0A";
 
-/// The users whose processes may be what answers on this port of the loopback interface; none if nobody listens.
+/// The users whose processes may be what answers on this port of the loopback interface; none if nobody
+/// listens.
 ///
 /// # Errors
 /// If the kernel does not say.
@@ -22,7 +23,8 @@ pub(super) fn owners(port: u16) -> io::Result<Vec<u32>> {
     Ok(owners)
 }
 
-/// The second to fourth words of a line are the local address, the other side's and the state; the eighth is the user.
+/// The second to fourth words of a line are the local address, the other side's and the state; the eighth is
+/// the user.
 fn listed(text: &str, port: u16) -> Vec<u32> {
     let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let listener = |words: Vec<&str>| {
@@ -54,7 +56,8 @@ mod tests {
 
     use super::*;
 
-    /// Ports 8400 of 127.0.0.1 (uid 1000), of 10.0.0.5 (uid 33) and of every address (uid 1001), and a connection to 8400.
+    /// Ports 8400 of 127.0.0.1 (uid 1000), of 10.0.0.5 (uid 33) and of every address (uid 1001), and a
+    /// connection to 8400.
     #[cfg(target_endian = "little")]
     const TCP: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:20D0 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 1076 1 0 100 0 0 10 0
