@@ -17,19 +17,30 @@ const PREFIX: &str = "evt_";
 pub struct EventId([u8; 16]);
 
 impl EventId {
-    /// From an id of the provider's that its signature covers.
+    /// From an id of the provider's that its signature covers, of any length.
     pub fn from_provider_id(tenant: &str, source: &str, provider_id: &str) -> Self {
-        Self::derive(b"id", [tenant.as_bytes(), source.as_bytes(), provider_id.as_bytes()])
+        Self::derive(b"v1/id", &[tenant.as_bytes(), source.as_bytes(), provider_id.as_bytes()])
     }
 
     /// From the SHA-256 of the raw body.
     pub fn from_body(tenant: &str, source: &str, body: &BodyHash) -> Self {
-        Self::derive(b"body", [tenant.as_bytes(), source.as_bytes(), &body.0])
+        Self::derive(b"v1/body", &[tenant.as_bytes(), source.as_bytes(), &body.0])
+    }
+
+    /// From the SHA-256 of the raw body and an event type that the signature does not cover: providers send one body under
+    /// two types. `event_type` is the header's value, byte for byte, so that two that cannot be read are still two.
+    pub fn from_typed_body(tenant: &str, source: &str, body: &BodyHash, event_type: &[u8]) -> Self {
+        Self::derive(b"v2/body", &[tenant.as_bytes(), source.as_bytes(), &body.0, event_type])
+    }
+
+    /// From the provider's id of a delivery, which its signature does not cover.
+    pub fn from_delivery(tenant: &str, source: &str, delivery: &str) -> Self {
+        Self::derive(b"v1/delivery", &[tenant.as_bytes(), source.as_bytes(), delivery.as_bytes()])
     }
 
     /// Of the `ordinal`-th event that the handler with this digest made out of `parent`.
     pub fn child(parent: Self, ordinal: u32, handler_digest: &[u8]) -> Self {
-        Self::derive(b"child", [&parent.0, &ordinal.to_be_bytes(), handler_digest])
+        Self::derive(b"v1/child", &[&parent.0, &ordinal.to_be_bytes(), handler_digest])
     }
 
     /// A new id, for sources without dedup.
@@ -44,10 +55,10 @@ impl EventId {
 
     /// Each field is preceded by its length, so that no two field lists hash alike; the label keeps kinds apart
     /// and carries the version of the derivation.
-    fn derive(kind: &[u8], fields: [&[u8]; 3]) -> Self {
+    fn derive(label: &[u8], fields: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
-        hash.update(b"floodgate/event/v1/");
-        hash.update(kind);
+        hash.update(b"floodgate/event/");
+        hash.update(label);
         for field in fields {
             hash.update((field.len() as u64).to_be_bytes());
             hash.update(field);
@@ -144,6 +155,9 @@ mod tests {
             parent.to_string(),
             EventId::from_body("default", "github", &body).to_string(),
             EventId::child(parent, 0, &[7; 32]).to_string(),
+            EventId::from_provider_id("default", "stripe", &"x".repeat(30_000)).to_string(),
+            EventId::from_typed_body("default", "github", &body, b"push").to_string(),
+            EventId::from_delivery("default", "github", "72d3162e-cc78-11e3-81ab-4c9367dc0958").to_string(),
         ];
         insta::assert_debug_snapshot!(ids);
     }

@@ -6,6 +6,7 @@
 
 pub mod block;
 pub mod causes;
+pub mod compile;
 pub mod document;
 pub mod format;
 pub mod grant;
@@ -26,6 +27,7 @@ pub mod standard_webhooks;
 pub mod subject;
 pub mod tally;
 pub mod time;
+pub mod type_pattern;
 
 /// The messages of `floodgate.v1`, as `prost` generates them.
 #[allow(missing_docs, clippy::all, unreachable_pub)]

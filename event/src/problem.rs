@@ -47,6 +47,8 @@ codes! {
     UnsupportedEncoding = "unsupported-encoding", 415, "Unsupported content encoding";
     /// A document that is well-formed and wrong.
     Invalid = "invalid", 422, "Invalid document";
+    /// An event of a type that the source does not list.
+    TypeRefused = "type-refused", 422, "Event type refused";
     /// The source's rate limit.
     RateLimited = "rate-limited", 429, "Too many requests";
     /// Something broke that the client has no part in.

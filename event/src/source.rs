@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
+use crate::type_pattern::TypePattern;
 use crate::{Lane, Name};
 
 /// How requests of a source prove where they come from.
@@ -139,11 +140,14 @@ pub enum InvalidLocator {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dedup {
-    /// The provider's id where the signature covers it, else the raw body.
+    /// The provider's id where the signature covers it, else as [`Dedup::Body`].
     #[default]
     Id,
-    /// The raw body.
+    /// The raw body, and the event type where the signature does not cover it.
     Body,
+    /// The provider's id even where the signature does not cover it, for those who trust that nobody but the provider
+    /// has a signed request: whoever has one can send it under any number of ids. Else the raw body.
+    Delivery,
     /// Nothing: each request is an event of its own.
     None,
 }
@@ -236,6 +240,9 @@ pub struct Intake {
     /// What makes two requests the same event.
     #[serde(default)]
     pub dedup: Dedup,
+    /// The event types that are taken, as they are received; none for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub types: Option<Vec<TypePattern>>,
     /// Whether the signed bytes stay with the event.
     #[serde(default)]
     pub raw: RawPolicy,
@@ -269,9 +276,16 @@ impl Intake {
     pub const DEFAULT_MAX_BODY_BYTES: u32 = 1024 * 1024;
     /// The most event types that `lanes` may name.
     pub const MAX_LANES: usize = 1_000;
+    /// The most patterns of `types`.
+    pub const MAX_TYPES: usize = 256;
 
     const fn default_max_body_bytes() -> u32 {
         Self::DEFAULT_MAX_BODY_BYTES
+    }
+
+    /// Whether the source takes events of this type; the empty one is that of events without a type.
+    pub fn takes(&self, event_type: &str) -> bool {
+        self.types.as_ref().is_none_or(|types| types.iter().any(|pattern| pattern.matches(event_type)))
     }
 
     /// The lane of an event of this type.

@@ -19,6 +19,8 @@ const EVENTS: (f64, f64, usize) = (1.0, 2.0, 11);
 pub(crate) struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
+    signatures_refused: IntCounterVec,
+    unread_fields: IntCounterVec,
     pub(crate) ingest_seconds: Histogram,
     pub(crate) blocks: IntCounter,
     pub(crate) blocks_failed: IntCounterVec,
@@ -45,6 +47,16 @@ impl Metrics {
         let registry = Registry::new();
         let metrics = Self {
             requests: counters("ingest_requests_total", "Requests, by outcome.", &["source", "outcome"])?,
+            signatures_refused: counters(
+                "signatures_refused_total",
+                "Requests whose signature was refused, by what was wrong with it.",
+                &["source", "reason"],
+            )?,
+            unread_fields: counters(
+                "unread_fields_total",
+                "Fields (id, type, order) that an event gave no value for, by why.",
+                &["source", "field", "reason"],
+            )?,
             ingest_seconds: Histogram::with_opts(histogram(
                 "ingest_duration_seconds",
                 "From a request's headers to its answer.",
@@ -83,6 +95,8 @@ impl Metrics {
     fn register(&self) -> prometheus::Result<()> {
         let registry = &self.registry;
         registry.register(Box::new(self.requests.clone()))?;
+        registry.register(Box::new(self.signatures_refused.clone()))?;
+        registry.register(Box::new(self.unread_fields.clone()))?;
         registry.register(Box::new(self.ingest_seconds.clone()))?;
         registry.register(Box::new(self.blocks.clone()))?;
         registry.register(Box::new(self.blocks_failed.clone()))?;
@@ -112,6 +126,16 @@ impl Metrics {
     pub(crate) fn refused(&self, source: Option<&Name>, outcome: &str) {
         let source = source.map_or(UNKNOWN_SOURCE, Name::as_str);
         self.requests.with_label_values(&[source, outcome]).inc();
+    }
+
+    /// Counts a refused signature, which also counts as a refused request.
+    pub(crate) fn signature_refused(&self, source: &Name, reason: &str) {
+        self.signatures_refused.with_label_values(&[source.as_str(), reason]).inc();
+    }
+
+    /// Counts a field without a value.
+    pub(crate) fn unread(&self, source: &Name, field: &str, reason: &str) {
+        self.unread_fields.with_label_values(&[source.as_str(), field, reason]).inc();
     }
 
     /// Counts an event that was to be replayed.

@@ -21,13 +21,15 @@ pub struct Verified {
     pub(crate) intake: Arc<Intake>,
     /// The shard, from the dedup key or the ordering value.
     pub(crate) shard: u32,
+    /// Fields that the request gave no value for, and why; to be counted. None in a replay, which was counted once.
+    pub(crate) unread: Vec<(&'static str, &'static str)>,
 }
 
 impl Verified {
     /// An event that nobody sent, for measuring what handlers cost. Nothing in this crate calls it.
     #[doc(hidden)]
     pub fn unsent(event: Event, body: Bytes, intake: Arc<Intake>) -> Self {
-        Self { event, raw: Some(body.clone()), body, intake, shard: 0 }
+        Self { event, raw: Some(body.clone()), body, intake, shard: 0, unread: Vec::new() }
     }
 }
 

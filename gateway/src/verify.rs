@@ -19,8 +19,9 @@ use floodgate_event::id::{BodyHash, Identity};
 use floodgate_event::proto::KeyKind;
 use floodgate_event::shard::{OrderValue, shard_of};
 use floodgate_event::snapshot::Source;
-use floodgate_event::source::{Dedup, Intake, Scheme};
+use floodgate_event::source::{Dedup, Intake, Locator, Scheme};
 use floodgate_event::{EventId, Name, Secret, time};
+use http::{HeaderMap, HeaderName};
 
 use self::fields::{Fields, Found};
 pub(crate) use self::keys::InvalidSecret;
@@ -46,8 +47,10 @@ pub(crate) struct Verifier {
     intake: Arc<Intake>,
     keys: Keys,
     fields: Fields,
-    /// Whether the provider's id decides what is a duplicate.
-    id_is_key: bool,
+    /// Whether the provider's id decides what is a duplicate, and what it is then.
+    id_is: Option<KeyKind>,
+    /// The header that the event's type stands in, where the signature does not cover it.
+    unsigned_type: Option<HeaderName>,
 }
 
 impl Verifier {
@@ -72,8 +75,9 @@ impl Verifier {
             scheme,
             deployment,
             keys: Keys::new(scheme, secrets, tolerance)?,
-            id_is_key: intake.dedup == Dedup::Id && scheme.covers(&event_id),
-            fields: Fields::new(event_id, event_type, intake.order_by.clone()),
+            id_is: key_kind(scheme, intake.dedup, &event_id),
+            unsigned_type: unsigned_header(scheme, &event_type),
+            fields: Fields::new(&event_id, &event_type, intake.order_by.as_ref()),
             intake,
         })
     }
@@ -86,37 +90,73 @@ impl Verifier {
     /// Checks the signature and then, and only then, looks into the body.
     ///
     /// # Errors
-    /// [`Refusal::SignatureRefused`], or whatever is wrong with the body's encoding.
+    /// [`Refusal::SignatureRefused`], whatever is wrong with the body's encoding, or [`Refusal::TypeRefused`].
     pub(crate) fn verify(&self, request: Received) -> Result<Verified, Refusal> {
         let now = time::unix_micros(request.at()) / 1_000_000;
         let headers = &request.parts().headers;
-        let secret = self.keys.check(headers, request.raw(), now).ok_or(Refusal::SignatureRefused)?;
+        let secret = self.keys.check(headers, request.raw(), now).map_err(Refusal::SignatureRefused)?;
         let body = request.decode()?;
         let found = self.fields.find(headers, &body);
+        // Before anything is made of it: an unsigned type must not make many events of one signed body.
+        if !self.intake.takes(found.event_type.as_deref().unwrap_or_default()) {
+            return Err(Refusal::TypeRefused);
+        }
         let body_hash = BodyHash::of(request.raw());
-        let identity = self.identify(&found, &body_hash);
+        let identity = self.identify(&found, &body_hash, headers);
         let shard = self.shard(identity.id, &found);
+        let unread = found.unread().map(|(field, why)| (field, why.as_str())).collect();
         let event = self.envelope(&request, found, identity, body_hash, secret);
-        Ok(Verified { event, raw: Some(request.into_raw()), body, intake: Arc::clone(&self.intake), shard })
+        let intake = Arc::clone(&self.intake);
+        Ok(Verified { event, raw: Some(request.into_raw()), body, intake, shard, unread })
     }
 
-    fn identify(&self, found: &Found, body_hash: &BodyHash) -> Identity {
+    fn identify(&self, found: &Found, body_hash: &BodyHash, headers: &HeaderMap) -> Identity {
         let (tenant, source) = (self.tenant.as_str(), self.name.as_str());
-        match (self.intake.dedup, &found.id) {
-            (Dedup::None, _) => Identity { id: EventId::unique(), kind: KeyKind::None },
-            (Dedup::Id, Some(id)) if self.id_is_key => {
-                Identity { id: EventId::from_provider_id(tenant, source, id), kind: KeyKind::Id }
+        if self.intake.dedup == Dedup::None {
+            return Identity { id: EventId::unique(), kind: KeyKind::None };
+        }
+        match (self.id_is, &found.id) {
+            (Some(KeyKind::Delivery), Ok(id)) => {
+                Identity { id: EventId::from_delivery(tenant, source, id), kind: KeyKind::Delivery }
             }
-            (Dedup::Id | Dedup::Body, _) => {
-                Identity { id: EventId::from_body(tenant, source, body_hash), kind: KeyKind::Body }
-            }
+            (Some(kind), Ok(id)) => Identity { id: EventId::from_provider_id(tenant, source, id), kind },
+            _ => self.identify_body(body_hash, headers),
+        }
+    }
+
+    /// One body may come under two types, which are two events.
+    fn identify_body(&self, body: &BodyHash, headers: &HeaderMap) -> Identity {
+        let (tenant, source) = (self.tenant.as_str(), self.name.as_str());
+        match self.unsigned_type.as_ref().and_then(|name| headers.get(name)) {
+            Some(event_type) => Identity {
+                id: EventId::from_typed_body(tenant, source, body, event_type.as_bytes()),
+                kind: KeyKind::TypedBody,
+            },
+            None => Identity { id: EventId::from_body(tenant, source, body), kind: KeyKind::Body },
         }
     }
 
     fn shard(&self, id: EventId, found: &Found) -> u32 {
-        let order = found.order.as_deref();
+        let order = found.order.as_ref().and_then(|order| order.as_deref().ok());
         let order = order.map(|value| OrderValue { tenant: &self.tenant, source: &self.name, value });
         shard_of(id, order, self.deployment.shards)
+    }
+}
+
+/// What the provider's id makes of an event's key; none where the body is the key.
+fn key_kind(scheme: Scheme, dedup: Dedup, event_id: &Locator) -> Option<KeyKind> {
+    match dedup {
+        Dedup::Id | Dedup::Delivery if scheme.covers(event_id) => Some(KeyKind::Id),
+        Dedup::Delivery => Some(KeyKind::Delivery),
+        Dedup::Id | Dedup::Body | Dedup::None => None,
+    }
+}
+
+/// `Locator` only takes names of headers.
+fn unsigned_header(scheme: Scheme, event_type: &Locator) -> Option<HeaderName> {
+    match event_type {
+        Locator::Header(name) if !scheme.covers(event_type) => name.parse().ok(),
+        _ => None,
     }
 }
 
@@ -143,12 +183,16 @@ mod tests {
     }
 
     fn request(body: &'static str, delivery: &str) -> Received {
+        typed(body, delivery, b"push")
+    }
+
+    fn typed(body: &'static str, delivery: &str, event_type: &[u8]) -> Received {
         let mut mac = Hmac::<Sha256>::new_from_slice(b"k").unwrap();
         mac.update(body.as_bytes());
         let request = Request::post("/in/github?x=1")
             .header("x-hub-signature-256", format!("sha256={}", hex::encode(mac.finalize().into_bytes())))
             .header("x-github-delivery", delivery)
-            .header("x-github-event", "push")
+            .header("x-github-event", event_type)
             .body(Bytes::from_static(body.as_bytes()))
             .unwrap();
         Received::for_test(request, SystemTime::UNIX_EPOCH)
@@ -159,7 +203,7 @@ mod tests {
         let verifier = verifier("{}");
         let first = verifier.verify(request("{}", "a")).unwrap().event;
         let again = verifier.verify(request("{}", "b")).unwrap().event;
-        assert_eq!((&first.id, first.key_kind), (&again.id, KeyKind::Body.into()));
+        assert_eq!((&first.id, first.key_kind), (&again.id, KeyKind::TypedBody.into()));
         assert_eq!((first.provider_id.as_str(), again.provider_id.as_str()), ("a", "b"));
     }
 
@@ -171,7 +215,89 @@ mod tests {
         assert_eq!((&first.id, first.key_kind), (&again.id, KeyKind::Id.into()));
         assert_ne!(first.body_hash, again.body_hash);
         let without = verifier.verify(request(r#"{"id": null}"#, "a")).unwrap().event;
-        assert_eq!(without.key_kind, i32::from(KeyKind::Body));
+        assert_eq!(without.key_kind, i32::from(KeyKind::TypedBody));
+    }
+
+    fn id_of(verifier: &Verifier, request: Received) -> (String, i32) {
+        let event = verifier.verify(request).unwrap().event;
+        (EventId::try_from(&*event.id).unwrap().to_string(), event.key_kind)
+    }
+
+    #[test]
+    fn one_body_under_two_unsigned_types_is_two_events() {
+        for intake in ["{}", r#"{"dedup": "body"}"#] {
+            let verifier = verifier(intake);
+            let push = id_of(&verifier, typed("{}", "a", b"push"));
+            assert_eq!(push, id_of(&verifier, typed("{}", "b", b"push")), "the same event once more");
+            assert_ne!(push.0, id_of(&verifier, typed("{}", "a", b"star")).0);
+            let odd = ["caf\u{e9}", "caf\u{ea}"].map(|text| {
+                let latin: Vec<u8> = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+                id_of(&verifier, typed("{}", "a", &latin)).0
+            });
+            assert_ne!(odd[0], odd[1], "types that cannot be read are told apart all the same");
+        }
+        // The body's own type is signed with it.
+        let signed = verifier(r#"{"event_type": {"json": "/type"}}"#);
+        let (push, star) = (typed("{}", "a", b"push"), typed("{}", "a", b"star"));
+        assert_eq!(id_of(&signed, push), id_of(&signed, star));
+        let expected = EventId::from_body("default", "github", &BodyHash::of(b"{}")).to_string();
+        assert_eq!(id_of(&signed, request("{}", "a")), (expected, KeyKind::Body.into()), "as it always was");
+    }
+
+    #[test]
+    fn a_delivery_s_id_decides_where_the_source_says_so() {
+        let verifier = verifier(r#"{"dedup": "delivery"}"#);
+        let first = id_of(&verifier, request("{}", "a"));
+        assert_eq!(first, id_of(&verifier, request("[]", "a")));
+        assert_ne!(first.0, id_of(&verifier, request("{}", "b")).0);
+        assert_eq!(first.1, i32::from(KeyKind::Delivery));
+        assert_eq!(id_of(&verifier, request("{}", "")).1, i32::from(KeyKind::TypedBody), "without one");
+        // What is signed stays what it is.
+        let signed = self::verifier(r#"{"dedup": "delivery", "event_id": {"json": "/id"}}"#);
+        let expected = EventId::from_provider_id("default", "github", "5").to_string();
+        assert_eq!(id_of(&signed, request(r#"{"id": 5}"#, "a")), (expected, KeyKind::Id.into()));
+    }
+
+    #[test]
+    fn long_ids_are_told_apart() {
+        let verifier = verifier(r#"{"event_id": {"json": "/id"}, "dedup": "id"}"#);
+        let body = |length| -> &'static str {
+            Box::leak(format!("{{\"id\": \"{}\"}}", "x".repeat(length)).into_boxed_str())
+        };
+        let ids = [512, 513, 30_000].map(|length| id_of(&verifier, request(body(length), "a")));
+        assert!(ids.iter().all(|(_, kind)| *kind == i32::from(KeyKind::Id)), "{ids:?}");
+        assert!(ids[0].0 != ids[1].0 && ids[1].0 != ids[2].0, "{ids:?}");
+    }
+
+    #[test]
+    fn types_that_a_source_does_not_list_are_refused_signed_or_not() {
+        let verifier = verifier(r#"{"types": ["push", "issues*"]}"#);
+        for (event_type, taken) in [
+            (&b"push"[..], true),
+            (b"issues.opened", true),
+            (b"star", false),
+            (b"caf\xe9", false),
+            (b"", false),
+        ] {
+            match verifier.verify(typed("{}", "a", event_type)) {
+                Ok(_) => assert!(taken, "{event_type:?}"),
+                Err(refusal) => {
+                    assert!(!taken && refusal == Refusal::TypeRefused, "{event_type:?}: {refusal}")
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_odd_token_takes_no_field_away_and_what_cannot_be_read_is_said() {
+        let verifier = verifier(r#"{"event_id": {"json": "/id"}, "event_type": {"json": "/type"}}"#);
+        let verified = verifier.verify(request(r#"{"\ud83d": 1, "id": "a", "type": "t"}"#, "a")).unwrap();
+        assert_eq!((verified.event.r#type.as_str(), verified.event.provider_id.as_str()), ("t", "a"));
+        assert_eq!((verified.unread.len(), verified.event.unread.len()), (0, 0));
+        let verified = verifier.verify(request(r#"{"id": "a", "type": "\ud83d"}"#, "a")).unwrap();
+        assert_eq!((verified.event.r#type.as_str(), verified.event.provider_id.as_str()), ("", "a"));
+        assert_eq!(verified.unread, [("type", "malformed")]);
+        assert_eq!(verified.event.unread.len(), 1);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The same event through two regions, and twice through one.
 
+use std::collections::BTreeSet;
+
 use floodgate_tests::{Result, Scene, fixtures, outside};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,6 +75,49 @@ async fn another_body_under_a_covered_id_is_a_duplicate() -> Result<()> {
         let books = scene.balanced_books().await?;
         assert_eq!((books.events.stored, books.events.duplicate), (1, 1));
         assert_eq!(scene.consumer.deliveries().len(), 1);
+        Ok(())
+    })
+    .await
+}
+
+/// Bodies of the type `order.odd`, each with something that a parser refuses.
+const ODD: [&[u8]; 6] = [
+    b"\xef\xbb\xbf{\"type\":\"order.odd\"}",
+    br#"{"\ud83d":1,"type":"order.odd"}"#,
+    br#"{"note":"\ud83d","type":"order.odd"}"#,
+    b"{\"caf\xe9\":1,\"type\":\"order.odd\"}",
+    br#"{"ratio":NaN,"type":"order.odd"}"#,
+    br#"{"type":"order.odd"} and more"#,
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_are_two_stay_two_and_keep_their_type() -> Result<()> {
+    Scene::play(async |scene| {
+        let body = fixtures::GITHUB[0].body;
+        let mut sent =
+            vec![scene.github("push", "delivery-1", body)?, scene.github("star", "delivery-1", body)?];
+        for length in [600, 30_000] {
+            sent.push(scene.standard(&"m".repeat(length), r#"{"type":"order.paid"}"#)?);
+        }
+        for (number, odd) in ODD.iter().enumerate() {
+            sent.push(scene.standard(&format!("odd_{number}"), *odd)?);
+        }
+        let mut ids = BTreeSet::new();
+        for signed in &sent {
+            let eu = scene.sender.post("eu", signed).await?.accepted()?.to_owned();
+            assert_eq!(eu, scene.sender.post("us", signed).await?.accepted()?);
+            ids.insert(eu);
+        }
+        assert_eq!(ids.len(), sent.len(), "each is an event of its own");
+
+        let books = scene.balanced_books().await?;
+        assert_eq!((books.events.stored, books.events.duplicate), (ids.len() as u64, ids.len() as u64));
+        let deliveries = scene.consumer.deliveries();
+        let of_type = |event_type: &str| {
+            deliveries.iter().filter(|delivery| delivery.header("floodgate-event-type") == event_type).count()
+        };
+        let counts = ["push", "star", "order.paid", "order.odd"].map(of_type);
+        assert_eq!(counts, [1, 1, 2, ODD.len()]);
         Ok(())
     })
     .await

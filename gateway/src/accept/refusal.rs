@@ -38,9 +38,12 @@ pub(crate) enum Refusal {
     /// The sender's.
     #[error("content encoding not taken")]
     UnsupportedEncoding,
-    /// The sender's, or an attacker's. Carries no reason, so that none can be answered.
-    #[error("signature refused")]
-    SignatureRefused,
+    /// The sender's, or an attacker's. The reason is for the operator alone: it is never part of the answer.
+    #[error("signature refused: {0}")]
+    SignatureRefused(NotSigned),
+    /// The sender's: the source lists the types that it takes, and this is none of them. Only said to who can sign.
+    #[error("the source does not take events of this type")]
+    TypeRefused,
     /// The sender's.
     #[error("over the source's rate limit")]
     RateLimited {
@@ -75,6 +78,43 @@ pub(crate) enum Unavailable {
     NotDurable,
 }
 
+/// What was wrong with a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotSigned {
+    /// It is not there.
+    #[error("header {0} missing")]
+    Missing(&'static str),
+    /// It is there more than once, or cannot be read.
+    #[error("header {0} malformed")]
+    Malformed(&'static str),
+    /// Its time is too far from now.
+    #[error("signed {} s {}, and {tolerance} s are allowed", .seconds.unsigned_abs(), if *.seconds < 0 { "ago" } else { "ahead" })]
+    Stale {
+        /// How far ahead of now; below 0 for the past.
+        seconds: i64,
+        /// How far it may be.
+        tolerance: u64,
+    },
+    /// No secret makes it.
+    #[error("matches none of {secrets} {}", if *.secrets == 1 { "secret" } else { "secrets" })]
+    NoMatch {
+        /// How many the source has.
+        secrets: usize,
+    },
+}
+
+impl NotSigned {
+    /// What it is called in metrics.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing(_) => "header_missing",
+            Self::Malformed(_) => "header_malformed",
+            Self::Stale { .. } => "stale",
+            Self::NoMatch { .. } => "no_match",
+        }
+    }
+}
+
 impl Refusal {
     fn code(&self) -> ProblemCode {
         match self {
@@ -84,7 +124,8 @@ impl Refusal {
             Self::TimedOut => ProblemCode::RequestTimeout,
             Self::TooLarge { .. } => ProblemCode::TooLarge,
             Self::UnsupportedEncoding => ProblemCode::UnsupportedEncoding,
-            Self::SignatureRefused => ProblemCode::SignatureRefused,
+            Self::SignatureRefused(_) => ProblemCode::SignatureRefused,
+            Self::TypeRefused => ProblemCode::TypeRefused,
             Self::RateLimited { .. } => ProblemCode::RateLimited,
             Self::HandlerFault => ProblemCode::HandlerFault,
             Self::Unavailable(_) => ProblemCode::Unavailable,
@@ -105,7 +146,8 @@ impl Refusal {
             Self::NotFound
             | Self::MethodNotAllowed { .. }
             | Self::TimedOut
-            | Self::SignatureRefused
+            | Self::SignatureRefused(_)
+            | Self::TypeRefused
             | Self::RateLimited { .. }
             | Self::HandlerFault => None,
         }
@@ -149,6 +191,26 @@ fn whole_seconds(wait: Duration) -> u64 {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn why_a_signature_was_refused_is_not_answered() {
+        use http_body_util::BodyExt as _;
+
+        let mut answers = Vec::new();
+        for why in [
+            NotSigned::Missing("x-hub-signature-256"),
+            NotSigned::Malformed("x-hub-signature-256"),
+            NotSigned::Stale { seconds: -340, tolerance: 300 },
+            NotSigned::NoMatch { secrets: 2 },
+        ] {
+            let (parts, body) = Refusal::SignatureRefused(why).into_response().into_parts();
+            answers.push((parts.status, parts.headers, body.collect().await.unwrap().to_bytes()));
+        }
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+        let stale = NotSigned::Stale { seconds: -340, tolerance: 300 };
+        assert_eq!(stale.to_string(), "signed 340 s ago, and 300 s are allowed");
+        assert_eq!(NotSigned::NoMatch { secrets: 2 }.to_string(), "matches none of 2 secrets");
+    }
+
     #[test]
     fn what_may_be_retried_says_when() {
         let limited = Refusal::RateLimited { wait: Duration::from_millis(1_200) }.into_response();
@@ -161,7 +223,7 @@ mod tests {
             (unavailable.status().as_u16(), unavailable.headers().contains_key(RETRY_AFTER)),
             (503, true)
         );
-        let refused = Refusal::SignatureRefused.into_response();
+        let refused = Refusal::SignatureRefused(NotSigned::Missing("x")).into_response();
         assert_eq!((refused.status().as_u16(), refused.headers().contains_key(RETRY_AFTER)), (401, false));
     }
 }

@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::operations::health;
 use super::served::{Served, Source};
@@ -90,6 +90,9 @@ impl Ingest {
         let bounds = Bounds { bytes: intake.max_body_bytes as usize, time: self.body_timeout };
         let (received, memory) = body::receive(parts, body, peer, bounds, &self.budget).await?;
         let verified = source.verifier.verify(received)?;
+        for (field, why) in &verified.unread {
+            self.metrics.unread(&source.name, field, why);
+        }
         // Only now: whoever cannot sign must not be able to use up what the source may send.
         if let Some(limiter) = &source.limiter {
             limiter.take()?;
@@ -102,10 +105,17 @@ impl Ingest {
         Ok(answer::durable(enqueued, intake.status))
     }
 
+    /// Anyone can cause these at any rate, so they are counted, and logged where asked for. Why a signature was refused
+    /// is what an operator looks for first, and is logged at a bounded rate.
     fn note(&self, refusal: &Refusal, source: Option<&Source>, peer: SocketAddr) {
         let name = source.map(|source| &source.name);
         self.metrics.refused(name, refusal.outcome());
-        // Anyone can cause these at any rate, so they are counted, and only logged where asked for.
+        if let (Refusal::SignatureRefused(reason), Some(source)) = (refusal, source) {
+            self.metrics.signature_refused(&source.name, reason.as_str());
+            if let Some(left_out) = source.refusals.admit() {
+                warn!(source = source.name.as_str(), %peer, %reason, left_out, "signature refused");
+            }
+        }
         debug!(source = name.map(|name| name.as_str()), %peer, %refusal, "request refused");
     }
 }

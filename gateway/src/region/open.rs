@@ -16,6 +16,7 @@ use crate::config::{Config, Limits};
 use crate::enqueue::Enqueue;
 use crate::handle::Chain;
 use crate::link::Link;
+use crate::log_rate::LogRate;
 use crate::metrics::Metrics;
 use crate::verify::{Deployment, InvalidSecret, Verifier};
 
@@ -118,6 +119,7 @@ impl Opener {
             chain: self.chain(name, source, used)?,
             limiter: kept.or_else(|| limit.map(|limit| Arc::new(Limiter::new(limit)))),
             metrics: self.metrics.source(name),
+            refusals: LogRate::new(),
             name: name.clone(),
             verifier,
         })

@@ -14,6 +14,7 @@ use crate::accept::Refusal;
 use crate::accept::refusal::Unavailable;
 use crate::enqueue::Enqueue;
 use crate::handle::Chain;
+use crate::log_rate::LogRate;
 use crate::metrics::SourceMetrics;
 use crate::verify::Verifier;
 
@@ -35,6 +36,8 @@ pub(super) struct Source {
     pub(super) chain: Chain,
     pub(super) limiter: Option<Arc<Limiter>>,
     pub(super) metrics: SourceMetrics,
+    /// Of lines about refused signatures.
+    pub(super) refusals: LogRate,
 }
 
 impl Served {

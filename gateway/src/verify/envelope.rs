@@ -25,6 +25,7 @@ impl Verifier {
         secret_id: &str,
     ) -> Event {
         let parts = request.parts();
+        let (unread, provider_id) = (found.odd(), found.shown_id());
         let event_type = found.event_type.unwrap_or_default();
         let (traceparent, tracestate) = trace_context::read(&parts.headers);
         Event {
@@ -32,7 +33,7 @@ impl Verifier {
             key_kind: identity.kind.into(),
             tenant: self.tenant.to_string(),
             source: self.name.to_string(),
-            provider_id: found.id.unwrap_or_default(),
+            provider_id,
             lane: proto::Lane::from(self.intake.lane_of(&event_type)).into(),
             r#type: event_type,
             region: self.deployment.region.to_string(),
@@ -45,6 +46,7 @@ impl Verifier {
             content_type: content_type(&parts.headers),
             traceparent,
             tracestate,
+            unread,
             ..Event::default()
         }
     }

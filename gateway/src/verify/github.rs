@@ -5,14 +5,19 @@ use hmac::Mac as _;
 use http::HeaderMap;
 
 use super::headers::{same, single};
-use super::keys::{Keyed, Named};
+use super::keys::{Keyed, Named, find};
+use crate::accept::refusal::NotSigned;
 
 const HEADER: &str = "x-hub-signature-256";
 const PREFIX: &str = "sha256=";
 
-pub(super) fn check<'k>(keys: &'k [Named<Keyed>], headers: &HeaderMap, body: &[u8]) -> Option<&'k str> {
-    let theirs = single(headers, HEADER)?.strip_prefix(PREFIX)?;
-    keys.iter().find(|named| same(&sign(&named.key, body), theirs)).map(|named| named.id.as_str())
+pub(super) fn check<'k>(
+    keys: &'k [Named<Keyed>],
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<&'k str, NotSigned> {
+    let theirs = single(headers, HEADER)?.strip_prefix(PREFIX).ok_or(NotSigned::Malformed(HEADER))?;
+    find(keys, |named| same(&sign(&named.key, body), theirs))
 }
 
 fn sign(key: &Keyed, body: &[u8]) -> String {

@@ -8,6 +8,7 @@ use http::HeaderMap;
 use sha2::Sha256;
 
 use super::{github, standard, stripe};
+use crate::accept::refusal::NotSigned;
 
 /// A key together with the id that envelopes name it by.
 pub(super) struct Named<K> {
@@ -46,8 +47,11 @@ impl Keys {
         }
     }
 
-    /// The id of the secret that signed, if one did. `now` is Unix time in seconds.
-    pub(super) fn check(&self, headers: &HeaderMap, body: &[u8], now: u64) -> Option<&str> {
+    /// The id of the secret that signed. `now` is Unix time in seconds.
+    ///
+    /// # Errors
+    /// Says what is wrong with the signature, which is for the operator alone.
+    pub(super) fn check(&self, headers: &HeaderMap, body: &[u8], now: u64) -> Result<&str, NotSigned> {
         match self {
             Self::Github(keys) => github::check(keys, headers, body),
             Self::Stripe { keys, tolerance } => stripe::check(keys, headers, body, now, *tolerance),
@@ -60,6 +64,12 @@ impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Keys")
     }
+}
+
+/// The id of the first key that signed.
+pub(super) fn find<K>(keys: &[Named<K>], signed: impl Fn(&Named<K>) -> bool) -> Result<&str, NotSigned> {
+    let found = keys.iter().find(|named| signed(named)).map(|named| named.id.as_str());
+    found.ok_or(NotSigned::NoMatch { secrets: keys.len() })
 }
 
 fn named<K>(

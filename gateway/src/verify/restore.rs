@@ -24,7 +24,8 @@ impl Verifier {
         let body: Bytes = event.payload.take().or_else(|| raw.clone()).ok_or(NotRestored::NoBody)?;
         event.handlers.clear();
         event.disposition = None;
-        Ok(Verified { event, raw, body, intake: Arc::clone(&self.intake), shard })
+        let intake = Arc::clone(&self.intake);
+        Ok(Verified { event, raw, body, intake, shard, unread: Vec::new() })
     }
 }
 

@@ -4,8 +4,9 @@
 use floodgate_event::standard_webhooks::{ID_HEADER, Key, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use http::HeaderMap;
 
-use super::headers::{is_fresh, same, single, timestamp};
-use super::keys::Named;
+use super::headers::{require_fresh, same, single, timestamp};
+use super::keys::{Named, find};
+use crate::accept::refusal::NotSigned;
 
 pub(super) fn check<'k>(
     keys: &'k [Named<Key>],
@@ -13,18 +14,20 @@ pub(super) fn check<'k>(
     body: &[u8],
     now: u64,
     tolerance: u64,
-) -> Option<&'k str> {
+) -> Result<&'k str, NotSigned> {
     let id = single(headers, ID_HEADER)?;
-    let signed_at = timestamp(single(headers, TIMESTAMP_HEADER)?)?;
-    let signatures = single(headers, SIGNATURE_HEADER)?;
     // With a full stop in the id it would be unclear where it ends and the time begins.
-    if id.is_empty() || id.contains('.') || !is_fresh(signed_at, now, tolerance) {
-        return None;
+    if id.is_empty() || id.contains('.') {
+        return Err(NotSigned::Malformed(ID_HEADER));
     }
-    let signed_by = |named: &&Named<Key>| {
+    let signed_at = timestamp(single(headers, TIMESTAMP_HEADER)?);
+    let signed_at = signed_at.ok_or(NotSigned::Malformed(TIMESTAMP_HEADER))?;
+    let signatures = single(headers, SIGNATURE_HEADER)?;
+    require_fresh(signed_at, now, tolerance)?;
+    let signed_by = |named: &Named<Key>| {
         // Once per key, however many signatures there are. Other versions never equal a `v1,…`.
         let ours = named.key.sign(id, signed_at, body);
         signatures.split(' ').any(|theirs| same(&ours, theirs))
     };
-    keys.iter().find(signed_by).map(|named| named.id.as_str())
+    find(keys, signed_by)
 }

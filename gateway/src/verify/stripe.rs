@@ -4,8 +4,9 @@
 use hmac::Mac as _;
 use http::HeaderMap;
 
-use super::headers::{is_fresh, same, single, timestamp};
-use super::keys::{Keyed, Named};
+use super::headers::{require_fresh, same, single, timestamp};
+use super::keys::{Keyed, Named, find};
+use crate::accept::refusal::NotSigned;
 
 const HEADER: &str = "stripe-signature";
 
@@ -15,18 +16,17 @@ pub(super) fn check<'k>(
     body: &[u8],
     now: u64,
     tolerance: u64,
-) -> Option<&'k str> {
+) -> Result<&'k str, NotSigned> {
+    const MALFORMED: NotSigned = NotSigned::Malformed(HEADER);
     let header = single(headers, HEADER)?;
-    let signed_at = only_value(header, "t")?;
-    if !is_fresh(timestamp(signed_at)?, now, tolerance) {
-        return None;
-    }
-    let signed_by = |named: &&Named<Keyed>| {
+    let signed_at = only_value(header, "t").ok_or(MALFORMED)?;
+    require_fresh(timestamp(signed_at).ok_or(MALFORMED)?, now, tolerance)?;
+    let signed_by = |named: &Named<Keyed>| {
         // Once per key, however many signatures there are.
         let ours = sign(&named.key, signed_at, body);
         values(header, "v1").any(|theirs| same(&ours, theirs))
     };
-    keys.iter().find(signed_by).map(|named| named.id.as_str())
+    find(keys, signed_by)
 }
 
 fn values<'h>(header: &'h str, wanted: &str) -> impl Iterator<Item = &'h str> {

@@ -10,10 +10,10 @@ const MAX_STATE: usize = 512;
 
 /// `traceparent` and `tracestate`; empty where missing or malformed, as the standard asks.
 pub(super) fn read(headers: &HeaderMap) -> (String, String) {
-    match single(headers, "traceparent").filter(|parent| is_parent(parent)) {
+    match single(headers, "traceparent").ok().filter(|parent| is_parent(parent)) {
         None => Default::default(),
         Some(parent) => {
-            let state = single(headers, "tracestate").filter(|state| state.len() <= MAX_STATE);
+            let state = single(headers, "tracestate").ok().filter(|state| state.len() <= MAX_STATE);
             (parent.to_owned(), state.unwrap_or_default().to_owned())
         }
     }

@@ -77,7 +77,7 @@ impl Vector {
         let Ok(keys) = Keys::new(self.scheme(), secrets.collect(), self.tolerance) else {
             return false;
         };
-        keys.check(&self.headers(), &self.body(), self.now.unwrap_or_default()).is_some()
+        keys.check(&self.headers(), &self.body(), self.now.unwrap_or_default()).is_ok()
     }
 }
 

@@ -1,5 +1,7 @@
 //! `/v1/events/{id}`: what is known of one event.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use floodgate_event::proto::event::Disposition;
@@ -35,6 +37,9 @@ struct EventView {
     event_type: String,
     /// The provider's own id.
     provider_id: String,
+    /// Fields of the request that were there and could not be read, by why: an event whose type is among them has none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unread: BTreeMap<String, String>,
     lane: Option<Lane>,
     region: String,
     #[serde(with = "time::serde::rfc3339")]
@@ -128,6 +133,7 @@ impl EventView {
             source: event.source,
             event_type: event.r#type,
             provider_id: event.provider_id,
+            unread: event.unread.into_iter().map(|unread| (unread.field, unread.reason)).collect(),
             region: event.region,
             scheme: event.scheme,
             secret_id: event.secret_id,

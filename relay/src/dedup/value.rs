@@ -47,7 +47,7 @@ impl Known {
         if event.body_hash.len() == body_hash.len() {
             body_hash.copy_from_slice(&event.body_hash);
         }
-        let by_id = event.key_kind == i32::from(KeyKind::Id);
+        let by_id = matches!(event.key_kind(), KeyKind::Id | KeyKind::Delivery);
         Self { position, claims, by_id, sampled: false, body_hash }
     }
 

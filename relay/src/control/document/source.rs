@@ -8,6 +8,7 @@ use floodgate_event::source::{
     AcceptedStatus, Dedup, HandlerLimits, Intake, Locator, OnFault, RateLimit, RawPolicy, Scheme,
     default_tenant,
 };
+use floodgate_event::type_pattern::TypePattern;
 use floodgate_event::{Lane, Name, Secret, standard_webhooks};
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,8 @@ pub struct SourceDocument {
     event_type: Option<Locator>,
     #[serde(default)]
     dedup: Dedup,
+    #[serde(default)]
+    types: Option<Vec<TypePattern>>,
     #[serde(default)]
     raw: RawPolicy,
     #[serde(default)]
@@ -116,6 +119,7 @@ impl SourceDocument {
             event_id: self.event_id.clone(),
             event_type: self.event_type.clone(),
             dedup: self.dedup,
+            types: self.types.clone(),
             raw: self.raw,
             order_by: self.order_by.clone(),
             lane: self.lane,
@@ -124,6 +128,15 @@ impl SourceDocument {
             max_body_bytes: self.max_body_bytes,
             rate_limit: self.rate_limit,
             max_config_age_seconds: self.max_config_age_seconds,
+        }
+    }
+
+    /// An empty list would refuse every event, which is what deleting the source is for.
+    fn check_types(&self) -> Result<(), Invalid> {
+        match self.types.as_deref() {
+            Some([]) => Err(Invalid::new("types", "names no type: leave it out to take all")),
+            Some(types) => field::at_most("types", "patterns", types.len(), Intake::MAX_TYPES),
+            None => Ok(()),
         }
     }
 
@@ -182,6 +195,7 @@ impl Document for SourceDocument {
         self.verify.check()?;
         self.check_keys()?;
         self.check_handlers()?;
+        self.check_types()?;
         self.check_lanes()?;
         field::within("max_body_bytes", self.max_body_bytes.into(), 1..=Intake::MAX_BODY_BYTES.into())?;
         match self.max_config_age_seconds {

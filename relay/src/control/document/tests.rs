@@ -19,6 +19,10 @@ const BAD_SOURCES: &[&str] = &[
     r#"{"verify": {"scheme": "stripe", "secrets": ["s"]}, "event_id": {"json": "id"}}"#,
     r#"{"verify": {"scheme": "stripe", "secrets": ["s"]}, "event_id": {"xml": "/id"}}"#,
     r#"{"verify": {"scheme": "stripe", "secrets": ["s"]}, "lanes": {"a": "fast"}}"#,
+    r#"{"verify": {"scheme": "github", "secrets": ["s"]}, "dedup": "header"}"#,
+    r#"{"verify": {"scheme": "github", "secrets": ["s"]}, "types": []}"#,
+    r#"{"verify": {"scheme": "github", "secrets": ["s"]}, "types": "push"}"#,
+    r#"{"verify": {"scheme": "github", "secrets": ["s"]}, "types": ["push", "iss*es"]}"#,
     r#"{"verify": {"scheme": "stripe", "secrets": ["s"]}, "status": 201}"#,
     r#"{"verify": {"scheme": "stripe", "secrets": ["s"]}, "max_body_bytes": 9000000}"#,
     r#"{"verify": {"scheme": "stripe", "secrets": ["s"]}, "max_config_age_seconds": 30}"#,
@@ -85,7 +89,7 @@ fn bad_destinations_get_their_messages() {
 #[test]
 fn every_field_of_the_interface_is_taken() {
     let source = r#"{"verify": {"scheme": "stripe", "secrets": ["whsec_x"], "tolerance_seconds": 300},
-        "event_id": {"json": "/id"}, "event_type": {"json": "/type"}, "dedup": "id", "raw": "keep", "order_by": null,
+        "event_id": {"json": "/id"}, "event_type": {"json": "/type"}, "dedup": "delivery", "types": ["push", "issues.*"], "raw": "keep", "order_by": null,
         "handlers": [{"name": "redact", "version": 3, "on_fault": "quarantine", "params": {}}],
         "lane": "standard", "lanes": {"payment_intent.succeeded": "critical"}, "status": 200, "tenant": "default",
         "max_body_bytes": 1048576, "rate_limit": {"per_second": 500, "burst": 1000}, "max_config_age_seconds": 600}"#;
