@@ -5,6 +5,7 @@
 //! is the only thing that turns a [`Verified`](crate::stage::Verified) event into a
 //! [`Handled`](crate::stage::Handled) one.
 
+mod allowance;
 mod breaker;
 mod cache;
 mod chain;

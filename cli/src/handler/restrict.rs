@@ -3,25 +3,24 @@
 
 use std::time::Duration;
 
+use floodgate_event::compile::{MEMORY_BYTES, PROCESSOR_SECONDS};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Processor time of a compilation, in seconds.
-const CPU_SECONDS: u64 = 30;
-/// Memory that can be written to. The address space is no measure: an instance's memory reserves gigabytes of
-/// it that are never touched.
-const DATA_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// From the signal that says which limit was reached to the one that says nothing.
+const LAST_SECONDS: u64 = 5;
 
 /// Limits this process for good: to one compilation and so much processor time besides. No core file either: it would
-/// hold the upload.
+/// hold the upload. The address space is no measure of memory: an instance's reserves gigabytes of it that are never
+/// touched.
 pub(super) fn restrict(besides: Duration) -> nix::Result<()> {
-    lower(Resource::RLIMIT_CORE, 0)?;
-    lower(Resource::RLIMIT_CPU, CPU_SECONDS + besides.as_millis().div_ceil(1_000) as u64)?;
-    lower(Resource::RLIMIT_DATA, DATA_BYTES)
+    let seconds = PROCESSOR_SECONDS + besides.as_millis().div_ceil(1_000) as u64;
+    lower(Resource::RLIMIT_CORE, 0, 0)?;
+    lower(Resource::RLIMIT_CPU, seconds, seconds + LAST_SECONDS)?;
+    lower(Resource::RLIMIT_DATA, MEMORY_BYTES, MEMORY_BYTES)
 }
 
 /// What whoever started this process set lower than that stays.
-fn lower(resource: Resource, most: u64) -> nix::Result<()> {
-    let (_, hard) = getrlimit(resource)?;
-    let most = most.min(hard);
-    setrlimit(resource, most, most)
+fn lower(resource: Resource, soft: u64, hard: u64) -> nix::Result<()> {
+    let (now, most) = getrlimit(resource)?;
+    setrlimit(resource, soft.min(now), hard.min(most))
 }

@@ -11,6 +11,7 @@ use floodgate_event::source::{OnFault, RawPolicy};
 
 use prost::Message as _;
 
+use super::allowance::{Allowance, Payer};
 use super::draft::Draft;
 use super::split::{self, Birth};
 use super::tap::{Entry, Tap};
@@ -45,6 +46,23 @@ pub struct Link {
     pub trial: Option<Trial>,
 }
 
+/// A version that runs over an event.
+struct Runner<'a> {
+    version: &'a Version,
+    granted: &'a Arc<Granted>,
+    payer: Payer,
+}
+
+impl<'a> Runner<'a> {
+    fn promoted(link: &'a Link) -> Self {
+        Self { version: &link.version, granted: &link.granted, payer: Payer::Promoted }
+    }
+
+    fn tried(trial: &'a Trial) -> Self {
+        Self { version: trial.version(), granted: trial.granted(), payer: Payer::Tried }
+    }
+}
+
 /// What a link decided, and which version's decision it is.
 type Decided<'a> = (&'a Arc<Version>, Result<Outcome, Fault>);
 
@@ -61,10 +79,12 @@ impl Chain {
     pub async fn run(&self, event: Verified) -> Result<Handled, Rejected> {
         let shard = event.shard;
         let mut draft = Draft::new(event, self.raw);
-        if self.links.is_empty() {
+        let Some(first) = self.links.first() else {
             return Ok(Handled { events: vec![draft.finish(None)], shard, answer: None });
-        }
-        let (end, children) = self.decide(&mut draft).await?;
+        };
+        // All links run on one engine.
+        let mut time = Allowance::new(first.version.event_time());
+        let (end, children) = self.decide(&mut draft, &mut time).await?;
         let (disposition, answer) = end.into_parts();
         let answer = draft.take_answer().or(answer);
         let mut events = vec![draft.finish(disposition)];
@@ -73,14 +93,18 @@ impl Chain {
     }
 
     /// How the chain ends for an event, and the children that it leaves.
-    async fn decide<'a>(&'a self, draft: &mut Draft) -> Result<(End<'a>, Vec<Event>), Rejected> {
+    async fn decide<'a>(
+        &'a self,
+        draft: &mut Draft,
+        time: &mut Allowance,
+    ) -> Result<(End<'a>, Vec<Event>), Rejected> {
         let mut links = &self.links[..];
         loop {
-            let split = match self.walk(links, draft).await? {
+            let split = match self.walk(links, draft, time).await? {
                 End::Split(split) => split,
                 end => return Ok((end, Vec::new())),
             };
-            let fault = match self.children(draft, &split).await? {
+            let fault = match self.children(draft, &split, time).await? {
                 Ok(children) => return Ok((End::Split(split), children)),
                 Err(fault) => fault,
             };
@@ -93,9 +117,14 @@ impl Chain {
         }
     }
 
-    async fn walk<'a>(&'a self, links: &'a [Link], draft: &mut Draft) -> Result<End<'a>, Rejected> {
+    async fn walk<'a>(
+        &'a self,
+        links: &'a [Link],
+        draft: &mut Draft,
+        time: &mut Allowance,
+    ) -> Result<End<'a>, Rejected> {
         for (index, link) in links.iter().enumerate() {
-            let (version, result) = self.step(link, draft).await;
+            let (version, result) = self.step(link, draft, time).await;
             match result {
                 Ok(Outcome::Pass) => {}
                 Ok(Outcome::Change(change)) => draft.apply(change),
@@ -115,18 +144,20 @@ impl Chain {
         Ok(End::Passed)
     }
 
-    /// The rest of the chain runs over each child: what it redacts must not slip through in a split.
+    /// The rest of the chain runs over each child: what it redacts must not slip through in a split. They share their
+    /// parent's time, and those that find it over fail each by itself, so that a replay has time for them again.
     /// The inner result fails if what it makes of them all outgrows a block.
     async fn children(
         &self,
         parent: &Draft,
         split: &Split<'_>,
+        time: &mut Allowance,
     ) -> Result<Result<Vec<Event>, Fault>, Rejected> {
         let mut events = Vec::with_capacity(split.children.len());
         let mut bytes = parent.envelope().encoded_len();
         for (ordinal, child) in (0..).zip(&split.children) {
             let mut draft = parent.child(Birth { ordinal, by: &split.version.id().digest, child });
-            let end = self.walk(split.rest, &mut draft).await?;
+            let end = self.walk(split.rest, &mut draft, time).await?;
             let (disposition, _) = end.into_parts();
             let event = draft.finish(disposition);
             bytes += event.encoded_len();
@@ -138,20 +169,27 @@ impl Chain {
         Ok(Ok(events))
     }
 
-    async fn step<'a>(&self, link: &'a Link, draft: &mut Draft) -> Decided<'a> {
-        match link.trial.as_ref().filter(|trial| draft.event_id().is_some_and(|id| trial.takes(&id))) {
-            Some(trial) => self.try_out(link, trial, draft).await,
+    async fn step<'a>(&self, link: &'a Link, draft: &mut Draft, time: &mut Allowance) -> Decided<'a> {
+        let takes = |trial: &&Trial| draft.event_id().is_some_and(|id| trial.takes(&id));
+        match link.trial.as_ref().filter(takes).filter(|_| time.left(Payer::Tried).is_some()) {
+            Some(trial) => self.try_out(link, trial, draft, time).await,
             None => {
-                let ran = self.run_one(link, &link.version, &link.granted, draft).await;
+                let ran = self.run_one(link, Runner::promoted(link), draft, time).await;
                 self.settle(link, &link.version, ran, draft)
             }
         }
     }
 
     /// Runs both versions over the event, and takes the promoted one's outcome, or a canary's that did not fail.
-    async fn try_out<'a>(&self, link: &'a Link, trial: &'a Trial, draft: &mut Draft) -> Decided<'a> {
-        let tried = self.run_one(link, trial.version(), trial.granted(), draft).await;
-        let promoted = self.run_one(link, &link.version, &link.granted, draft).await;
+    async fn try_out<'a>(
+        &self,
+        link: &'a Link,
+        trial: &'a Trial,
+        draft: &mut Draft,
+        time: &mut Allowance,
+    ) -> Decided<'a> {
+        let tried = self.run_one(link, Runner::tried(trial), draft, time).await;
+        let promoted = self.run_one(link, Runner::promoted(link), draft, time).await;
         trial.note(draft.id(), &draft.envelope().source, &promoted, &tried);
         if trial.prevails(&tried) {
             return self.settle(link, trial.version(), tried, draft);
@@ -164,11 +202,16 @@ impl Chain {
         self.settle(link, &link.version, promoted, draft)
     }
 
-    async fn run_one(&self, link: &Link, version: &Version, granted: &Arc<Granted>, draft: &Draft) -> Ran {
+    async fn run_one(&self, link: &Link, runner: Runner<'_>, draft: &Draft, time: &mut Allowance) -> Ran {
+        let Runner { version, granted, payer } = runner;
+        let Some(left) = time.left(payer) else {
+            return version.skip_for(Fault::event_time());
+        };
         let input = draft.input(&link.params);
         let context = draft.context(granted);
         let permit = |outcome| permit(outcome, draft);
-        let mut ran = version.run(input, link.limits, context, permit).await;
+        let mut ran = version.run(input, link.limits.within(left), context, permit).await;
+        time.charge(payer, ran.duration);
         self.publish(version, draft, std::mem::take(&mut ran.log));
         ran
     }

@@ -3,9 +3,11 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use floodgate_event::compile::Limit;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
@@ -97,7 +99,10 @@ fn judge(status: ExitStatus, mut answer: Vec<u8>) -> Result<Code, CompileError> 
         Ok(reason) if status.code() == Some(REFUSED) && !reason.is_empty() => {
             Err(CompileError::Refused(reason))
         }
-        _ => Err(CompileError::Ended(status)),
+        _ => match status.signal().and_then(Limit::of_signal) {
+            Some(limit) => Err(CompileError::Limit(limit)),
+            None => Err(CompileError::Ended(status)),
+        },
     }
 }
 
@@ -124,7 +129,10 @@ pub enum CompileError {
     /// The component's fault, in the words of the process that compiles.
     #[error("{0}")]
     Refused(String),
-    /// The component's fault: compiling it ran into the limits of time or memory, or crashed.
+    /// The component's fault: compiling it ran into a limit.
+    #[error("{0}")]
+    Limit(Limit),
+    /// The component's fault: it crashed the compiler.
     #[error("compiling it ended without an answer ({0})")]
     Ended(ExitStatus),
     /// The component's fault.
@@ -184,8 +192,19 @@ mod tests {
         assert_eq!(code.as_bytes(), b"code\n");
         let refused = compile("echo -n no; exit 1").await;
         assert!(matches!(refused, Err(CompileError::Refused(reason)) if reason == "no"));
-        for crash in ["echo code; kill -9 $$", "exit 0", "echo code; exit 2"] {
+        for crash in ["echo code; kill -SEGV $$", "exit 0", "echo code; exit 2"] {
             assert!(matches!(compile(crash).await, Err(CompileError::Ended(_))), "{crash}");
+        }
+        for (script, expected) in [
+            ("echo code; kill -XCPU $$", Limit::Processor),
+            ("kill -ABRT $$", Limit::Memory),
+            ("kill -9 $$", Limit::Machine),
+        ] {
+            let ended = compile(script).await;
+            assert!(
+                matches!(ended, Err(CompileError::Limit(limit)) if limit == expected),
+                "{script}: {ended:?}"
+            );
         }
         let gone = Compiler::new(vec!["/nowhere/compiler".into()]).compile(&engine(), component(PASS)).await;
         assert!(matches!(gone, Err(CompileError::Start(_))));

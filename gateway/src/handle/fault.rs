@@ -33,11 +33,13 @@ pub enum FaultKind {
     Grant,
     /// It was not run: it had failed on every event for a while.
     Breaker,
+    /// The time of its event was over, which all handlers of the event share.
+    Budget,
 }
 
 impl FaultKind {
     /// All kinds, in the order of their declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Trap,
         Self::Deadline,
         Self::Memory,
@@ -46,6 +48,7 @@ impl FaultKind {
         Self::Load,
         Self::Grant,
         Self::Breaker,
+        Self::Budget,
     ];
 
     /// The name used in envelopes and metrics.
@@ -59,14 +62,16 @@ impl FaultKind {
             Self::Load => "load",
             Self::Grant => "grant",
             Self::Breaker => "breaker",
+            Self::Budget => "budget",
         }
     }
 }
 
 impl FaultKind {
-    /// Whether it says that the handler, and not the event, is at fault. An error that a handler returns may be the event's.
+    /// Whether it says that the handler, and not the event, is at fault. An error that a handler returns may be the event's,
+    /// and its time may have been spent by others.
     pub(crate) fn is_misbehaviour(self) -> bool {
-        !matches!(self, Self::Error | Self::Breaker)
+        !matches!(self, Self::Error | Self::Breaker | Self::Budget)
     }
 }
 
@@ -94,6 +99,11 @@ impl Fault {
     /// A deadline that passed inside a host call.
     pub(crate) fn overslept() -> Self {
         Self::new(FaultKind::Deadline, "it waited until its time was over")
+    }
+
+    /// The time of the event was over before or while the handler ran.
+    pub(crate) fn event_time() -> Self {
+        Self::new(FaultKind::Budget, "the time that all handlers of the event share was over")
     }
 
     pub(crate) fn output(message: impl AsRef<str>) -> Self {

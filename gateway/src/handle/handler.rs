@@ -3,6 +3,7 @@
 mod check;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use floodgate_event::source::HandlerLimits;
@@ -28,7 +29,12 @@ pub struct Handler {
     share: Arc<Semaphore>,
     limits: RunLimits,
     compile_time: Option<Duration>,
+    /// Runs that are measured from their beginning, because one before them was unclear.
+    measured: Arc<AtomicU32>,
 }
+
+/// How many runs that is. What a handler does at once in one long stretch, it does again.
+const MEASURED_RUNS: u32 = 100;
 
 /// One run of a handler over one event.
 #[derive(Debug)]
@@ -49,11 +55,16 @@ impl Handler {
         let component = Arc::new(Checked::new(engine.linker(), component)?);
         let share = Arc::new(Semaphore::new(engine.limits().share()));
         let limits = engine.limits().resolve(&HandlerLimits::default()).map_err(LoadError::Limits)?;
-        Ok(Self { engine, component, share, limits, compile_time: None })
+        let measured = Arc::default();
+        Ok(Self { engine, component, share, limits, compile_time: None, measured })
     }
 
     pub(crate) fn compiled_in(self, time: Duration) -> Self {
         Self { compile_time: Some(time), ..self }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// How long it took to compile; none if its code came from the cache.
@@ -84,11 +95,14 @@ impl Handler {
         // The wait is bounded by what the gateway takes in at once: each run before this one ends at its deadline.
         let _share = enter(&self.share).await;
         let _slot = enter(self.engine.slots()).await;
-        let meter = Meter::new(limits.deadline());
+        let meter = Meter::new(limits.deadline(), self.takes_measured());
         let mut store = self.store(limits, context, &meter);
         // On the heap: it is large, and would be part of the future of every caller up to the request's.
         let call = Box::pin(self.call(&mut store, event));
         let called = meter::metered(&meter, call).await;
+        if meter.is_unclear() {
+            self.measured.store(MEASURED_RUNS, Ordering::Relaxed);
+        }
         let guest = store.into_data();
         let (refused, memory_bytes) = (guest.memory().refused(), guest.memory().taken());
         let log = guest.into_log();
@@ -99,7 +113,17 @@ impl Handler {
             Ok(Err(Failed::Start(error))) => Err(Fault::from_start(&error, refused, log.last_error())),
             Err(meter::Overslept) => Err(Fault::overslept()),
         };
+        let result = result.map_err(|fault| limits.blame(fault));
         Run { result, log: log.into_lines(), duration: meter.ran(), memory_bytes }
+    }
+
+    fn takes_measured(&self) -> bool {
+        // Looked at first: writing what all runs share would cost each of them more than a look.
+        self.measured.load(Ordering::Relaxed) > 0
+            && self
+                .measured
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                .is_ok()
     }
 
     async fn call(&self, store: &mut Store<Guest>, event: Input<'_>) -> Result<Answer, Failed> {

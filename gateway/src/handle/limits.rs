@@ -7,12 +7,17 @@ use floodgate_event::source::HandlerLimits;
 use serde::Deserialize;
 
 use super::breaker::Threshold;
+use super::{Fault, FaultKind};
 
 const MIB: usize = 1024 * 1024;
 /// WebAssembly's page.
 const PAGE: usize = 64 * 1024;
 /// What a binding gets that asks for nothing.
 const DEFAULT_DEADLINE_MS: u32 = 50;
+/// What an event gets where the file does not say.
+const DEFAULT_EVENT_MS: u32 = 2_000;
+/// The most that an event can get.
+const MOST_EVENT_MS: u32 = 60_000;
 /// The same.
 const DEFAULT_MEMORY_BYTES: usize = 16 * MIB;
 /// The least memory that can be asked for: two pages.
@@ -27,6 +32,10 @@ pub struct Limits {
     /// The most milliseconds that a handler may run for one event, 1 to 10,000. Time that it waits for a processor
     /// while others run does not count, so that a spinning neighbour costs nobody else an event.
     pub max_deadline_ms: u32,
+    /// The most milliseconds that all handlers together may run for one event, its children included; at least
+    /// `max_deadline_ms` and at most 60,000. Versions that are tried beside others have as much again. Left out, it is
+    /// 2,000, or `max_deadline_ms` where that is more: providers wait 3 to 30 s for an answer.
+    pub max_event_ms: Option<u32>,
     /// The most bytes of linear memory of one instance, in pages of 64 KiB, 1 MiB to 1 GiB.
     pub max_memory_bytes: usize,
     /// The most bytes that a handler may return for one event, 1 KiB to 3 MiB: with the largest raw body they still
@@ -52,6 +61,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_deadline_ms: 1_000,
+            max_event_ms: None,
             max_memory_bytes: 128 * MIB,
             max_output_bytes: 3 * MIB,
             component_bytes: 32 * MIB,
@@ -69,6 +79,12 @@ impl Limits {
     /// room for others.
     pub fn share(&self) -> usize {
         (self.instances as usize / 4).max(1)
+    }
+
+    /// How long all handlers together may run for one event.
+    pub(crate) fn event_time(&self) -> Duration {
+        let default = DEFAULT_EVENT_MS.max(self.max_deadline_ms);
+        Duration::from_millis(self.max_event_ms.unwrap_or(default).into())
     }
 
     pub(crate) fn breaker(&self) -> Threshold {
@@ -96,6 +112,7 @@ impl Limits {
         let output = output.resolve(asked.output_bytes, self.max_output_bytes as u64)?;
         Ok(RunLimits {
             deadline: Duration::from_millis(millis),
+            cut: false,
             // All three stay within maxima that are `usize` themselves.
             memory_bytes: usize::try_from(memory).unwrap_or(self.max_memory_bytes),
             output_bytes: usize::try_from(output).unwrap_or(self.max_output_bytes),
@@ -106,6 +123,12 @@ impl Limits {
         let require =
             |holds, field, expected| if holds { Ok(()) } else { Err(InvalidLimit { field, expected }) };
         require((1..=10_000).contains(&self.max_deadline_ms), "max_deadline_ms", "1 to 10000")?;
+        let event_ms = self.max_event_ms.unwrap_or(MOST_EVENT_MS);
+        require(
+            (self.max_deadline_ms..=MOST_EVENT_MS).contains(&event_ms),
+            "max_event_ms",
+            "max_deadline_ms to 60000",
+        )?;
         require((MIB..=1024 * MIB).contains(&self.max_memory_bytes), "max_memory_bytes", "1 MiB to 1 GiB")?;
         require(self.max_memory_bytes.is_multiple_of(PAGE), "max_memory_bytes", "a multiple of 65536")?;
         require(
@@ -125,6 +148,8 @@ impl Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunLimits {
     deadline: Duration,
+    /// Whether the deadline is what its event has left, and less than was asked for.
+    cut: bool,
     memory_bytes: usize,
     output_bytes: usize,
 }
@@ -133,6 +158,16 @@ impl RunLimits {
     /// How long it may run.
     pub fn deadline(&self) -> Duration {
         self.deadline
+    }
+
+    /// The same within what its event has left.
+    pub(crate) fn within(self, left: Duration) -> Self {
+        if left < self.deadline { Self { deadline: left, cut: true, ..self } } else { self }
+    }
+
+    /// A deadline that was cut is its event's, not the handler's.
+    pub(crate) fn blame(&self, fault: Fault) -> Fault {
+        if self.cut && fault.kind() == FaultKind::Deadline { Fault::event_time() } else { fault }
     }
 
     /// Bytes of linear memory, over all memories of an instance.
@@ -194,6 +229,15 @@ mod tests {
             odd.check().unwrap_err().to_string(),
             "handlers.max_memory_bytes: expected a multiple of 65536"
         );
+        for (max_event_ms, event_time) in [(None, 2_000), (Some(1_000), 1_000), (Some(60_000), 60_000)] {
+            let limits = Limits { max_event_ms, ..Limits::default() };
+            assert_eq!((limits.check(), limits.event_time()), (Ok(()), Duration::from_millis(event_time)));
+        }
+        let long = Limits { max_deadline_ms: 10_000, ..Limits::default() };
+        assert_eq!((long.check(), long.event_time()), (Ok(()), Duration::from_secs(10)));
+        let short = Limits { max_event_ms: Some(999), ..Limits::default() };
+        let message = "handlers.max_event_ms: expected max_deadline_ms to 60000";
+        assert_eq!(short.check().unwrap_err().to_string(), message);
         let never = Limits { max_deadline_ms: 0, ..Limits::default() };
         assert_eq!(never.check().unwrap_err().to_string(), "handlers.max_deadline_ms: expected 1 to 10000");
     }

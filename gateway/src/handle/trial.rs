@@ -8,7 +8,7 @@ use floodgate_event::rollout::{self, TrialKind};
 use floodgate_event::{EventId, Name};
 
 use super::version::{Ran, Version};
-use super::{Change, Child, Fault, Granted, Outcome};
+use super::{Change, Child, Fault, FaultKind, Granted, Outcome};
 use crate::stage::HandlerAnswer;
 
 /// A version that is tried on a share of a source's events.
@@ -68,8 +68,13 @@ impl Trial {
         self.spec.kind == TrialKind::Canary
     }
 
-    /// Counts an event that both versions ran on.
+    /// Counts an event that both versions ran on. Where the event's time was over, neither says anything of the other.
     pub(crate) fn note(&self, event: &str, source: &str, promoted: &Ran, tried: &Ran) {
+        let out_of_time =
+            |ran: &Ran| ran.result.as_ref().is_err_and(|fault| fault.kind() == FaultKind::Budget);
+        if out_of_time(promoted) || out_of_time(tried) {
+            return;
+        }
         self.score.note(event, source, promoted, tried);
     }
 }
@@ -198,7 +203,6 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::handle::FaultKind;
 
     fn ran(result: Result<Outcome, Fault>) -> Ran {
         Ran { result, log: Vec::new(), duration: Duration::from_micros(5) }

@@ -145,8 +145,17 @@ impl Version {
         Ran { result, log: self.within_rate(run.log), duration: run.duration }
     }
 
+    /// How long all handlers together may run for one event.
+    pub(crate) fn event_time(&self) -> Duration {
+        self.handler.engine().limits().event_time()
+    }
+
     fn skip(&self) -> Ran {
-        let fault = Fault::new(FaultKind::Breaker, "not run: it failed on every event before this one");
+        self.skip_for(Fault::new(FaultKind::Breaker, "not run: it failed on every event before this one"))
+    }
+
+    /// A run that did not take place.
+    pub(crate) fn skip_for(&self, fault: Fault) -> Ran {
         self.metrics.ran(None, Duration::ZERO);
         Ran { result: Err(fault), log: Vec::new(), duration: Duration::ZERO }
     }

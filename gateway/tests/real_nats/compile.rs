@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Instant;
 
+use floodgate_event::compile::Limit;
 use floodgate_event::grant::Grants;
 use floodgate_event::snapshot::{Binding, Component, Digest256, Snapshot};
 use floodgate_event::source::{HandlerLimits, OnFault};
@@ -137,9 +138,9 @@ async fn refused(loader: &Loader, component: Vec<u8>) -> CompileError {
 async fn a_compilation_that_takes_too_much_is_killed_and_this_process_stays_as_it_is() {
     let component = laborious();
     let before = resident_bytes();
-    for ulimit in ["-t 1", "-d 60000"] {
+    for (ulimit, reached) in [("-S -t 1", Limit::Processor), ("-d 60000", Limit::Memory)] {
         let error = refused(&limited(ulimit), component.clone()).await;
-        assert!(matches!(error, CompileError::Ended(_)), "{ulimit}: {error}");
+        assert!(matches!(error, CompileError::Limit(limit) if limit == reached), "{ulimit}: {error}");
     }
     let after = resident_bytes();
     assert!(after < before + SLACK, "{before} -> {after}");

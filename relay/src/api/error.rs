@@ -115,7 +115,7 @@ impl From<UploadError> for ApiError {
 impl From<CheckError> for ApiError {
     fn from(error: CheckError) -> Self {
         match &error {
-            CheckError::Refused(_) | CheckError::Ended(_) | CheckError::Slow(_) => {
+            CheckError::Refused(_) | CheckError::Limit(_) | CheckError::Ended(_) | CheckError::Slow(_) => {
                 Self::new(ProblemCode::Invalid, error.to_string())
             }
             CheckError::Closed => Self::new(ProblemCode::Unavailable, error.to_string()),

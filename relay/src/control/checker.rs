@@ -1,10 +1,12 @@
 //! Checks an uploaded component in a child process: compiling what a stranger wrote can take any time and memory,
 //! and may crash the compiler.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
+use floodgate_event::compile::Limit;
 use floodgate_event::source::HandlerLimits;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -124,7 +126,10 @@ impl Checker {
                 at,
                 CheckError::Refused(error.unwrap_or_else(|| "the component was refused".to_owned())),
             )),
-            _ => Err((0, CheckError::Ended(status))),
+            _ => match status.signal().and_then(Limit::of_signal) {
+                Some(limit) => Err((0, CheckError::Limit(limit))),
+                None => Err((0, CheckError::Ended(status))),
+            },
         }
     }
 
@@ -203,7 +208,10 @@ pub enum CheckError {
     /// The component's fault.
     #[error("{0}")]
     Refused(String),
-    /// The component's fault: its check ran into its limits, or crashed.
+    /// The component's fault: its check ran into a limit.
+    #[error("{0}")]
+    Limit(Limit),
+    /// The component's fault: its check crashed.
     #[error("the check of the component ended without an answer ({0})")]
     Ended(ExitStatus),
     /// The component's fault.
@@ -223,13 +231,13 @@ pub enum CheckError {
 impl CheckError {
     /// Whether it ended without saying what it is about.
     pub(crate) fn is_without_answer(&self) -> bool {
-        matches!(self, Self::Ended(_) | Self::Slow(_))
+        matches!(self, Self::Limit(_) | Self::Ended(_) | Self::Slow(_))
     }
 
     /// Whether it is the component's fault, and not that of the check.
     pub(crate) fn is_the_components(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::Ended(_) | Self::Slow(_) => true,
+            Self::Refused(_) | Self::Limit(_) | Self::Ended(_) | Self::Slow(_) => true,
             Self::Start(_) | Self::Talk(_) | Self::Closed => false,
         }
     }
@@ -265,6 +273,9 @@ mod tests {
         let refused = check("echo '{\"ok\":false,\"error\":\"no export\"}'").await;
         assert!(matches!(refused, Err(CheckError::Refused(message)) if message == "no export"));
         assert!(matches!(check("echo '{\"ok\":true}'; exit 1").await, Err(CheckError::Ended(_))));
-        assert!(matches!(check("kill -9 $$").await, Err(CheckError::Ended(_))));
+        assert!(matches!(check("kill -SEGV $$").await, Err(CheckError::Ended(_))));
+        let busy = check("kill -XCPU $$").await;
+        assert!(matches!(busy, Err(CheckError::Limit(Limit::Processor))), "{busy:?}");
+        assert!(matches!(check("kill -9 $$").await, Err(CheckError::Limit(Limit::Machine))));
     }
 }

@@ -15,7 +15,7 @@ impl Handler {
     /// # Errors
     /// A fault of kind `error` is the handler's own answer; another says that it failed to give one.
     pub async fn check_params(&self, params: &str) -> Result<(), Fault> {
-        let meter = Meter::new(self.limits.deadline());
+        let meter = Meter::new(self.limits.deadline(), true);
         let mut store = self.store(self.limits, Context::default(), &meter);
         let call = async {
             let instance = self.component.instantiate(&mut store).await?;

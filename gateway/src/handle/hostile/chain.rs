@@ -10,9 +10,12 @@ use floodgate_event::rollout::{self, Share, TrialKind};
 use floodgate_event::snapshot::Digest256;
 use floodgate_event::source::{HandlerLimits, Intake, OnFault, RawPolicy};
 use floodgate_event::{EventId, Lane};
+use prometheus::Registry;
 
 use super::guests::{PASS, SPIN, component, engine};
-use crate::handle::{Chain, Engine, FaultKind, Link, Rejected, Score, Tap, Trial, Version, VersionId};
+use crate::handle::{
+    Chain, Engine, FaultKind, Limits, Link, Rejected, Score, Tap, Trial, Version, VersionId,
+};
 use crate::stage::Verified;
 
 fn verified(body: &'static [u8]) -> Verified {
@@ -30,7 +33,14 @@ fn verified(body: &'static [u8]) -> Verified {
     };
     let intake: Intake = serde_json::from_str("{}").unwrap();
     let raw = Bytes::from_static(body);
-    Verified { event, body: raw.clone(), raw: Some(raw), intake: Arc::new(intake), shard: 3 }
+    Verified {
+        event,
+        body: raw.clone(),
+        raw: Some(raw),
+        intake: Arc::new(intake),
+        shard: 3,
+        unread: Vec::new(),
+    }
 }
 
 fn version(engine: &Engine, number: u32, handle: &str) -> Arc<Version> {
@@ -222,4 +232,64 @@ async fn the_children_of_a_canary_s_split_are_named_after_it() {
     let handled = chain.run(verified(b"body")).await.unwrap();
     let digest = &handled.events[0].handlers[0].digest;
     assert_eq!(&handled.events[1].parent.as_ref().unwrap().handler_digest, digest);
+}
+
+/// An engine on which an event's handlers may run for little longer than one of them.
+fn hasty() -> Engine {
+    let limits = Limits { instances: 16, max_deadline_ms: 50, max_event_ms: Some(60), ..Limits::default() };
+    Engine::new(limits, &Registry::new()).unwrap()
+}
+
+/// Of each event, what it is quarantined for.
+fn fault_kinds(events: &[Event]) -> Vec<&str> {
+    fn kind(event: &Event) -> &str {
+        match &event.disposition {
+            Some(Disposition::Quarantined(fault)) => &fault.kind,
+            _ => "",
+        }
+    }
+    events.iter().map(kind).collect()
+}
+
+#[tokio::test]
+async fn children_share_the_time_of_their_event() {
+    let engine = hasty();
+    let links = [SPLIT, SPIN].map(|handle| link(&engine, handle, OnFault::Quarantine)).to_vec();
+    let handled = Chain::new(links, RawPolicy::Keep, Tap::new().0).run(verified(b"body")).await.unwrap();
+    assert_eq!(fault_kinds(&handled.events), ["", "deadline", "budget"]);
+}
+
+#[tokio::test]
+async fn links_share_the_time_of_their_event_and_each_has_its_own_policy() {
+    let engine = hasty();
+    let links = [OnFault::Pass, OnFault::Pass, OnFault::Reject].map(|policy| link(&engine, SPIN, policy));
+    let rejected = Chain::new(links.to_vec(), RawPolicy::Keep, Tap::new().0).run(verified(b"body")).await;
+    assert_eq!(rejected.unwrap_err().fault.kind(), FaultKind::Budget);
+    // The next event has all of it again, in a replay too.
+    let chain = Chain::new(links[..1].to_vec(), RawPolicy::Keep, Tap::new().0).starting_at(None).unwrap();
+    for _ in 0..2 {
+        let handled = chain.run(verified(b"body")).await.unwrap();
+        assert_eq!(
+            (&*handled.events[0].handlers[0].outcome, &handled.events[0].disposition),
+            ("fault", &None)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_trial_has_its_own_time_and_costs_the_event_none() {
+    let engine = hasty();
+    let score = Arc::new(Score::new("guest".parse().unwrap(), 7));
+    let spinning = version(&engine, 2, SPIN);
+    let share = Share::try_from(100.0).unwrap();
+    let digest = spinning.id().digest;
+    let spec = rollout::Trial { id: 7, kind: TrialKind::Shadow, version: 2, digest, share };
+    let trial = Some(Trial::new(spec, spinning, Arc::default(), Arc::clone(&score)));
+    let split = link(&engine, SPLIT, OnFault::Quarantine);
+    let shadowed = Link { trial, ..link(&engine, PASS, OnFault::Quarantine) };
+    let chain = Chain::new(vec![split, shadowed], RawPolicy::Keep, Tap::new().0);
+    let handled = chain.run(verified(b"body")).await.unwrap();
+    assert_eq!(fault_kinds(&handled.events), ["", "", ""]);
+    // On the second child the trial's time was over, which says nothing of the trial.
+    assert_eq!(score.report().tally.events, 1);
 }

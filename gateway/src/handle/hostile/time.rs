@@ -113,3 +113,27 @@ async fn a_binding_s_own_deadline_holds() {
     assert_eq!(spin.run(input(), &Default::default()).await.result.unwrap_err().kind(), FaultKind::Deadline);
     unharmed(&engine).await;
 }
+
+/// Works for some milliseconds, over several ticks.
+const WORK: &str = "(local $i i32)
+    (loop $again (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 4000000))))
+    (i32.const 1024)";
+
+/// Stops this process, which its threads do not notice.
+fn stop_now_and_then() -> std::process::Child {
+    let script = "for n in 1 2 3 4 5 6 7 8; do kill -STOP $0; sleep 0.1; kill -CONT $0; sleep 0.02; done";
+    let process = std::process::id().to_string();
+    std::process::Command::new("/bin/sh").args(["-c", script, &process]).spawn().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_stopped_fails_nobody() {
+    let engine = engine();
+    let work = load(&engine, WORK);
+    let mut stopping = stop_now_and_then();
+    while stopping.try_wait().unwrap().is_none() {
+        assert_eq!(work.run(input(), &Default::default()).await.result, Ok(Outcome::Pass));
+    }
+    // And it still ends who spins.
+    assert_eq!(handling(SPIN).kind().await, FaultKind::Deadline);
+}
