@@ -14,6 +14,7 @@ mod project;
 mod push;
 mod restrict;
 mod rollout;
+mod sdk;
 mod show;
 mod template;
 mod test;

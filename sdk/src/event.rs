@@ -1,5 +1,6 @@
 use std::cell::OnceCell;
 
+use floodgate_json::{Edit, EditError};
 use serde::de::DeserializeOwned;
 
 use crate::{Builder, Lane};
@@ -113,16 +114,76 @@ impl Event {
         &self.body
     }
 
-    /// The body read as JSON.
+    /// The body read as JSON, for looking at it: what is made of the result again may differ where nobody meant to change
+    /// anything, as floats and the order of keys may. To change a body there is [`edit`](Self::edit).
+    ///
+    /// A byte order mark is passed over, and text that Unicode has no characters for, such as half of a surrogate pair,
+    /// reads as U+FFFD.
     ///
     /// # Errors
     /// If it is not JSON, or not a `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(&self.body)
+        let body = floodgate_json::without_bom(&self.body);
+        serde_json::from_slice(body).or_else(|error| match floodgate_json::lossy(body) {
+            Some(text) => serde_json::from_str(&text),
+            None => Err(error),
+        })
+    }
+
+    /// The body, to change a part of it: every other byte stays as it is.
+    ///
+    /// ```
+    /// use floodgate_sdk::{EditError, Event, Outcome};
+    ///
+    /// fn handle(event: &Event) -> Result<Outcome, EditError> {
+    ///     let mut order = event.edit()?;
+    ///     order.remove("/customer")?;
+    ///     order.set("/region", event.region())?;
+    ///     Ok(Outcome::change().body(order).into())
+    /// }
+    ///
+    /// let event = Event::builder().body(r#"{"total": 1.10, "customer": "Ada"}"#).build();
+    /// let expected = Outcome::change().body(r#"{"total": 1.10,"region":"test"}"#);
+    /// assert_eq!(handle(&event)?, expected.into());
+    /// # Ok::<(), EditError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If it is not a JSON object or array.
+    pub fn edit(&self) -> Result<Edit, EditError> {
+        Edit::new(&self.body)
     }
 
     /// When it was received: Unix time in microseconds.
     pub fn received_at_us(&self) -> u64 {
         self.received_at_us
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn json_of(body: &[u8]) -> Result<Value, serde_json::Error> {
+        Event::builder().body(body).build().json()
+    }
+
+    #[test]
+    fn odd_text_does_not_hide_the_rest() {
+        assert_eq!(json_of(b"\xef\xbb\xbf{\"a\": 1}").unwrap(), json!({"a": 1}));
+        assert_eq!(json_of(br#"{"a": "\ud83d", "b": 1}"#).unwrap(), json!({"a": "\u{fffd}", "b": 1}));
+        assert_eq!(json_of(b"{\"caf\xe9\": 1}").unwrap(), json!({"caf\u{fffd}": 1}));
+        assert!(json_of(b"a=b").is_err() && json_of(b"{\"a\": \"\\ud83d\"").is_err());
+    }
+
+    #[test]
+    fn an_edit_keeps_what_it_is_not_about() {
+        let body = b"\xef\xbb\xbf{\"n\": 117.63331139400017, \"s\": \"\\ud83d\", \"l\": \"\xe9\"}";
+        let mut edit = Event::builder().body(&body[..]).build().edit().unwrap();
+        edit.set("/r", "eu").unwrap();
+        let expected = b"{\"n\": 117.63331139400017, \"s\": \"\\ud83d\", \"l\": \"\xe9\",\"r\":\"eu\"}";
+        assert_eq!(edit.as_bytes(), expected);
     }
 }

@@ -54,6 +54,7 @@ static HEAP: heap::Heap = heap::Heap::new();
 
 pub use builder::Builder;
 pub use event::Event;
+pub use floodgate_json::{Edit, EditError, Seen};
 pub use floodgate_sdk_macros::handler;
 pub use lane::Lane;
 pub use outcome::{Change, Child, Outcome, Response};

@@ -11,7 +11,7 @@ use clap::Args;
 use floodgate_event::{Name, Secret};
 
 use super::language::Language;
-use super::template;
+use super::{sdk, template};
 use crate::exit::Failure;
 use crate::output;
 
@@ -26,7 +26,7 @@ pub(crate) struct NewArgs {
     /// What to write it in
     #[arg(long, value_enum, default_value_t, hide_default_value = true)]
     lang: Language,
-    /// The folder of the Rust crate floodgate-sdk; its public repository if left out
+    /// The folder of the Rust crate floodgate-sdk; a copy of this program's is written beside the handler if left out
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 }
@@ -39,9 +39,11 @@ pub(crate) fn run(args: &NewArgs) -> Result<(), Failure> {
     if args.sdk.is_some() && args.lang != Language::Rust {
         return Err(Failure::usage("--sdk is for handlers in Rust"));
     }
-    let sdk = dependency(args.sdk.as_deref())?;
-    for (path, text) in template::files(args.lang) {
-        let text = text.replace("{{name}}", &args.name).replace("{{sdk}}", &sdk);
+    let dependency = dependency(args.sdk.as_deref())?;
+    let copy = (args.lang == Language::Rust && args.sdk.is_none()).then(sdk::files);
+    for (path, text) in template::files(args.lang).chain(copy.into_iter().flatten()) {
+        let text = text.replace("{{name}}", &args.name).replace("{{sdk}}", &dependency);
+        let text = text.replace("{{version}}", env!("CARGO_PKG_VERSION"));
         write(&folder.join(path), &text).map_err(Failure::work)?;
     }
     write_secret(&folder.join("source.secret"), &new_secret()).map_err(Failure::work)?;
@@ -58,7 +60,7 @@ fn next_steps(name: &Name, language: Language) -> String {
 
 fn dependency(sdk: Option<&Path>) -> Result<String, Failure> {
     let Some(folder) = sdk else {
-        return Ok(format!("git = {:?}", env!("CARGO_PKG_REPOSITORY")));
+        return Ok("path = \"sdk\"".to_owned());
     };
     let missing = |error: io::Error| Failure::usage(format!("{}: {error}", folder.display()));
     let folder = folder.join("Cargo.toml").canonicalize().map_err(missing)?;

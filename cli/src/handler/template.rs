@@ -26,19 +26,21 @@ pub(crate) const WIT: [File; 2] = [
     ("wit/handler.wit", include_str!("../../../sdk/wit/handler.wit")),
 ];
 
-const RUST: [File; 6] = [
+const RUST: [File; 7] = [
     (".cargo/config.toml", template!("rust/config.toml.txt")),
     (".gitignore", "/target\n/source.secret\n"),
     ("Cargo.toml", template!("rust/Cargo.toml.txt")),
     ("README.md", template!("rust/README.md")),
+    ("fixtures/odd-text-is-stamped.json", template!("rust/fixtures/odd-text-is-stamped.json")),
     ("handler.toml", template!("rust/handler.toml")),
     ("src/lib.rs", template!("rust/lib.rs.txt")),
 ];
 
-const JS: [File; 8] = [
+const JS: [File; 9] = [
     (".gitignore", "/build\n/node_modules\n/source.secret\n"),
     ("README.md", template!("js/README.md")),
     ("entry.js", template!("js/entry.js")),
+    ("fixtures/odd-text-is-stamped.json", template!("js/fixtures/odd-text-is-stamped.json")),
     ("floodgate.js", template!("js/floodgate.js")),
     ("handler.js", template!("js/handler.js")),
     ("handler.toml", template!("js/handler.toml")),
@@ -46,19 +48,21 @@ const JS: [File; 8] = [
     ("package.json", template!("js/package.json")),
 ];
 
-const PYTHON: [File; 7] = [
+const PYTHON: [File; 8] = [
     (".gitignore", "/.venv\n/build\n/source.secret\n__pycache__\n"),
     ("README.md", template!("python/README.md")),
     ("app.py", template!("python/app.py")),
+    ("fixtures/odd-text-is-stamped.json", template!("python/fixtures/odd-text-is-stamped.json")),
     ("floodgate.py", template!("python/floodgate.py")),
     ("handler.py", template!("python/handler.py")),
     ("handler.toml", template!("python/handler.toml")),
     ("requirements.txt", template!("python/requirements.txt")),
 ];
 
-const C: [File; 10] = [
+const C: [File; 11] = [
     (".gitignore", "/.venv\n/.zig-cache\n/build\n/source.secret\n"),
     ("README.md", template!("c/README.md")),
+    ("fixtures/odd-text-is-stamped.json", template!("c/fixtures/odd-text-is-stamped.json")),
     ("gen/component_type.c", template!("c/component_type.c")),
     ("gen/guest.c", template!("c/guest.c")),
     ("gen/guest.h", template!("c/guest.h")),
@@ -69,7 +73,7 @@ const C: [File; 10] = [
     ("requirements.txt", template!("c/requirements.txt")),
 ];
 
-/// All files of a handler in this language.
+/// All files of a handler in this language, but for a copy of the SDK.
 pub(crate) fn files(language: Language) -> impl Iterator<Item = File> {
     let (own, contract): (&[File], &[File]) = match language {
         Language::Rust => (&RUST, &[]),

@@ -62,7 +62,7 @@ static guest_list_u8_t stamped(json_text body, json_text name, json_text region)
 // of the body to write the event's region to; without it, bodies stay as they are.
 bool exports_guest_handle(guest_event_t *event, guest_outcome_t *outcome, guest_string_t *error) {
   json_text params = text_of(event->params);
-  json_text body = {event->body.ptr, event->body.len};
+  json_text body = json_without_bom((json_text){event->body.ptr, event->body.len});
   json_text list, stamp;
   if (json_member(params, TEXT("drop_types"), &list) && is_listed(list, text_of(event->type))) {
     outcome->tag = FLOODGATE_HANDLER_TYPES_OUTCOME_DROP;

@@ -162,6 +162,11 @@ static bool take_value(json_text *rest, json_text *value) {
   return taken;
 }
 
+json_text json_without_bom(json_text text) {
+  skip_word(&text, "\xef\xbb\xbf");
+  return text;
+}
+
 bool json_is_object(json_text text) {
   json_text value;
   if (!take_value(&text, &value) || *value.ptr != '{') {

@@ -13,6 +13,9 @@ typedef struct {
   size_t len;
 } json_text;
 
+// The text without its byte order mark, if it has one: readers may ignore it.
+json_text json_without_bom(json_text text);
+
 // Whether the text is one object, well formed and not deeper than 128.
 bool json_is_object(json_text text);
 

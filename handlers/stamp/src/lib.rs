@@ -1,13 +1,12 @@
 //! Adds the region that received an event to its JSON body. `gateway/benches` measures what it costs a gateway.
 
-use floodgate_sdk::{Event, Outcome};
-use serde_json::{Map, Value};
+use floodgate_sdk::{EditError, Event, Outcome};
 
 #[floodgate_sdk::handler]
-fn stamp(event: &Event) -> Result<Outcome, serde_json::Error> {
-    let mut body: Map<String, Value> = event.json()?;
-    body.insert("received_in".to_owned(), event.region().into());
-    Ok(Outcome::change().body(serde_json::to_vec(&body)?).into())
+fn stamp(event: &Event) -> Result<Outcome, EditError> {
+    let mut body = event.edit()?;
+    body.set("/received_in", event.region())?;
+    Ok(Outcome::change().body(body).into())
 }
 
 #[cfg(test)]
