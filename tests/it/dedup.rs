@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use floodgate_tests::{Result, Scene, fixtures, outside};
+use floodgate_tests::{Result, Scene, fixtures, metrics, outside};
+use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_event_is_stored_and_delivered_once() -> Result<()> {
@@ -118,7 +119,36 @@ async fn events_that_are_two_stay_two_and_keep_their_type() -> Result<()> {
         };
         let counts = ["push", "star", "order.paid", "order.odd"].map(of_type);
         assert_eq!(counts, [1, 1, 2, ODD.len()]);
-        Ok(())
+        what_cannot_be_read_or_verified_is_said(scene).await?;
+        types_that_are_not_listed_are_refused(scene).await
     })
     .await
+}
+
+async fn what_cannot_be_read_or_verified_is_said(scene: &Scene) -> Result<()> {
+    let odd = scene.standard("odd_type", r#"{"type":"\ud83d"}"#)?;
+    let id = scene.sender.post("eu", &odd).await?.accepted()?.to_owned();
+    let forged = scene.github("push", "delivery-1", fixtures::GITHUB[0].body)?.forged();
+    assert_eq!(scene.sender.post("eu", &forged).await?.status, 401);
+    let page = metrics::page(&scene.deployment.ready()?.regions["eu"].metrics).await?;
+    for line in [
+        r#"floodgate_unread_fields_total{field="type",reason="malformed",source="standard"} 1"#,
+        r#"floodgate_signatures_refused_total{reason="no_match",source="github"} 1"#,
+    ] {
+        assert!(page.lines().any(|there| there == line), "{line}: {page}");
+    }
+    scene.balanced_books().await?;
+    let event = scene.admin.get(&format!("/v1/events/{id}")).await?;
+    assert_eq!((&event["unread"], &event["type"]), (&json!({"type": "malformed"}), &json!("")));
+    Ok(())
+}
+
+async fn types_that_are_not_listed_are_refused(scene: &Scene) -> Result<()> {
+    let verify = json!({"scheme": "github", "secrets": [scene.secrets.github]});
+    scene.admin.put("/v1/sources/github", &json!({"verify": verify, "types": ["push"]})).await?;
+    for (event_type, status) in [("push", 200), ("star", 422)] {
+        let signed = scene.github(event_type, "delivery-2", r#"{"n":1}"#)?;
+        assert_eq!(scene.sender.post("eu", &signed).await?.status, status, "{event_type}");
+    }
+    Ok(())
 }
