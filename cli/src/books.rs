@@ -63,6 +63,14 @@ struct Events {
     quarantined: u64,
     in_transit: u64,
     difference: i64,
+    /// These four are not told by a relay of an earlier release.
+    routed: Option<u64>,
+    #[serde(default)]
+    unmatched: u64,
+    #[serde(default)]
+    to_match: u64,
+    #[serde(default)]
+    routing_difference: i64,
 }
 
 /// What became of the deliveries that were due.
@@ -87,16 +95,21 @@ impl Books {
     fn render(&self) -> String {
         let outcomes = ["stored", "duplicate", "filtered", "responded", "quarantined", "in transit"];
         let mut events = Table::new(["events", "accepted", "="].into_iter().chain(outcomes));
+        let outcomes = ["routed", "unmatched", "to match"];
+        let mut stored = Table::new(["stored", "", "="].into_iter().chain(outcomes));
         let outcomes = ["delivered", "dead", "discarded", "pending"];
         let mut deliveries = Table::new(["deliveries", "matched", "="].into_iter().chain(outcomes));
         for (name, source) in &self.sources {
             events.row(source.events.cells(name));
+            source.events.routing_cells(name).map(|cells| stored.row(cells));
             deliveries.row(source.deliveries.cells(name));
         }
         events.row(self.events.cells("in all"));
+        self.events.routing_cells("in all").map(|cells| stored.row(cells));
         deliveries.row(self.deliveries.cells("in all"));
         let unknown: String = self.unknown.iter().map(Unknown::line).collect();
-        format!("{}\n{}{unknown}", events.render(), deliveries.render())
+        let stored = self.events.routed.map(|_| format!("{}\n", stored.render())).unwrap_or_default();
+        format!("{}\n{stored}{}{unknown}", events.render(), deliveries.render())
     }
 }
 
@@ -105,6 +118,11 @@ impl Events {
         let outcomes =
             [self.stored, self.duplicate, self.filtered, self.responded, self.quarantined, self.in_transit];
         cells(name, self.accepted, &outcomes, self.difference)
+    }
+
+    fn routing_cells(&self, name: &str) -> Option<Vec<String>> {
+        let outcomes = [self.routed?, self.unmatched, self.to_match];
+        Some(cells(name, self.stored, &outcomes, self.routing_difference))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The `floodgate` command: parse, set up the process, run one subcommand, report how it went.
 
+mod accept_loss;
 mod api;
 mod apply;
 mod backup;
@@ -50,6 +51,8 @@ enum Command {
     Apply(apply::ApplyArgs),
     /// Show whether the books balance; exit status 1 if they do not
     Books(books::BooksArgs),
+    /// Go on with what is there of a stream of the centre that is lost; its shard stands still until then, or a restore
+    AcceptLoss(accept_loss::AcceptLossArgs),
     /// Look at events
     #[command(subcommand)]
     Events(events::EventsCommand),
@@ -91,6 +94,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Dev(args) => dev::run(args),
         Command::Apply(args) => output::block_on(apply::run(args)),
         Command::Books(args) => output::block_on(books::run(args)),
+        Command::AcceptLoss(args) => output::block_on(accept_loss::run(args)),
         Command::Events(command) => output::block_on(events::run(command)),
         Command::Replay(args) => output::block_on(replay::run(args)),
         Command::Handler(args) => output::block_on(handler::run(args)),

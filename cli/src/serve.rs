@@ -27,7 +27,12 @@ pub(crate) fn gateway(file: &ConfigFile) -> Result<(), Failure> {
 /// Runs the relay until it is told to stop.
 pub(crate) fn relay(file: &ConfigFile) -> Result<(), Failure> {
     let config = floodgate_relay::config::Config::load(&file.config).map_err(Failure::usage)?;
-    serve(async |shutdown| floodgate_relay::run(config, shutdown).await.map_err(Failure::work))
+    serve(async |shutdown| {
+        floodgate_relay::run(config, shutdown).await.map_err(|error| match error.is_of_configuration() {
+            true => Failure::usage(error),
+            false => Failure::work(error),
+        })
+    })
 }
 
 fn serve(part: impl AsyncFnOnce(CancellationToken) -> Result<(), Failure>) -> Result<(), Failure> {

@@ -134,7 +134,7 @@ impl Versioned for JournalBlock {
         for record in &self.records {
             let complete = match &record.record {
                 None => false,
-                Some(record::Record::Fence(_)) => true,
+                Some(record::Record::Fence(_) | record::Record::Continued(_)) => true,
                 Some(record::Record::Matched(matched)) => Lane::try_from(matched.lane).is_ok(),
                 Some(record::Record::Attempt(attempt)) => attempt.delivery.is_some(),
                 Some(record::Record::Discarded(discarded)) => discarded.delivery.is_some(),

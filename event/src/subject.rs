@@ -107,6 +107,8 @@ pub const HANDLERS_BUCKET: &str = "floodgate_handlers";
 pub const CONTROL_BUCKET: &str = "floodgate_control";
 /// Key of the control plane's document.
 pub const CONTROL_KEY: &str = "config";
+/// Key, in the same bucket, of what the deployment is made of: how many shards, and which streams they write.
+pub const DEPLOYMENT_KEY: &str = "deployment";
 /// KV bucket of the centre for the writers' leases, a key per shard.
 pub const LEASE_BUCKET: &str = "floodgate_lease";
 

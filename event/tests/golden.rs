@@ -7,8 +7,9 @@ use floodgate_event::proto::log_block::Content;
 use floodgate_event::proto::verdict::Kind;
 use floodgate_event::proto::{
     Accepted, Attempt, Block, DeliveryKey, Entry, Event, Fence, HandlerRun, Header, Incarnation,
-    JournalBlock, KeyKind, Lane, LogBlock, Matched, Origin, Pinned, Position, Purge, Quarantined, Record,
-    Replay, Replayed, Replica, Request, SourceCount, Target, Verdict, attempt, record, replayed,
+    JournalBlock, KeyKind, Lane, LogBlock, Matched, MatchedEvents, Origin, Pinned, Position, Purge,
+    Quarantined, Record, Replay, Replayed, Replica, Request, SourceCount, Target, Verdict, attempt, record,
+    replayed,
 };
 use floodgate_event::replay;
 use prost::Message as _;
@@ -143,6 +144,7 @@ fn journal_block() {
                 source: "stripe".into(),
                 indexes: vec![0, 2],
             }],
+            events: None,
         }),
         record::Record::Attempt(Attempt {
             delivery: Some(delivery),
@@ -165,6 +167,19 @@ fn journal_block() {
     };
     decode::<JournalBlock>(&*block.encode_to_vec()).unwrap();
     insta::assert_snapshot!(hex_of(&block));
+}
+
+#[test]
+fn matched_with_counts() {
+    let count = |source: &str, count| SourceCount { source: source.into(), count };
+    let matched = Matched {
+        log_sequence: 41,
+        lane: Lane::Standard.into(),
+        config_revision: 7,
+        targets: Vec::new(),
+        events: Some(MatchedEvents { routed: vec![count("stripe", 2)], unmatched: vec![count("github", 3)] }),
+    };
+    insta::assert_snapshot!(hex_of(&matched));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! another server when one goes.
 
 mod choice;
+pub mod fitness;
 mod link;
 mod servers;
 mod settings;

@@ -4,6 +4,7 @@
 mod answer;
 mod auth;
 mod books;
+mod central;
 mod destinations;
 mod endpoint;
 mod error;
@@ -13,6 +14,7 @@ mod handlers;
 mod health;
 mod limits;
 mod openapi;
+mod order;
 mod quarantined;
 mod regions;
 mod replays;
@@ -32,8 +34,10 @@ use tokio::sync::Semaphore;
 
 use self::limits::Gate;
 use crate::books::Bookkeeper;
+use crate::central::CentralStreams;
 use crate::control::Control;
 use crate::lookup::EventLookup;
+use crate::provision::StreamFaults;
 use crate::replay::Replays;
 
 /// The largest body of a request, in bytes, where an endpoint does not say otherwise.
@@ -49,6 +53,10 @@ pub struct ApiState {
     books: Arc<Bookkeeper>,
     lookup: EventLookup,
     replays: Replays,
+    central: CentralStreams,
+    stream_faults: StreamFaults,
+    /// For how long ids are remembered.
+    window_days: u32,
     token: Token,
     gate: Gate,
     /// Those who follow handlers' lines.
@@ -63,9 +71,13 @@ impl ApiState {
         books: Arc<Bookkeeper>,
         lookup: EventLookup,
         replays: Replays,
+        central: CentralStreams,
+        stream_faults: StreamFaults,
+        window_days: u32,
     ) -> Self {
         let followers = Arc::new(Semaphore::new(MAX_FOLLOWERS));
-        Self { control, books, lookup, replays, token: Token::new(token), gate: Gate::new(), followers }
+        let (token, gate) = (Token::new(token), Gate::new());
+        Self { control, books, lookup, replays, central, stream_faults, window_days, token, gate, followers }
     }
 }
 
@@ -92,6 +104,7 @@ fn endpoints() -> Vec<Endpoint> {
         quarantined::endpoints(),
         replays::endpoints(),
         books::endpoints(),
+        central::endpoints(),
         openapi::endpoints(),
     ]
     .into_iter()

@@ -1,7 +1,8 @@
 //! The books: what came in, and what became of it, folded from the streams at one cut.
 //!
-//! `accepted` is counted in the regional streams, verdicts in the central log, `in_transit` behind the cursor; no term
-//! is computed from the others, so a message that goes missing shows as a difference.
+//! `accepted` is counted in the regional streams, verdicts in the central log, `in_transit` behind the cursor; how stored
+//! events were routed in the journal, `to_match` behind its cursor in the log. No term is computed from the others, so a
+//! message that goes missing shows as a difference.
 
 mod log_fold;
 mod region_fold;
@@ -9,24 +10,30 @@ mod sheet;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use async_nats::connection::State;
+use async_nats::connection::State as Link;
 use async_nats::jetstream::Context;
 use floodgate_event::block::EventCounts;
 use floodgate_event::{Lane, Name};
 use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
 
 use self::log_fold::LogFold;
 use self::region_fold::{Place, RegionFold};
-pub use self::sheet::{Books, CutSheet, Deliveries, Events, FeedCut, LogCut, SourceBooks, Unknown};
-use crate::dedup::ledger::{Cursor, Cut, Feed, Ledger};
+pub use self::sheet::{Books, CutSheet, Deliveries, Events, FeedCut, LaneCut, LogCut, SourceBooks, Unknown};
+use crate::dedup::ledger::{Cursor, Feed, Ledger};
 use crate::forward::DeliveryIndex;
+use crate::forward::index::view::DeliveryBooks;
 use crate::progress::Progress;
 use crate::reader::ReadError;
 use crate::replicate::feed::next_incarnation;
 
 /// Messages that a fold takes at a time.
 const STEP: u64 = 50_000;
+/// How often a shard is counted anew because a purge came between, and the wait before.
+const PURGE_TRIES: u32 = 5;
+const PURGE_PAUSE: Duration = Duration::from_millis(100);
 
 /// A region as the books see it.
 #[derive(Clone)]
@@ -42,7 +49,7 @@ pub struct RegionStreams {
 pub struct ShardBooks {
     /// The shard.
     pub shard: u32,
-    /// Its ledger, for the cut.
+    /// Its ledger, to find events in.
     pub ledger: Arc<Ledger>,
     /// Its deliveries.
     pub deliveries: Arc<DeliveryIndex>,
@@ -55,8 +62,31 @@ pub struct Bookkeeper {
     centre: Context,
     regions: Vec<RegionStreams>,
     shards: Vec<ShardBooks>,
-    folds: Mutex<BTreeMap<u32, Folds>>,
+    state: Mutex<State>,
 }
+
+/// When a source last had an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Not as far back as the log goes.
+    Never,
+    /// At this time, by the centre's NATS.
+    At(SystemTime),
+    /// Just now: it is not in the log yet.
+    InTransit,
+    /// This region cannot be asked.
+    Unknown(String),
+}
+
+#[derive(Default)]
+struct State {
+    folds: BTreeMap<u32, Folds>,
+    /// The books that were taken last, and when that began.
+    last: Option<(Instant, Taken)>,
+}
+
+/// Books, or why they could not be taken, for all who wait for them.
+type Taken = Result<Arc<Books>, Arc<BooksError>>;
 
 #[derive(Default)]
 struct Folds {
@@ -67,33 +97,83 @@ struct Folds {
 impl Bookkeeper {
     /// Keeps the books of these shards and regions.
     pub fn new(centre: Context, regions: Vec<RegionStreams>, shards: Vec<ShardBooks>) -> Self {
-        Self { centre, regions, shards, folds: Mutex::default() }
+        Self { centre, regions, shards, state: Mutex::default() }
     }
 
-    /// Takes the books now.
+    /// Takes the books now. Those who ask while they are being taken wait, and share the next ones: however many ask,
+    /// one at a time reads streams.
     ///
     /// # Errors
     /// If the centre's streams cannot be read. A region out of reach is no error: it is listed as unknown.
-    pub async fn take(&self) -> Result<Books, BooksError> {
-        let mut folds = self.folds.lock().await;
+    pub async fn take(&self) -> Taken {
+        let asked = Instant::now();
+        let mut state = self.state.lock().await;
+        if let Some((began, taken)) = &state.last
+            && *began >= asked
+        {
+            return taken.clone();
+        }
+        let began = Instant::now();
+        let taken = self.fold(&mut state.folds).await.map(Arc::new).map_err(Arc::new);
+        state.last = Some((began, taken.clone()));
+        taken
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// When a source last had an event, anywhere.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub async fn seen(&self, source: &Name) -> Result<Seen, Arc<BooksError>> {
+        let books = self.take().await?;
+        if let Some(unknown) = books.unknown.first() {
+            return Ok(Seen::Unknown(unknown.region.clone()));
+        }
+        if books.sources.get(source.as_str()).is_some_and(|source| source.events.in_transit > 0) {
+            return Ok(Seen::InTransit);
+        }
+        let state = self.state.lock().await;
+        let last = state.folds.values().filter_map(|folds| folds.log.last_of(source)).max();
+        Ok(last.map_or(Seen::Never, Seen::At))
+    }
+
+    async fn fold(&self, folds: &mut BTreeMap<u32, Folds>) -> Result<Books, BooksError> {
         let mut books = Books::default();
         for shard in &self.shards {
             let folds = folds.entry(shard.shard).or_default();
-            self.take_shard(shard, folds, &mut books).await?;
+            books.append(self.take_shard(shard, folds).await?);
         }
         books.close();
         Ok(books)
     }
 
-    async fn take_shard(
-        &self,
-        shard: &ShardBooks,
-        folds: &mut Folds,
-        books: &mut Books,
-    ) -> Result<(), BooksError> {
-        let cut = shard.ledger.cut();
-        let through = cut.checkpoint.map_or(0, |checkpoint| checkpoint.sequence);
-        folds.log.advance(&self.centre, shard.shard, through).await?;
+    /// A purge that comes between reading the log and reading its region would be missing from the one and gone from the
+    /// other. It is noted in the log before it happens, so a note that came meanwhile shows it.
+    async fn take_shard(&self, shard: &ShardBooks, folds: &mut Folds) -> Result<Books, BooksError> {
+        for tries in 1.. {
+            let (books, through) = self.try_shard(shard, folds).await?;
+            if log_fold::last_control(&self.centre, shard.shard).await? <= through {
+                return Ok(books);
+            }
+            if tries == PURGE_TRIES {
+                break;
+            }
+            sleep(PURGE_PAUSE).await;
+        }
+        Err(BooksError::Purging)
+    }
+
+    /// One sheet, and the end of the log that it was taken at.
+    async fn try_shard(&self, shard: &ShardBooks, folds: &mut Folds) -> Result<(Books, u64), BooksError> {
+        // Before the log: what the journal has routed by now is in the log that is read after it.
+        let deliveries = tokio::task::block_in_place(|| shard.deliveries.totals());
+        let deliveries = deliveries.map_err(|error| BooksError::Deliveries(error.to_string()))?;
+        let mut books = Books::default();
+        let through = folds.log.advance(&self.centre, shard.shard).await?;
         books.add_verdicts(&folds.log);
         books.cut.log.push(LogCut { shard: shard.shard, sequence: through });
         for region in &self.regions {
@@ -101,14 +181,34 @@ impl Bookkeeper {
                 let feed = Feed { region: region.name.to_string(), lane };
                 let fold = folds.regions.entry(feed.clone()).or_default();
                 let place = self.place(shard.shard, region, &feed);
-                take_feed(shard, &place, &cut, &folds.log, fold, books).await;
+                take_feed(shard, &place, &folds.log, fold, &mut books).await;
             }
         }
         // What regions held that were removed since is all in the log: they are drained first.
         books.add_accepted(&folds.log.of_other_regions(&self.regions));
-        let totals = tokio::task::block_in_place(|| shard.deliveries.totals());
-        let totals = totals.map_err(|error| BooksError::Deliveries(error.to_string()))?;
-        books.add_deliveries(shard.shard, &totals);
+        self.add_routing(shard.shard, &mut folds.log, &deliveries, through, &mut books).await?;
+        books.add_deliveries(shard.shard, &deliveries);
+        Ok((books, through))
+    }
+
+    /// What became of stored events: by the journal up to each lane's cursor, by the log behind it.
+    async fn add_routing(
+        &self,
+        shard: u32,
+        log: &mut LogFold,
+        deliveries: &DeliveryBooks,
+        through: u64,
+        books: &mut Books,
+    ) -> Result<(), BooksError> {
+        for (&lane, routing) in &deliveries.lanes {
+            let uncounted = log.stored_through(&self.centre, shard, lane, routing.uncounted_through).await?;
+            books.add_routed(routing, uncounted);
+            let to_match =
+                log_fold::stored_between(&self.centre, shard, lane, routing.cursor, through).await?;
+            books.add_to_match(&to_match);
+            let to_match = to_match.0.values().sum();
+            books.cut.lanes.push(LaneCut { shard, lane, routed: routing.cursor, to_match });
+        }
         Ok(())
     }
 
@@ -117,7 +217,8 @@ impl Bookkeeper {
         Place { region, centre, shard, shards, feed }
     }
 
-    /// What a feed held up to and with `through`, for a purge to note before it happens.
+    /// What a feed held up to and with `through`, for a purge to note before it happens; none if no message of it is
+    /// behind what was noted before.
     ///
     /// # Errors
     /// If the region or the centre cannot be read.
@@ -125,49 +226,46 @@ impl Bookkeeper {
         &self,
         shard: u32,
         feed: &Feed,
+        incarnation: &str,
         through: u64,
-    ) -> Result<EventCounts, BooksError> {
-        let Some(books) = self.shards.iter().find(|books| books.shard == shard) else {
-            return Err(BooksError::Unknown);
-        };
+    ) -> Result<Option<EventCounts>, BooksError> {
         let Some(region) = self.regions.iter().find(|region| region.name.as_str() == feed.region) else {
             return Err(BooksError::Unknown);
         };
-        let cut = books.ledger.cut();
-        let mut folds = self.folds.lock().await;
-        let log = &mut folds.entry(shard).or_default().log;
-        log.advance(&self.centre, shard, cut.checkpoint.map_or(0, |checkpoint| checkpoint.sequence)).await?;
-        let cursor = cut.cursors.get(feed).cloned().unwrap_or_default();
-        let purge = log.purge(feed, &cursor.incarnation);
-        Ok(region_fold::accepted(&self.place(shard, region, feed), &cursor, purge, through).await?)
+        let mut state = self.state.lock().await;
+        let folds = state.folds.entry(shard).or_default();
+        folds.log.advance(&self.centre, shard).await?;
+        let cursor = folds.log.cursor(feed);
+        if cursor.incarnation != incarnation {
+            return Err(BooksError::Anew);
+        }
+        let fold = folds.regions.entry(feed.clone()).or_default();
+        let place = self.place(shard, region, feed);
+        Ok(fold.accepted_through(&place, &cursor, &folds.log, through).await?)
     }
 }
 
 async fn take_feed(
     shard: &ShardBooks,
     place: &Place<'_>,
-    cut: &Cut,
     log: &LogFold,
     fold: &mut RegionFold,
     books: &mut Books,
 ) {
     let (context, feed) = (place.region, place.feed);
-    let known = cut.cursors.get(feed).cloned().unwrap_or_default();
-    let info = match context.client().connection_state() {
-        State::Connected => region_fold::look(context, feed).await,
+    let known = log.cursor(feed);
+    let look = match context.client().connection_state() {
+        Link::Connected => place.look().await,
         // Not worth a time-out.
-        State::Pending | State::Disconnected => Err(ReadError::from(async_nats::Error::from("disconnected"))),
+        Link::Pending | Link::Disconnected => Err(ReadError::from(async_nats::Error::from("disconnected"))),
     };
     // A stream that began anew since the relay last looked holds nothing that is in the log yet.
-    let anew = info.as_ref().ok().and_then(|info| next_incarnation(&known, info));
+    let anew = look.as_ref().ok().and_then(|look| next_incarnation(&known, &look.info));
     let cursor = anew.map_or(known, |incarnation| Cursor { incarnation, sequence: 0 });
     // What earlier incarnations of the stream held can only be known from the log.
     books.add_accepted(&log.of_earlier_incarnations(feed, &cursor.incarnation));
-    let counted = match info {
-        Ok(info) => {
-            let purge = log.purge(feed, &cursor.incarnation);
-            fold.advance(place, &info, &cursor, purge).await
-        }
+    let counted = match look {
+        Ok(look) => fold.advance(place, &look, &cursor, log).await,
         Err(error) => Err(error),
     };
     match counted {
@@ -180,6 +278,13 @@ async fn take_feed(
     }
 }
 
+/// Adds counts to a sum.
+fn add_counts(sum: &mut EventCounts, more: &EventCounts) {
+    for (source, count) in &more.0 {
+        *sum.0.entry(source.clone()).or_default() += count;
+    }
+}
+
 /// Why the books could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum BooksError {
@@ -189,7 +294,13 @@ pub enum BooksError {
     /// The delivery index cannot be read.
     #[error("the delivery index cannot be read: {0}")]
     Deliveries(String),
-    /// No such shard or region.
-    #[error("no such shard or region")]
+    /// Regions are being purged, each time that they are counted.
+    #[error("regions are being purged: try again")]
+    Purging,
+    /// The region's stream is another one by now.
+    #[error("the region's stream began anew")]
+    Anew,
+    /// No such region.
+    #[error("no such region")]
     Unknown,
 }

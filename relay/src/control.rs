@@ -38,6 +38,7 @@ use std::time::{Duration, SystemTime};
 use async_nats::jetstream::Context;
 use floodgate_event::causes::chain;
 use floodgate_event::seal::{OpeningKey, SealingKey};
+use floodgate_event::source::Locator;
 use floodgate_event::{Name, time};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -174,6 +175,17 @@ impl Control {
     /// The latest configuration.
     pub(crate) fn configuration(&self) -> Arc<Configuration> {
         self.0.store.latest()
+    }
+
+    /// What the source was ordered by when it was last configured; none if it is not known ever to have been.
+    pub(crate) async fn last_order_by(&self, name: &Name) -> Result<Option<Option<Locator>>, StoreError> {
+        let order_by = |configuration: &Configuration| {
+            configuration.sources.get(name).map(|source| source.intake.order_by.clone())
+        };
+        match order_by(&self.configuration()) {
+            Some(known) => Ok(Some(known)),
+            None => self.0.store.last_of(order_by).await,
+        }
     }
 
     pub(crate) async fn put_source(

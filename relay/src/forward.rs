@@ -12,6 +12,7 @@
 //! same `webhook-id`.
 
 mod attempt;
+mod backlog;
 mod courier;
 mod discard;
 mod feed;
@@ -31,18 +32,20 @@ use std::sync::Arc;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
-use floodgate_event::proto::{Fence, Record, record};
+use floodgate_event::proto::{Continued, Fence, Record, record};
 use floodgate_event::{Lane, Name, subject};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use backlog::measure;
 pub use follow::follow;
 pub use guard::SsrfGuard;
 pub use index::DeliveryIndex;
 pub use metrics::ForwardMetrics;
 
 use crate::append::{Append, AppendError, FencedAppender};
+use crate::central::Noted;
 use crate::destination::Routes;
 use crate::lease::Lease;
 use crate::reader::StreamReader;
@@ -68,6 +71,8 @@ pub struct ForwardContext {
     pub routes: watch::Receiver<Arc<Routes>>,
     /// The shard's index.
     pub index: Arc<DeliveryIndex>,
+    /// What is noted of the shard's log.
+    pub log: Noted,
     /// Takes the names of destinations that answered 410, to be disabled.
     pub disable: mpsc::Sender<Name>,
     /// Which addresses may be reached.
@@ -84,10 +89,14 @@ pub struct ForwardContext {
 /// If this host fails: the index's disk, its TLS set-up. Consumers and NATS are waited for.
 pub async fn run(context: ForwardContext) -> Result<(), ForwardError> {
     let (lease, shutdown) = (context.lease.clone(), context.shutdown.clone());
+    let opened = async {
+        let (journal, writer) = open_journal(&context).await?;
+        follow_log(&context, writer).await.map(|writer| (journal, writer))
+    };
     let writer = tokio::select! {
         () = lease.lost() => return Ok(()),
         () = shutdown.cancelled() => return Ok(()),
-        opened = open_journal(&context) => opened,
+        opened = opened => opened,
     };
     let ended = match writer {
         Ok((journal, writer)) => Crew::start(context, journal, writer)?.work().await,
@@ -118,6 +127,19 @@ async fn open_journal(context: &ForwardContext) -> Result<(Journal, Writer), For
     let (jetstream, shard) = (jetstream.clone(), *shard);
     Follower { jetstream, shard, index: Arc::clone(index), metrics: metrics.clone() }.up_to(fence).await?;
     Ok(Journal::new(appender, Arc::clone(index), stamp, metrics.clone()))
+}
+
+/// Tells the journal which log its records are about, before anything is read from that. Where the log before was lost,
+/// and somebody accepted it, that voids what is journaled of the lost part.
+async fn follow_log(context: &ForwardContext, mut writer: Writer) -> Result<Writer, ForwardError> {
+    let (known, log) = (context.index.log()?, context.log.identity());
+    if known != log {
+        let through = context.log.stands_through(&known);
+        tracing::info!(shard = context.shard, log, through, "the journal goes on with this log");
+        let continued = record::Record::Continued(Continued { log, through });
+        writer.write(vec![Record { record: Some(continued) }]).await?;
+    }
+    Ok(writer)
 }
 
 /// The tasks that forward a shard. Dropped, they are cut off.

@@ -1,9 +1,11 @@
 //! Reading a stream in order, from a sequence on, for as long as it takes.
 
-use std::time::Duration;
+mod temporary;
+
+use std::time::{Duration, SystemTime};
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::RawMessageErrorKind;
 use async_nats::jetstream::{Context, ErrorCode};
@@ -11,6 +13,8 @@ use bytes::Bytes;
 use floodgate_event::snapshot::Digest256;
 use futures::StreamExt as _;
 use tokio::time::sleep;
+
+pub(crate) use self::temporary::Temporary;
 
 /// Messages that one pull may ask for: of whole ones, and of headers only. What a link's round trip lets through
 /// depends on it.
@@ -22,7 +26,7 @@ const BATCH_BYTES: usize = 9 * 1024 * 1024;
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// Pulls are renewed this often.
 const EXPIRES: Duration = Duration::from_secs(20);
-/// After which the server forgets a consumer that nobody pulls from.
+/// After which the server forgets a consumer that nobody pulls from, where it could not be deleted.
 const INACTIVE: Duration = Duration::from_secs(60);
 /// The first and the longest wait before a failed read is tried again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
@@ -46,6 +50,8 @@ pub struct StreamReader {
 }
 
 struct Open {
+    /// Its end is the consumer's.
+    _consumer: Temporary,
     messages: pull::Stream,
     /// Messages that waited when reading began.
     waiting: u64,
@@ -97,6 +103,8 @@ pub struct ReadMessage {
     pub headers: Option<HeaderMap>,
     /// Its payload; empty when reading headers only.
     pub payload: Bytes,
+    /// When the server stored it.
+    pub published: SystemTime,
     /// Messages behind it that fit the filter, as the server counted them.
     pub pending: u64,
 }
@@ -141,8 +149,8 @@ impl StreamReader {
             Some(Err(error)) => return Err(self.fail(error.into())),
             None => return Err(self.fail("the consumer ended".into())),
         };
-        let (sequence, consumer_sequence, pending) = match message.info() {
-            Ok(info) => (info.stream_sequence, info.consumer_sequence, info.pending),
+        let (sequence, consumer_sequence, pending, published) = match message.info() {
+            Ok(info) => (info.stream_sequence, info.consumer_sequence, info.pending, info.published),
             Err(error) => return Err(self.fail(error)),
         };
         let open = self.open().await?;
@@ -157,6 +165,7 @@ impl StreamReader {
             subject: message.subject.to_string(),
             headers: message.headers,
             payload: message.payload,
+            published: published.into(),
             pending,
         })
     }
@@ -228,8 +237,7 @@ impl StreamReader {
             inactive_threshold: INACTIVE,
             ..pull::Config::default()
         };
-        let created = self.context.create_consumer_on_stream(config, &self.stream).await;
-        let consumer: Consumer<pull::Config> = created.map_err(|error| ReadError(error.into()))?;
+        let (temporary, consumer) = Temporary::create(&self.context, &self.stream, config).await?;
         let waiting = consumer.cached_info().num_pending;
         let messages = consumer
             .stream()
@@ -239,7 +247,7 @@ impl StreamReader {
             .expires(EXPIRES)
             .messages();
         let messages = messages.await.map_err(|error| ReadError(error.into()))?;
-        Ok(Open { messages, waiting, expected: 1 })
+        Ok(Open { _consumer: temporary, messages, waiting, expected: 1 })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Replication: regional blocks become central log blocks, each exactly once, in the order of their region.
 
+pub(crate) mod cursors;
 pub mod feed;
 pub mod purge;
 pub mod set_aside;

@@ -14,16 +14,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiState};
 use crate::books::{Bookkeeper, RegionStreams, ShardBooks};
+use crate::central::{self, CentralMetrics, CentralStreams, DeploymentError, Looker};
 use crate::config::{Config, ConfigError};
 use crate::control::{Control, ControlContext, RegionLink, StartError};
 use crate::dedup::ledger::{Feed, Ledger, LedgerError};
 use crate::forward::index::IndexError;
-use crate::forward::{DeliveryIndex, ForwardMetrics, SsrfGuard};
+use crate::forward::{self, DeliveryIndex, ForwardMetrics, SsrfGuard};
 use crate::lookup::EventLookup;
 use crate::metrics::{self, ReplicationMetrics};
 use crate::nats::{self, ConnectError};
 use crate::progress::Progress;
-use crate::provision::{self, Wanted};
+use crate::provision::{self, ProvisionError, StreamFaults, Wanted};
 use crate::replay::Replays;
 use crate::serve::{BindError, Listener};
 use crate::shard::{Shard, ShardError};
@@ -41,12 +42,13 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Rela
     let centre_link = nats::connect("centre", &config.nats).await?;
     let centre = nats::jetstream(centre_link.client());
     let (_region_links, regions) = connect_regions(&config).await?;
-    provision_centre(&centre, &config, &shutdown).await;
+    provision_centre(&centre, &config, &shutdown).await?;
     let mut background = JoinSet::new();
+    let stream_faults = StreamFaults::default();
     for (region, settings) in regions.clone().into_iter().zip(&config.regions) {
-        let (shutdown, wanted) = (shutdown.clone(), Wanted::of(settings));
+        let (shutdown, faults, wanted) = (shutdown.clone(), stream_faults.clone(), Wanted::of(settings));
         background.spawn(async move {
-            provision::keep_region(&region.name, &region.context, wanted, &shutdown).await;
+            provision::keep_region(&region.name, &region.context, wanted, &faults, &shutdown).await;
         });
     }
 
@@ -73,9 +75,30 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Rela
     let books = Arc::new(Bookkeeper::new(centre.clone(), streams.clone(), shard_books.clone()));
     let lookup = EventLookup::new(centre.clone(), shard_books.clone().into());
 
+    let (central_streams, looking) = CentralStreams::start(Looker {
+        context: centre.clone(),
+        shards: shard_books.clone(),
+        centre: config.centre,
+        state_dir: config.state_dir.clone(),
+        metrics: CentralMetrics::register(&registry)?,
+        look: Arc::default(),
+        shutdown: shutdown.clone(),
+    });
+    background.spawn(looking);
+
     let replays = Replays::new(control.clone(), lookup.clone(), streams.clone(), shutdown.clone());
     let token = config.admin_token()?;
-    let api = api::router(ApiState::new(control.clone(), &token, Arc::clone(&books), lookup, replays));
+    let state = ApiState::new(
+        control.clone(),
+        &token,
+        Arc::clone(&books),
+        lookup,
+        replays,
+        central_streams.clone(),
+        stream_faults,
+        config.dedup.window_days,
+    );
+    let api = api::router(state);
     background.spawn(Listener::bind(config.admin.listen, api).await?.serve(shutdown.clone()));
     let page = metrics::router(registry.clone());
     background.spawn(Listener::bind(config.metrics_listen, page).await?.serve(shutdown.clone()));
@@ -84,6 +107,13 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Rela
     let forward_metrics = ForwardMetrics::register(&registry)?;
     let mut shards = JoinSet::new();
     for opened in shard_books {
+        background.spawn(forward::measure(
+            centre.clone(),
+            opened.shard,
+            Arc::clone(&opened.deliveries),
+            forward_metrics.clone(),
+            shutdown.clone(),
+        ));
         let shard = Shard {
             shard: opened.shard,
             shards: config.shards,
@@ -104,6 +134,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Rela
             may_write: may_write.clone(),
             replication_metrics: replication_metrics.clone(),
             forward_metrics: forward_metrics.clone(),
+            streams: central_streams.of(opened.shard),
             shutdown: shutdown.clone(),
         };
         shards.spawn(shard.run());
@@ -137,14 +168,48 @@ async fn connect_regions(config: &Config) -> Result<(Vec<Link>, Vec<RegionLink>)
     Ok((connections, links))
 }
 
-async fn provision_centre(context: &Context, config: &Config, shutdown: &CancellationToken) {
-    while let Err(error) = provision::centre(context, config.shards, config.centre).await {
-        tracing::warn!(error = %chain(&error), "cannot provision the centre yet");
+/// Waits for the centre, and learns from it what the deployment is made of. Streams that are known and gone are not made
+/// anew.
+async fn provision_centre(
+    context: &Context,
+    config: &Config,
+    shutdown: &CancellationToken,
+) -> Result<(), DeploymentError> {
+    loop {
+        let failed = match try_provision(context, config).await {
+            Ok(()) => return Ok(()),
+            Err(ProvisionFailure::Deployment(error)) if !error.is_passing() => return Err(error),
+            Err(failed) => failed,
+        };
+        tracing::warn!(error = %chain(&failed), "cannot provision the centre yet");
         tokio::select! {
-            () = shutdown.cancelled() => return,
+            () = shutdown.cancelled() => return Ok(()),
             () = tokio::time::sleep(RETRY_PAUSE) => {}
         }
     }
+}
+
+async fn try_provision(context: &Context, config: &Config) -> Result<(), ProvisionFailure> {
+    provision::centre_buckets(context, config.centre).await?;
+    let deployment = central::open(context, config.shards).await?;
+    for stream in central::streams(config.shards) {
+        let is_known = deployment.streams.get(&stream).is_some_and(|noted| noted.made.is_some());
+        if is_known {
+            provision::bring_central_stream(context, &stream, config.centre).await?;
+        } else {
+            provision::central_stream(context, &stream, config.centre).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Why the centre is not as it must be.
+#[derive(Debug, thiserror::Error)]
+enum ProvisionFailure {
+    #[error(transparent)]
+    Stream(#[from] ProvisionError),
+    #[error(transparent)]
+    Deployment(#[from] DeploymentError),
 }
 
 fn open_shards(config: &Config) -> Result<Vec<ShardBooks>, RelayError> {
@@ -164,12 +229,22 @@ fn feeds(regions: &[RegionStreams]) -> Vec<Feed> {
     regions.iter().flat_map(of_region).collect()
 }
 
+impl RelayError {
+    /// Whether the configuration must be corrected before another start makes sense.
+    pub fn is_of_configuration(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::Deployment(DeploymentError::Shards { .. }))
+    }
+}
+
 /// Why the relay ended. All of it is this host's or its configuration's fault.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The deployment is made of something else, or nobody knows of what.
+    #[error(transparent)]
+    Deployment(#[from] DeploymentError),
     /// A NATS URL or password.
     #[error(transparent)]
     Connect(#[from] ConnectError),

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::append::AppendError;
 use crate::books::{Bookkeeper, RegionStreams};
+use crate::central::ShardStreams;
 use crate::dedup::ledger::{Feed, Ledger, LedgerError};
 use crate::destination::Routes;
 use crate::forward::{self, DeliveryIndex, ForwardContext, ForwardError, ForwardMetrics, SsrfGuard};
@@ -51,6 +52,8 @@ pub(crate) struct Shard {
     pub(crate) may_write: watch::Sender<bool>,
     pub(crate) replication_metrics: ReplicationMetrics,
     pub(crate) forward_metrics: ForwardMetrics,
+    /// Its log and its journal.
+    pub(crate) streams: ShardStreams,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -63,13 +66,25 @@ impl Shard {
         let shutdown = self.shutdown.clone();
         let Some(contender) = shutdown.run_until_cancelled(self.contender()).await else { return Ok(()) };
         loop {
-            match shutdown.run_until_cancelled(takeover::check(&self.centre, self.shard, &self.ledger)).await
-            {
+            let ready = async {
+                // A log that is not the one that is known must not be folded or written.
+                self.streams.until_sound().await;
+                takeover::check(&self.centre, self.shard, &self.ledger).await
+            };
+            match shutdown.run_until_cancelled(ready).await {
                 None => break,
                 Some(checked) => checked?,
             }
-            let Some(lease) = self.stand_by(&contender).await? else { break };
-            let term = self.write(&lease).await;
+            let stood_by = tokio::select! {
+                stood_by = self.stand_by(&contender) => stood_by?,
+                () = self.streams.lost() => continue,
+            };
+            let Some(lease) = stood_by else { break };
+            let term = tokio::select! {
+                term = self.write(&lease) => term,
+                () = self.streams.lost() => Ok(()),
+            };
+            self.announce(false);
             lease.give_up();
             term?;
             if shutdown.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
@@ -126,7 +141,7 @@ impl Shard {
         drop(work);
         let metrics = self.replication_metrics.clone();
         let ledger = Arc::clone(&self.ledger);
-        let writer = Writer::new(self.centre.clone(), self.shard, lease.clone(), appender, ledger, metrics);
+        let writer = Writer::new(self.shard, lease.clone(), appender, ledger, metrics);
         let ended = tokio::select! {
             ended = writer.run(inbox) => settle(ended, lease),
             ended = forward::run(self.forwarding(lease)) => ended.map_err(ShardError::from),
@@ -144,6 +159,7 @@ impl Shard {
             for feed in self.feeds.iter().filter(|feed| feed.region == region.name.as_str()) {
                 let reader = FeedReader {
                     context: region.context.clone(),
+                    centre: self.centre.clone(),
                     feed: feed.clone(),
                     shard: self.shard,
                     shards: self.shards,
@@ -175,6 +191,7 @@ impl Shard {
             lease: lease.clone(),
             routes: self.routes.clone(),
             index: Arc::clone(&self.deliveries),
+            log: self.streams.log(),
             disable: self.disable.clone(),
             guard: self.guard.clone(),
             metrics: self.forward_metrics.clone(),

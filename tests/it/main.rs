@@ -14,6 +14,7 @@ mod outside_reader;
 mod quarantine;
 mod restore;
 mod rollout;
+mod shards;
 mod signatures;
 mod templates;
 mod twenty_thousand;

@@ -33,6 +33,8 @@ pub struct Books {
     pub events: EventBalance,
     /// The balance of deliveries.
     pub deliveries: DeliveryBalance,
+    /// Lanes of regions that could not be asked.
+    pub unknown: Vec<Value>,
 }
 
 /// What became of the events that regions accepted.
@@ -52,6 +54,12 @@ pub struct EventBalance {
     pub quarantined: u64,
     /// In regional streams and not yet in the log.
     pub in_transit: u64,
+    /// Of the stored: matched to a destination.
+    pub routed: u64,
+    /// Of the stored: no destination subscribed to them.
+    pub unmatched: u64,
+    /// Of the stored: not matched yet.
+    pub to_match: u64,
 }
 
 impl EventBalance {
@@ -60,6 +68,12 @@ impl EventBalance {
         let known =
             [self.stored, self.duplicate, self.filtered, self.responded, self.quarantined, self.in_transit];
         i128::from(self.accepted) - known.into_iter().map(i128::from).sum::<i128>()
+    }
+
+    /// Stored less how these events were routed.
+    pub fn routing_difference(&self) -> i128 {
+        let known = [self.routed, self.unmatched, self.to_match];
+        i128::from(self.stored) - known.into_iter().map(i128::from).sum::<i128>()
     }
 }
 
@@ -101,8 +115,16 @@ impl Admin {
     /// # Errors
     /// If no client can be made.
     pub fn new(ready: &Ready) -> Result<Self> {
+        Self::at(ready.admin.url.clone(), ready.admin.token.clone())
+    }
+
+    /// For an API that the ready file does not name.
+    ///
+    /// # Errors
+    /// If no client can be made.
+    pub fn at(url: String, token: String) -> Result<Self> {
         let client = client_builder().tls_certs_only([]).timeout(TIMEOUT).build()?;
-        Ok(Self { client, url: ready.admin.url.clone(), token: ready.admin.token.clone() })
+        Ok(Self { client, url, token })
     }
 
     /// Any request, with JSON or nothing as its body.
@@ -200,9 +222,16 @@ impl Reply {
 }
 
 impl Books {
+    /// Whether every balance holds, as far as regions could be asked.
+    pub fn is_exact(&self) -> bool {
+        let events = self.events.difference() == 0 || !self.unknown.is_empty();
+        events && self.events.routing_difference() == 0 && self.deliveries.difference() == 0
+    }
+
     fn is_settled(&self) -> bool {
-        let balanced = self.balanced && self.events.difference() == 0 && self.deliveries.difference() == 0;
-        let done = self.events.in_transit == 0 && self.deliveries.pending == 0;
+        let balanced = self.balanced && self.is_exact();
+        let in_work = self.events.in_transit + self.events.to_match + self.deliveries.pending;
+        let done = in_work == 0;
         balanced && done && self.deliveries.matched == self.events.stored
     }
 }

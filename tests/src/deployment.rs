@@ -80,6 +80,14 @@ impl Deployment {
     /// # Errors
     /// If a part does not become ready; the logs' ends go to standard error.
     pub async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with further arguments of `floodgate dev`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(more: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("floodgate-").tempdir()?;
         let log = File::create(folder.path().join("dev.log"))?;
         let floodgate = programs::floodgate()?;
@@ -88,6 +96,7 @@ impl Deployment {
             .args(["tether", "--parent", &std::process::id().to_string(), "--"])
             .arg(floodgate)
             .args(["dev", "--regions", "eu,us", "--port-base", "0"])
+            .args(more)
             .arg("--dir")
             .arg(folder.path().join("state"))
             .arg("--ready-file")

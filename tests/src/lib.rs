@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod outside;
 pub mod process;
 pub mod programs;
+pub mod relay;
 pub mod scene;
 pub mod sender;
 pub mod sign;

@@ -201,7 +201,15 @@ pub async fn read_region(deployment: &Deployment, region: &str, lane: &str) -> R
 /// # Errors
 /// If the reader fails.
 pub async fn read_log(deployment: &Deployment) -> Result<CentralLog> {
-    read(&deployment.ready()?.centre.nats, "EVENTS_0", "log").await
+    read_shard(deployment, 0).await
+}
+
+/// Decodes the central log of a shard.
+///
+/// # Errors
+/// If the reader fails.
+pub async fn read_shard(deployment: &Deployment, shard: u32) -> Result<CentralLog> {
+    read(&deployment.ready()?.centre.nats, &format!("EVENTS_{shard}"), "log").await
 }
 
 async fn read<T: DeserializeOwned>(nats: &str, stream: &str, format: &str) -> Result<T> {

@@ -59,7 +59,15 @@ impl Scene {
     /// # Errors
     /// The test's, or that the scene could not be set.
     pub async fn play(test: impl AsyncFnOnce(&Self) -> Result<()>) -> Result<()> {
-        let scene = Self::set().await?;
+        Self::play_sharded(1, test).await
+    }
+
+    /// The same with this many shards.
+    ///
+    /// # Errors
+    /// As [`Self::play`].
+    pub async fn play_sharded(shards: u32, test: impl AsyncFnOnce(&Self) -> Result<()>) -> Result<()> {
+        let scene = Self::set(shards).await?;
         match test(&scene).await {
             Err(failure) if failure.is_missing() => {
                 eprintln!("SKIPPED: what is left of this test: {failure}");
@@ -73,8 +81,8 @@ impl Scene {
         }
     }
 
-    async fn set() -> Result<Self> {
-        let deployment = Deployment::start().await?;
+    async fn set(shards: u32) -> Result<Self> {
+        let deployment = Deployment::start_with(&["--shards", &shards.to_string()]).await?;
         let ready = deployment.ready()?;
         let scene = Self {
             admin: Admin::new(&ready)?,

@@ -22,6 +22,7 @@ use super::regions::Regions;
 /// A deployment that has all it needs and does not run yet.
 pub(crate) struct Site {
     directory: Directory,
+    shards: u32,
     ports: Ports,
     credentials: Credentials,
     tls: Option<Tls>,
@@ -32,12 +33,13 @@ impl Site {
     pub(crate) fn prepare(
         directory: Directory,
         regions: &Regions,
+        shards: u32,
         ports: Ports,
         tls: bool,
     ) -> Result<Self, SiteError> {
         let credentials = Credentials::load(&directory, regions)?;
         let tls = tls.then(|| certificates::issue(&directory)).transpose()?;
-        let site = Self { directory, ports, credentials, tls };
+        let site = Self { directory, shards, ports, credentials, tls };
         files::write(&site)?;
         Ok(site)
     }

@@ -37,6 +37,19 @@ struct Gateway {
     stale: bool,
 }
 
+/// What the relay itself says needs attention. Relays of earlier releases are not asked.
+#[derive(Deserialize)]
+struct Health {
+    problems: Vec<Problem>,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    check: String,
+    subject: String,
+    found: String,
+}
+
 #[derive(Deserialize)]
 struct Books {
     balanced: bool,
@@ -50,6 +63,9 @@ struct Books {
 struct Events {
     in_transit: u64,
     difference: i64,
+    /// Not told by a relay of an earlier release.
+    #[serde(default)]
+    routing_difference: i64,
 }
 
 #[derive(Deserialize)]
@@ -62,6 +78,10 @@ pub(super) async fn check(api: &Api, findings: &mut Findings) {
     match api.get::<Regions>(&["regions"]).await {
         Ok(regions) => revisions(&regions.items, findings),
         Err(error) => return unanswered(&error, findings),
+    }
+    // A relay of an earlier release has no such page.
+    if let Ok(health) = api.get::<Health>(&["health"]).await {
+        problems(&health.problems, findings);
     }
     match books(api).await {
         Ok((first, later)) => {
@@ -89,6 +109,30 @@ fn unanswered(error: &ApiError, findings: &mut Findings) {
     );
     findings.wrong_is("admin API", EVERYWHERE, floodgate_event::causes::chain(error), advice);
 }
+
+fn problems(problems: &[Problem], findings: &mut Findings) {
+    for Problem { check, subject, found } in problems {
+        let (check, advice) = match check.as_str() {
+            "central stream" => ("central stream", LOST),
+            "stream" => ("stream", UNFIT),
+            _ => ("health", OTHER),
+        };
+        findings.wrong_is(check, subject.clone(), found.clone(), advice);
+    }
+    if problems.is_empty() {
+        findings.well("health", EVERYWHERE, "the relay names no problem");
+    }
+}
+
+const LOST: Advice<'static> = Advice(
+    "Its shard stands still: going on would skip events or repeat them.",
+    "restore the centre, or `floodgate accept-loss`: docs/operations.md, A stream of the centre is lost",
+);
+const UNFIT: Advice<'static> = Advice(
+    "The region answers 503, or may lose what it acknowledged.",
+    "take the setting back with nats stream edit",
+);
+const OTHER: Advice<'static> = Advice("The relay says so.", "see its log");
 
 /// Every region and gateway must serve the same.
 fn revisions(regions: &[Region], findings: &mut Findings) {
@@ -158,10 +202,14 @@ fn gateway(region: &str, gateway: &Gateway, latest: u64, findings: &mut Findings
 
 fn balance(books: &Books, findings: &mut Findings) {
     let (events, deliveries) = (books.events.difference, books.deliveries.difference);
-    let (state, found) = match (events, deliveries, books.balanced) {
-        (0, 0, true) => (State::Well, "balanced".to_owned()),
-        (0, 0, false) => (State::Warning, "a region cannot be asked".to_owned()),
-        _ => (State::Wrong, format!("off by {events} events and {deliveries} deliveries")),
+    let stored = books.events.routing_difference;
+    let (state, found) = match (events, stored, deliveries, books.balanced) {
+        (0, 0, 0, true) => (State::Well, "balanced".to_owned()),
+        (0, 0, 0, false) => (State::Warning, "a region cannot be asked".to_owned()),
+        _ => {
+            let found = format!("off by {events} events, {stored} stored events and {deliveries} deliveries");
+            (State::Wrong, found)
+        }
     };
     let advice = Advice(
         "Something that was accepted is in no stream any more, or was taken out behind Floodgate's back.",

@@ -7,6 +7,7 @@ use floodgate_event::seal::{KeyId, SealingKey};
 use floodgate_event::snapshot::Snapshot;
 use floodgate_event::{Lane, Name, subject};
 use floodgate_gateway::config::Config;
+use floodgate_nats::fitness::Needs;
 
 use super::finding::{Advice, Findings, State};
 use super::streams::{self, Wants};
@@ -50,8 +51,15 @@ pub(super) async fn check(config: &Config, findings: &mut Findings) {
         return;
     }
     clock::check(label, client, subject::regional_stream(Lane::Standard), findings).await;
-    let wants = Wants { window: Some(2 * config.limits.publish_timeout()), replicas: None };
+    let window = Some(2 * config.limits.publish_timeout());
     for lane in Lane::ALL {
+        let needs = Needs {
+            subjects: &subject::regional_wildcard(lane),
+            message_bytes: server::LEAST_PAYLOAD,
+            window,
+            direct: false,
+        };
+        let wants = Wants { needs, replicas: None };
         streams::check(label, client, subject::regional_stream(lane), wants, findings).await;
     }
     key(config, client, findings).await;

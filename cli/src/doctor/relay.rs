@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use async_nats::Client;
 use floodgate_event::{Lane, subject};
+use floodgate_nats::fitness::Needs;
 use floodgate_relay::config::{Config, Region, Replicas};
-use floodgate_relay::nats;
+use floodgate_relay::{central, nats};
 use futures::future::join_all;
 
 use super::finding::{Advice, Findings};
@@ -58,12 +60,39 @@ async fn centre(config: &Config, findings: &mut Findings) {
         return;
     }
     clock::check("centre", client, subject::SET_ASIDE_STREAM, findings).await;
-    let wants = Wants { window: None, replicas: config.centre.replicas.map(Replicas::count) };
-    let shards =
-        (0..config.shards).flat_map(|shard| [subject::log_stream(shard), subject::journal_stream(shard)]);
-    for stream in shards.chain([subject::SET_ASIDE_STREAM.to_owned()]) {
+    shards(config, client, findings).await;
+    let replicas = config.centre.replicas.map(Replicas::count);
+    let of_shard = |shard| {
+        [
+            (subject::log_stream(shard), subject::log_wildcard(shard)),
+            (subject::journal_stream(shard), subject::journal_wildcard(shard)),
+        ]
+    };
+    let set_aside = (subject::SET_ASIDE_STREAM.to_owned(), subject::SET_ASIDE_WILDCARD.to_owned());
+    for (stream, subjects) in (0..config.shards).flat_map(of_shard).chain([set_aside]) {
+        let wants = Wants { needs: needs(&subjects, true), replicas };
         streams::check("centre", client, &stream, wants, findings).await;
     }
+}
+
+/// Whether the configuration has as many shards as the deployment.
+async fn shards(config: &Config, client: &Client, findings: &mut Findings) {
+    match central::shards(&nats::jetstream(client)).await {
+        Ok(Some(noted)) if noted != config.shards => {
+            let remedy = format!("set shards = {noted}: the number is fixed at the first start");
+            let advice =
+                Advice("The relay does not start with it, as nobody would read the other shards.", &remedy);
+            let found = format!("{} in the configuration, {noted} in the deployment", config.shards);
+            findings.wrong_is("shards", "centre", found, advice);
+        }
+        Ok(Some(noted)) => findings.well("shards", "centre", noted.to_string()),
+        Ok(None) => findings.unknown("shards", "centre", "not noted yet", "start a relay of this release"),
+        Err(error) => findings.unknown("shards", "centre", error.to_string(), "see the centre's NATS"),
+    }
+}
+
+fn needs(subjects: &str, direct: bool) -> Needs<'_> {
+    Needs { subjects, message_bytes: server::LEAST_PAYLOAD, window: None, direct }
 }
 
 async fn region(region: &Region) -> Findings {
@@ -79,8 +108,10 @@ async fn region(region: &Region) -> Findings {
     let client = link.client();
     if server::is_reached(label, &link, &mut findings).await {
         clock::check(label, client, subject::regional_stream(Lane::Standard), &mut findings).await;
-        let wants = Wants { window: None, replicas: region.replicas.map(Replicas::count) };
+        let replicas = region.replicas.map(Replicas::count);
         for lane in Lane::ALL {
+            let subjects = subject::regional_wildcard(lane);
+            let wants = Wants { needs: needs(&subjects, false), replicas };
             streams::check(label, client, subject::regional_stream(lane), wants, &mut findings).await;
         }
         rights::relay(label, client, &mut findings).await;

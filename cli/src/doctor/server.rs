@@ -15,7 +15,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long it may take to answer.
 pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// What the largest block needs, in bytes.
-const LEAST_PAYLOAD: usize = 8 * 1024 * 1024;
+pub(super) const LEAST_PAYLOAD: usize = 8 * 1024 * 1024;
 
 /// Whether the server lets this client in, and what it says of itself then.
 pub(super) async fn is_reached(label: &str, link: &Link, findings: &mut Findings) -> bool {

@@ -1,11 +1,8 @@
 //! Streams as they are configured, and whether all of their replicas are level.
 
-use std::time::Duration;
-
 use async_nats::Client;
-use async_nats::jetstream::stream::{
-    ClusterInfo, Config, DiscardPolicy, PersistenceMode, RetentionPolicy, State as Contents, StorageType,
-};
+use async_nats::jetstream::stream::{ClusterInfo, Config, State as Contents};
+use floodgate_nats::fitness::{self, Harm, Needs};
 use serde::Deserialize;
 
 use super::finding::{Advice, Findings, State};
@@ -19,17 +16,23 @@ struct Look {
     cluster: Option<ClusterInfo>,
 }
 
-/// What a stream must be like beyond keeping what it has.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wants {
-    /// The least duplicate window.
-    pub(super) window: Option<Duration>,
+/// What a stream must be like.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wants<'a> {
+    /// What its users need of it.
+    pub(super) needs: Needs<'a>,
     /// How many replicas the configuration says.
     pub(super) replicas: Option<usize>,
 }
 
 /// Checks one stream.
-pub(super) async fn check(label: &str, client: &Client, stream: &str, wants: Wants, findings: &mut Findings) {
+pub(super) async fn check(
+    label: &str,
+    client: &Client,
+    stream: &str,
+    wants: Wants<'_>,
+    findings: &mut Findings,
+) {
     let subject = format!("{stream} of {label}");
     match server::ask::<Look>(client, format!("$JS.API.STREAM.INFO.{stream}")).await {
         Ok(look) => judge(&subject, &look, wants, findings),
@@ -43,11 +46,16 @@ pub(super) async fn check(label: &str, client: &Client, stream: &str, wants: Wan
     }
 }
 
-fn judge(subject: &str, look: &Look, wants: Wants, findings: &mut Findings) {
+fn judge(subject: &str, look: &Look, wants: Wants<'_>, findings: &mut Findings) {
     let before = findings.len();
-    for fault in faults(&look.config, wants) {
-        let remedy = "nats stream edit, or delete an empty stream and let the relay make it anew";
-        findings.wrong_is("stream", subject, fault.found, Advice(fault.why, remedy));
+    let remedy =
+        "nats stream edit; what that cannot change needs a stream that is made anew: see docs/operations.md";
+    for fault in fitness::faults(&look.config, wants.needs) {
+        findings.wrong_is("stream", subject, fault.found, Advice(why(fault.harm), remedy));
+    }
+    if let Some(found) = fewer_replicas(&look.config, wants.replicas) {
+        let advice = Advice("It does not survive as many servers as the configuration promises.", remedy);
+        findings.wrong_is("stream", subject, found, advice);
     }
     replicas(subject, look, findings);
     if let Ok(most @ 1..) = u64::try_from(look.config.max_bytes) {
@@ -59,43 +67,21 @@ fn judge(subject: &str, look: &Look, wants: Wants, findings: &mut Findings) {
     }
 }
 
-struct Fault {
-    found: String,
-    why: &'static str,
+fn why(harm: Harm) -> &'static str {
+    match harm {
+        Harm::Loses => "It may throw events away that nobody has copied yet, or keep some twice.",
+        Harm::Blocks => {
+            "Nothing can be stored in it, or nobody reads it: a region answers 503, the centre stands still."
+        }
+        Harm::Limits => {
+            "It refuses blocks once the limit is reached: a region answers 503, the centre stands still."
+        }
+    }
 }
 
-/// All that makes a stream unfit.
-fn faults(config: &Config, wants: Wants) -> Vec<Fault> {
-    let loses = "It throws events away that nobody has copied yet.";
-    let fault = |holds: bool, found: &str, why| holds.then(|| Fault { found: found.to_owned(), why });
-    let window = wants.window.filter(|least| config.duplicate_window < *least).map(|least| Fault {
-        found: format!("duplicate window {:?}, needed {least:?}", config.duplicate_window),
-        why: "A block that is published again within its time-out could be stored twice.",
-    });
-    let replicas =
-        wants.replicas.filter(|wanted| config.num_replicas.max(1) != *wanted).map(|wanted| Fault {
-            found: format!("{} replicas, configured {wanted}", config.num_replicas),
-            why: "It does not survive as many servers as the configuration promises.",
-        });
-    [
-        fault(
-            config.storage != StorageType::File,
-            "it is kept in memory",
-            "A restart of the server loses it.",
-        ),
-        fault(config.discard != DiscardPolicy::New, "discard is old", loses),
-        fault(!config.max_age.is_zero(), "it has a max_age", loses),
-        fault(config.retention != RetentionPolicy::Limits, "messages go once consumed", loses),
-        fault(
-            config.persist_mode == Some(PersistenceMode::Async),
-            "persist_mode is async",
-            "It acknowledges before it writes.",
-        ),
-    ]
-    .into_iter()
-    .chain([window, replicas])
-    .flatten()
-    .collect()
+fn fewer_replicas(config: &Config, wanted: Option<usize>) -> Option<String> {
+    let wanted = wanted.filter(|wanted| config.num_replicas.max(1) != *wanted)?;
+    Some(format!("{} replicas, configured {wanted}", config.num_replicas))
 }
 
 fn replicas(subject: &str, look: &Look, findings: &mut Findings) {
@@ -130,26 +116,29 @@ mod tests {
     use super::*;
 
     fn found(config: Config) -> Vec<String> {
-        let wants = Wants { window: Some(Duration::from_secs(10)), replicas: Some(1) };
-        faults(&config, wants).into_iter().map(|fault| fault.found).collect()
+        let needs = Needs { subjects: "in.bulk.*", message_bytes: 1, window: None, direct: false };
+        let look =
+            Look { config, state: serde_json::from_value(STATE.parse().unwrap()).unwrap(), cluster: None };
+        let mut findings = Findings::default();
+        judge("IN_BULK", &look, Wants { needs, replicas: Some(1) }, &mut findings);
+        let wrong = findings.all().iter().filter(|finding| finding.state == State::Wrong);
+        wrong.map(|finding| finding.found.clone()).collect()
     }
 
+    const STATE: &str = r#"{"messages": 0, "bytes": 0, "first_seq": 1, "first_ts": "1970-01-01T00:00:01Z", "last_seq": 0,
+        "last_ts": "1970-01-01T00:00:01Z", "consumer_count": 0}"#;
+
     #[test]
-    fn every_way_of_losing_events_is_named() {
+    fn what_the_gateway_refuses_is_wrong_here_too() {
         let good = Config {
-            storage: StorageType::File,
-            discard: DiscardPolicy::New,
-            duplicate_window: Duration::from_secs(120),
+            subjects: vec!["in.bulk.*".to_owned()],
+            discard: async_nats::jetstream::stream::DiscardPolicy::New,
             num_replicas: 1,
             ..Config::default()
         };
         assert_eq!(found(good.clone()), Vec::<String>::new());
-        assert_eq!(found(Config { storage: StorageType::Memory, ..good.clone() }), ["it is kept in memory"]);
-        assert_eq!(found(Config { discard: DiscardPolicy::Old, ..good.clone() }), ["discard is old"]);
-        assert_eq!(found(Config { max_age: Duration::from_secs(1), ..good.clone() }), ["it has a max_age"]);
-        assert_eq!(
-            found(Config { duplicate_window: Duration::from_secs(1), num_replicas: 3, ..good }),
-            ["duplicate window 1s, needed 10s", "3 replicas, configured 1"]
-        );
+        let few = found(Config { max_messages_per_subject: 1, ..good.clone() });
+        assert!(few.len() == 1 && few[0].contains("max_messages_per_subject is 1"), "{few:?}");
+        assert_eq!(found(Config { num_replicas: 3, ..good }), ["3 replicas, configured 1"]);
     }
 }

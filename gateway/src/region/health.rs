@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::response::Response;
-use async_nats::jetstream::stream::{
-    Config, DiscardPolicy, Info, PersistenceMode, RetentionPolicy, StorageType,
-};
+use async_nats::jetstream::stream::{Config, Info};
 use async_nats::{Client, Request, RequestError};
 use floodgate_event::{Lane, subject};
+use floodgate_nats::fitness::{self, Harm, Needs};
 use tracing::{info, warn};
 
 use super::state::{State, Streams};
@@ -53,14 +52,16 @@ impl Health {
             if info.cluster.as_ref().is_some_and(|cluster| cluster.leader.is_none()) {
                 return Err(Unfit { stream, fault: Fault::NoLeader });
             }
-            fitness(&info.config, self.publish_timeout).map_err(|fault| Unfit { stream, fault })?;
+            fitness(lane, &info.config, self.publish_timeout).map_err(|fault| Unfit { stream, fault })?;
         }
         Ok(())
     }
 
     fn note(&self, result: Result<(), Unfit>) {
         let fault = result.as_ref().err().map(|unfit| &unfit.fault);
-        let news = self.state.set_streams(self.state.streams().after(fault));
+        let is_changed = self.state.set_streams(self.state.streams().after(fault));
+        let named = result.as_ref().err().map(|Unfit { stream, fault }| format!("{stream}: {fault}"));
+        let news = self.state.set_stream_fault(named) || is_changed;
         match result {
             Ok(()) if news => info!("streams are ready"),
             Err(Unfit { stream, fault }) if news => warn!(stream, %fault, "stream is not ready"),
@@ -79,23 +80,15 @@ async fn look(client: &Client, stream: &str) -> Result<Info, Fault> {
     }
 }
 
-/// What the promise of a 2xx needs of a stream.
-fn fitness(config: &Config, publish_timeout: Duration) -> Result<(), Fault> {
-    if config.storage != StorageType::File {
-        Err(Fault::NotOnDisk)
-    } else if config.discard != DiscardPolicy::New {
-        Err(Fault::DiscardsOld)
-    } else if config.duplicate_window < 2 * publish_timeout {
-        Err(Fault::DuplicateWindow { window: config.duplicate_window, least: 2 * publish_timeout })
-    } else if !config.max_age.is_zero() || config.retention != RetentionPolicy::Limits {
-        Err(Fault::Forgets)
-    } else if config.max_messages_per_subject > 0 && !config.discard_new_per_subject {
-        Err(Fault::DiscardsOld)
-    } else if config.persist_mode == Some(PersistenceMode::Async) {
-        Err(Fault::AcksEarly)
-    } else {
-        Ok(())
-    }
+/// What the promise of a 2xx needs of a stream: the worst that is wrong.
+fn fitness(lane: Lane, config: &Config, publish_timeout: Duration) -> Result<(), Fault> {
+    let needs = Needs {
+        subjects: &subject::regional_wildcard(lane),
+        message_bytes: MAX_BLOCK_BYTES,
+        window: Some(2 * publish_timeout),
+        direct: false,
+    };
+    fitness::faults(config, needs).into_iter().next().map_or(Ok(()), |fault| Err(Fault::Setting(fault)))
 }
 
 struct Unfit {
@@ -114,18 +107,10 @@ enum Fault {
     JetStream(#[source] async_nats::jetstream::Error),
     #[error("it has no leader")]
     NoLeader,
-    #[error("it is not stored on disk")]
-    NotOnDisk,
-    #[error("it discards old messages, which may not be replicated yet")]
-    DiscardsOld,
-    #[error("it has a max_age, or keeps messages for consumers only: what is not replicated yet may go")]
-    Forgets,
-    #[error("it acknowledges before it writes (persist_mode async)")]
-    AcksEarly,
+    #[error("{0}")]
+    Setting(fitness::Fault),
     #[error("the server's max_payload is {max} bytes; blocks need {least}")]
     MaxPayload { max: usize, least: usize },
-    #[error("its duplicate window is {window:?}; the publish timeout needs at least {least:?}")]
-    DuplicateWindow { window: Duration, least: Duration },
 }
 
 impl Streams {
@@ -133,6 +118,7 @@ impl Streams {
     fn after(self, fault: Option<&Fault>) -> Self {
         match fault {
             None => Self::Fit,
+            Some(Fault::Setting(fault)) if fault.harm == Harm::Limits => Self::Fit,
             Some(fault) if fault.is_certain() => Self::Unfit,
             // The acks decide, one by one: an event that gets one is on disk.
             Some(_) if self == Self::Fit => Self::Silent { since: Instant::now() },
@@ -148,12 +134,9 @@ impl Fault {
         match self {
             Self::Request(_) | Self::Malformed(_) | Self::NoLeader => false,
             Self::JetStream(error) => error.error_code() == ErrorCode::STREAM_NOT_FOUND,
-            Self::NotOnDisk
-            | Self::DiscardsOld
-            | Self::Forgets
-            | Self::AcksEarly
-            | Self::MaxPayload { .. }
-            | Self::DuplicateWindow { .. } => true,
+            // One that only limits goes on taking blocks until the limit is reached.
+            Self::Setting(fault) => fault.harm > Harm::Limits,
+            Self::MaxPayload { .. } => true,
         }
     }
 }
@@ -164,9 +147,13 @@ mod tests {
 
     use super::*;
 
+    fn setting(harm: Harm) -> Fault {
+        Fault::Setting(fitness::Fault { found: "discard is old".to_owned(), harm })
+    }
+
     #[test]
     fn only_what_is_certain_takes_a_stream_out_of_use() {
-        let (slow, old) = (Fault::Request(RequestErrorKind::TimedOut.into()), Fault::DiscardsOld);
+        let (slow, old) = (Fault::Request(RequestErrorKind::TimedOut.into()), setting(Harm::Loses));
         let after = |faults: &[Option<&Fault>]| {
             faults.iter().fold(Streams::Unseen, |streams, fault| streams.after(*fault))
         };
@@ -174,30 +161,23 @@ mod tests {
         assert!(matches!(after(&[None, Some(&slow), Some(&Fault::NoLeader)]), Streams::Silent { .. }));
         assert_eq!(after(&[None, Some(&old), Some(&slow)]), Streams::Unfit);
         assert_eq!(after(&[Some(&old), None]), Streams::Fit);
+        assert_eq!(after(&[Some(&setting(Harm::Blocks))]), Streams::Unfit);
+        assert_eq!(after(&[Some(&old), Some(&setting(Harm::Limits))]), Streams::Fit);
     }
 
     #[test]
-    fn a_stream_that_may_lose_events_is_unfit() {
+    fn a_stream_that_may_lose_events_is_named() {
         let timeout = Duration::from_secs(5);
         let good = Config {
-            storage: StorageType::File,
-            discard: DiscardPolicy::New,
+            subjects: vec!["in.bulk.*".to_owned()],
+            discard: async_nats::jetstream::stream::DiscardPolicy::New,
             duplicate_window: Duration::from_secs(10),
             ..Config::default()
         };
-        assert!(fitness(&good, timeout).is_ok());
-        let memory = Config { storage: StorageType::Memory, ..good.clone() };
-        assert!(matches!(fitness(&memory, timeout), Err(Fault::NotOnDisk)));
-        let old = Config { discard: DiscardPolicy::Old, ..good.clone() };
-        assert!(matches!(fitness(&old, timeout), Err(Fault::DiscardsOld)));
-        assert!(matches!(fitness(&good, timeout * 2), Err(Fault::DuplicateWindow { .. })));
-        let aging = Config { max_age: timeout, ..good.clone() };
-        assert!(matches!(fitness(&aging, timeout), Err(Fault::Forgets)));
-        let interest = Config { retention: RetentionPolicy::Interest, ..good.clone() };
-        assert!(matches!(fitness(&interest, timeout), Err(Fault::Forgets)));
-        let few = Config { max_messages_per_subject: 1, ..good.clone() };
-        assert!(matches!(fitness(&few, timeout), Err(Fault::DiscardsOld)));
-        let early = Config { persist_mode: Some(PersistenceMode::Async), ..good.clone() };
-        assert!(matches!(fitness(&early, timeout), Err(Fault::AcksEarly)));
+        assert!(fitness(Lane::Bulk, &good, timeout).is_ok());
+        assert!(fitness(Lane::Bulk, &good, timeout * 2).is_err(), "the window fits the time-out");
+        let few = Config { max_messages_per_subject: 1, ..good };
+        let fault = fitness(Lane::Bulk, &few, timeout).unwrap_err().to_string();
+        assert!(fault.contains("max_messages_per_subject is 1"), "{fault}");
     }
 }

@@ -52,12 +52,19 @@ pub(super) fn health(state: &State, method: &Method, path: &str) -> Option<Respo
             Some(Refusal::MethodNotAllowed { allow: "GET, HEAD" }.into_response())
         }
         "/healthz" => Some(answer::text(StatusCode::OK, "alive\n")),
-        "/readyz" => Some(match state.readiness() {
-            Ok(()) => answer::text(StatusCode::OK, "ready\n"),
-            Err(reason) => answer::text(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
-        }),
+        "/readyz" => Some(ready(state)),
         _ => None,
     }
+}
+
+/// Names the stream that is at fault, also while blocks still get in.
+fn ready(state: &State) -> Response<Full<Bytes>> {
+    let (status, text) = match state.readiness() {
+        Ok(()) => (StatusCode::OK, "ready".to_owned()),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason.to_string()),
+    };
+    let fault = state.stream_fault().map(|fault| format!("\n{fault}")).unwrap_or_default();
+    answer::text(status, format!("{text}{fault}\n"))
 }
 
 fn is_read(method: &Method) -> bool {

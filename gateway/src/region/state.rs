@@ -17,6 +17,8 @@ pub(super) struct State {
     /// Why a newer configuration is not served.
     trouble: watch::Sender<Option<String>>,
     streams: watch::Sender<Streams>,
+    /// What is wrong with a stream, by its name.
+    stream_fault: watch::Sender<Option<String>>,
     /// How long streams may be silent: as long as what is accepted meanwhile may still be made durable in time.
     patience: Duration,
 }
@@ -61,6 +63,7 @@ impl State {
             served: watch::Sender::new(None),
             trouble: watch::Sender::new(None),
             streams: watch::Sender::new(Streams::Unseen),
+            stream_fault: watch::Sender::new(None),
             patience: publish_timeout,
         }
     }
@@ -82,11 +85,17 @@ impl State {
 
     /// Returns whether it is news.
     pub(super) fn set_trouble(&self, trouble: Option<String>) -> bool {
-        self.trouble.send_if_modified(|current| {
-            let news = *current != trouble;
-            *current = trouble;
-            news
-        })
+        replace(&self.trouble, trouble)
+    }
+
+    /// Returns whether it is news.
+    pub(super) fn set_stream_fault(&self, fault: Option<String>) -> bool {
+        replace(&self.stream_fault, fault)
+    }
+
+    /// What is wrong with a stream, also with one that goes on taking blocks.
+    pub(super) fn stream_fault(&self) -> Option<String> {
+        self.stream_fault.borrow().clone()
     }
 
     pub(super) fn trouble(&self) -> Option<String> {
@@ -130,4 +139,13 @@ impl State {
             served.enqueue().flush().await;
         }
     }
+}
+
+/// Returns whether it is another value.
+fn replace(sender: &watch::Sender<Option<String>>, value: Option<String>) -> bool {
+    sender.send_if_modified(|current| {
+        let news = *current != value;
+        *current = value;
+        news
+    })
 }

@@ -1,5 +1,7 @@
 //! `/v1/books`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use floodgate_event::ProblemCode;
@@ -11,16 +13,16 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint::get("/v1/books", take)]
 }
 
-async fn take(State(state): State<ApiState>) -> Result<Json<Books>, ApiError> {
+async fn take(State(state): State<ApiState>) -> Result<Json<Arc<Books>>, ApiError> {
     Ok(Json(state.books.take().await?))
 }
 
-impl From<BooksError> for ApiError {
-    fn from(error: BooksError) -> Self {
-        let code = match &error {
-            BooksError::Read(_) => ProblemCode::Unavailable,
-            BooksError::Deliveries(_) | BooksError::Unknown => ProblemCode::Internal,
+impl From<Arc<BooksError>> for ApiError {
+    fn from(error: Arc<BooksError>) -> Self {
+        let code = match &*error {
+            BooksError::Read(_) | BooksError::Purging => ProblemCode::Unavailable,
+            BooksError::Deliveries(_) | BooksError::Anew | BooksError::Unknown => ProblemCode::Internal,
         };
-        Self::ours(code, &error)
+        Self::ours(code, &*error)
     }
 }

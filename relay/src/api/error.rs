@@ -72,9 +72,11 @@ impl From<StoreError> for ApiError {
                 Self::new(ProblemCode::Invalid, error.to_string())
             }
             StoreError::Busy => Self::new(ProblemCode::Conflict, error.to_string()),
-            StoreError::Bucket(_) | StoreError::Read(_) | StoreError::Write(_) | StoreError::Watch(_) => {
-                Self::ours(ProblemCode::Unavailable, &error)
-            }
+            StoreError::Bucket(_)
+            | StoreError::Read(_)
+            | StoreError::Write(_)
+            | StoreError::History(_)
+            | StoreError::Watch(_) => Self::ours(ProblemCode::Unavailable, &error),
             StoreError::Deleted | StoreError::Format(_) => Self::ours(ProblemCode::Internal, &error),
         }
     }

@@ -13,6 +13,8 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::{ApiError, ApiState, Endpoint};
+use crate::forward::DeliveryIndex;
+use crate::forward::index::IndexError;
 use crate::forward::index::view::DeliveryView;
 use crate::lookup::{FoundEvent, LookupError};
 
@@ -57,7 +59,22 @@ struct EventView {
     parent: Option<String>,
     position: PositionView,
     origin: Option<OriginView>,
+    /// Of a stored event: whether any destination gets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routing: Option<Routing>,
     deliveries: Vec<DeliveryView>,
+}
+
+/// What became of a stored event as such.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Routing {
+    /// At least one destination gets it, or got it.
+    Routed,
+    /// No destination subscribed to it.
+    Unmatched,
+    /// It was not matched to destinations yet.
+    ToMatch,
 }
 
 #[derive(Serialize)]
@@ -91,20 +108,34 @@ async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<J
     let Some(found) = state.lookup.find(id).await? else {
         return Err(ApiError::new(ProblemCode::NotFound, format!("there is no event `{id}`")));
     };
-    let deliveries = match state.lookup.shard(found.shard) {
-        Some(shard) => {
-            let index = std::sync::Arc::clone(&shard.deliveries);
-            let position = found.position;
-            tokio::task::block_in_place(move || index.of_event(position.sequence, position.index))
-                .map_err(|error| ApiError::ours(ProblemCode::Internal, &error))?
-        }
-        None => Vec::new(),
+    let Some(shard) = state.lookup.shard(found.shard) else {
+        return Ok(Json(EventView::new(id, found, Vec::new(), None)));
     };
-    Ok(Json(EventView::new(id, found, deliveries)))
+    let read = tokio::task::block_in_place(|| deliveries(&shard.deliveries, &found));
+    let (routing, deliveries) = read.map_err(|error| ApiError::ours(ProblemCode::Internal, &error))?;
+    Ok(Json(EventView::new(id, found, deliveries, routing)))
+}
+
+/// The cursor first: what it has passed is matched by the time that deliveries are read.
+fn deliveries(
+    index: &DeliveryIndex,
+    found: &FoundEvent,
+) -> Result<(Option<Routing>, Vec<DeliveryView>), IndexError> {
+    let lane = found.origin.as_ref().and_then(|origin| Lane::try_from(origin.lane).ok());
+    let cursor = lane.map(|lane| index.cursor(lane)).transpose()?;
+    let deliveries = index.of_event(found.position.sequence, found.position.index)?;
+    let is_passed = cursor.is_none_or(|cursor| found.position.sequence <= cursor);
+    let routing = match (found.verdict.kind(), deliveries.is_empty()) {
+        (Kind::Stored, false) => Some(Routing::Routed),
+        (Kind::Stored, true) if is_passed => Some(Routing::Unmatched),
+        (Kind::Stored, true) => Some(Routing::ToMatch),
+        _ => None,
+    };
+    Ok((routing, deliveries))
 }
 
 impl EventView {
-    fn new(id: EventId, found: FoundEvent, deliveries: Vec<DeliveryView>) -> Self {
+    fn new(id: EventId, found: FoundEvent, deliveries: Vec<DeliveryView>, routing: Option<Routing>) -> Self {
         let FoundEvent { shard, position, verdict, event, origin, appended_at_us } = found;
         let request = event.request.as_ref();
         let handlers = event.handlers.iter().map(|run| HandlerView {
@@ -128,6 +159,7 @@ impl EventView {
             parent: parent.map(|parent| parent.to_string()),
             position: PositionView { shard, sequence: position.sequence, index: position.index },
             origin: origin.map(OriginView::from),
+            routing,
             deliveries,
             tenant: event.tenant,
             source: event.source,

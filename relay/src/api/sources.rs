@@ -7,7 +7,7 @@ use floodgate_event::Name;
 
 use super::answer::{Listed, Put, Removed};
 use super::extract::{Checked, PathName};
-use super::{ApiError, ApiState, Endpoint};
+use super::{ApiError, ApiState, Endpoint, order};
 use crate::control::document::SourceDocument;
 use crate::control::view::SourceView;
 use crate::control::{Configuration, Kind, Mode, Refused};
@@ -41,6 +41,7 @@ async fn put(
     mode: Mode,
     Checked(document): Checked<SourceDocument>,
 ) -> Result<Response, ApiError> {
+    order::check(&state, &name, &document).await?;
     let changed = state.control.put_source(&name, &document, mode).await?;
     Ok(Put::new(&name, mode, &changed, view).into_response())
 }

@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use super::manifest::{Manifest, Stream};
 use super::outlook::{self, Cursors, Outlook};
 use super::{BackupError, Place, Progress, folder, guard, link};
+use crate::central;
 use crate::config::{Config, Replicas};
 use crate::replicate::feed::RESTORED;
 
@@ -70,6 +71,13 @@ pub async fn restore(
         }
         let wanted = wanted(stream, place, replicas(config, place, permits));
         transfer::send(&context, stream, &wanted, from, progress).await?;
+    }
+    if *place == Place::Centre {
+        let noted = central::accept_restored(&context).await;
+        noted.map_err(|error| BackupError::Look {
+            stream: "the restored streams".into(),
+            source: error.into(),
+        })?;
     }
     let outlook = outlook::after(config, place, &context, &manifest, &there, known).await?;
     Ok((manifest, outlook))

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::log_fold::LogFold;
 use super::region_fold::FeedCount;
 use crate::dedup::ledger::{Cursor, Feed};
+use crate::forward::index::LaneRouting;
 use crate::forward::index::view::{DeliveryBooks, Totals};
 
 /// Both balances, in all and per source, with the cut they were taken at.
@@ -29,7 +30,8 @@ pub struct Books {
     pub cut: CutSheet,
 }
 
-/// `accepted = stored + duplicate + filtered + responded + quarantined + in_transit`.
+/// `accepted = stored + duplicate + filtered + responded + quarantined + in_transit`, and
+/// `stored = routed + unmatched + to_match`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Events {
     /// Events in regional streams, purged ones included.
@@ -50,6 +52,14 @@ pub struct Events {
     pub in_transit: u64,
     /// `accepted` less all the others: 0 when the books balance, positive when something is missing.
     pub difference: i64,
+    /// Of the stored: matched to at least one destination.
+    pub routed: u64,
+    /// Of the stored: no destination subscribed to them.
+    pub unmatched: u64,
+    /// Of the stored: behind the journal's cursor in the log, so not matched to destinations yet.
+    pub to_match: u64,
+    /// `stored` less these three.
+    pub routing_difference: i64,
 }
 
 /// `matched = delivered + dead + discarded + pending`.
@@ -89,6 +99,8 @@ pub struct CutSheet {
     pub log: Vec<LogCut>,
     /// In each shard's journal.
     pub journal: Vec<LogCut>,
+    /// How far the journal has each lane of the log.
+    pub lanes: Vec<LaneCut>,
     /// In each regional stream.
     pub feeds: Vec<FeedCut>,
 }
@@ -100,6 +112,19 @@ pub struct LogCut {
     pub shard: u32,
     /// The last message counted.
     pub sequence: u64,
+}
+
+/// How far a lane of a shard's log is routed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LaneCut {
+    /// The shard.
+    pub shard: u32,
+    /// The lane.
+    pub lane: Lane,
+    /// The last message of the log that its deliveries are journaled of.
+    pub routed: u64,
+    /// Events stored behind it.
+    pub to_match: u64,
 }
 
 /// A position in a regional stream.
@@ -115,11 +140,42 @@ pub struct FeedCut {
     pub incarnation: String,
     /// The last message that is in the log.
     pub replicated: u64,
-    /// The last message counted.
+    /// The shard's last message, or else the last that is in the log.
     pub last: u64,
 }
 
 impl Books {
+    /// Adds another shard's.
+    pub(super) fn append(&mut self, other: Self) {
+        for (name, more) in &other.sources {
+            let source = self.source(name);
+            source.events.add(&more.events);
+            source.deliveries.totals = source.deliveries.totals.plus(&more.deliveries.totals);
+        }
+        self.unknown.extend(other.unknown);
+        self.cut.log.extend(other.cut.log);
+        self.cut.journal.extend(other.cut.journal);
+        self.cut.lanes.extend(other.cut.lanes);
+        self.cut.feeds.extend(other.cut.feeds);
+    }
+
+    pub(super) fn add_routed(&mut self, routing: &LaneRouting, uncounted: &EventCounts) {
+        for (source, counts) in &routing.sources {
+            let events = &mut self.source(source).events;
+            events.routed += counts.routed;
+            events.unmatched += counts.unmatched;
+        }
+        for (source, count) in &uncounted.0 {
+            self.source(source).events.routed += count;
+        }
+    }
+
+    pub(super) fn add_to_match(&mut self, counts: &EventCounts) {
+        for (source, count) in &counts.0 {
+            self.source(source).events.to_match += count;
+        }
+    }
+
     pub(super) fn add_verdicts(&mut self, log: &LogFold) {
         for (source, tally) in log.verdicts().flat_map(|tallies| &tallies.0) {
             self.source(source).events.add_tally(tally);
@@ -180,7 +236,8 @@ impl Books {
 
 impl SourceBooks {
     fn is_balanced(&self) -> bool {
-        self.events.difference == 0 && self.deliveries.difference == 0
+        let Events { difference, routing_difference, .. } = self.events;
+        difference == 0 && routing_difference == 0 && self.deliveries.difference == 0
     }
 }
 
@@ -203,11 +260,15 @@ impl Events {
         self.quarantined += other.quarantined;
         self.set_aside += other.set_aside;
         self.in_transit += other.in_transit;
+        self.routed += other.routed;
+        self.unmatched += other.unmatched;
+        self.to_match += other.to_match;
     }
 
     fn close(&mut self) {
         let known = self.stored + self.duplicate + self.filtered + self.responded + self.quarantined;
         self.difference = difference(self.accepted, known + self.in_transit);
+        self.routing_difference = difference(self.stored, self.routed + self.unmatched + self.to_match);
     }
 }
 
@@ -234,5 +295,31 @@ mod tests {
         events.filtered = 2;
         events.close();
         assert_eq!(events.difference, -1);
+    }
+
+    #[test]
+    fn a_stored_event_that_nobody_routed_is_a_difference_of_its_own() {
+        let mut events =
+            Events { accepted: 5, stored: 5, routed: 2, unmatched: 1, to_match: 1, ..Events::default() };
+        events.close();
+        assert_eq!((events.difference, events.routing_difference), (0, 1));
+        let source = SourceBooks { events, ..SourceBooks::default() };
+        assert!(!source.is_balanced());
+    }
+
+    #[test]
+    fn shards_add_up() {
+        let shard = |number, stored, routed| {
+            let mut books = Books::default();
+            books.source("stripe").events = Events { accepted: stored, stored, routed, ..Events::default() };
+            books.cut.log.push(LogCut { shard: number, sequence: 1 });
+            books
+        };
+        let mut books = Books::default();
+        books.append(shard(0, 3, 3));
+        books.append(shard(1, 4, 3));
+        books.close();
+        assert_eq!((books.events.stored, books.events.routing_difference, books.balanced), (7, 1, false));
+        assert_eq!(books.cut.log.len(), 2);
     }
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::KeyValueError;
-use async_nats::jetstream::kv::{self, EntryError, Operation, UpdateError, UpdateErrorKind, WatchError};
+use async_nats::jetstream::kv::{
+    self, EntryError, HistoryError, HistoryErrorKind, Operation, UpdateError, UpdateErrorKind, WatchError,
+};
 use bytes::Bytes;
 use floodgate_event::document::DocumentError;
 use floodgate_event::subject;
@@ -138,6 +140,25 @@ impl Store {
         Ok(Changed { before: Arc::new(before), after: Arc::new(after), value })
     }
 
+    /// What the latest of the kept revisions says in which `find` finds something.
+    pub(crate) async fn last_of<T>(
+        &self,
+        find: impl Fn(&Configuration) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let bucket = self.bucket().await?;
+        let mut history = bucket.history(subject::CONTROL_KEY).await.map_err(StoreError::History)?;
+        let mut last = None;
+        while let Some(entry) = history.next().await {
+            let entry = entry.map_err(|error| {
+                StoreError::History(HistoryError::with_source(HistoryErrorKind::Other, error))
+            })?;
+            // One that cannot be read says nothing.
+            let found = Configuration::from_bytes(&entry.value).ok().as_ref().and_then(&find);
+            last = found.or(last);
+        }
+        Ok(last)
+    }
+
     /// Follows changes that other relays make, through outages, for as long as it is polled.
     pub(crate) async fn follow(&self) {
         loop {
@@ -228,6 +249,9 @@ pub enum StoreError {
     /// The document cannot be followed.
     #[error("the configuration cannot be watched in the centre")]
     Watch(#[source] WatchError),
+    /// The revisions before cannot be read.
+    #[error("earlier configurations cannot be read from the centre")]
+    History(#[source] HistoryError),
     /// Somebody deleted the document.
     #[error("the configuration was deleted from the centre's bucket: put a copy from its history back")]
     Deleted,

@@ -9,22 +9,26 @@ mod fold;
 mod key;
 mod query;
 mod queue;
+mod rewind;
+mod routing;
 mod row;
 mod tables;
 #[cfg(test)]
 mod tests;
 pub mod view;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use floodgate_event::proto::Record;
+use floodgate_event::proto::record::Record as Kind;
 use floodgate_event::{Lane, Name};
 use tokio::sync::Notify;
 
 pub(crate) use key::DeliveryId;
 pub(crate) use queue::{Page, Queue, Queued, Scan};
+pub(crate) use routing::LaneRouting;
 
 use fold::Fold;
 use tables::Tables;
@@ -91,11 +95,22 @@ impl DeliveryIndex {
         self.tables.cursor(lane)
     }
 
+    /// Which log the journal is about; empty if it does not say yet.
+    pub(crate) fn log(&self) -> Result<String, IndexError> {
+        self.tables.log()
+    }
+
     /// Folds in a journal message; one that was folded in before is ignored.
     pub(crate) fn apply(&self, message: &JournalMessage) -> Result<(), IndexError> {
         let _folding = self.folding.lock().unwrap_or_else(PoisonError::into_inner);
         if self.checkpoint()?.is_some_and(|checkpoint| checkpoint.sequence >= message.sequence) {
             return Ok(());
+        }
+        for record in &message.records {
+            if let Some(Kind::Continued(continued)) = &record.record {
+                let closed = rewind::forget_behind(&self.tables, continued.through)?;
+                self.change_backlogs(closed);
+            }
         }
         let mut fold = Fold::new(&self.tables, message.sequence);
         for record in &message.records {
@@ -103,13 +118,17 @@ impl DeliveryIndex {
         }
         let checkpoint = Checkpoint { sequence: message.sequence, digest: message.digest };
         let changes = fold.commit(checkpoint)?;
+        self.change_backlogs(changes);
+        Ok(())
+    }
+
+    fn change_backlogs(&self, changes: BTreeMap<Name, i64>) {
         let mut backlogs = self.lock_backlogs();
         for (destination, change) in changes {
             let backlog = backlogs.entry(destination).or_default();
             backlog.open = backlog.open.saturating_add_signed(change);
             backlog.wake.notify_one();
         }
-        Ok(())
     }
 
     /// Forgets everything, to be folded anew from the journal's first message.

@@ -134,7 +134,7 @@ impl Writer {
     }
 
     /// The index follows the ack, never the other way round: it holds nothing that the journal might not.
-    async fn write(&mut self, records: Vec<Record>) -> Result<(), ForwardError> {
+    pub(super) async fn write(&mut self, records: Vec<Record>) -> Result<(), ForwardError> {
         self.metrics.journal_records.observe(records.len() as f64);
         let (block, payload) = self.stamp.seal(records);
         let digest = Sha256::digest(&payload).into();

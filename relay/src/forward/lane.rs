@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use floodgate_event::proto::{self, Matched, Record, Target, record};
+use floodgate_event::proto::{self, Matched, MatchedEvents, Record, SourceCount, Target, record};
 use floodgate_event::{Lane, subject};
 use futures::FutureExt as _;
 use prost::Message as _;
@@ -47,6 +47,33 @@ struct Batch {
     passed: Option<u64>,
     /// Blocks that nobody gets since the last record.
     unrecorded: u64,
+    /// What became of events since the last record.
+    events: Events,
+}
+
+/// Stored events by source, each counted once however many destinations get it.
+#[derive(Default)]
+struct Events {
+    routed: BTreeMap<String, u64>,
+    unmatched: BTreeMap<String, u64>,
+}
+
+impl Events {
+    fn count(&mut self, source: &str, is_matched: bool) {
+        let counts = if is_matched { &mut self.routed } else { &mut self.unmatched };
+        match counts.get_mut(source) {
+            Some(count) => *count += 1,
+            None => drop(counts.insert(source.to_owned(), 1)),
+        }
+    }
+
+    fn take(&mut self) -> MatchedEvents {
+        let counts = |counts: BTreeMap<String, u64>| {
+            counts.into_iter().map(|(source, count)| SourceCount { source, count }).collect()
+        };
+        let Self { routed, unmatched } = std::mem::take(self);
+        MatchedEvents { routed: counts(routed), unmatched: counts(unmatched) }
+    }
 }
 
 impl Batch {
@@ -60,6 +87,7 @@ impl Batch {
     }
 
     fn push(&mut self, matched: Matched) {
+        let matched = Matched { events: Some(self.events.take()), ..matched };
         self.passed = None;
         self.unrecorded = 0;
         self.deliveries += matched.targets.iter().map(|target| target.indexes.len()).sum::<usize>();
@@ -107,14 +135,21 @@ impl LaneReader {
     }
 
     async fn record(&self, batch: Batch) -> Result<(), JournalClosed> {
-        let last = batch.records.last().and_then(|record| match &record.record {
-            Some(record::Record::Matched(matched)) => Some(matched.log_sequence),
+        let matched = batch.records.iter().filter_map(|record| match &record.record {
+            Some(record::Record::Matched(matched)) => Some(matched),
             _ => None,
         });
+        let last = matched.clone().last().map(|matched| matched.log_sequence);
+        let unmatched: Vec<SourceCount> = matched
+            .filter_map(|matched| matched.events.as_ref())
+            .flat_map(|events| events.unmatched.iter().cloned())
+            .collect();
         self.journal.record(batch.records).await?;
+        for SourceCount { source, count } in unmatched {
+            self.metrics.unmatched.with_label_values(&[&source]).inc_by(count);
+        }
         if let Some(last) = last {
-            let labels = [self.lane.as_str(), &self.shard.to_string()];
-            self.metrics.cursor.with_label_values(&labels).set(i64::try_from(last).unwrap_or(i64::MAX));
+            self.metrics.routed_through(self.shard, self.lane, last);
         }
         Ok(())
     }
@@ -132,7 +167,7 @@ impl LaneReader {
         };
         let (revision, targets) = {
             let routes = self.routes.borrow();
-            (routes.revision, targets(&routes, &stored))
+            (routes.revision, targets(&routes, &stored, &mut batch.events))
         };
         if targets.is_empty() {
             return batch.pass(sequence);
@@ -143,17 +178,21 @@ impl LaneReader {
 
     fn matched(&self, log_sequence: u64, targets: Vec<Target>) -> Matched {
         let config_revision = self.routes.borrow().revision;
-        Matched { log_sequence, lane: proto::Lane::from(self.lane).into(), config_revision, targets }
+        let lane = proto::Lane::from(self.lane).into();
+        Matched { log_sequence, lane, config_revision, targets, events: None }
     }
 }
 
-/// Who gets what of a block.
-fn targets(routes: &Routes, stored: &Stored) -> Vec<Target> {
+/// Who gets what of a block; counts its events.
+fn targets(routes: &Routes, stored: &Stored, events: &mut Events) -> Vec<Target> {
     let mut indexes: BTreeMap<(&str, &str), Vec<u32>> = BTreeMap::new();
     for (index, event) in stored.iter() {
+        let mut is_matched = false;
         for destination in routes.matching(&event.source, &event.r#type) {
             indexes.entry((destination.name.as_str(), &event.source)).or_default().push(index);
+            is_matched = true;
         }
+        events.count(&event.source, is_matched);
     }
     let target = |((destination, source), indexes): ((&str, &str), _)| Target {
         destination: destination.to_owned(),

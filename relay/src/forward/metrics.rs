@@ -1,5 +1,6 @@
 //! What forwarding counts. Labels are bounded by the configuration: destinations, lanes, shards, outcomes.
 
+use floodgate_event::Lane;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, exponential_buckets,
 };
@@ -10,7 +11,9 @@ pub struct ForwardMetrics {
     pub(crate) attempts: IntCounterVec,
     pub(crate) duration: HistogramVec,
     pub(crate) pending: IntGaugeVec,
-    pub(crate) cursor: IntGaugeVec,
+    cursor: IntGaugeVec,
+    pub(crate) unmatched: IntCounterVec,
+    to_match: IntGaugeVec,
     pub(crate) undecodable: IntCounterVec,
     pub(crate) journal_append: Histogram,
     pub(crate) journal_records: Histogram,
@@ -35,6 +38,16 @@ impl ForwardMetrics {
             )?,
             pending: gauges("deliveries_pending", "Open deliveries.", &["destination"])?,
             cursor: gauges("forward_cursor", "Log sequence that was routed last.", &["lane", "shard"])?,
+            unmatched: counters(
+                "events_unmatched_total",
+                "Stored events that no destination subscribed to when they were routed.",
+                &["source"],
+            )?,
+            to_match: gauges(
+                "blocks_to_match",
+                "Blocks of the log behind the journal's cursor: stored, and not routed yet.",
+                &["lane", "shard"],
+            )?,
             undecodable: counters(
                 "forward_undecodable_total",
                 "Messages of the log or the journal that could not be decoded and were passed over.",
@@ -56,15 +69,32 @@ impl ForwardMetrics {
         Ok(metrics)
     }
 
+    /// The journal has this lane routed up to and with a sequence of the log.
+    pub(crate) fn routed_through(&self, shard: u32, lane: Lane, sequence: u64) {
+        set(&self.cursor, shard, lane, sequence);
+    }
+
+    /// Blocks of the log that this lane has not routed yet.
+    pub(crate) fn to_match(&self, shard: u32, lane: Lane, blocks: u64) {
+        set(&self.to_match, shard, lane, blocks);
+    }
+
     fn add_to(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         registry.register(Box::new(self.attempts.clone()))?;
         registry.register(Box::new(self.duration.clone()))?;
         registry.register(Box::new(self.pending.clone()))?;
         registry.register(Box::new(self.cursor.clone()))?;
+        registry.register(Box::new(self.unmatched.clone()))?;
+        registry.register(Box::new(self.to_match.clone()))?;
         registry.register(Box::new(self.undecodable.clone()))?;
         registry.register(Box::new(self.journal_append.clone()))?;
         registry.register(Box::new(self.journal_records.clone()))
     }
+}
+
+fn set(gauge: &IntGaugeVec, shard: u32, lane: Lane, value: u64) {
+    let value = i64::try_from(value).unwrap_or(i64::MAX);
+    gauge.with_label_values(&[lane.as_str(), &shard.to_string()]).set(value);
 }
 
 fn counters(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {

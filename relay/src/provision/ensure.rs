@@ -3,7 +3,7 @@
 use async_nats::jetstream::stream::Config;
 use async_nats::jetstream::{Context, kv, object_store};
 
-use super::ProvisionError;
+use super::{ProvisionError, refused};
 use crate::config::Replicas;
 use crate::reader::is_missing;
 
@@ -40,14 +40,23 @@ impl Chosen {
 
 pub(super) async fn stream(context: &Context, config: Config, chosen: Chosen) -> Result<(), ProvisionError> {
     let name = config.name.clone();
-    let chosen = Chosen { batches: config.allow_atomic_publish, ..chosen };
-    if bring(context, &name, chosen).await? {
+    if bring_stream(context, &config, chosen).await? {
         return Ok(());
     }
     let max_bytes = chosen.max_bytes.unwrap_or(config.max_bytes);
     let config = Config { num_replicas: chosen.num_replicas(), max_bytes, ..config };
     let created = context.create_stream(config).await;
     created.map(drop).map_err(|error| refused(&name, error))
+}
+
+/// As [`bring`], of a stream whose writer may need atomic batches.
+pub(super) async fn bring_stream(
+    context: &Context,
+    config: &Config,
+    chosen: Chosen,
+) -> Result<bool, ProvisionError> {
+    let chosen = Chosen { batches: config.allow_atomic_publish, ..chosen };
+    bring(context, &config.name, chosen).await
 }
 
 pub(super) async fn bucket(
@@ -93,10 +102,6 @@ async fn bring(context: &Context, name: &str, chosen: Chosen) -> Result<bool, Pr
         "the stream was changed"
     );
     Ok(true)
-}
-
-fn refused(stream: &str, error: impl Into<async_nats::Error>) -> ProvisionError {
-    ProvisionError::Stream { stream: stream.to_owned(), source: error.into() }
 }
 
 #[cfg(test)]

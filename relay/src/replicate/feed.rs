@@ -8,12 +8,13 @@ use floodgate_event::{subject, time};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::stage::Origin;
+use super::set_aside::set_aside;
+use super::stage::{Content, Origin, Replicated};
 use super::writer::Work;
 use crate::dedup::ledger::{Cursor, Feed};
 use crate::metrics::ReplicationMetrics;
 use crate::progress::Progress;
-use crate::reader::StreamReader;
+use crate::reader::{ReadMessage, StreamReader};
 
 /// How often the region's stream is looked at as a whole.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -28,6 +29,8 @@ pub(crate) const RESTORED: &str = "floodgate_restored";
 pub struct FeedReader {
     /// The region's JetStream.
     pub context: Context,
+    /// The centre's, for what must be set aside.
+    pub centre: Context,
     /// Region and lane.
     pub feed: Feed,
     /// The shard.
@@ -131,8 +134,22 @@ impl FeedReader {
                 incarnation: self.cursor.incarnation.clone(),
                 sequence: message.sequence,
             };
-            self.send(Work::Replicate { origin, message }).await?;
+            let replicated = self.take(origin, &message).await?;
+            self.send(Work::Replicate(replicated)).await?;
         }
+    }
+
+    /// Reads a message; one that cannot be decoded is set aside first.
+    async fn take(&self, origin: Origin, message: &ReadMessage) -> Result<Replicated, WriterGone> {
+        let replicated = Replicated::read(origin, message);
+        if let Content::SetAside(reason) = &replicated.content {
+            self.metrics.set_aside(&self.feed);
+            tokio::select! {
+                () = set_aside(&self.centre, &replicated.origin, message, &reason.reason) => {}
+                () = self.writer.closed() => return Err(WriterGone),
+            }
+        }
+        Ok(replicated)
     }
 
     /// Whether the stream is still the one that is being read.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use floodgate_event::block::EventCounts;
 use floodgate_event::proto::{self, Purge, SourceCount};
 use floodgate_event::{Lane, subject};
 use futures::StreamExt as _;
@@ -17,6 +18,7 @@ use super::feed::next_incarnation;
 use super::writer::Work;
 use crate::books::{Bookkeeper, RegionStreams};
 use crate::dedup::ledger::{Feed, Ledger};
+use crate::reader::Temporary;
 
 /// How often the regions are gone over.
 const EVERY: Duration = Duration::from_secs(30);
@@ -69,23 +71,37 @@ impl Purger {
         if is_another || info.state.messages == 0 || through < info.state.first_sequence {
             return Ok(());
         }
-        let accepted = self.books.accepted_through(self.shard, feed, through).await?;
+        // Of several shards' blocks in one stream there may be none of this one, or a purge that was noted did not happen.
+        let incarnation = cursor.incarnation;
+        if let Some(accepted) = self.books.accepted_through(self.shard, feed, &incarnation, through).await? {
+            self.note(feed, incarnation, through, accepted).await?;
+        }
+        let filter = subject::regional(feed.lane, self.shard);
+        let purged = stream.purge().filter(filter).sequence(through + 1).await?;
+        tracing::info!(region = feed.region, lane = %feed.lane, through, messages = purged.purged, "purged");
+        Ok(())
+    }
+
+    /// Waits until the log says what is about to be purged.
+    async fn note(
+        &self,
+        feed: &Feed,
+        incarnation: String,
+        through: u64,
+        accepted: EventCounts,
+    ) -> Result<(), async_nats::Error> {
         let accepted =
             accepted.0.into_iter().map(|(source, count)| SourceCount { source: source.into(), count });
         let purge = Purge {
             region: feed.region.clone(),
-            incarnation: cursor.incarnation,
+            incarnation,
             lane: proto::Lane::from(feed.lane).into(),
             through,
             accepted: accepted.collect(),
         };
         let (noted, is_noted) = oneshot::channel();
         self.writer.send(Work::Purge { purge, noted }).await?;
-        is_noted.await?;
-        let filter = subject::regional(feed.lane, self.shard);
-        let purged = stream.purge().filter(filter).sequence(through + 1).await?;
-        tracing::info!(region = feed.region, lane = %feed.lane, through, messages = purged.purged, "purged");
-        Ok(())
+        Ok(is_noted.await?)
     }
 
     /// The first message that is younger than the kept history; `None` if all are older.
@@ -101,8 +117,8 @@ impl Purger {
             inactive_threshold: LOOK_TIMEOUT * 2,
             ..pull::Config::default()
         };
-        let consumer: Consumer<pull::Config> =
-            context.create_consumer_on_stream(config, subject::regional_stream(feed.lane)).await?;
+        let (_temporary, consumer) =
+            Temporary::create(context, subject::regional_stream(feed.lane), config).await?;
         if consumer.cached_info().num_pending == 0 {
             return Ok(None);
         }

@@ -8,37 +8,20 @@ use async_nats::jetstream::message::PublishMessage;
 use floodgate_event::subject;
 
 use super::stage::Origin;
-use crate::append::AppendError;
-use crate::lease::Lease;
 use crate::reader::ReadMessage;
 
 /// Wait before a copy is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Copies a message into the set-aside stream. Its origin is its message id, so a copy made twice within the server's
-/// duplicate window is kept once.
-///
-/// # Errors
-/// [`AppendError::Superseded`] if the lease is lost before the copy is on disk. The feed waits until then: what cannot
-/// be kept is not passed over.
-pub async fn set_aside(
-    context: &Context,
-    lease: &Lease,
-    origin: &Origin,
-    message: &ReadMessage,
-    reason: &str,
-) -> Result<(), AppendError> {
+/// Copies a message into the set-aside stream, however long that takes. Its origin is its message id, so a copy made twice
+/// within the server's duplicate window is kept once. The feed waits until then, and only that feed: what cannot be kept
+/// is not passed over.
+pub async fn set_aside(context: &Context, origin: &Origin, message: &ReadMessage, reason: &str) {
     let name = origin.to_header();
     tracing::error!(origin = name, reason, "a regional message cannot be decoded and is set aside");
-    loop {
-        match copy(context, &name, origin, message, reason).await {
-            Ok(()) => return Ok(()),
-            Err(error) => tracing::error!(origin = name, %error, "cannot set the message aside"),
-        }
-        tokio::select! {
-            () = lease.lost() => return Err(AppendError::Superseded),
-            () = tokio::time::sleep(RETRY_PAUSE) => {}
-        }
+    while let Err(error) = copy(context, &name, origin, message, reason).await {
+        tracing::error!(origin = name, %error, "cannot set the message aside");
+        tokio::time::sleep(RETRY_PAUSE).await;
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::Context;
 use bytes::Bytes;
 use floodgate_event::proto::log_block::Content as LogContent;
 use floodgate_event::proto::{self, Incarnation, LogBlock, Purge};
@@ -15,14 +14,12 @@ use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 use ulid::Ulid;
 
-use super::set_aside::set_aside;
-use super::stage::{Content, Origin, Replicated};
+use super::stage::{Origin, Replicated};
 use crate::append::{Append, AppendError, BATCH_APPENDS, BATCH_BYTES, FencedAppender};
 use crate::dedup::claim::{Claimed, Deduplicator};
 use crate::dedup::ledger::{Cursor, Feed, Ledger, LedgerError};
 use crate::lease::Lease;
 use crate::metrics::ReplicationMetrics;
-use crate::reader::ReadMessage;
 
 /// Appends under way at once, those included that wait for the ones before them: two batches.
 const WINDOW: usize = 2 * BATCH_APPENDS;
@@ -32,13 +29,8 @@ const WINDOW_BYTES: usize = 2 * BATCH_BYTES;
 /// What the writer is asked to do.
 #[derive(Debug)]
 pub enum Work {
-    /// Copy a regional message.
-    Replicate {
-        /// Where it stands.
-        origin: Origin,
-        /// The message.
-        message: ReadMessage,
-    },
+    /// Copy a regional message; one that cannot be decoded is set aside already.
+    Replicate(Replicated),
     /// Note that a region's stream began anew.
     Begin {
         /// The region and lane.
@@ -57,7 +49,6 @@ pub enum Work {
 
 /// Writes a shard's log while its lease lasts.
 pub struct Writer {
-    context: Context,
     shard: u32,
     lease: Lease,
     appender: FencedAppender,
@@ -77,7 +68,6 @@ struct InFlight {
 impl Writer {
     /// Takes over from `ledger`, which must be folded up to the log's end.
     pub fn new(
-        context: Context,
         shard: u32,
         lease: Lease,
         appender: FencedAppender,
@@ -86,7 +76,6 @@ impl Writer {
     ) -> Self {
         let cut = ledger.cut();
         Self {
-            context,
             shard,
             lease,
             appender,
@@ -121,7 +110,7 @@ impl Writer {
 
     async fn accept(&mut self, work: Work) -> Result<(), WriteError> {
         match work {
-            Work::Replicate { origin, message } => self.replicate(origin, message).await,
+            Work::Replicate(replicated) => self.replicate(replicated).await,
             Work::Begin { feed, current } => self.begin(feed, current).await,
             Work::Purge { purge, noted } => {
                 let target = subject::log_control(self.shard);
@@ -130,14 +119,9 @@ impl Writer {
         }
     }
 
-    async fn replicate(&mut self, origin: Origin, message: ReadMessage) -> Result<(), WriteError> {
-        if self.is_replicated(&origin) {
+    async fn replicate(&mut self, replicated: Replicated) -> Result<(), WriteError> {
+        if self.is_replicated(&replicated.origin) {
             return Ok(());
-        }
-        let replicated = Replicated::read(origin, &message);
-        if let Content::SetAside(reason) = &replicated.content {
-            self.metrics.set_aside(&replicated.origin.feed);
-            set_aside(&self.context, &self.lease, &replicated.origin, &message, &reason.reason).await?;
         }
         let sequence = self.appender.next_sequence();
         // Lookups may have to read from disk.

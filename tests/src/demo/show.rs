@@ -127,6 +127,10 @@ impl Show {
             events.quarantined,
             events.in_transit
         );
+        println!(
+            "   stored      {} stored = {} routed + {} unmatched + {} to match",
+            events.stored, events.routed, events.unmatched, events.to_match
+        );
         let deliveries = &books.deliveries;
         println!(
             "   deliveries  {} matched = {} delivered + {} dead + {} discarded + {} pending",

@@ -71,6 +71,7 @@ fn relay(site: &Site) -> RelayFile<'_> {
     RelayFile {
         relay: "relay-1",
         state_dir: site.directory.path("data/relay"),
+        shards: site.shards,
         opening_key_file: &credentials.centre_key.kept.path,
         metrics_listen: site.ports.address(Role::RelayMetrics),
         admin: Admin { listen: site.ports.address(Role::Admin), token_file: &credentials.admin_token.path },

@@ -53,6 +53,7 @@ pub(crate) struct TlsFiles<'a> {
 pub(crate) struct RelayFile<'a> {
     pub(crate) relay: &'static str,
     pub(crate) state_dir: PathBuf,
+    pub(crate) shards: u32,
     pub(crate) opening_key_file: &'a Path,
     pub(crate) metrics_listen: SocketAddr,
     pub(crate) admin: Admin<'a>,

@@ -4,24 +4,18 @@ use std::collections::HashMap;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::Info;
-use floodgate_event::proto::LogBlock;
-use floodgate_event::proto::log_block::Content;
-use floodgate_event::{Lane, Name, format, subject};
+use floodgate_event::{Lane, Name, subject};
 
 use super::super::{BackupError, link};
 use crate::control::configuration::Configuration;
 use crate::dedup::ledger::{Cursor, Feed};
-use crate::reader::{ReadError, ReadMessage, StreamReader};
-use crate::replicate::stage::Origin;
+use crate::reader::{ReadError, StreamReader};
+use crate::replicate::cursors::LogCursors;
 
 /// The last block of each feed that the log has, by shard: blocks of all shards share a region's stream, and each shard's
 /// log has only its own.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cursors(Vec<HashMap<Feed, Cursor>>);
-
-/// The same of one shard, with where in the log it says so: memory grows with the feeds and not with the log.
-#[derive(Default)]
-struct ShardCursors(HashMap<Feed, (u64, Cursor)>);
 
 impl Cursors {
     /// Of one region's lane, in each shard's log.
@@ -47,18 +41,8 @@ impl Cursors {
         Self(cursors.iter().map(shard).collect())
     }
 
-    fn add(&mut self, shard: ShardCursors) {
-        self.0.push(shard.0.into_iter().map(|(feed, (_, cursor))| (feed, cursor)).collect());
-    }
-}
-
-impl ShardCursors {
-    fn note(&mut self, at: u64, moved: Option<(Feed, Cursor)>) {
-        let Some((feed, cursor)) = moved else { return };
-        let known = self.0.entry(feed).or_default();
-        if known.0 <= at {
-            *known = (at, cursor);
-        }
+    fn add(&mut self, shard: LogCursors) {
+        self.0.push(shard.into_cursors());
     }
 }
 
@@ -88,27 +72,14 @@ pub(crate) async fn cursors(centre: &Context, shards: u32) -> Result<Option<Curs
     Ok(Some(cursors))
 }
 
-async fn read(centre: &Context, shard: u32, last: u64) -> Result<ShardCursors, ReadError> {
+async fn read(centre: &Context, shard: u32, last: u64) -> Result<LogCursors, ReadError> {
     let reader = |filter: String| StreamReader::new(centre.clone(), subject::log_stream(shard), filter, 1);
-    let mut cursors = ShardCursors::default();
+    let mut cursors = LogCursors::default();
     let replicas = reader(subject::log_wildcard(shard)).headers_only();
-    replicas.scan(last, |message| cursors.note(message.sequence, replica(message))).await?;
+    replicas.scan(last, |message| cursors.note_replica(message)).await?;
     let control = reader(subject::log_control(shard));
-    control.scan(last, |message| cursors.note(message.sequence, incarnation(message))).await?;
+    control.scan(last, |message| cursors.note_control(message)).await?;
     Ok(cursors)
-}
-
-fn replica(message: &ReadMessage) -> Option<(Feed, Cursor)> {
-    let header = message.headers.as_ref()?.get(subject::ORIGIN_HEADER)?;
-    let Origin { feed, incarnation, sequence } = Origin::from_header(header.as_str())?;
-    Some((feed, Cursor { incarnation, sequence }))
-}
-
-fn incarnation(message: &ReadMessage) -> Option<(Feed, Cursor)> {
-    let block = format::decode::<LogBlock>(message.payload.clone()).ok()?;
-    let Some(Content::Incarnation(began)) = block.content else { return None };
-    let lane = Lane::try_from(began.lane).ok()?;
-    Some((Feed { region: began.region, lane }, Cursor { incarnation: began.current, sequence: 0 }))
 }
 
 /// The revision of the configuration that the centre has.

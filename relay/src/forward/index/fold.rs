@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use floodgate_event::proto::attempt::Outcome;
 use floodgate_event::proto::record::Record as Kind;
-use floodgate_event::proto::{Attempt, DeliveryKey, Discarded, Matched, Record};
+use floodgate_event::proto::{Attempt, Continued, DeliveryKey, Discarded, Matched, Record};
 use floodgate_event::{Lane, Name};
 use prost::Message as _;
 
 use super::key::{DeliveryId, attempt_key};
+use super::routing::RoutingFold;
 use super::row::{Phase, QueueRow, Row, Tally};
-use super::tables::{Tables, checkpoint_entry, cursor_key, decode, tally_key};
+use super::tables::{LOG_KEY, Tables, checkpoint_entry, cursor_key, decode, tally_key};
 use super::{Checkpoint, IndexError};
 
 /// The changes that one journal message makes, until they are committed.
@@ -25,6 +26,9 @@ pub(super) struct Fold<'a> {
     attempts: BTreeMap<Vec<u8>, Attempt>,
     cursors: HashMap<Lane, u64>,
     tallies: HashMap<String, Tally>,
+    routing: RoutingFold,
+    /// Which log it is about from here on.
+    log: Option<String>,
 }
 
 struct Change {
@@ -42,6 +46,8 @@ impl<'a> Fold<'a> {
             attempts: BTreeMap::new(),
             cursors: HashMap::new(),
             tallies: HashMap::new(),
+            routing: RoutingFold::default(),
+            log: None,
         }
     }
 
@@ -50,6 +56,7 @@ impl<'a> Fold<'a> {
             Some(Kind::Matched(matched)) => self.matched(matched),
             Some(Kind::Attempt(attempt)) => self.attempt(attempt),
             Some(Kind::Discarded(discarded)) => self.discarded(discarded),
+            Some(Kind::Continued(continued)) => self.continued(continued),
             // A fence says who writes; no delivery changes by it.
             Some(Kind::Fence(_)) | None => Ok(()),
         }
@@ -67,6 +74,7 @@ impl<'a> Fold<'a> {
             return Ok(());
         }
         self.cursors.insert(lane, matched.log_sequence);
+        self.routing.matched(self.tables, lane, matched)?;
         for target in &matched.targets {
             let Ok(destination) = target.destination.parse::<Name>() else {
                 continue;
@@ -78,6 +86,18 @@ impl<'a> Fold<'a> {
                 let row = Row { source: target.source.clone(), ..Row::default() };
                 let after = self.enqueue(row, 0);
                 self.rows.insert(id, Change { before: None, after });
+            }
+        }
+        Ok(())
+    }
+
+    /// The deliveries behind it are forgotten already.
+    fn continued(&mut self, continued: &Continued) -> Result<(), IndexError> {
+        self.log = Some(continued.log.clone());
+        for lane in Lane::ALL {
+            if self.tables.cursor(lane)? > continued.through {
+                self.cursors.insert(lane, continued.through);
+                self.routing.uncount(lane, continued.through);
             }
         }
         Ok(())
@@ -191,6 +211,10 @@ impl<'a> Fold<'a> {
         }
         for (source, tally) in self.tallies {
             batch.insert(&tables.meta, tally_key(&source), tally.encode_to_vec());
+        }
+        self.routing.write(tables, &mut batch)?;
+        if let Some(log) = self.log {
+            batch.insert(&tables.meta, LOG_KEY, log.into_bytes());
         }
         let (key, value) = checkpoint_entry(checkpoint);
         batch.insert(&tables.meta, key, value);

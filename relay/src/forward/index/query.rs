@@ -8,7 +8,7 @@ use super::key::{DeliveryId, attempts_prefix, event_prefix};
 use super::row::{QueueRow, Row, Tally};
 use super::tables::{decode, tally_prefix, tally_source};
 use super::view::{AttemptView, DeadLetter, DeadLetters, DeliveryBooks, DeliveryView, Totals};
-use super::{DeliveryIndex, IndexError};
+use super::{DeliveryIndex, IndexError, routing};
 
 impl DeliveryIndex {
     /// The most dead letters of one page.
@@ -39,7 +39,8 @@ impl DeliveryIndex {
             let _folding = self.folding.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             (self.tables.db.snapshot(), self.checkpoint()?.map_or(0, |checkpoint| checkpoint.sequence))
         };
-        let mut books = DeliveryBooks { cut, ..DeliveryBooks::default() };
+        let lanes = routing::read(&self.tables, &snapshot)?;
+        let mut books = DeliveryBooks { cut, lanes, ..DeliveryBooks::default() };
         for entry in snapshot.prefix(&self.tables.meta, tally_prefix()) {
             let (key, value) = entry.into_inner()?;
             let Tally { matched, delivered, dead, discarded } = decode(&value, "a tally")?;

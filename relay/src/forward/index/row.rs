@@ -71,3 +71,14 @@ pub(super) struct Tally {
     #[prost(uint64, tag = "4")]
     pub(super) discarded: u64,
 }
+
+/// Stored events of one source in one lane.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct RoutedRow {
+    /// With at least one destination.
+    #[prost(uint64, tag = "1")]
+    pub(super) routed: u64,
+    /// With none.
+    #[prost(uint64, tag = "2")]
+    pub(super) unmatched: u64,
+}

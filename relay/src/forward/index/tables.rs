@@ -17,6 +17,12 @@ const MEMTABLE_BYTES: u64 = 4 * 1024 * 1024;
 const JOURNALING_BYTES: u64 = 128 * 1024 * 1024;
 
 const CHECKPOINT: &[u8] = b"checkpoint";
+/// Which log the journal is about.
+pub(super) const LOG_KEY: &[u8] = b"log";
+const FORM_KEY: &[u8] = b"form";
+/// What the fold puts into the tables. An index of another form, or of none, lacks what this version folds. 2: how events
+/// were routed.
+const FORM: u8 = 2;
 const TALLY_PREFIX: &[u8] = b"tally/";
 
 pub(super) struct Tables {
@@ -42,14 +48,33 @@ impl Tables {
             .open()?;
         let table =
             |name| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES));
-        Ok(Self {
+        let tables = Self {
             deliveries: table("deliveries")?,
             queue: table("queue")?,
             attempts: table("attempts")?,
             dead: table("dead")?,
             meta: table("meta")?,
             db,
-        })
+        };
+        tables.bring_to_form()?;
+        Ok(tables)
+    }
+
+    /// Forgets what an earlier release folded; the journal is folded anew then.
+    fn bring_to_form(&self) -> Result<(), IndexError> {
+        if self.meta.get(FORM_KEY)?.as_deref() == Some(&[FORM]) {
+            return Ok(());
+        }
+        if self.checkpoint()?.is_some() {
+            tracing::warn!("the delivery index is of another version and is folded anew");
+        }
+        self.wipe()
+    }
+
+    /// Makes it look like one that an earlier release wrote.
+    #[cfg(test)]
+    pub(super) fn forget_form(&self) -> Result<(), IndexError> {
+        Ok(self.meta.remove(FORM_KEY)?)
     }
 
     /// The checkpoint goes first: without one, whatever else is left is wiped again before it is used.
@@ -57,7 +82,7 @@ impl Tables {
         for table in [&self.meta, &self.queue, &self.deliveries, &self.attempts, &self.dead] {
             table.clear()?;
         }
-        Ok(())
+        Ok(self.meta.insert(FORM_KEY, [FORM])?)
     }
 
     pub(super) fn checkpoint(&self) -> Result<Option<Checkpoint>, IndexError> {
@@ -68,6 +93,13 @@ impl Tables {
             Some(Checkpoint { sequence: u64::from_be_bytes(*sequence), digest: digest.try_into().ok()? })
         });
         parts.map(Some).ok_or(IndexError::Damaged("the checkpoint"))
+    }
+
+    /// Empty if the journal does not say.
+    pub(super) fn log(&self) -> Result<String, IndexError> {
+        let value = self.meta.get(LOG_KEY)?;
+        let text = value.map(|value| String::from_utf8(value.to_vec())).transpose();
+        Ok(text.map_err(|_| IndexError::Damaged("the log's name"))?.unwrap_or_default())
     }
 
     pub(super) fn cursor(&self, lane: Lane) -> Result<u64, IndexError> {

@@ -1,8 +1,11 @@
 use floodgate_event::Lane;
 use floodgate_event::proto::attempt::Outcome;
-use floodgate_event::proto::{self, Attempt, Discarded, Matched, Record, Target, record};
+use floodgate_event::proto::{
+    self, Attempt, Continued, Discarded, Matched, MatchedEvents, Record, SourceCount, Target, record,
+};
 use tempfile::TempDir;
 
+use super::routing::{LaneRouting, Routed};
 use super::view::{DeliveryState, Totals};
 use super::{DeliveryId, DeliveryIndex, JournalMessage, Queue, Scan};
 
@@ -39,6 +42,10 @@ impl Fixture {
         books.all
     }
 
+    fn routing(&self, lane: Lane) -> LaneRouting {
+        self.index.totals().unwrap().lanes.remove(&lane).unwrap()
+    }
+
     fn due(&self, queue: Queue, until_us: u64) -> Vec<(u64, u32, u32)> {
         let scan = Scan { queue, behind: None, until_us, limit: 100 };
         let page = self.index.page(&"shop".parse().unwrap(), scan).unwrap();
@@ -52,7 +59,18 @@ impl Fixture {
 fn matched(log_sequence: u64, lane: Lane, indexes: &[u32]) -> record::Record {
     let target = Target { destination: "shop".into(), source: "stripe".into(), indexes: indexes.to_vec() };
     let lane = proto::Lane::from(lane).into();
-    record::Record::Matched(Matched { log_sequence, lane, config_revision: 1, targets: vec![target] })
+    let targets = vec![target];
+    record::Record::Matched(Matched { log_sequence, lane, config_revision: 1, targets, events: None })
+}
+
+/// As [`matched`], by a release that counts events.
+fn counted(log_sequence: u64, lane: Lane, routed: u64, unmatched: u64) -> record::Record {
+    let counts = |count| vec![SourceCount { source: "stripe".into(), count }];
+    let events = Some(MatchedEvents { routed: counts(routed), unmatched: counts(unmatched) });
+    match matched(log_sequence, lane, &[]) {
+        record::Record::Matched(matched) => record::Record::Matched(Matched { events, ..matched }),
+        other => other,
+    }
 }
 
 fn id(log_sequence: u64, index: u32) -> DeliveryId {
@@ -186,4 +204,69 @@ fn a_wiped_index_is_empty() {
     assert_eq!(fixture.index.cursor(Lane::Standard).unwrap(), 0);
     assert_eq!(fixture.index.open_destinations(), []);
     assert!(fixture.due(Queue::First, 0).is_empty());
+}
+
+#[test]
+fn events_are_counted_behind_the_cursor_and_once() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![counted(3, Lane::Bulk, 2, 1), counted(5, Lane::Bulk, 1, 0)]);
+    fixture.apply(vec![counted(5, Lane::Bulk, 9, 9), counted(4, Lane::Critical, 0, 4)]);
+    let routing = |cursor, routed, unmatched| {
+        let sources = [("stripe".to_owned(), Routed { routed, unmatched })].into();
+        LaneRouting { cursor, uncounted_through: 0, sources }
+    };
+    let fixture = fixture.reopen();
+    assert_eq!(fixture.routing(Lane::Bulk), routing(5, 3, 1));
+    assert_eq!(fixture.routing(Lane::Critical), routing(4, 0, 4));
+    assert_eq!(fixture.routing(Lane::Standard), LaneRouting::default());
+}
+
+#[test]
+fn a_record_without_counts_makes_all_before_it_uncounted() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![counted(3, Lane::Bulk, 2, 1)]);
+    fixture.apply(vec![matched(4, Lane::Bulk, &[0]), counted(6, Lane::Bulk, 1, 1)]);
+    fixture.apply(vec![counted(7, Lane::Bulk, 1, 0)]);
+    let sources = [("stripe".to_owned(), Routed { routed: 2, unmatched: 1 })].into();
+    assert_eq!(fixture.routing(Lane::Bulk), LaneRouting { cursor: 7, uncounted_through: 4, sources });
+}
+
+#[test]
+fn an_index_of_an_earlier_release_is_folded_anew() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![matched(1, Lane::Standard, &[0])]);
+    fixture.index.tables.forget_form().unwrap();
+    let fixture = fixture.reopen();
+    assert_eq!(fixture.index.checkpoint().unwrap(), None);
+    assert_eq!(fixture.reopen().index.checkpoint().unwrap(), None);
+}
+
+#[test]
+fn what_a_log_lost_is_forgotten_and_comes_again() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![counted(3, Lane::Bulk, 2, 1), matched(4, Lane::Standard, &[0])]);
+    fixture.apply(vec![matched(5, Lane::Standard, &[0, 1]), matched(6, Lane::Bulk, &[0])]);
+    fixture.apply(vec![attempt(5, 1, 1, Outcome::Failed, 0), attempt(5, 0, 1, Outcome::Failed, 9)]);
+    let continued = Continued { log: "a/1".into(), through: 4 };
+    fixture.apply(vec![record::Record::Continued(continued)]);
+    let expected = Totals { matched: 4, delivered: 0, dead: 1, discarded: 2, pending: 1 };
+    assert_eq!(fixture.totals(), expected);
+    let cursors = [Lane::Standard, Lane::Bulk].map(|lane| fixture.index.cursor(lane).unwrap());
+    assert_eq!((cursors, fixture.index.log().unwrap().as_str()), ([4, 4], "a/1"));
+    assert_eq!(fixture.routing(Lane::Bulk).uncounted_through, 4);
+    assert!(fixture.index.of_event(5, 1).unwrap().is_empty());
+    assert!(fixture.index.dead(9, None).unwrap().items.is_empty());
+    assert_eq!((fixture.due(Queue::First, 0), fixture.due(Queue::Retry, 99)), (vec![(4, 0, 0)], vec![]));
+
+    fixture.apply(vec![matched(5, Lane::Standard, &[1])]);
+    assert_eq!(fixture.due(Queue::First, 0), [(4, 0, 0), (5, 1, 0)]);
+}
+
+#[test]
+fn a_log_that_goes_on_loses_nothing() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![matched(5, Lane::Standard, &[0])]);
+    let continued = Continued { log: "a/".into(), through: u64::MAX };
+    fixture.apply(vec![record::Record::Continued(continued)]);
+    assert_eq!((fixture.totals().pending, fixture.index.cursor(Lane::Standard).unwrap()), (1, 5));
 }

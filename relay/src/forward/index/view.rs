@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use floodgate_event::Lane;
 use floodgate_event::proto::attempt::Outcome as ProtoOutcome;
 use floodgate_event::proto::{self};
 use floodgate_event::time::from_unix_micros;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::key::DeliveryId;
+use super::routing::LaneRouting;
 use super::row::{Phase, Row};
 
 /// Where a delivery stands.
@@ -124,6 +126,9 @@ pub struct DeliveryBooks {
     pub all: Totals,
     /// By source.
     pub sources: BTreeMap<String, Totals>,
+    /// How each lane's events were routed.
+    #[serde(skip)]
+    pub(crate) lanes: BTreeMap<Lane, LaneRouting>,
     /// The last journal sequence that is counted.
     pub cut: u64,
 }
