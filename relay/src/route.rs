@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, ApiState};
 use crate::books::{Bookkeeper, RegionStreams, ShardBooks};
 use crate::config::{Config, ConfigError};
-use crate::control::{Control, ControlContext, RegionLink, StartError};
+use crate::control::{Control, ControlContext, ControlMetrics, RegionLink, StartError};
 use crate::dedup::ledger::{Feed, Ledger, LedgerError};
 use crate::forward::index::IndexError;
 use crate::forward::{DeliveryIndex, ForwardMetrics, SsrfGuard};
@@ -61,6 +61,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Rela
         may_write: writes,
         check_command: config.handlers.check_command.clone().unwrap_or_default(),
         disable: disabled,
+        guard: SsrfGuard::new(config.forward.allow_networks.clone()),
+        metrics: ControlMetrics::register(&registry)?,
+        #[cfg(test)]
+        planted: Default::default(),
         shutdown: shutdown.clone(),
     });
     let control = control.await?;
@@ -99,6 +103,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Rela
             progress: opened.progress,
             feeds: feeds(&streams),
             routes: control.routes(),
+            announcer: control.announcer(opened.shard, config.relay.to_string()),
             disable: disable.clone(),
             guard: SsrfGuard::new(config.forward.allow_networks.clone()),
             may_write: may_write.clone(),

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::append::AppendError;
 use crate::books::{Bookkeeper, RegionStreams};
+use crate::control::routed::Announcer;
 use crate::dedup::ledger::{Feed, Ledger, LedgerError};
 use crate::destination::Routes;
 use crate::forward::{self, DeliveryIndex, ForwardContext, ForwardError, ForwardMetrics, SsrfGuard};
@@ -46,6 +47,7 @@ pub(crate) struct Shard {
     pub(crate) progress: Progress,
     pub(crate) feeds: Vec<Feed>,
     pub(crate) routes: watch::Receiver<Arc<Routes>>,
+    pub(crate) announcer: Announcer,
     pub(crate) disable: mpsc::Sender<Name>,
     pub(crate) guard: SsrfGuard,
     pub(crate) may_write: watch::Sender<bool>,
@@ -174,6 +176,7 @@ impl Shard {
             relay: self.relay.clone(),
             lease: lease.clone(),
             routes: self.routes.clone(),
+            announcer: self.announcer.clone(),
             index: Arc::clone(&self.deliveries),
             disable: self.disable.clone(),
             guard: self.guard.clone(),
