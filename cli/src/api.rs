@@ -129,7 +129,7 @@ impl Api {
         self.answer(self.http.post(url.clone()).timeout(ASKING_TIMEOUT).json(document), url).await
     }
 
-    /// Puts a document under `/v1/` and these segments; with `dry_run`, asks what that would do.
+    /// Puts a document under `/v1/` and these segments, with this query: `dry_run=true` asks what that would do.
     ///
     /// # Errors
     /// As [`Self::get`].
@@ -137,12 +137,10 @@ impl Api {
         &self,
         segments: &[&str],
         document: &impl Serialize,
-        dry_run: bool,
+        query: &str,
     ) -> Result<T, ApiError> {
         let mut url = self.url(segments)?;
-        if dry_run {
-            url.set_query(Some("dry_run=true"));
-        }
+        url.set_query(Some(query));
         self.answer(self.http.put(url.clone()).timeout(ASKING_TIMEOUT).json(document), url).await
     }
 
@@ -185,6 +183,20 @@ impl Api {
     /// As [`Self::get`].
     pub(crate) async fn delete<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<T, ApiError> {
         let url = self.url(segments)?;
+        self.answer(self.http.delete(url.clone()), url).await
+    }
+
+    /// As [`Self::delete`], with this query.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) async fn delete_with<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        query: &str,
+    ) -> Result<T, ApiError> {
+        let mut url = self.url(segments)?;
+        url.set_query(Some(query));
         self.answer(self.http.delete(url.clone()), url).await
     }
 

@@ -3,7 +3,6 @@
 mod difference;
 mod file;
 mod plan;
-mod rollout;
 
 use std::path::PathBuf;
 
@@ -11,10 +10,10 @@ use serde::Serialize;
 
 use self::file::Wanted;
 use self::plan::{Plan, Step};
-use self::rollout::Rollout;
 use crate::api::{Api, ApiArgs};
 use crate::exit::Failure;
 use crate::output;
+use crate::rollout::{self, Progress};
 
 /// What to apply, and how.
 #[derive(clap::Args)]
@@ -42,36 +41,49 @@ struct Summary<'a> {
     changes: &'a [Step],
     /// The revision that holds all of it; none for a dry run.
     revision: Option<u64>,
-    regions: &'a [Rollout],
+    warnings: &'a [String],
+    #[serde(flatten)]
+    progress: Option<&'a Progress>,
 }
 
-/// Shows the difference, applies it, and waits until each region that can be reached serves it.
+/// Shows the difference, applies it, and waits until every shard routes by it and each region that can be reached serves it.
 ///
 /// # Errors
-/// If the file is wrong, the API refuses, or a region that can be reached does not serve it in time.
+/// If the file is wrong, the API refuses, or it is not in force in time wherever it can be.
 pub(crate) async fn run(args: ApplyArgs) -> Result<(), Failure> {
-    let wanted = Wanted::read(&args.file).map_err(Failure::usage)?;
-    let api = Api::new(args.api)?;
-    let plan = Plan::make(&api, wanted, args.prune).await?;
-    if !args.json {
+    let ApplyArgs { api, file, dry_run, prune, json } = args;
+    let wanted = Wanted::read(&file).map_err(Failure::usage)?;
+    let api = Api::new(api)?;
+    let plan = Plan::make(&api, wanted, prune).await?;
+    if !json {
         output::print(&plan.render())?;
     }
-    if args.dry_run {
-        return if args.json { print_json(&plan, None, &[]) } else { Ok(()) };
+    if dry_run {
+        return finish(json, &plan, None, &plan.foreseen_warnings());
     }
     let revision = plan.apply(&api).await?;
-    let regions = rollout::wait(&api, revision).await?;
-    if args.json {
-        print_json(&plan, Some(revision), &regions)?;
-    } else {
-        output::print(&rollout::render(revision, &regions))?;
-    }
-    match regions.iter().filter(|region| region.is_late()).count() {
-        0 => Ok(()),
-        late => Err(Failure::work(format!("{late} region(s) do not serve revision {revision} yet"))),
+    let progress = rollout::wait(&api, revision).await?;
+    let warnings = plan.standing_warnings(&api).await?;
+    finish(json, &plan, Some((revision, &progress)), &warnings)?;
+    match progress.shortfall(revision, |source| plan.puts_source(source)) {
+        None => Ok(()),
+        Some(shortfall) => Err(Failure::work(shortfall)),
     }
 }
 
-fn print_json(plan: &Plan, revision: Option<u64>, regions: &[Rollout]) -> Result<(), Failure> {
-    output::print_json(&Summary { dry_run: revision.is_none(), changes: plan.steps(), revision, regions })
+fn finish(
+    json: bool,
+    plan: &Plan,
+    done: Option<(u64, &Progress)>,
+    warnings: &[String],
+) -> Result<(), Failure> {
+    if json {
+        let (revision, progress) = done.unzip();
+        let (dry_run, changes) = (done.is_none(), plan.steps());
+        return output::print_json(&Summary { dry_run, changes, revision, warnings, progress });
+    }
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+    done.map_or(Ok(()), |(revision, progress)| output::print(&progress.render(revision)))
 }

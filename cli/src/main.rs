@@ -15,6 +15,7 @@ mod keys;
 mod logging;
 mod output;
 mod replay;
+mod rollout;
 mod serve;
 mod shutdown;
 mod table;

@@ -41,6 +41,8 @@ codes! {
     RequestTimeout = "request-timeout", 408, "Request timed out";
     /// Something else changed first, or still depends on this.
     Conflict = "conflict", 409, "Conflict";
+    /// `If-Match` or `If-None-Match` does not hold.
+    PreconditionFailed = "precondition-failed", 412, "Precondition failed";
     /// The body is over the limit, as sent or decompressed.
     TooLarge = "too-large", 413, "Body too large";
     /// A content encoding that is not taken.

@@ -8,6 +8,8 @@ use crate::Name;
 
 /// The most handler versions that a report counts; a snapshot that binds more is served all the same.
 pub const MAX_HANDLERS: usize = 1_000;
+/// The most refused sources that a report names.
+pub const MAX_REFUSED: usize = 100;
 /// The most differences that one gateway keeps of a trial.
 pub const MAX_SAMPLES: usize = 8;
 
@@ -29,6 +31,36 @@ pub struct GatewayReport {
     /// The trials that are under way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trials: Vec<TrialReport>,
+    /// The most that a binding may ask of it; none from a gateway that does not report it yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maxima: Option<Maxima>,
+    /// The sources that it does not serve as this revision has them, at most [`MAX_REFUSED`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedSource>,
+}
+
+/// The most that one gateway gives a handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Maxima {
+    /// Milliseconds for one event.
+    pub deadline_ms: u64,
+    /// Bytes of linear memory.
+    pub memory_bytes: u64,
+    /// Bytes that it may return.
+    pub output_bytes: u64,
+    /// Bytes of its component.
+    pub component_bytes: u64,
+}
+
+/// A source that a gateway does not serve as it is configured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedSource {
+    /// The source.
+    pub source: Name,
+    /// Why.
+    pub reason: String,
+    /// Whether it is served as it was before. If not, its requests get 503.
+    pub as_before: bool,
 }
 
 /// One version of a handler, as a gateway serves it.

@@ -101,6 +101,12 @@ pub const SNAPSHOT_BUCKET: &str = "floodgate_snapshot";
 pub const SNAPSHOT_KEY: &str = "current";
 /// KV bucket in each region where gateways report what they serve, a key per gateway.
 pub const GATEWAYS_BUCKET: &str = "floodgate_gateways";
+
+/// Where a gateway puts its report: the subject behind its key in [`GATEWAYS_BUCKET`].
+pub fn gateway_report(gateway: &str) -> String {
+    format!("$KV.{GATEWAYS_BUCKET}.{gateway}")
+}
+
 /// Object bucket, in the centre and in each region, of handler components by the hex of their SHA-256.
 pub const HANDLERS_BUCKET: &str = "floodgate_handlers";
 /// KV bucket of the centre that holds the control plane's document.
@@ -109,6 +115,14 @@ pub const CONTROL_BUCKET: &str = "floodgate_control";
 pub const CONTROL_KEY: &str = "config";
 /// Key, in the same bucket, of what the deployment is made of: how many shards, and which streams they write.
 pub const DEPLOYMENT_KEY: &str = "deployment";
+/// All that [`routed_key`] gives.
+pub const ROUTED_KEYS: &str = "routed.*";
+
+/// Key of the control bucket where the writer of a shard says which revision it routes by.
+pub fn routed_key(shard: u32) -> String {
+    format!("routed.{shard}")
+}
+
 /// KV bucket of the centre for the writers' leases, a key per shard.
 pub const LEASE_BUCKET: &str = "floodgate_lease";
 

@@ -31,6 +31,7 @@ pub(crate) struct Metrics {
     replays: IntCounterVec,
     pub(crate) connections: IntGauge,
     pub(crate) config_revision: IntGauge,
+    pub(crate) config_refused: IntGauge,
 }
 
 /// The counters of one source that move with each event, looked up once.
@@ -86,6 +87,7 @@ impl Metrics {
             replays: counters("replays_total", "Events to replay, by what became of them.", &["outcome"])?,
             connections: gauge("connections", "Open connections on the ingest port.")?,
             config_revision: gauge("config_revision", "Revision of the configuration that is served.")?,
+            config_refused: gauge("config_refused_sources", "Sources not served as they are configured.")?,
             registry,
         };
         metrics.register()?;
@@ -106,7 +108,8 @@ impl Metrics {
         registry.register(Box::new(self.queue_bytes.clone()))?;
         registry.register(Box::new(self.replays.clone()))?;
         registry.register(Box::new(self.connections.clone()))?;
-        registry.register(Box::new(self.config_revision.clone()))
+        registry.register(Box::new(self.config_revision.clone()))?;
+        registry.register(Box::new(self.config_refused.clone()))
     }
 
     /// Where other rooms add theirs.

@@ -133,8 +133,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Gate
         Health::new(link.clone(), Arc::clone(&state), limits.publish_timeout()).run(),
     );
     let (region, gateway) = (config.region.clone(), config.gateway.clone());
+    let maxima = config.handlers.maxima();
     background_task(&background, logs::run(link.clone(), region, gateway, lines));
-    background_task(&background, report::run(link, Arc::clone(&state), config.gateway.clone()));
+    background_task(&background, report::run(link, Arc::clone(&state), config.gateway.clone(), maxima));
     drop(start(operations, &background));
 
     info!(region = %config.region, gateway = %config.gateway, listen = %config.listen, "gateway started");

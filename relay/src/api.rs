@@ -32,10 +32,11 @@ use axum::middleware::from_fn_with_state;
 use floodgate_event::{ProblemCode, Secret};
 use tokio::sync::Semaphore;
 
+use self::extract::Write;
 use self::limits::Gate;
 use crate::books::Bookkeeper;
 use crate::central::CentralStreams;
-use crate::control::Control;
+use crate::control::{Changed, Control, Mode, Scope};
 use crate::lookup::EventLookup;
 use crate::provision::StreamFaults;
 use crate::replay::Replays;
@@ -114,6 +115,17 @@ fn endpoints() -> Vec<Endpoint> {
 
 fn mount(endpoints: Vec<Endpoint>) -> Router<ApiState> {
     endpoints.into_iter().fold(Router::new(), |router, endpoint| router.route(endpoint.path, endpoint.route))
+}
+
+/// Waits until a change is in force, unless the caller does not; none for a dry run. A change that left everything as it is
+/// may still be on its way from before.
+async fn in_force(state: &ApiState, changed: &Changed<()>, write: Write, scope: Scope<'_>) -> Option<bool> {
+    let revision = changed.after.revision;
+    match write {
+        Write { mode: Mode::DryRun, .. } => None,
+        Write { wait: true, .. } => Some(state.control.in_force(revision, scope).await),
+        Write { wait: false, .. } => Some(state.control.is_known_in_force(revision, scope)),
+    }
 }
 
 async fn not_found() -> ApiError {

@@ -87,7 +87,7 @@ pub struct Dedup {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct History {
-    /// How long a region keeps what the centre has confirmed; at most 30 days.
+    /// How long a region keeps what the centre has confirmed; at most 30 days, and at most the dedup window.
     pub kept_seconds: u64,
 }
 
@@ -181,6 +181,12 @@ impl Config {
             self.history.kept_seconds <= 30 * 86_400,
             "history.kept_seconds",
             "at most 2592000 (30 days)",
+        )?;
+        // A restored region is read again as far back as it kept: what the ledger has forgotten would be delivered again.
+        require(
+            self.history.kept_seconds <= u64::from(self.dedup.window_days) * 86_400,
+            "history.kept_seconds",
+            "at most `dedup.window_days`: a restored region would deliver again what is older",
         )?;
         require((1..=64).contains(&self.regions.len()), "regions", "1 to 64 regions")?;
         let mut names: Vec<_> = self.regions.iter().map(|region| &region.name).collect();
@@ -357,6 +363,22 @@ mod tests {
             load(&GOOD.replace("{ url = \"nats://127.0.0.1:4223\" }", "{ url = \"a\", urls = [\"b\"] }"));
         let two = two.unwrap_err().to_string();
         assert!(two.ends_with("region eu: `nats.urls`: there is `url` as well; choose one"), "{two}");
+    }
+
+    #[test]
+    fn no_region_keeps_what_the_ledger_has_forgotten() {
+        let with = |days: u32, seconds: u64| {
+            let text = format!("{GOOD}\n[dedup]\nwindow_days = {days}\n[history]\nkept_seconds = {seconds}");
+            load(&text).map_err(|error| error.to_string())
+        };
+        assert!(with(1, 86_400).is_ok() && with(7, 7 * 86_400).is_ok() && with(30, 30 * 86_400).is_ok());
+        let refused = with(1, 86_401).unwrap_err();
+        assert!(
+            refused.contains("`history.kept_seconds`") && refused.contains("`dedup.window_days`"),
+            "{refused}"
+        );
+        let one_line = load(&format!("{GOOD}\n[history]\nkept_seconds = 604801"));
+        assert!(one_line.is_err(), "the default window is 7 days");
     }
 
     #[test]

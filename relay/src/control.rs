@@ -9,15 +9,23 @@ pub(crate) mod configuration;
 mod distribute;
 pub mod document;
 mod fit;
+mod in_force;
+mod maxima;
+mod metrics;
+#[cfg(test)]
+pub(crate) mod planted;
+pub(crate) mod precondition;
 mod regional;
 mod regions;
 mod rollout;
+pub(crate) mod routed;
 mod routing;
 mod store;
 mod upkeep;
 mod upload;
 mod vault;
 pub(crate) mod view;
+pub(crate) mod warnings;
 
 pub(crate) use bring::Version;
 pub use change::{Kind, Refused};
@@ -26,8 +34,10 @@ pub use components::ComponentError;
 pub use components::MAX_BYTES as MAX_COMPONENT_BYTES;
 pub(crate) use configuration::Configuration;
 pub use fit::FitError;
+pub(crate) use in_force::Scope;
+pub(crate) use metrics::ControlMetrics;
+pub(crate) use precondition::Precondition;
 pub(crate) use regions::{RegionView, Reports};
-pub use routing::RouteError;
 pub(crate) use store::Changed;
 pub use store::{ChangeError, StoreError};
 pub use upload::UploadError;
@@ -49,10 +59,13 @@ use self::checker::Checker;
 use self::distribute::Distributor;
 use self::document::{CanaryDocument, DestinationDocument, ShadowDocument, SourceDocument};
 use self::regions::Asker;
+use self::routed::{Announcer, Routed};
+use self::routing::Router;
 use self::store::{MAX_CONFLICTS, Store};
 use self::upkeep::Upkeep;
 use self::vault::Vault;
 use crate::destination::Routes;
+use crate::forward::SsrfGuard;
 
 /// The wait between attempts to read the configuration when the relay starts before the centre.
 const START_PAUSE: Duration = Duration::from_secs(1);
@@ -73,6 +86,13 @@ pub struct ControlContext {
     pub check_command: Vec<String>,
     /// Destinations to disable, because they answered 410.
     pub disable: mpsc::Receiver<Name>,
+    /// Which addresses deliveries may reach, to warn of others.
+    pub guard: SsrfGuard,
+    /// What it shows of itself.
+    pub(crate) metrics: ControlMetrics,
+    /// What a test plants.
+    #[cfg(test)]
+    pub(crate) planted: planted::Planted,
     /// Ends what [`Control::start`] began.
     pub shutdown: CancellationToken,
 }
@@ -98,9 +118,13 @@ struct Inner {
     checker: Checker,
     centre: Context,
     regions: Vec<Asker>,
+    guard: SsrfGuard,
     routes: watch::Receiver<Arc<Routes>>,
+    routed: Routed,
     tasks: TaskTracker,
     shutdown: CancellationToken,
+    #[cfg(test)]
+    planted: planted::Planted,
 }
 
 /// Whether a change is made or only shown.
@@ -115,14 +139,18 @@ impl Control {
     /// it. Routes are right from the first look.
     ///
     /// # Errors
-    /// If the stored configuration cannot be read by this version or opened with this key, no check can be run, or
-    /// `shutdown` came first.
+    /// If the stored configuration cannot be read by this version, no check can be run, or `shutdown` came first.
     pub async fn start(context: ControlContext) -> Result<Self, StartError> {
         let checker = Checker::new(context.check_command)?;
         let keys = context.regions.iter().map(|region| (region.name.clone(), region.sealing_key.clone()));
         let vault = Arc::new(Vault::new(context.opening_key, keys.collect()));
-        let store = Arc::new(open(&context.centre, &context.shutdown).await?);
-        let routes = watch::Sender::new(Arc::new(routing::routes(&store.latest(), &vault)?));
+        let (metrics, shards) = (context.metrics, context.shards);
+        let store = Arc::new(open(&context.centre, &metrics, &context.shutdown).await?);
+        let mut router = Router::new(vault.clone());
+        let opened = tokio::task::block_in_place(|| router.routes(store.latest()));
+        metrics.held(opened.held().count());
+        let routes = watch::Sender::new(opened);
+        let routed = Routed::new(context.centre.clone(), shards, store.clone(), metrics.clone());
 
         let shutdown = context.shutdown;
         let tasks = Tasks { tracker: TaskTracker::new(), shutdown: shutdown.clone() };
@@ -132,14 +160,20 @@ impl Control {
             let (name, link) = (region.name.clone(), region.context.clone());
             regions.push(Asker { name, context: link, failure: failure.subscribe() });
             tasks.spawn(
-                distributor(region, &context.centre, context.shards, &store, &context.may_write, failure)
-                    .run(),
+                distributor(region, &context.centre, shards, &store, &context.may_write, failure).run(),
             );
         }
         let route_watch = routes.subscribe();
-        let upkeep = Arc::new(Upkeep { store: store.clone(), vault: vault.clone() });
+        let upkeep = Arc::new(Upkeep {
+            store: store.clone(),
+            vault: vault.clone(),
+            metrics,
+            #[cfg(test)]
+            planted: context.planted,
+        });
         tasks.spawn(upkeep.clone().follow());
-        tasks.spawn(upkeep.clone().routes(routes));
+        tasks.spawn(upkeep.clone().routes(router, routes));
+        tasks.spawn(routed.clone().follow());
         tasks.spawn(upkeep.clone().seals(context.may_write.clone()));
         let canaries =
             Canaries { store: store.clone(), regions: regions.clone(), may_write: context.may_write };
@@ -147,14 +181,43 @@ impl Control {
         tasks.spawn(upkeep.disable(context.disable));
         tasks.tracker.close();
 
-        let (centre, tasks) = (context.centre, tasks.tracker);
-        let routes = route_watch;
-        Ok(Self(Arc::new(Inner { store, vault, checker, centre, regions, routes, tasks, shutdown })))
+        Ok(Self(Arc::new(Inner {
+            store,
+            vault,
+            checker,
+            centre: context.centre,
+            regions,
+            guard: context.guard,
+            routes: route_watch,
+            routed,
+            tasks: tasks.tracker,
+            shutdown,
+            #[cfg(test)]
+            planted: context.planted,
+        })))
     }
 
     /// Destinations for forwarding, replaced at every change.
     pub fn routes(&self) -> watch::Receiver<Arc<Routes>> {
         self.0.routes.clone()
+    }
+
+    /// Speaks for a shard while this process writes it: says which revision it routes by.
+    pub(crate) fn announcer(&self, shard: u32, relay: String) -> Announcer {
+        Announcer {
+            centre: self.0.centre.clone(),
+            shard,
+            relay,
+            store: self.0.store.clone(),
+            routes: self.routes(),
+            #[cfg(test)]
+            planted: self.0.planted,
+        }
+    }
+
+    /// Which revision each shard is routed by, as its writer says.
+    pub(crate) fn routed(&self) -> &Routed {
+        &self.0.routed
     }
 
     /// Whether the centre answered when it was last asked, at most some seconds ago.
@@ -193,8 +256,13 @@ impl Control {
         name: &Name,
         document: &SourceDocument,
         mode: Mode,
+        precondition: &Precondition,
     ) -> Result<Changed<()>, ChangeError> {
-        self.bind(mode, |configuration| configuration.put_source(name, document, &self.0.vault)).await
+        self.bind(mode, |configuration| {
+            configuration.check(precondition, Kind::Source, name)?;
+            configuration.put_source(name, document, &self.0.vault)
+        })
+        .await
     }
 
     pub(crate) async fn put_destination(
@@ -202,15 +270,28 @@ impl Control {
         name: &Name,
         document: &DestinationDocument,
         mode: Mode,
+        precondition: &Precondition,
     ) -> Result<Changed<()>, ChangeError> {
-        self.change(mode, |configuration| configuration.put_destination(name, document, &self.0.vault)).await
+        self.change(mode, |configuration| {
+            configuration.check(precondition, Kind::Destination, name)?;
+            configuration.put_destination(name, document, &self.0.vault)
+        })
+        .await
     }
 
-    pub(crate) async fn delete(&self, kind: Kind, name: &Name) -> Result<Changed<()>, ChangeError> {
-        self.change(Mode::Write, |configuration| match kind {
-            Kind::Source => configuration.delete_source(name),
-            Kind::Destination => configuration.delete_destination(name),
-            Kind::Handler => configuration.delete_handler(name),
+    pub(crate) async fn delete(
+        &self,
+        kind: Kind,
+        name: &Name,
+        precondition: &Precondition,
+    ) -> Result<Changed<()>, ChangeError> {
+        self.change(Mode::Write, |configuration| {
+            configuration.check(precondition, kind, name)?;
+            match kind {
+                Kind::Source => configuration.delete_source(name),
+                Kind::Destination => configuration.delete_destination(name),
+                Kind::Handler => configuration.delete_handler(name),
+            }
         })
         .await
     }
@@ -288,6 +369,7 @@ impl Control {
     ) -> Result<Changed<T>, ChangeError> {
         for _ in 0..MAX_CONFLICTS {
             let preview = self.0.store.preview(&apply).await?;
+            self.check_maxima(&preview.before, &preview.after).await.map_err(Refused::from)?;
             self.check_fit(&preview.before, &preview.after).await?;
             if mode == Mode::DryRun {
                 return Ok(preview);
@@ -334,14 +416,27 @@ fn distributor(
     may_write: &watch::Receiver<bool>,
     failure: watch::Sender<Option<String>>,
 ) -> Distributor {
-    let (centre, configuration, seen) = (centre.clone(), store.subscribe(), store.seen_in_regions());
-    Distributor { region, centre, shards, configuration, may_write: may_write.clone(), failure, seen }
+    let (centre, configuration, seen) = (centre.clone(), store.subscribe(), store.seen_elsewhere());
+    Distributor {
+        region,
+        centre,
+        shards,
+        configuration,
+        may_write: may_write.clone(),
+        failure,
+        seen,
+        unsealed_since: None,
+    }
 }
 
 /// Waits for the centre, however long it takes; what waiting does not mend ends it.
-async fn open(centre: &Context, shutdown: &CancellationToken) -> Result<Store, StartError> {
+async fn open(
+    centre: &Context,
+    metrics: &ControlMetrics,
+    shutdown: &CancellationToken,
+) -> Result<Store, StartError> {
     loop {
-        match Store::open(centre.clone()).await {
+        match Store::open(centre.clone(), metrics.clone()).await {
             Ok(store) => return Ok(store),
             Err(error @ (StoreError::Format(_) | StoreError::Deleted)) => return Err(error.into()),
             Err(error) => {
@@ -360,9 +455,6 @@ pub enum StartError {
     /// The stored configuration cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The stored destinations cannot be opened with this key.
-    #[error(transparent)]
-    Routes(#[from] RouteError),
     /// Components cannot be checked.
     #[error(transparent)]
     Checker(#[from] CheckerError),
@@ -372,4 +464,4 @@ pub enum StartError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

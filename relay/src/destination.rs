@@ -1,5 +1,7 @@
 //! Where events go, as forwarding sees it: what `control` makes of the stored configuration, secrets opened.
 
+mod subscriptions;
+
 use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use floodgate_event::{Name, standard_webhooks};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use self::subscriptions::Subscriptions;
+
 /// Every destination at one revision. Replaced as a whole when the configuration changes.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
@@ -18,18 +22,24 @@ pub struct Routes {
     pub revision: u64,
     /// Destinations by name, the disabled ones too.
     pub destinations: BTreeMap<Name, Arc<Destination>>,
+    subscriptions: Subscriptions,
 }
 
 impl Routes {
-    /// The enabled destinations that subscribed to events of this source and type.
-    pub fn matching<'a>(
-        &'a self,
-        source: &'a str,
-        event_type: &'a str,
-    ) -> impl Iterator<Item = &'a Arc<Destination>> {
-        self.destinations.values().filter(move |destination| {
-            destination.enabled && destination.subscribe.matches(source, event_type)
-        })
+    /// The destinations of a revision, ready to be matched.
+    pub fn new(revision: u64, destinations: BTreeMap<Name, Arc<Destination>>) -> Self {
+        let subscriptions = Subscriptions::new(destinations.values());
+        Self { revision, destinations, subscriptions }
+    }
+
+    /// The enabled destinations that subscribed to events of this source and type, each once, by name.
+    pub fn matching(&self, source: &str, event_type: &str) -> impl Iterator<Item = &Arc<Destination>> {
+        self.subscriptions.matching(source, event_type)
+    }
+
+    /// The destinations whose deliveries wait because their secrets cannot be used.
+    pub fn held(&self) -> impl Iterator<Item = &Arc<Destination>> {
+        self.destinations.values().filter(|destination| destination.held.is_some())
     }
 }
 
@@ -56,6 +66,8 @@ pub struct Destination {
     pub original_headers: bool,
     /// Whether it takes new events. False after it answered 410, until it is put again.
     pub enabled: bool,
+    /// Why its secrets cannot be used, if they cannot. Its events are matched, and wait until it is put again.
+    pub held: Option<String>,
 }
 
 impl std::fmt::Debug for Destination {

@@ -46,6 +46,7 @@ pub use metrics::ForwardMetrics;
 
 use crate::append::{Append, AppendError, FencedAppender};
 use crate::central::Noted;
+use crate::control::routed::{Announcer, Superseded};
 use crate::destination::Routes;
 use crate::lease::Lease;
 use crate::reader::StreamReader;
@@ -69,6 +70,8 @@ pub struct ForwardContext {
     pub lease: Lease,
     /// Destinations, as they are now.
     pub routes: watch::Receiver<Arc<Routes>>,
+    /// Says by which revision events are matched.
+    pub(crate) announcer: Announcer,
     /// The shard's index.
     pub index: Arc<DeliveryIndex>,
     /// What is noted of the shard's log.
@@ -89,17 +92,13 @@ pub struct ForwardContext {
 /// If this host fails: the index's disk, its TLS set-up. Consumers and NATS are waited for.
 pub async fn run(context: ForwardContext) -> Result<(), ForwardError> {
     let (lease, shutdown) = (context.lease.clone(), context.shutdown.clone());
-    let opened = async {
-        let (journal, writer) = open_journal(&context).await?;
-        follow_log(&context, writer).await.map(|writer| (journal, writer))
-    };
-    let writer = tokio::select! {
+    let opened = tokio::select! {
         () = lease.lost() => return Ok(()),
         () = shutdown.cancelled() => return Ok(()),
-        opened = opened => opened,
+        opened = open(&context) => opened,
     };
-    let ended = match writer {
-        Ok((journal, writer)) => Crew::start(context, journal, writer)?.work().await,
+    let ended = match opened {
+        Ok(opened) => Crew::start(context, opened)?.work().await,
         Err(error) => Err(error),
     };
     match ended {
@@ -112,9 +111,28 @@ pub async fn run(context: ForwardContext) -> Result<(), ForwardError> {
     }
 }
 
+/// What a term begins with.
+struct Opened {
+    journal: Journal,
+    writer: Writer,
+    /// The sequence of this writer's fence.
+    fence: u64,
+}
+
+/// Takes over the journal, then matching: no event may be matched by less than what was confirmed before this term.
+async fn open(context: &ForwardContext) -> Result<Opened, ForwardError> {
+    let Opened { journal, writer, fence } = open_journal(context).await?;
+    let writer = follow_log(context, writer).await?;
+    let mut announcer = context.announcer.clone();
+    match announcer.claim(fence, &context.lease).await {
+        Ok(()) => Ok(Opened { journal, writer, fence }),
+        Err(Superseded) => Err(AppendError::Superseded.into()),
+    }
+}
+
 /// Takes over the journal: a fence, so that whatever an earlier writer has under way is refused, then all that it
 /// wrote into the index.
-async fn open_journal(context: &ForwardContext) -> Result<(Journal, Writer), ForwardError> {
+async fn open_journal(context: &ForwardContext) -> Result<Opened, ForwardError> {
     let ForwardContext { jetstream, shard, lease, index, metrics, .. } = context;
     let stream = subject::journal_stream(*shard);
     let stamp = Stamp::new(lease, *shard);
@@ -126,7 +144,8 @@ async fn open_journal(context: &ForwardContext) -> Result<(Journal, Writer), For
 
     let (jetstream, shard) = (jetstream.clone(), *shard);
     Follower { jetstream, shard, index: Arc::clone(index), metrics: metrics.clone() }.up_to(fence).await?;
-    Ok(Journal::new(appender, Arc::clone(index), stamp, metrics.clone()))
+    let (journal, writer) = Journal::new(appender, Arc::clone(index), stamp, metrics.clone());
+    Ok(Opened { journal, writer, fence })
 }
 
 /// Tells the journal which log its records are about, before anything is read from that. Where the log before was lost,
@@ -153,7 +172,8 @@ struct Crew {
 }
 
 impl Crew {
-    fn start(context: ForwardContext, journal: Journal, writer: Writer) -> Result<Self, ForwardError> {
+    fn start(context: ForwardContext, opened: Opened) -> Result<Self, ForwardError> {
+        let Opened { journal, writer, fence } = opened;
         let dispatch = Dispatch::new(context.guard.clone())?;
         let log = Arc::new(Log::new(context.jetstream.clone(), subject::log_stream(context.shard)));
         let mut crew = Self {
@@ -165,6 +185,7 @@ impl Crew {
             stop: CancellationToken::new(),
         };
         crew.writer.spawn(writer.run());
+        crew.readers.spawn(context.announcer.clone().follow(fence, context.lease.clone()));
         for lane in Lane::ALL {
             let reader = lane_reader(&context, lane, journal.clone(), Arc::clone(&log))?;
             crew.readers.spawn(async move {

@@ -16,7 +16,7 @@ use crate::api::{self, ApiState};
 use crate::books::{Bookkeeper, RegionStreams, ShardBooks};
 use crate::central::{self, CentralMetrics, CentralStreams, DeploymentError, Looker};
 use crate::config::{Config, ConfigError};
-use crate::control::{Control, ControlContext, RegionLink, StartError};
+use crate::control::{Control, ControlContext, ControlMetrics, RegionLink, StartError};
 use crate::dedup::ledger::{Feed, Ledger, LedgerError};
 use crate::forward::index::IndexError;
 use crate::forward::{self, DeliveryIndex, ForwardMetrics, SsrfGuard};
@@ -63,6 +63,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Rela
         may_write: writes,
         check_command: config.handlers.check_command.clone().unwrap_or_default(),
         disable: disabled,
+        guard: SsrfGuard::new(config.forward.allow_networks.clone()),
+        metrics: ControlMetrics::register(&registry)?,
+        #[cfg(test)]
+        planted: Default::default(),
         shutdown: shutdown.clone(),
     });
     let control = control.await?;
@@ -129,6 +133,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Rela
             progress: opened.progress,
             feeds: feeds(&streams),
             routes: control.routes(),
+            announcer: control.announcer(opened.shard, config.relay.to_string()),
             disable: disable.clone(),
             guard: SsrfGuard::new(config.forward.allow_networks.clone()),
             may_write: may_write.clone(),

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::append::AppendError;
 use crate::books::{Bookkeeper, RegionStreams};
 use crate::central::ShardStreams;
+use crate::control::routed::Announcer;
 use crate::dedup::ledger::{Feed, Ledger, LedgerError};
 use crate::destination::Routes;
 use crate::forward::{self, DeliveryIndex, ForwardContext, ForwardError, ForwardMetrics, SsrfGuard};
@@ -47,6 +48,7 @@ pub(crate) struct Shard {
     pub(crate) progress: Progress,
     pub(crate) feeds: Vec<Feed>,
     pub(crate) routes: watch::Receiver<Arc<Routes>>,
+    pub(crate) announcer: Announcer,
     pub(crate) disable: mpsc::Sender<Name>,
     pub(crate) guard: SsrfGuard,
     pub(crate) may_write: watch::Sender<bool>,
@@ -190,6 +192,7 @@ impl Shard {
             relay: self.relay.clone(),
             lease: lease.clone(),
             routes: self.routes.clone(),
+            announcer: self.announcer.clone(),
             index: Arc::clone(&self.deliveries),
             log: self.streams.log(),
             disable: self.disable.clone(),

@@ -6,6 +6,7 @@ mod books;
 mod dedup;
 mod doctor;
 mod durability;
+mod in_force;
 mod kills;
 mod lease;
 mod ledger;

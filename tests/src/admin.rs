@@ -107,6 +107,8 @@ pub struct Reply {
     pub status: StatusCode,
     /// The body, null where it is not JSON.
     pub body: Value,
+    /// The object's entity tag; empty where there is none.
+    pub etag: String,
 }
 
 impl Admin {
@@ -137,6 +139,22 @@ impl Admin {
             request = request.json(body);
         }
         reply(request).await
+    }
+
+    /// As [`Self::request`], with one more header.
+    ///
+    /// # Errors
+    /// If no answer came.
+    pub async fn request_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        (header, value): (&'static str, &str),
+    ) -> Result<Reply> {
+        let request = self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
+        let request = request.header(header, value);
+        reply(if let Some(body) = body { request.json(body) } else { request }).await
     }
 
     /// A GET that must succeed.
@@ -245,6 +263,8 @@ fn serves(regions: &Value, revision: u64) -> bool {
 async fn reply(request: reqwest::RequestBuilder) -> Result<Reply> {
     let response = request.send().await?;
     let status = response.status();
+    let etag =
+        response.headers().get("etag").and_then(|tag| tag.to_str().ok()).unwrap_or_default().to_owned();
     let text = response.text().await?;
-    Ok(Reply { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
+    Ok(Reply { status, body: serde_json::from_str(&text).unwrap_or(Value::Null), etag })
 }

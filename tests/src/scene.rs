@@ -98,6 +98,14 @@ impl Scene {
         Ok(scene)
     }
 
+    /// Gives all secrets again.
+    ///
+    /// # Errors
+    /// If that is refused.
+    pub async fn reconfigure(&self) -> Result<()> {
+        self.configure().await
+    }
+
     async fn configure(&self) -> Result<()> {
         self.admin.put("/v1/destinations/consumer", &self.destination()).await?;
         for (scheme, secret) in [

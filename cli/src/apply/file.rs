@@ -19,8 +19,8 @@ const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
-    Sources,
     Destinations,
+    Sources,
 }
 
 /// An object that the file describes, in the form of the API's document, secrets filled in.
@@ -34,8 +34,9 @@ pub(crate) struct Object {
 pub(crate) struct Wanted(pub(crate) Vec<Object>);
 
 impl Kind {
-    /// Both, in the order in which they are applied.
-    pub(crate) const ALL: [Self; 2] = [Self::Sources, Self::Destinations];
+    /// Both, in the order in which they are put: an event may come as soon as there is a source for it, and must find its
+    /// destination then. They are deleted the other way round.
+    pub(crate) const ALL: [Self; 2] = [Self::Destinations, Self::Sources];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -239,13 +240,13 @@ mod tests {
     }
 
     #[test]
-    fn sources_come_first() {
-        let text = "[destinations.d]\nurl='http://h/'\nsecrets=['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw']\n\
-                    [sources.z]\nverify={scheme='github',secrets=['s']}";
+    fn destinations_come_first() {
+        let text = "[sources.a]\nverify={scheme='github',secrets=['s']}\n\
+                    [destinations.d]\nurl='http://h/'\nsecrets=['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw']";
         let wanted = Wanted::parse(text, Path::new("f")).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(
             wanted.0.iter().map(|object| object.kind.as_str()).collect::<Vec<_>>(),
-            ["sources", "destinations"]
+            ["destinations", "sources"]
         );
     }
 }

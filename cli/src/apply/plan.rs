@@ -7,6 +7,8 @@ use serde_json::Value;
 use super::difference::{self, Difference};
 use super::file::{Kind, Object, Wanted};
 use crate::api::{Api, ApiError};
+use crate::exit::Failure;
+use crate::rollout;
 
 /// The steps, in order, and what they take.
 pub(crate) struct Plan {
@@ -25,6 +27,16 @@ pub(crate) struct Step {
     /// Holds secrets, and so is never shown.
     #[serde(skip)]
     document: Value,
+    /// What the API warned of before anything was done.
+    #[serde(skip)]
+    warnings: Vec<Warning>,
+}
+
+/// Something that the API takes, and likely a mistake.
+#[derive(Clone, Debug, Deserialize)]
+struct Warning {
+    path: String,
+    message: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -48,6 +60,8 @@ struct Foreseen {
     changed: bool,
     before: Option<Value>,
     after: Option<Value>,
+    #[serde(default)]
+    warnings: Vec<Warning>,
 }
 
 #[derive(Deserialize)]
@@ -66,7 +80,7 @@ impl Plan {
     pub(crate) async fn make(api: &Api, wanted: Wanted, prune: bool) -> Result<Self, ApiError> {
         let mut revision = 0;
         let mut deletions = Vec::new();
-        for kind in Kind::ALL {
+        for kind in Kind::ALL.into_iter().rev() {
             let there: Listed = api.get(&[kind.as_str()]).await?;
             revision = there.revision;
             let unnamed = there.items.into_iter().filter(|item| prune && !wanted.has(kind, &item.name));
@@ -84,16 +98,73 @@ impl Plan {
         &self.steps
     }
 
-    /// Takes the steps that change something. Answers with the revision that holds them all. What was done before a
-    /// failure stays; applying again does the rest.
-    pub(crate) async fn apply(&self, api: &Api) -> Result<u64, ApiError> {
+    /// Whether the file names this source.
+    pub(crate) fn puts_source(&self, name: &str) -> bool {
+        self.steps.iter().any(|step| step.puts(Kind::Sources) && step.name.as_str() == name)
+    }
+
+    /// Takes the steps that change something, in an order in which no event comes before its destination or after it:
+    /// destinations are put before sources, and deleted after them, and each waits until those before are in force.
+    /// Answers with the revision that holds them all. What was done before a failure stays; applying again does the rest.
+    pub(crate) async fn apply(&self, api: &Api) -> Result<u64, Failure> {
         let mut revision = self.revision;
-        for step in &self.steps {
+        self.take(api, |step| step.puts(Kind::Destinations), &mut revision).await?;
+        if self.changes(|step| step.puts(Kind::Sources)) {
+            routed(api, revision).await?;
+        }
+        self.take(api, |step| step.puts(Kind::Sources), &mut revision).await?;
+        self.take(api, |step| step.deletes(Kind::Sources), &mut revision).await?;
+        if self.changes(|step| step.kind == Kind::Sources)
+            && self.changes(|step| step.deletes(Kind::Destinations))
+        {
+            served(api, revision).await?;
+        }
+        self.take(api, |step| step.deletes(Kind::Destinations), &mut revision).await?;
+        Ok(revision)
+    }
+
+    async fn take(
+        &self,
+        api: &Api,
+        which: impl Fn(&Step) -> bool,
+        revision: &mut u64,
+    ) -> Result<(), ApiError> {
+        for step in self.steps.iter().filter(|step| which(step)) {
             if let Some(written) = step.take(api).await? {
-                revision = revision.max(written.revision);
+                *revision = (*revision).max(written.revision);
             }
         }
-        Ok(revision)
+        Ok(())
+    }
+
+    fn changes(&self, which: impl Fn(&Step) -> bool) -> bool {
+        self.steps.iter().any(|step| step.action != Action::Keep && which(step))
+    }
+
+    /// What the API warns of, less what the file itself mends.
+    pub(crate) fn foreseen_warnings(&self) -> Vec<String> {
+        let mended = |step: &Step, warning: &Warning| {
+            let source = step.document.pointer(&pointer(&warning.path)).and_then(Value::as_str);
+            match step.kind {
+                Kind::Destinations => source.is_some_and(|name| self.puts_source(name)),
+                Kind::Sources => self.changes(|step| step.puts(Kind::Destinations)),
+            }
+        };
+        let of_step = |step: &Step| {
+            let standing = step.warnings.iter().filter(|warning| !mended(step, warning));
+            standing.map(|warning| step.warning(warning)).collect::<Vec<_>>()
+        };
+        self.steps.iter().flat_map(of_step).collect()
+    }
+
+    /// What the API still warns of now that all is done.
+    pub(crate) async fn standing_warnings(&self, api: &Api) -> Result<Vec<String>, ApiError> {
+        let mut standing = Vec::new();
+        for step in self.steps.iter().filter(|step| !step.warnings.is_empty()) {
+            let foreseen = step.foresee(api).await?;
+            standing.extend(foreseen.warnings.iter().map(|warning| step.warning(warning)));
+        }
+        Ok(standing)
     }
 
     /// The difference as text.
@@ -104,31 +175,77 @@ impl Plan {
     }
 }
 
+/// `subscribe.sources[0]` as a JSON pointer.
+fn pointer(path: &str) -> String {
+    format!("/{}", path.replace(['.', '['], "/").replace(']', ""))
+}
+
+async fn routed(api: &Api, revision: u64) -> Result<(), Failure> {
+    match rollout::wait_routed(api, revision).await?.is_late() {
+        false => Ok(()),
+        true => Err(Failure::work(format!(
+            "destinations are put, and events are not routed by revision {revision} yet: sources were left as they are, \
+             apply again"
+        ))),
+    }
+}
+
+async fn served(api: &Api, revision: u64) -> Result<(), Failure> {
+    match rollout::wait(api, revision).await?.shortfall(revision, |_| false) {
+        None => Ok(()),
+        Some(shortfall) => {
+            Err(Failure::work(format!("{shortfall}: no destination was deleted, apply again")))
+        }
+    }
+}
+
 impl Step {
     async fn put(api: &Api, object: Object) -> Result<Self, ApiError> {
         let Object { kind, name, document } = object;
-        let foreseen: Foreseen = api.put(&[kind.as_str(), &name], &document, true).await?;
-        let action = match (foreseen.changed, &foreseen.before) {
+        let mut step =
+            Self { kind, name, action: Action::Keep, difference: Vec::new(), document, warnings: Vec::new() };
+        let foreseen = step.foresee(api).await?;
+        step.action = match (foreseen.changed, &foreseen.before) {
             (false, _) => Action::Keep,
             (true, None) => Action::Create,
             (true, Some(_)) => Action::Change,
         };
         let view = |view: Option<Value>| view.unwrap_or(Value::Null);
-        let difference = difference::between(&view(foreseen.before), &view(foreseen.after));
-        Ok(Self { kind, name, action, difference, document })
+        step.difference = difference::between(&view(foreseen.before), &view(foreseen.after));
+        step.warnings = foreseen.warnings;
+        Ok(step)
+    }
+
+    async fn foresee(&self, api: &Api) -> Result<Foreseen, ApiError> {
+        api.put(&[self.kind.as_str(), &self.name], &self.document, "dry_run=true").await
     }
 
     fn delete(kind: Kind, name: Name) -> Self {
-        Self { kind, name, action: Action::Delete, difference: Vec::new(), document: Value::Null }
+        let (action, document) = (Action::Delete, Value::Null);
+        Self { kind, name, action, difference: Vec::new(), document, warnings: Vec::new() }
     }
 
+    fn puts(&self, kind: Kind) -> bool {
+        self.kind == kind && self.action != Action::Delete
+    }
+
+    fn deletes(&self, kind: Kind) -> bool {
+        self.kind == kind && self.action == Action::Delete
+    }
+
+    /// The answer is not waited for to be in force: that is done once for many.
     async fn take(&self, api: &Api) -> Result<Option<Written>, ApiError> {
         let path = [self.kind.as_str(), self.name.as_str()];
         match self.action {
             Action::Keep => Ok(None),
-            Action::Create | Action::Change => api.put(&path, &self.document, false).await.map(Some),
-            Action::Delete => api.delete(&path).await.map(Some),
+            Action::Create | Action::Change => api.put(&path, &self.document, "wait=false").await.map(Some),
+            Action::Delete => api.delete_with(&path, "wait=false").await.map(Some),
         }
+    }
+
+    fn warning(&self, Warning { path, message }: &Warning) -> String {
+        let path = if path.is_empty() { String::new() } else { format!(".{path}") };
+        format!("{}.{}{path}: {message}", self.kind.as_str(), self.name)
     }
 
     fn render(&self) -> String {

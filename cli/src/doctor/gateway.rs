@@ -63,7 +63,7 @@ pub(super) async fn check(config: &Config, findings: &mut Findings) {
         streams::check(label, client, subject::regional_stream(lane), wants, findings).await;
     }
     key(config, client, findings).await;
-    rights::gateway(client, findings).await;
+    rights::gateway(&config.gateway, client, findings).await;
 }
 
 /// Whether this gateway can open what the centre seals for its region.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_nats::{Client, HeaderMap, Subscriber};
 use bytes::Bytes;
-use floodgate_event::{Lane, subject};
+use floodgate_event::{Lane, Name, subject};
 use futures::StreamExt as _;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -18,6 +18,8 @@ use super::server;
 const SILENCE: Duration = Duration::from_secs(2);
 /// The name of no stream.
 const NO_STREAM: &str = "FLOODGATE_DOCTOR";
+/// What another gateway's name ends in.
+const OTHER: &str = "other";
 const CHECK: &str = "rights";
 
 enum Tried {
@@ -26,14 +28,18 @@ enum Tried {
     Unclear,
 }
 
-/// A gateway must not be able to change what the region serves, or to delete streams.
-pub(super) async fn gateway(client: &Client, findings: &mut Findings) {
+/// A gateway must not be able to change what the region serves, to delete streams, or to report for others: a canary goes by
+/// what gateways report.
+pub(super) async fn gateway(name: &Name, client: &Client, findings: &mut Findings) {
     let snapshot = format!("$KV.{}.{}", subject::SNAPSHOT_BUCKET, subject::SNAPSHOT_KEY);
     // No stream is called so: who may delete it may delete any.
     let delete = format!("$JS.API.STREAM.DELETE.{NO_STREAM}");
+    // No gateway need be called so: who may report for it may report for any.
+    let report = subject::gateway_report(&format!("{name}-{OTHER}"));
     let user = "the gateway's user";
     check(client, user, "change the snapshot", snapshot, findings).await;
     check(client, user, "delete streams", delete, findings).await;
+    check(client, user, "report for other gateways", report, findings).await;
 }
 
 /// What a relay confirms and purges it must not be able to make up.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::api::{Api, ApiArgs};
 use crate::exit::Failure;
 use crate::output;
+use crate::rollout::{self, Progress};
 
 /// Which version to promote.
 #[derive(Args)]
@@ -87,6 +88,15 @@ pub(crate) struct CanaryArgs {
     json: bool,
 }
 
+/// What the API changed, and how far that has come.
+#[derive(Serialize)]
+struct InForce<'a> {
+    #[serde(flatten)]
+    changed: &'a Changed,
+    #[serde(flatten)]
+    progress: &'a Progress,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Changed {
     name: Name,
@@ -97,34 +107,35 @@ struct Changed {
 
 pub(crate) async fn promote(args: PromoteArgs) -> Result<(), Failure> {
     let PromoteArgs { name, version, api, json } = args;
-    let changed = post(api, &name, "promote", json!({"version": version})).await?;
-    tell(&changed, json, &format!("{name} version {version} is promoted"))
+    let api = Api::new(api)?;
+    let changed = post(&api, &name, "promote", json!({"version": version})).await?;
+    tell(&api, &changed, json, &format!("{name} version {version} is promoted")).await
 }
 
 pub(crate) async fn roll_back(args: RollbackArgs) -> Result<(), Failure> {
     let RollbackArgs { name, api, json } = args;
-    let changed = post(api, &name, "rollback", json!({})).await?;
+    let api = Api::new(api)?;
+    let changed = post(&api, &name, "rollback", json!({})).await?;
     let version = changed.promoted.unwrap_or_default();
-    tell(&changed, json, &format!("{name} version {version} is promoted again"))
+    tell(&api, &changed, json, &format!("{name} version {version} is promoted again")).await
 }
 
 pub(crate) async fn shadow(args: ShadowArgs) -> Result<(), Failure> {
     let ShadowArgs { name, version, percent, stop, api, json } = args;
+    let api = Api::new(api)?;
     if stop {
-        return end(api, &name, json).await;
+        return end(&api, &name, json).await;
     }
-    let changed = post(api, &name, "shadow", json!({"version": version, "percent": percent})).await?;
+    let changed = post(&api, &name, "shadow", json!({"version": version, "percent": percent})).await?;
     let version = version.unwrap_or_default();
-    tell(
-        &changed,
-        json,
-        &format!("{name} version {version} runs on {percent} % of the events, without effect"),
-    )
+    let text = format!("{name} version {version} runs on {percent} % of the events, without effect");
+    tell(&api, &changed, json, &text).await
 }
 
 pub(crate) async fn canary(args: CanaryArgs) -> Result<(), Failure> {
+    let api = Api::new(args.api)?;
     if args.stop {
-        return end(args.api, &args.name, args.json).await;
+        return end(&api, &args.name, args.json).await;
     }
     let document = json!({
         "version": args.version,
@@ -137,19 +148,20 @@ pub(crate) async fn canary(args: CanaryArgs) -> Result<(), Failure> {
             "min_events": args.min_events,
         },
     });
-    let changed = post(args.api, &args.name, "canary", document).await?;
+    let changed = post(&api, &args.name, "canary", document).await?;
     let (name, version) = (&args.name, args.version.unwrap_or_default());
     let first = args.steps.first().copied().unwrap_or_default();
-    tell(&changed, args.json, &format!("{name} version {version} runs on {first} % of the events"))
+    let text = format!("{name} version {version} runs on {first} % of the events");
+    tell(&api, &changed, args.json, &text).await
 }
 
-async fn end(api: ApiArgs, name: &Name, json: bool) -> Result<(), Failure> {
-    let changed: Changed = Api::new(api)?.delete(&["handlers", name, "rollout"]).await?;
-    tell(&changed, json, &format!("{name}: nothing is tried any more"))
+async fn end(api: &Api, name: &Name, json: bool) -> Result<(), Failure> {
+    let changed: Changed = api.delete(&["handlers", name, "rollout"]).await?;
+    tell(api, &changed, json, &format!("{name}: nothing is tried any more")).await
 }
 
-async fn post(api: ApiArgs, name: &Name, action: &str, document: Value) -> Result<Changed, Failure> {
-    Ok(Api::new(api)?.post(&["handlers", name, action], &without_nulls(document)).await?)
+async fn post(api: &Api, name: &Name, action: &str, document: Value) -> Result<Changed, Failure> {
+    Ok(api.post(&["handlers", name, action], &without_nulls(document)).await?)
 }
 
 /// What is null is left to the API's default.
@@ -163,9 +175,19 @@ fn without_nulls(document: Value) -> Value {
     }
 }
 
-fn tell(changed: &Changed, json: bool, text: &str) -> Result<(), Failure> {
+/// Says what was changed at once, and that it is so once regions serve it: until then events still run what ran before.
+async fn tell(api: &Api, changed: &Changed, json: bool, text: &str) -> Result<(), Failure> {
+    let revision = changed.revision;
+    if !json {
+        output::print(&format!("{text}, revision {revision}\n"))?;
+    }
+    let progress = rollout::wait(api, revision).await?;
     match json {
-        true => output::print_json(changed),
-        false => output::print(&format!("{text}, revision {}\n", changed.revision)),
+        true => output::print_json(&InForce { changed, progress: &progress })?,
+        false => output::print(&progress.render(revision))?,
+    }
+    match progress.shortfall(revision, |_| true) {
+        None => Ok(()),
+        Some(shortfall) => Err(Failure::work(shortfall)),
     }
 }

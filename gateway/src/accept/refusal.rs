@@ -64,6 +64,9 @@ pub(crate) enum Unavailable {
     /// No configuration has arrived yet.
     #[error("no configuration yet")]
     NoConfiguration,
+    /// This gateway cannot serve the source as it is configured.
+    #[error("source not ready")]
+    Refused,
     /// The configuration is older than the source allows.
     #[error("configuration too old")]
     StaleConfiguration,

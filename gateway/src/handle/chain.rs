@@ -72,6 +72,11 @@ impl Chain {
         Self { links, raw, tap }
     }
 
+    /// The versions that it runs on every event.
+    pub fn versions(&self) -> impl Iterator<Item = &Arc<Version>> {
+        self.links.iter().map(|link| &link.version)
+    }
+
     /// Runs the handlers over an event; each sees what those before it changed.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use floodgate_event::report::Maxima;
 use floodgate_event::source::HandlerLimits;
 use serde::Deserialize;
 
@@ -85,6 +86,16 @@ impl Limits {
     pub(crate) fn event_time(&self) -> Duration {
         let default = DEFAULT_EVENT_MS.max(self.max_deadline_ms);
         Duration::from_millis(self.max_event_ms.unwrap_or(default).into())
+    }
+
+    /// The most that a binding may ask for, as the gateway reports it.
+    pub(crate) fn maxima(&self) -> Maxima {
+        Maxima {
+            deadline_ms: self.max_deadline_ms.into(),
+            memory_bytes: self.max_memory_bytes as u64,
+            output_bytes: self.max_output_bytes as u64,
+            component_bytes: self.component_bytes as u64,
+        }
     }
 
     pub(crate) fn breaker(&self) -> Threshold {

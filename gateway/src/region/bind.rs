@@ -7,7 +7,9 @@ use floodgate_event::snapshot::{Binding, Digest256};
 use floodgate_event::{Name, Secret, rollout};
 
 use super::components::Components;
-use crate::handle::{Granted, Link, OutOfRange, Score, Tap, Trial, UnknownKey, Version, VersionId, Versions};
+use crate::handle::{
+    Chain, Granted, Link, OutOfRange, Score, Tap, Trial, UnknownKey, Version, VersionId, Versions,
+};
 
 /// Binds, and knows the scores that are in use.
 pub(super) struct Binder {
@@ -21,6 +23,19 @@ pub(super) struct Binder {
 pub(super) struct InUse {
     pub(super) versions: Vec<Arc<Version>>,
     pub(super) scores: Vec<Arc<Score>>,
+}
+
+impl InUse {
+    /// Takes in what one more source uses.
+    pub(super) fn add(&mut self, other: Self) {
+        other.versions.iter().for_each(|version| keep(&mut self.versions, version));
+        other.scores.iter().for_each(|score| keep(&mut self.scores, score));
+    }
+
+    /// What a chain uses that was bound for an earlier snapshot. What it tries is not scored any more.
+    pub(super) fn of(chain: &Chain) -> Self {
+        Self { versions: chain.versions().map(Arc::clone).collect(), scores: Vec::new() }
+    }
 }
 
 impl Binder {

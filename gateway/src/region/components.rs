@@ -27,24 +27,27 @@ impl Components {
         Self { loader, loaded: HashMap::new() }
     }
 
-    /// Loads what the snapshot names and is not there yet, a few at a time.
+    /// Loads what the snapshot names and is not there yet, a few at a time. Answers with what cannot be had.
     pub(super) async fn load(
         &mut self,
         context: &Context,
         snapshot: &Snapshot,
-    ) -> Result<(), ComponentError> {
+    ) -> HashMap<Digest256, ComponentError> {
         let missing = snapshot.handlers.iter().filter(|(digest, _)| !self.loaded.contains_key(digest));
         let loads = missing.map(|(&digest, component)| {
             let loader = self.loader.clone();
-            async move { Ok((digest, handler(&loader, context, digest, component.size).await?)) }
+            async move { (digest, handler(&loader, context, digest, component.size).await) }
         });
         let loads: Vec<_> = loads.collect();
         let mut loads = stream::iter(loads).buffer_unordered(Loader::AT_ONCE);
-        while let Some(loaded) = loads.next().await {
-            let (digest, handler) = loaded?;
-            self.loaded.insert(digest, handler);
+        let mut failed = HashMap::new();
+        while let Some((digest, loaded)) = loads.next().await {
+            match loaded {
+                Ok(handler) => drop(self.loaded.insert(digest, handler)),
+                Err(error) => drop(failed.insert(digest, error)),
+            }
         }
-        Ok(())
+        failed
     }
 
     /// Loads a component that no snapshot need name, for whoever has a set of his own for that.

@@ -1,5 +1,5 @@
 //! Follows the region's configuration: reads the snapshot from the region's own KV bucket, and again whenever it
-//! changes. What cannot be served leaves the one before it in place.
+//! changes. What cannot be served at all leaves the one before it in place.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use futures::StreamExt as _;
 use tracing::{info, warn};
 
 use super::open::{OpenError, Opener};
+use super::served::Served;
 use super::state::State;
 use crate::link::Link;
 
@@ -72,7 +73,8 @@ impl Follower {
     }
 
     async fn consider(&mut self, entry: &Entry) {
-        if self.current.as_ref().is_some_and(|(revision, _)| *revision == entry.revision) {
+        let is_current = self.current.as_ref().is_some_and(|(revision, _)| *revision == entry.revision);
+        if is_current && !self.state.served().is_some_and(|served| served.may_improve()) {
             // Whatever kept the bucket out of reach has passed.
             self.state.set_trouble(None);
         } else if self.refused != Some(entry.revision) {
@@ -89,10 +91,13 @@ impl Follower {
         }
         let before = self.state.served();
         let served = match &before {
-            Some(served) if self.only_confirms(&snapshot) => served.confirmed(snapshot.created_at_us),
+            // What is refused is tried again with each confirmation.
+            Some(served) if served.refused.is_empty() && self.only_confirms(&snapshot) => {
+                served.confirmed(snapshot.created_at_us)
+            }
             _ => {
                 let served = self.opener.open(&snapshot, before.as_deref()).await?;
-                info!(revision = served.revision, sources = served.sources.len(), "configuration in use");
+                tell(&served, before.as_deref());
                 served
             }
         };
@@ -117,6 +122,19 @@ impl Follower {
             if self.state.set_trouble(Some(text)) {
                 warn!(%error, "configuration not in use");
             }
+        }
+    }
+}
+
+/// Logs what came into use, and each refusal when it begins or changes.
+fn tell(served: &Served, before: Option<&Served>) {
+    if before.is_none_or(|before| before.revision != served.revision) {
+        info!(revision = served.revision, sources = served.sources.len(), "configuration in use");
+    }
+    for (source, refused) in served.refused.iter() {
+        if before.and_then(|before| before.refused.get(source)) != Some(refused) {
+            let (reason, as_before) = (&refused.reason, served.source(source).is_some());
+            warn!(%source, reason, as_before, "source not served as it is configured");
         }
     }
 }

@@ -126,8 +126,11 @@ fn find<'s>(served: Option<&'s Served>, parts: &Parts) -> Result<(&'s Served, &'
     }
     let served = served.ok_or(Refusal::Unavailable(Unavailable::NoConfiguration))?;
     let name = parts.uri.path().strip_prefix(PREFIX).unwrap_or_default();
-    let source = served.source(name).ok_or(Refusal::NotFound)?;
-    Ok((served, source))
+    let missing = || match served.is_refused(name) {
+        true => Refusal::Unavailable(Unavailable::Refused),
+        false => Refusal::NotFound,
+    };
+    Ok((served, served.source(name).ok_or_else(missing)?))
 }
 
 impl From<NotEnqueued> for Refusal {

@@ -1,24 +1,28 @@
-//! Turns a snapshot into a [`Served`] configuration: all of it, or none of it.
+//! Turns a snapshot into a [`Served`] configuration: all of it but the sources that this gateway cannot serve.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_nats::SubscribeError;
 use async_nats::jetstream::{self, Context};
 use floodgate_event::seal::{OpeningKey, Owner, SealError};
-use floodgate_event::snapshot::{self, Snapshot};
+use floodgate_event::snapshot::{self, Digest256, Snapshot};
 use floodgate_event::{Name, Secret};
 
 use super::bind::{BindError, Binder, InUse};
 use super::components::{ComponentError, Components};
-use super::served::{Limiter, Served, Source};
+use super::served::{Limiter, Refused, Served, Source};
 use crate::config::{Config, Limits};
 use crate::enqueue::Enqueue;
 use crate::handle::Chain;
 use crate::link::Link;
 use crate::log_rate::LogRate;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, SourceMetrics};
 use crate::verify::{Deployment, InvalidSecret, Verifier};
+
+/// How long a gateway that starts waits for components that may still be had.
+const START_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Opens snapshots.
 pub(super) struct Opener {
@@ -31,6 +35,7 @@ pub(super) struct Opener {
     components: Components,
     binder: Binder,
     metrics: Arc<Metrics>,
+    started: Instant,
     /// Started by the first snapshot, which says how many shards there are.
     enqueue: Option<Arc<Enqueue>>,
 }
@@ -53,40 +58,68 @@ impl Opener {
             components,
             binder,
             metrics,
+            started: Instant::now(),
             enqueue: None,
         }
     }
 
-    /// Opens a snapshot; `before` is what is served now.
+    /// Opens a snapshot; `before` is what is served now. A source that cannot be used keeps back no other: it is served
+    /// [as it was](Self::as_before) where that may be, and is refused by name in any case.
     ///
     /// # Errors
-    /// If any part of it is not there or cannot be used. Nothing has changed then.
+    /// If the snapshot as a whole cannot be used. Nothing has changed then.
     pub(super) async fn open(
         &mut self,
         snapshot: &Snapshot,
         before: Option<&Served>,
     ) -> Result<Served, OpenError> {
         self.check(snapshot)?;
-        self.components.load(&self.context, snapshot).await?;
-        let mut sources = HashMap::new();
+        let failed = self.components.load(&self.context, snapshot).await;
+        let (mut sources, mut refused) = (HashMap::new(), BTreeMap::new());
         let mut used = InUse::default();
         for (name, source) in &snapshot.sources {
-            let limiter =
-                before.and_then(|served| served.source(name)).and_then(|source| source.limiter.clone());
-            let opened = self.source(name, source, snapshot, limiter, &mut used)?;
-            sources.insert(name.clone(), Arc::new(opened));
+            let served = before.and_then(|served| served.source(name)).map(Arc::as_ref);
+            let opened = match self.source(name, source, snapshot, served, &failed) {
+                Ok(opened) => Some(opened),
+                Err(Unopened { verified, fault }) => {
+                    let (reason, is_final) = (fault.to_string(), fault.is_final());
+                    refused.insert(name.clone(), Refused { reason, is_final });
+                    served.and_then(|served| self.as_before(source, served, verified))
+                }
+            };
+            if let Some((source, own)) = opened {
+                used.add(own);
+                sources.insert(name.clone(), Arc::new(source));
+            }
+        }
+        if before.is_none() {
+            self.may_begin_without(&refused)?;
         }
         let enqueue = self.enqueue(snapshot.shards).await?;
         self.components.retain(snapshot);
         self.binder.sweep();
         self.metrics.config_revision.set(i64::try_from(snapshot.revision).unwrap_or(i64::MAX));
+        self.metrics.config_refused.set(i64::try_from(refused.len()).unwrap_or(i64::MAX));
         Ok(Served {
             revision: snapshot.revision,
             confirmed_at_us: snapshot.created_at_us,
             sources: Arc::new(sources),
+            refused: Arc::new(refused),
             used: Arc::new(used),
             enqueue,
         })
+    }
+
+    /// A gateway that starts is not ready before it can serve what it may soon be able to: until then others take its
+    /// requests. But it does not wait for ever for one source.
+    fn may_begin_without(&self, refused: &BTreeMap<Name, Refused>) -> Result<(), OpenError> {
+        let passing = refused.iter().find(|(_, refused)| !refused.is_final);
+        match passing.filter(|_| self.started.elapsed() < START_PATIENCE) {
+            Some((source, refused)) => {
+                Err(OpenError::Source { source_name: source.clone(), reason: refused.reason.clone() })
+            }
+            None => Ok(()),
+        }
     }
 
     fn check(&self, snapshot: &Snapshot) -> Result<(), OpenError> {
@@ -105,34 +138,68 @@ impl Opener {
         name: &Name,
         source: &snapshot::Source,
         snapshot: &Snapshot,
-        limiter: Option<Arc<Limiter>>,
-        used: &mut InUse,
-    ) -> Result<Source, OpenError> {
+        before: Option<&Source>,
+        failed: &HashMap<Digest256, ComponentError>,
+    ) -> Result<(Source, InUse), Unopened> {
+        let verified = self.verified(name, source, snapshot, before).map_err(Unopened::unverified)?;
+        let mut used = InUse::default();
+        match self.chain(name, source, failed, &mut used) {
+            Ok(chain) => Ok((verified.with(Arc::new(chain)), used)),
+            Err(fault) => Err(Unopened { verified: Some(verified), fault }),
+        }
+    }
+
+    /// Everything of a source but its handlers.
+    fn verified(
+        &self,
+        name: &Name,
+        source: &snapshot::Source,
+        snapshot: &Snapshot,
+        before: Option<&Source>,
+    ) -> Result<Verified, SourceError> {
         let deployment =
             Deployment { region: self.region.clone(), revision: snapshot.revision, shards: snapshot.shards };
         let secrets = self.secrets(name, source)?;
-        let verifier = Verifier::new(name.clone(), source, secrets, deployment)
-            .map_err(|fault| OpenError::Secret { source_name: name.clone(), fault })?;
+        let verifier =
+            Verifier::new(name.clone(), source, secrets, deployment).map_err(SourceError::Secret)?;
         let limit = source.intake.rate_limit;
+        let limiter = before.and_then(|before| before.limiter.clone());
         let kept = limiter.filter(|limiter| Some(limiter.limit()) == limit);
-        Ok(Source {
-            chain: self.chain(name, source, used)?,
+        Ok(Verified {
             limiter: kept.or_else(|| limit.map(|limit| Arc::new(Limiter::new(limit)))),
             metrics: self.metrics.source(name),
-            refusals: LogRate::new(),
+            refusals: before.map_or_else(|| Arc::new(LogRate::new()), |before| Arc::clone(&before.refusals)),
             name: name.clone(),
-            verifier,
+            secret_ids: source.secrets.iter().map(|secret| secret.id.clone()).collect(),
+            verifier: Arc::new(verifier),
         })
     }
 
-    fn secrets(&self, name: &Name, source: &snapshot::Source) -> Result<Vec<(String, Secret)>, OpenError> {
+    /// What is served of a source that cannot be served as it is configured. If only its handlers cannot be bound, those
+    /// from before go on, behind the secrets and limits of now. If its secrets cannot be used, it goes on as a whole,
+    /// unless a secret was taken out meanwhile: what signs with that one must not be let in any more.
+    fn as_before(
+        &self,
+        source: &snapshot::Source,
+        before: &Source,
+        verified: Option<Verified>,
+    ) -> Option<(Source, InUse)> {
+        let used = InUse::of(&before.chain);
+        if let Some(verified) = verified {
+            return Some((verified.with(Arc::clone(&before.chain)), used));
+        }
+        let stays = |id: &String| source.secrets.iter().any(|secret| secret.id == *id);
+        before.secret_ids.iter().all(stays).then(|| (before.clone(), used))
+    }
+
+    fn secrets(&self, name: &Name, source: &snapshot::Source) -> Result<Vec<(String, Secret)>, SourceError> {
         let open = |sealed: &snapshot::SealedSecret| {
             Ok((sealed.id.clone(), self.secret(name, source, sealed, snapshot::SECRETS)?))
         };
         source.secrets.iter().map(open).collect()
     }
 
-    fn keys(&self, name: &Name, source: &snapshot::Source) -> Result<HashMap<Name, Secret>, OpenError> {
+    fn keys(&self, name: &Name, source: &snapshot::Source) -> Result<HashMap<Name, Secret>, SourceError> {
         let open = |(key, sealed): (&Name, _)| {
             Ok((key.clone(), self.secret(name, source, sealed, &snapshot::key_field(key))?))
         };
@@ -145,23 +212,29 @@ impl Opener {
         source: &snapshot::Source,
         sealed: &snapshot::SealedSecret,
         field: &str,
-    ) -> Result<Secret, OpenError> {
+    ) -> Result<Secret, SourceError> {
         let owner = Owner { tenant: &source.tenant, kind: "source", name, field };
         let secret = self.key.open(&sealed.secret, owner);
-        secret.map_err(|fault| OpenError::Sealed { source_name: name.clone(), fault })
+        secret.map_err(SourceError::Sealed)
     }
 
     fn chain(
         &mut self,
         name: &Name,
         source: &snapshot::Source,
+        failed: &HashMap<Digest256, ComponentError>,
         used: &mut InUse,
-    ) -> Result<Chain, OpenError> {
+    ) -> Result<Chain, SourceError> {
         let keys = self.keys(name, source)?;
         let mut links = Vec::with_capacity(source.handlers.len());
         for binding in &source.handlers {
-            let link = self.binder.link(binding, &keys, &self.components, used);
-            links.push(link.map_err(|fault| OpenError::Bind { source_name: name.clone(), fault })?);
+            let tried = binding.trial.as_ref().map(|trial| trial.digest);
+            if let Some(error) =
+                [Some(binding.digest), tried].iter().flatten().find_map(|run| failed.get(run))
+            {
+                return Err(SourceError::component(error));
+            }
+            links.push(self.binder.link(binding, &keys, &self.components, used)?);
         }
         Ok(Chain::new(links, source.intake.raw, self.binder.tap()))
     }
@@ -179,22 +252,75 @@ impl Opener {
     }
 }
 
-impl OpenError {
+/// Everything of a source but its handlers.
+struct Verified {
+    name: Name,
+    verifier: Arc<Verifier>,
+    secret_ids: Vec<String>,
+    limiter: Option<Arc<Limiter>>,
+    metrics: SourceMetrics,
+    refusals: Arc<LogRate>,
+}
+
+impl Verified {
+    fn with(self, chain: Arc<Chain>) -> Source {
+        let Self { name, verifier, secret_ids, limiter, metrics, refusals } = self;
+        Source { name, verifier, secret_ids, chain, limiter, metrics, refusals }
+    }
+}
+
+/// A source that cannot be served as it is configured.
+struct Unopened {
+    /// What can be served of it, if only its handlers cannot.
+    verified: Option<Verified>,
+    fault: SourceError,
+}
+
+impl Unopened {
+    fn unverified(fault: SourceError) -> Self {
+        Self { verified: None, fault }
+    }
+}
+
+/// Why a source cannot be served as it is configured. Says nothing of any secret.
+#[derive(Debug, thiserror::Error)]
+enum SourceError {
+    #[error("{text}")]
+    Component { text: String, is_final: bool },
+    #[error("{0}")]
+    Sealed(#[source] SealError),
+    #[error("{0}")]
+    Secret(#[source] InvalidSecret),
+    #[error("{0}")]
+    Bind(#[from] BindError),
+}
+
+impl SourceError {
+    /// Several sources may bind the same component.
+    fn component(error: &ComponentError) -> Self {
+        Self::Component { text: error.to_string(), is_final: error.is_final() }
+    }
+
     /// Whether trying again is of no use.
-    pub(super) fn is_final(&self) -> bool {
+    fn is_final(&self) -> bool {
         match self {
-            Self::Component(error) => error.is_final(),
-            Self::Subscribe(_) => false,
-            Self::Region(_)
-            | Self::Shards(_)
-            | Self::Sealed { .. }
-            | Self::Secret { .. }
-            | Self::Bind { .. } => true,
+            Self::Component { is_final, .. } => *is_final,
+            Self::Sealed(_) | Self::Secret(_) | Self::Bind(_) => true,
         }
     }
 }
 
-/// Why a snapshot is not served. Says nothing of any secret.
+impl OpenError {
+    /// Whether trying again is of no use.
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            Self::Subscribe(_) | Self::Source { .. } => false,
+            Self::Region(_) | Self::Shards(_) => true,
+        }
+    }
+}
+
+/// Why a snapshot is not served at all.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OpenError {
     #[error("the snapshot is for region {0}")]
@@ -203,14 +329,9 @@ pub(super) enum OpenError {
         "the snapshot has {0} shards; their number cannot change under a running gateway, and is at least 1"
     )]
     Shards(u32),
-    #[error(transparent)]
-    Component(#[from] ComponentError),
-    #[error("source {source_name}: {fault}")]
-    Sealed { source_name: Name, fault: SealError },
-    #[error("source {source_name}: {fault}")]
-    Secret { source_name: Name, fault: InvalidSecret },
-    #[error("source {source_name}: {fault}")]
-    Bind { source_name: Name, fault: BindError },
     #[error("cannot subscribe for publish acks: {0}")]
     Subscribe(#[source] SubscribeError),
+    /// At the start only, and for a while.
+    #[error("source {source_name}: {reason}")]
+    Source { source_name: Name, reason: String },
 }

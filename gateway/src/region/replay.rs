@@ -143,6 +143,10 @@ impl Replays {
 }
 
 fn source<'s>(served: &'s Served, name: &str) -> Result<&'s Source, NotReplayed> {
+    if served.is_refused(name) {
+        // Its handlers may be those from before, and the replay is meant for those of now.
+        return Err(NotReplayed::unavailable(format!("source `{name}` is not served as it is configured")));
+    }
     let missing = || NotReplayed::refused(format!("there is no source `{name}` now"));
     served.source(name).map(Arc::as_ref).ok_or_else(missing)
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use async_nats::jetstream;
 use async_nats::jetstream::context::KeyValueError;
 use async_nats::jetstream::kv::PutError;
-use floodgate_event::report::{GatewayReport, MAX_HANDLERS};
+use floodgate_event::report::{GatewayReport, MAX_HANDLERS, MAX_REFUSED, Maxima, RefusedSource};
 use floodgate_event::{Name, subject, time};
 use tracing::debug;
 
@@ -17,11 +17,11 @@ use crate::link::Link;
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Reports for ever.
-pub(super) async fn run(link: Link, state: Arc<State>, gateway: Name) {
+pub(super) async fn run(link: Link, state: Arc<State>, gateway: Name, maxima: Maxima) {
     let (mut served, mut trouble) = state.changes();
     loop {
         if link.is_up() {
-            let sent = send(&link, &report(&state, &gateway)).await;
+            let sent = send(&link, &report(&state, &gateway, maxima)).await;
             if let Err(error) = sent {
                 // The next report makes up for it, and health says what is wrong with the region's NATS.
                 debug!(%error, "report not sent");
@@ -35,8 +35,15 @@ pub(super) async fn run(link: Link, state: Arc<State>, gateway: Name) {
     }
 }
 
-fn report(state: &State, gateway: &Name) -> GatewayReport {
+fn report(state: &State, gateway: &Name, maxima: Maxima) -> GatewayReport {
     let served = state.served();
+    let refused = served.iter().flat_map(|served| {
+        served.refused.iter().map(|(source, refused)| RefusedSource {
+            source: source.clone(),
+            reason: refused.reason.clone(),
+            as_before: served.source(source).is_some(),
+        })
+    });
     let used = served.iter().flat_map(|served| &served.used.versions).take(MAX_HANDLERS);
     let scores = served.iter().flat_map(|served| &served.used.scores).take(MAX_HANDLERS);
     GatewayReport {
@@ -44,6 +51,8 @@ fn report(state: &State, gateway: &Name) -> GatewayReport {
         revision: served.as_ref().map_or(0, |served| served.revision),
         handlers: used.map(|version| version.report()).collect(),
         trials: scores.map(|score| score.report()).collect(),
+        maxima: Some(maxima),
+        refused: refused.take(MAX_REFUSED).collect(),
         error: state.trouble(),
         reported_at_us: time::unix_micros(SystemTime::now()),
     }

@@ -1,6 +1,6 @@
 //! A configuration in use: sources with their keys ready and their handlers compiled.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -24,25 +24,48 @@ pub(super) struct Served {
     /// When the centre last confirmed it, as Unix time in microseconds.
     pub(super) confirmed_at_us: u64,
     pub(super) sources: Arc<HashMap<Name, Arc<Source>>>,
+    /// The sources that are not served as the snapshot has them.
+    pub(super) refused: Arc<BTreeMap<Name, Refused>>,
     /// What its chains share.
     pub(super) used: Arc<InUse>,
     pub(super) enqueue: Arc<Enqueue>,
 }
 
+/// Why a source is not served as the snapshot has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) reason: String,
+    /// Whether trying again is of no use.
+    pub(super) is_final: bool,
+}
+
 /// A source in use.
+#[derive(Clone)]
 pub(super) struct Source {
     pub(super) name: Name,
-    pub(super) verifier: Verifier,
-    pub(super) chain: Chain,
+    pub(super) verifier: Arc<Verifier>,
+    /// Which secrets the verifier takes.
+    pub(super) secret_ids: Vec<String>,
+    pub(super) chain: Arc<Chain>,
     pub(super) limiter: Option<Arc<Limiter>>,
     pub(super) metrics: SourceMetrics,
     /// Of lines about refused signatures.
-    pub(super) refusals: LogRate,
+    pub(super) refusals: Arc<LogRate>,
 }
 
 impl Served {
     pub(super) fn source(&self, name: &str) -> Option<&Arc<Source>> {
         self.sources.get(name)
+    }
+
+    /// Whether the region has this source, but this gateway cannot serve it.
+    pub(super) fn is_refused(&self, name: &str) -> bool {
+        self.refused.contains_key(name)
+    }
+
+    /// Whether what is refused may be served at another try.
+    pub(super) fn may_improve(&self) -> bool {
+        self.refused.values().any(|refused| !refused.is_final)
     }
 
     pub(super) fn enqueue(&self) -> &Enqueue {
@@ -55,6 +78,7 @@ impl Served {
             revision: self.revision,
             confirmed_at_us: at_us,
             sources: Arc::clone(&self.sources),
+            refused: Arc::clone(&self.refused),
             used: Arc::clone(&self.used),
             enqueue: Arc::clone(&self.enqueue),
         }

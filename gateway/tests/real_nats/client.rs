@@ -48,6 +48,13 @@ impl Client {
         self.send(signed(body.to_owned())).await
     }
 
+    /// The same to another source.
+    pub(crate) async fn post_to(&mut self, source: &str, body: &str) -> Answer {
+        let mut request = signed(body.to_owned());
+        *request.uri_mut() = format!("/in/{source}").parse().unwrap();
+        self.send(request).await
+    }
+
     pub(crate) async fn send(&mut self, request: Request<Bytes>) -> Answer {
         let mut request = request.map(Full::new);
         request.headers_mut().insert("host", "localhost".parse().unwrap());

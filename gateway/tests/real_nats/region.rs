@@ -81,6 +81,11 @@ impl Region {
         snapshot(&self.key, revision, intake)
     }
 
+    /// A source of this name, without anything special.
+    pub(crate) fn source(&self, name: &str) -> Source {
+        source(&self.key, name, "{}")
+    }
+
     pub(crate) async fn configure(&self, snapshot: Snapshot) {
         let bucket = self.nats.context().await.get_key_value(subject::SNAPSHOT_BUCKET).await.unwrap();
         bucket.put(subject::SNAPSHOT_KEY, snapshot.to_bytes().unwrap().into()).await.unwrap();
@@ -105,10 +110,21 @@ impl Region {
 
 /// A snapshot with a source `github` whose intake is this JSON.
 pub(crate) fn snapshot(key: &OpeningKey, revision: u64, intake: &str) -> Snapshot {
+    Snapshot {
+        revision,
+        created_at_us: time::unix_micros(SystemTime::now()),
+        region: "eu".parse().unwrap(),
+        shards: 1,
+        sources: [("github".parse().unwrap(), source(key, "github", intake))].into(),
+        handlers: [].into(),
+    }
+}
+
+fn source(key: &OpeningKey, name: &str, intake: &str) -> Source {
     let tenant = floodgate_event::source::default_tenant();
-    let owner = Owner { tenant: &tenant, kind: "source", name: "github", field: "secrets" };
+    let owner = Owner { tenant: &tenant, kind: "source", name, field: "secrets" };
     let secret = key.sealing_key().seal(&Secret::new(SECRET), owner).unwrap();
-    let source = Source {
+    Source {
         keys: std::collections::BTreeMap::new(),
         tenant: tenant.clone(),
         scheme: Scheme::Github,
@@ -116,14 +132,6 @@ pub(crate) fn snapshot(key: &OpeningKey, revision: u64, intake: &str) -> Snapsho
         tolerance_seconds: None,
         handlers: Vec::new(),
         intake: serde_json::from_str(intake).unwrap(),
-    };
-    Snapshot {
-        revision,
-        created_at_us: time::unix_micros(SystemTime::now()),
-        region: "eu".parse().unwrap(),
-        shards: 1,
-        sources: [("github".parse().unwrap(), source)].into(),
-        handlers: [].into(),
     }
 }
 

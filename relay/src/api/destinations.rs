@@ -4,13 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use floodgate_event::Name;
+use serde::Serialize;
 
-use super::answer::{Listed, Put, Removed};
-use super::extract::{Checked, PathName};
-use super::{ApiError, ApiState, Endpoint};
+use super::answer::{Listed, Put, Removed, Tagged};
+use super::extract::{Checked, PathName, Wait, Write};
+use super::{ApiError, ApiState, Endpoint, in_force};
 use crate::control::document::DestinationDocument;
 use crate::control::view::DestinationView;
-use crate::control::{Configuration, Kind, Mode, Refused};
+use crate::control::{Configuration, Kind, Mode, Precondition, Refused, Scope};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -21,34 +22,61 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
+/// A destination, and what it does not get at present.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    view: DestinationView<'a>,
+    /// Why its deliveries are held, if they are: its secrets cannot be used.
+    held: Option<String>,
+}
+
 async fn list(State(state): State<ApiState>) -> Response {
     let configuration = state.control.configuration();
-    let items =
-        configuration.destinations.iter().map(|(name, destination)| DestinationView::new(name, destination));
+    let items = configuration.destinations.iter();
+    let items = items.map(|(name, stored)| shown(&state, name, DestinationView::new(name, stored)));
     Listed { revision: configuration.revision, items: items.collect() }.into_response()
 }
 
 async fn show(State(state): State<ApiState>, PathName(name): PathName) -> Result<Response, ApiError> {
     let configuration = state.control.configuration();
     match view(&configuration, &name) {
-        Some(view) => Ok(Json(view).into_response()),
+        Some(view) => {
+            let tag = configuration.tag(Kind::Destination, &name);
+            Ok(Tagged(tag, Json(shown(&state, &name, view))).into_response())
+        }
         None => Err(Refused::NotFound { kind: Kind::Destination, name }.into()),
     }
+}
+
+fn shown<'a>(state: &ApiState, name: &Name, view: DestinationView<'a>) -> Shown<'a> {
+    let routes = state.control.routes().borrow().clone();
+    Shown { view, held: routes.destinations.get(name).and_then(|destination| destination.held.clone()) }
 }
 
 async fn put(
     State(state): State<ApiState>,
     PathName(name): PathName,
-    mode: Mode,
+    write: Write,
+    expected: Precondition,
     Checked(document): Checked<DestinationDocument>,
 ) -> Result<Response, ApiError> {
-    let changed = state.control.put_destination(&name, &document, mode).await?;
-    Ok(Put::new(&name, mode, &changed, view).into_response())
+    let changed = state.control.put_destination(&name, &document, write.mode, &expected).await?;
+    let in_force = in_force(&state, &changed, write, Scope::Routing).await;
+    let warnings = state.control.warn_of_destination(&changed.after, &name).await;
+    Ok(Put::new((Kind::Destination, &name), &changed, in_force, warnings, view).into_response())
 }
 
-async fn delete(State(state): State<ApiState>, PathName(name): PathName) -> Result<Removed, ApiError> {
-    let changed = state.control.delete(Kind::Destination, &name).await?;
-    Ok(Removed { name, revision: changed.after.revision })
+async fn delete(
+    State(state): State<ApiState>,
+    PathName(name): PathName,
+    Wait { wait }: Wait,
+    expected: Precondition,
+) -> Result<Removed, ApiError> {
+    let changed = state.control.delete(Kind::Destination, &name, &expected).await?;
+    let write = Write { mode: Mode::Write, wait };
+    let in_force = in_force(&state, &changed, write, Scope::Routing).await;
+    Ok(Removed { name, revision: changed.after.revision, in_force })
 }
 
 fn view<'a>(configuration: &'a Configuration, name: &'a Name) -> Option<DestinationView<'a>> {

@@ -58,6 +58,7 @@ impl From<Refused> for ApiError {
             Refused::Bound { .. } | Refused::Moved | Refused::NoEarlier(_) | Refused::Promoted { .. } => {
                 ProblemCode::Conflict
             }
+            Refused::Precondition { .. } => ProblemCode::PreconditionFailed,
             Refused::Invalid(_) | Refused::Full { .. } => ProblemCode::Invalid,
             Refused::Seal(_) => return Self::ours(ProblemCode::Internal, &refused),
         };

@@ -3,13 +3,15 @@
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
-use floodgate_event::Name;
+use floodgate_event::{Name, ProblemCode};
 use serde::Deserialize;
 
 use super::ApiError;
-use crate::control::Mode;
 use crate::control::document::{Document, Invalid, read_json};
+use crate::control::precondition::Tags;
+use crate::control::{Mode, Precondition};
 
 /// `{name}` of the path.
 pub(super) struct PathName(pub(super) Name);
@@ -51,19 +53,73 @@ impl<S: Send + Sync, T: Document> FromRequest<S> for Checked<T> {
     }
 }
 
-/// `?dry_run=true`.
-#[derive(Clone, Copy, Default, Deserialize)]
+/// `?dry_run=true`, `?wait=false`.
+#[derive(Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WriteQuery {
     #[serde(default)]
     dry_run: bool,
+    #[serde(default = "yes")]
+    wait: bool,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Mode {
+const fn yes() -> bool {
+    true
+}
+
+/// How a document is put.
+#[derive(Clone, Copy)]
+pub(super) struct Write {
+    pub(super) mode: Mode,
+    /// Whether the answer waits until the change is in force.
+    pub(super) wait: bool,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Write {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let Query(query) = Query::<WriteQuery>::from_request_parts(parts, state).await?;
-        Ok(if query.dry_run { Self::DryRun } else { Self::Write })
+        Ok(Self { mode: if query.dry_run { Mode::DryRun } else { Mode::Write }, wait: query.wait })
     }
+}
+
+/// `?wait=false` where there is no dry run.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wait {
+    #[serde(default = "yes")]
+    pub(super) wait: bool,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Wait {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Query(query) = Query::<Self>::from_request_parts(parts, state).await?;
+        Ok(query)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Precondition {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let (if_match, if_none_match) = (tags(parts, &IF_MATCH)?, tags(parts, &IF_NONE_MATCH)?);
+        Ok(Self { if_match, if_none_match })
+    }
+}
+
+/// All lines of a header, which are one list.
+fn tags(parts: &Parts, header: &HeaderName) -> Result<Option<Tags>, ApiError> {
+    let wrong = || {
+        let expected = format!("`{header}`: expected `*`, or ETags in their quotes with commas between them");
+        ApiError::new(ProblemCode::Malformed, expected)
+    };
+    let lines = parts.headers.get_all(header).iter().map(|line| line.to_str());
+    let lines = lines.collect::<Result<Vec<_>, _>>().map_err(|_| wrong())?;
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    Tags::parse(&lines.join(",")).map(Some).ok_or_else(wrong)
 }

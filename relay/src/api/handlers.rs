@@ -15,12 +15,12 @@ use floodgate_event::snapshot::Digest256;
 use serde::{Deserialize, Serialize};
 
 use self::live::Live;
-use super::answer::{Listed, Removed};
+use super::answer::{Listed, Removed, Tagged};
 use super::extract::{Body, Checked, PathName};
 use super::{ApiError, ApiState, Endpoint};
 use crate::control::document::{Document, Invalid};
 use crate::control::view::HandlerView;
-use crate::control::{Kind, MAX_COMPONENT_BYTES, Refused};
+use crate::control::{Kind, MAX_COMPONENT_BYTES, Precondition, Refused};
 
 /// Waiting for a turn, a check of at most a minute, and writing the component.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(180);
@@ -91,15 +91,18 @@ async fn show(State(state): State<ApiState>, PathName(name): PathName) -> Result
     };
     let reports = state.control.reports().await;
     let live = Live::new(&name, handler.trial_id(), &reports);
-    Ok(Json(Shown { handler: HandlerView::new(&configuration, &name, handler), live }).into_response())
+    let tag = configuration.tag(Kind::Handler, &name);
+    let shown = Shown { handler: HandlerView::new(&configuration, &name, handler), live };
+    Ok(Tagged(tag, Json(shown)).into_response())
 }
 
 async fn upload(
     State(state): State<ApiState>,
     PathName(name): PathName,
+    expected: Precondition,
     Body(component): Body,
 ) -> Result<Response, ApiError> {
-    let uploaded = state.control.upload(&name, component).await?;
+    let uploaded = state.control.upload(&name, component, &expected).await?;
     let (version, digest, revision) = (uploaded.version, uploaded.digest, uploaded.revision);
     Ok(Json(Taken { name, version, digest, revision }).into_response())
 }
@@ -114,7 +117,11 @@ async fn promote(
     Ok(Json(Promoted { name, promoted, revision: changed.after.revision }).into_response())
 }
 
-async fn delete(State(state): State<ApiState>, PathName(name): PathName) -> Result<Removed, ApiError> {
-    let changed = state.control.delete(Kind::Handler, &name).await?;
-    Ok(Removed { name, revision: changed.after.revision })
+async fn delete(
+    State(state): State<ApiState>,
+    PathName(name): PathName,
+    expected: Precondition,
+) -> Result<Removed, ApiError> {
+    let changed = state.control.delete(Kind::Handler, &name, &expected).await?;
+    Ok(Removed { name, revision: changed.after.revision, in_force: None })
 }

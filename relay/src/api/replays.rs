@@ -165,7 +165,7 @@ mod tests {
         let id = EventId::from([1; 16]);
         for (document, said) in [
             (r#"{"filter": {}}"#.to_owned(), "`filter`: missing field `status`"),
-            (r#"{"filter": {"status": "dead"}}"#.to_owned(), "`filter.status`: unknown variant `dead`"),
+            (r#"{"filter": {"status": "dead"}}"#.to_owned(), "`filter.status`: unknown value `dead`"),
             (
                 r#"{"filter": {"status": "quarantined", "type": "x"}}"#.to_owned(),
                 "`filter.type`: unknown field",

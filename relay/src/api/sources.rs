@@ -5,12 +5,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use floodgate_event::Name;
 
-use super::answer::{Listed, Put, Removed};
-use super::extract::{Checked, PathName};
-use super::{ApiError, ApiState, Endpoint, order};
+use super::answer::{Listed, Put, Removed, Tagged};
+use super::extract::{Checked, PathName, Wait, Write};
+use super::{ApiError, ApiState, Endpoint, in_force, order};
 use crate::control::document::SourceDocument;
 use crate::control::view::SourceView;
-use crate::control::{Configuration, Kind, Mode, Refused};
+use crate::control::{Configuration, Kind, Mode, Precondition, Refused, Scope, warnings};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -30,7 +30,7 @@ async fn list(State(state): State<ApiState>) -> Response {
 async fn show(State(state): State<ApiState>, PathName(name): PathName) -> Result<Response, ApiError> {
     let configuration = state.control.configuration();
     match view(&configuration, &name) {
-        Some(view) => Ok(Json(view).into_response()),
+        Some(view) => Ok(Tagged(configuration.tag(Kind::Source, &name), Json(view)).into_response()),
         None => Err(Refused::NotFound { kind: Kind::Source, name }.into()),
     }
 }
@@ -38,17 +38,27 @@ async fn show(State(state): State<ApiState>, PathName(name): PathName) -> Result
 async fn put(
     State(state): State<ApiState>,
     PathName(name): PathName,
-    mode: Mode,
+    write: Write,
+    expected: Precondition,
     Checked(document): Checked<SourceDocument>,
 ) -> Result<Response, ApiError> {
     order::check(&state, &name, &document).await?;
-    let changed = state.control.put_source(&name, &document, mode).await?;
-    Ok(Put::new(&name, mode, &changed, view).into_response())
+    let changed = state.control.put_source(&name, &document, write.mode, &expected).await?;
+    let in_force = in_force(&state, &changed, write, Scope::Everywhere(&name)).await;
+    let warnings = warnings::of_source(&changed.after, &name);
+    Ok(Put::new((Kind::Source, &name), &changed, in_force, warnings, view).into_response())
 }
 
-async fn delete(State(state): State<ApiState>, PathName(name): PathName) -> Result<Removed, ApiError> {
-    let changed = state.control.delete(Kind::Source, &name).await?;
-    Ok(Removed { name, revision: changed.after.revision })
+async fn delete(
+    State(state): State<ApiState>,
+    PathName(name): PathName,
+    Wait { wait }: Wait,
+    expected: Precondition,
+) -> Result<Removed, ApiError> {
+    let changed = state.control.delete(Kind::Source, &name, &expected).await?;
+    let write = Write { mode: Mode::Write, wait };
+    let in_force = in_force(&state, &changed, write, Scope::Everywhere(&name)).await;
+    Ok(Removed { name, revision: changed.after.revision, in_force })
 }
 
 fn view<'a>(configuration: &'a Configuration, name: &'a Name) -> Option<SourceView<'a>> {

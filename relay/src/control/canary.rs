@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use floodgate_event::Name;
 use floodgate_event::causes::chain;
 use floodgate_event::report::TrialTally;
 use floodgate_event::rollout::TrialKind;
@@ -53,16 +54,17 @@ impl Canaries {
             let canaries = canaries(&configuration);
             if !canaries.is_empty() {
                 let reports = join_all(self.regions.iter().map(Asker::reports)).await;
-                for (at, rollout) in canaries {
-                    self.judge(&at, &rollout, &reports).await;
+                for canary in canaries {
+                    self.judge(&canary, &reports).await;
                 }
             }
             tokio::time::sleep(ROUND).await;
         }
     }
 
-    async fn judge(&self, at: &RolloutId, rollout: &Rollout, reports: &[Option<Reports>]) {
-        let observed = observe(at, reports);
+    async fn judge(&self, canary: &Canary, reports: &[Option<Reports>]) {
+        let Canary { at, rollout, .. } = canary;
+        let observed = observe(canary, reports);
         let now = time::unix_micros(SystemTime::now());
         let decision = decide(rollout, &observed, now);
         if decision == Decision::Wait {
@@ -88,15 +90,25 @@ impl Canaries {
     }
 }
 
-fn canaries(configuration: &Configuration) -> Vec<(RolloutId, Rollout)> {
+/// A canary under way.
+struct Canary {
+    at: RolloutId,
+    rollout: Rollout,
+    /// The sources that bind the handler.
+    sources: Vec<Name>,
+}
+
+fn canaries(configuration: &Configuration) -> Vec<Canary> {
     let rollouts = configuration.handlers.iter().filter_map(|(name, handler)| {
         let rollout = handler.rollout.clone().filter(|rollout| rollout.kind == TrialKind::Canary)?;
-        Some((RolloutId { handler: name.clone(), id: rollout.id }, rollout))
+        let sources = configuration.bindings(name).map(|(source, _)| source.clone()).collect();
+        Some(Canary { at: RolloutId { handler: name.clone(), id: rollout.id }, rollout, sources })
     });
     rollouts.collect()
 }
 
-fn observe(at: &RolloutId, regions: &[Option<Reports>]) -> Observed {
+fn observe(canary: &Canary, regions: &[Option<Reports>]) -> Observed {
+    let Canary { at, sources, .. } = canary;
     let mut tally = TrialTally::default();
     let gateways = regions.iter().flatten().flat_map(|reports| &reports.gateways);
     for trial in gateways.flat_map(|gateway| &gateway.report.trials) {
@@ -104,7 +116,11 @@ fn observe(at: &RolloutId, regions: &[Option<Reports>]) -> Observed {
             tally += trial.tally;
         }
     }
-    let serves = |reports: &Reports| reports.serving().is_some_and(|revision| revision >= at.id);
+    // A source that is served as it was before may not try this version at all.
+    let serves = |reports: &Reports| {
+        reports.serving().is_some_and(|revision| revision >= at.id)
+            && !reports.fresh().flat_map(|gateway| &gateway.refused).any(|no| sources.contains(&no.source))
+    };
     Observed { tally, everywhere: regions.iter().all(|region| region.as_ref().is_some_and(serves)) }
 }
 

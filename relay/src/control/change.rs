@@ -71,6 +71,16 @@ pub enum Refused {
         /// The bound.
         most: usize,
     },
+    /// What is stored is not what the request says it is.
+    #[error("{}", precondition(*.kind, .name, .stored.as_deref()))]
+    Precondition {
+        /// What was to be changed.
+        kind: Kind,
+        /// By which name.
+        name: Name,
+        /// Its entity tag, if there is such an object.
+        stored: Option<String>,
+    },
     /// Something else changed after this change was checked.
     #[error("the configuration changed meanwhile: try again")]
     Moved,
@@ -210,6 +220,15 @@ impl Configuration {
             }
         }
         Ok(())
+    }
+}
+
+fn precondition(kind: Kind, name: &Name, stored: Option<&str>) -> String {
+    match stored {
+        Some(tag) => {
+            format!("{kind} `{name}` is another version than the request expects: its ETag is {tag}")
+        }
+        None => format!("there is no {kind} `{name}`, and the request expects one"),
     }
 }
 

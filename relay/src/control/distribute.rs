@@ -10,19 +10,23 @@ use async_nats::jetstream::context::KeyValueError;
 use async_nats::jetstream::kv::{self, EntryError, Operation, UpdateError};
 use floodgate_event::causes::chain;
 use floodgate_event::snapshot::{Snapshot, SnapshotError};
-use floodgate_event::{subject, time};
+use floodgate_event::{Name, subject, time};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::RegionLink;
 use super::components::{ComponentError, Components};
 use super::configuration::Configuration;
-use super::regional::{self, Incomplete};
+use super::regional::{self, Incomplete, Regional};
 
 /// How often a region that has everything is looked at again, and its snapshot confirmed: `created_at_us` is
 /// never older than this and a round's length while the region can be reached.
 const ROUND: Duration = Duration::from_secs(30);
 /// The first wait after a failure; it doubles up to [`MAX_PAUSE`].
 const MIN_PAUSE: Duration = Duration::from_millis(250);
+/// How long a revision waits for secrets to be sealed to the region. After that it goes there with what is sealed, as one
+/// source must not keep back all others.
+const SEAL_PATIENCE: Duration = Duration::from_secs(5);
 /// The longest wait after a failure, and so how late a region that comes back is noticed.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
@@ -38,6 +42,8 @@ pub(crate) struct Distributor {
     pub(crate) failure: watch::Sender<Option<String>>,
     /// Where a later revision in the region than the centre's is noted, so that the next change goes past it.
     pub(crate) seen: Arc<AtomicU64>,
+    /// Since when secrets are missing.
+    pub(crate) unsealed_since: Option<Instant>,
 }
 
 impl Distributor {
@@ -64,11 +70,26 @@ impl Distributor {
         }
     }
 
-    async fn round(&self, configuration: &Configuration) -> Result<(), DistributeError> {
+    async fn round(&mut self, configuration: &Configuration) -> Result<(), DistributeError> {
         let now = time::unix_micros(SystemTime::now());
-        let snapshot = regional::snapshot(configuration, &self.region.name, self.shards, now)?;
+        let made = regional::snapshot(configuration, &self.region.name, self.shards, now)?;
+        let Regional { snapshot, unsealed } = made;
+        self.await_seals(unsealed)?;
         self.copy_components(&snapshot).await?;
         self.write(&snapshot).await
+    }
+
+    /// Fails for a while where secrets are missing.
+    fn await_seals(&mut self, unsealed: Vec<Name>) -> Result<(), DistributeError> {
+        let Some(first) = unsealed.into_iter().next() else {
+            self.unsealed_since = None;
+            return Ok(());
+        };
+        let since = *self.unsealed_since.get_or_insert_with(Instant::now);
+        match since.elapsed() < SEAL_PATIENCE {
+            true => Err(DistributeError::NotSealed(first)),
+            false => Ok(()),
+        }
     }
 
     async fn copy_components(&self, snapshot: &Snapshot) -> Result<(), DistributeError> {
@@ -136,6 +157,8 @@ fn decode(entry: &kv::Entry) -> Option<Snapshot> {
 pub(crate) enum DistributeError {
     #[error(transparent)]
     Incomplete(#[from] Incomplete),
+    #[error("the secrets of source `{0}` are not sealed to this region yet")]
+    NotSealed(Name),
     #[error(transparent)]
     Component(#[from] ComponentError),
     #[error("the region's snapshot bucket cannot be opened")]

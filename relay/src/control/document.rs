@@ -2,6 +2,7 @@
 
 pub(crate) mod destination;
 mod field;
+mod plain;
 mod rollout;
 mod source;
 
@@ -27,11 +28,8 @@ pub trait Document: for<'de> Deserialize<'de> {
 /// Names the field by its path, what was found there, and what is allowed.
 pub fn read<'de, T: Document>(from: impl Deserializer<'de>) -> Result<T, Invalid> {
     let document: T = serde_path_to_error::deserialize(from).map_err(|error| {
-        let path = error.path().to_string();
-        Invalid {
-            path: if path == "." { String::new() } else { path },
-            message: error.into_inner().to_string(),
-        }
+        let path = plain::path(error.path());
+        Invalid::new(path, plain::message(&error.into_inner().to_string()))
     })?;
     document.check()?;
     Ok(document)
@@ -40,11 +38,21 @@ pub fn read<'de, T: Document>(from: impl Deserializer<'de>) -> Result<T, Invalid
 /// Reads a document from JSON text, and checks it.
 ///
 /// # Errors
-/// As [`read`], and if anything follows the document.
+/// As [`read`], and if the text is not JSON or anything follows the document.
 pub fn read_json<T: Document>(text: &[u8]) -> Result<T, Invalid> {
+    if text.trim_ascii().is_empty() {
+        return Err(Invalid::new("", "the body is empty: expected a JSON object"));
+    }
     let mut json = serde_json::Deserializer::from_slice(text);
-    let document = read(&mut json)?;
-    json.end().map_err(|error| Invalid::new("", error.to_string()))?;
+    let document: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = plain::path(error.path());
+        plain::json(path, &error.into_inner())
+    })?;
+    json.end().map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Invalid::new("", format!("more follows the JSON object, at line {line} column {column}"))
+    })?;
+    document.check()?;
     Ok(document)
 }
 

@@ -9,12 +9,19 @@ use floodgate_event::snapshot::{Binding, Component, Digest256, SealedSecret, Sna
 use super::configuration::{self, Configuration, StoredSecret, Version};
 use super::document::HandlerDocument;
 
+/// A region's snapshot, as far as it can be made.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Regional {
+    pub(crate) snapshot: Snapshot,
+    /// The sources whose secrets are not all sealed to this region: for a moment after a region was added, until the
+    /// relay that may write has sealed them, and for longer where the centre cannot open them itself. They are in the
+    /// snapshot with what there is.
+    pub(crate) unsealed: Vec<Name>,
+}
+
 /// Why a snapshot cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Incomplete {
-    /// For a moment after a region was added; the relay that may write seals them.
-    #[error("the secrets of source `{0}` are not sealed to this region yet")]
-    NotSealed(Name),
     /// Changes are checked, so that this is a broken document.
     #[error("source `{source_name}` binds handler `{handler}`, and there is no such version")]
     NoVersion { source_name: Name, handler: Name },
@@ -26,15 +33,20 @@ pub(crate) fn snapshot(
     region: &Name,
     shards: u32,
     created_at_us: u64,
-) -> Result<Snapshot, Incomplete> {
+) -> Result<Regional, Incomplete> {
     let mut sources = BTreeMap::new();
     let mut handlers = BTreeMap::new();
+    let mut unsealed = Vec::new();
     for (name, stored) in &configuration.sources {
         let source = source(configuration, name, stored, region, &mut handlers)?;
+        if source.secrets.len() < stored.secrets.len() || source.keys.len() < stored.keys.len() {
+            unsealed.push(name.clone());
+        }
         sources.insert(name.clone(), source);
     }
     let revision = configuration.revision;
-    Ok(Snapshot { revision, created_at_us, region: region.clone(), shards, sources, handlers })
+    let snapshot = Snapshot { revision, created_at_us, region: region.clone(), shards, sources, handlers };
+    Ok(Regional { snapshot, unsealed })
 }
 
 fn source(
@@ -59,9 +71,9 @@ fn source(
     Ok(Source {
         tenant: stored.tenant.clone(),
         scheme: stored.scheme,
-        secrets: secrets(stored, region).ok_or_else(|| Incomplete::NotSealed(name.clone()))?,
+        secrets: secrets(stored, region),
         tolerance_seconds: stored.tolerance_seconds,
-        keys: keys(stored, region).ok_or_else(|| Incomplete::NotSealed(name.clone()))?,
+        keys: keys(stored, region),
         handlers,
         intake: stored.intake.clone(),
     })
@@ -97,12 +109,12 @@ fn binding(bound: &HandlerDocument, version: &Version, trial: Option<Trial>) -> 
     }
 }
 
-fn secrets(stored: &configuration::Source, region: &Name) -> Option<Vec<SealedSecret>> {
-    stored.secrets.iter().map(|stored| sealed(stored, region)).collect()
+fn secrets(stored: &configuration::Source, region: &Name) -> Vec<SealedSecret> {
+    stored.secrets.iter().filter_map(|stored| sealed(stored, region)).collect()
 }
 
-fn keys(stored: &configuration::Source, region: &Name) -> Option<BTreeMap<Name, SealedSecret>> {
-    stored.keys.iter().map(|(name, stored)| Some((name.clone(), sealed(stored, region)?))).collect()
+fn keys(stored: &configuration::Source, region: &Name) -> BTreeMap<Name, SealedSecret> {
+    stored.keys.iter().filter_map(|(name, stored)| Some((name.clone(), sealed(stored, region)?))).collect()
 }
 
 fn sealed(stored: &StoredSecret, region: &Name) -> Option<SealedSecret> {

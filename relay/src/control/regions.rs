@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::kv;
-use floodgate_event::report::GatewayReport;
+use floodgate_event::report::{GatewayReport, RefusedSource};
 use floodgate_event::snapshot::Snapshot;
 use floodgate_event::{Name, subject, time};
 use futures::StreamExt;
@@ -40,6 +40,8 @@ struct GatewayView {
     gateway: String,
     revision: u64,
     error: Option<String>,
+    /// Sources that it does not serve as the revision has them.
+    refused: Vec<RefusedSource>,
     reported_at: String,
     stale: bool,
 }
@@ -117,11 +119,17 @@ async fn reports(bucket: &kv::Store) -> Result<Vec<GatewayReport>, async_nats::E
     let mut keys = bucket.keys().await?.take(MAX_GATEWAYS);
     let mut reports = Vec::new();
     while let Some(key) = keys.next().await {
-        // A report that expired meanwhile, or that another version wrote, is not there.
-        let report = bucket.get(key?).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        reports.extend(report);
+        let key = key?;
+        // One that expired meanwhile is not there.
+        reports.extend(bucket.get(&key).await?.and_then(|bytes| read(&key, &bytes)));
     }
     Ok(reports)
+}
+
+/// A report, unless another version wrote it, or it speaks for another gateway than its key: a gateway may write its own
+/// key alone.
+fn read(key: &str, bytes: &[u8]) -> Option<GatewayReport> {
+    serde_json::from_slice(bytes).ok().filter(|report: &GatewayReport| report.gateway == key)
 }
 
 impl Reported {
@@ -138,8 +146,21 @@ impl GatewayView {
             gateway: report.gateway,
             revision: report.revision,
             error: report.error,
+            refused: report.refused,
             reported_at: rfc3339(report.reported_at_us),
             stale,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_speaks_for_the_gateway_of_its_key_alone() {
+        let text = br#"{"gateway": "eu-1", "revision": 7, "reported_at_us": 1}"#;
+        assert_eq!(read("eu-1", text).map(|report| (report.revision, report.maxima)), Some((7, None)));
+        assert_eq!(read("eu-2", text), None);
     }
 }

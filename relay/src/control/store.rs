@@ -19,6 +19,7 @@ use tokio::sync::{Mutex, watch};
 use super::change::Refused;
 use super::configuration::Configuration;
 use super::fit::FitError;
+use super::metrics::ControlMetrics;
 
 /// How often a change is tried again because something else changed first.
 pub(super) const MAX_CONFLICTS: usize = 8;
@@ -34,8 +35,10 @@ pub(crate) struct Store {
     /// This process's changes queue here instead of conflicting with each other.
     changing: Mutex<()>,
     reachable: AtomicBool,
-    /// The latest revision that a region was found to have, where that is later than the centre's.
-    seen_in_regions: Arc<AtomicU64>,
+    /// The latest revision that a region was found to have, or a shard to be routed by, where that is later than the
+    /// centre's.
+    seen_elsewhere: Arc<AtomicU64>,
+    metrics: ControlMetrics,
 }
 
 /// What a change did.
@@ -49,6 +52,7 @@ pub(crate) struct Changed<T> {
 /// The document as read, with the KV revision that a change must still find.
 struct Read {
     configuration: Configuration,
+    bytes: usize,
     kv_revision: u64,
 }
 
@@ -59,15 +63,16 @@ enum Written {
 
 impl Store {
     /// Reads the configuration; a new deployment gets an empty one at revision 1.
-    pub(crate) async fn open(centre: Context) -> Result<Self, StoreError> {
+    pub(crate) async fn open(centre: Context, metrics: ControlMetrics) -> Result<Self, StoreError> {
         let (latest, _) = watch::channel(Arc::default());
         let (changing, reachable) = (Mutex::new(()), AtomicBool::new(true));
-        let store = Self { centre, latest, changing, reachable, seen_in_regions: Arc::default() };
+        let seen_elsewhere = Arc::default();
+        let store = Self { centre, latest, changing, reachable, seen_elsewhere, metrics };
         let bucket = store.bucket().await?;
         let read = read(&bucket).await?;
         if read.configuration.revision == 0 {
             let first = Configuration { revision: 1, ..Configuration::default() };
-            write(&bucket, &first, read.kv_revision).await?;
+            write(&bucket, first.to_bytes()?.into(), read.kv_revision).await?;
         }
         store.refresh().await?;
         Ok(store)
@@ -84,8 +89,13 @@ impl Store {
     }
 
     /// Where it is noted that a region has a later revision than the centre.
-    pub(crate) fn seen_in_regions(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.seen_in_regions)
+    pub(crate) fn seen_elsewhere(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.seen_elsewhere)
+    }
+
+    /// Later changes get revisions past this one.
+    pub(crate) fn must_pass(&self, revision: u64) {
+        self.seen_elsewhere.fetch_max(revision, Ordering::Relaxed);
     }
 
     /// Whether the centre answered when it was last asked.
@@ -103,13 +113,16 @@ impl Store {
         for _ in 0..MAX_CONFLICTS {
             let read = read(&bucket).await?;
             let changed = self.applied(read.configuration, &apply)?;
+            let mut bytes = read.bytes;
             if changed.before.revision != changed.after.revision {
-                match write(&bucket, &changed.after, read.kv_revision).await? {
+                let document = Bytes::from(changed.after.to_bytes().map_err(StoreError::from)?);
+                bytes = document.len();
+                match write(&bucket, document, read.kv_revision).await? {
                     Written::Yes => {}
                     Written::SomethingElseWas => continue,
                 }
             }
-            self.publish(changed.after.clone());
+            self.publish(changed.after.clone(), bytes);
             return Ok(changed);
         }
         Err(StoreError::Busy.into())
@@ -134,7 +147,7 @@ impl Store {
         if after != before {
             // Past what was seen before too: a centre restored from an older copy must not give out a revision
             // that regions know with another content.
-            let seen = self.seen_in_regions.load(Ordering::Relaxed).max(self.latest.borrow().revision);
+            let seen = self.seen_elsewhere.load(Ordering::Relaxed).max(self.latest.borrow().revision);
             after.revision = before.revision.max(seen) + 1;
         }
         Ok(Changed { before: Arc::new(before), after: Arc::new(after), value })
@@ -184,18 +197,20 @@ impl Store {
         }
     }
 
-    async fn refresh(&self) -> Result<(), StoreError> {
+    /// Reads the document.
+    pub(super) async fn refresh(&self) -> Result<(), StoreError> {
         let read = read(&self.bucket().await?).await?;
         self.reachable.store(true, Ordering::Relaxed);
-        self.publish(Arc::new(read.configuration));
+        self.publish(Arc::new(read.configuration), read.bytes);
         Ok(())
     }
 
     /// Makes a configuration the latest, unless a later one is known: reads may overtake each other.
-    fn publish(&self, read: Arc<Configuration>) {
+    fn publish(&self, read: Arc<Configuration>, bytes: usize) {
         self.latest.send_if_modified(|latest| {
             let newer = read.revision > latest.revision;
             if newer {
+                self.metrics.wanted(read.revision, bytes);
                 *latest = read;
             }
             newer
@@ -209,19 +224,20 @@ impl Store {
 
 async fn read(bucket: &kv::Store) -> Result<Read, StoreError> {
     match bucket.entry(subject::CONTROL_KEY).await.map_err(StoreError::Read)? {
-        None => Ok(Read { configuration: Configuration::default(), kv_revision: 0 }),
+        None => Ok(Read { configuration: Configuration::default(), bytes: 0, kv_revision: 0 }),
         // Nothing here deletes it. Whoever did must put a copy from the bucket's history back.
         Some(entry) if entry.operation != Operation::Put => Err(StoreError::Deleted),
-        Some(entry) => {
-            Ok(Read { configuration: Configuration::from_bytes(&entry.value)?, kv_revision: entry.revision })
-        }
+        Some(entry) => Ok(Read {
+            configuration: Configuration::from_bytes(&entry.value)?,
+            bytes: entry.value.len(),
+            kv_revision: entry.revision,
+        }),
     }
 }
 
 /// Writes if nothing else was written meanwhile. Where the answer is lost, what stands there decides: seals are
 /// random, so that the same bytes are this write.
-async fn write(bucket: &kv::Store, next: &Configuration, expected: u64) -> Result<Written, StoreError> {
-    let bytes = Bytes::from(next.to_bytes()?);
+async fn write(bucket: &kv::Store, bytes: Bytes, expected: u64) -> Result<Written, StoreError> {
     let error = match bucket.update(subject::CONTROL_KEY, bytes.clone(), expected).await {
         Ok(_) => return Ok(Written::Yes),
         Err(error) => error,

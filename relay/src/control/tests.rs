@@ -1,6 +1,6 @@
 //! Against real nats-servers.
 
-mod server;
+pub(crate) mod server;
 
 use floodgate_event::snapshot::Snapshot;
 use floodgate_event::subject;
@@ -8,6 +8,8 @@ use floodgate_event::subject;
 use self::server::Server;
 use super::document::read_json;
 use super::*;
+
+const ANY: Precondition = Precondition { if_match: None, if_none_match: None };
 
 fn name(text: &str) -> Name {
     text.parse().unwrap()
@@ -39,6 +41,9 @@ async fn start(centre: &Server, region: Context, region_key: &OpeningKey, key: &
         may_write,
         check_command: ["/bin/sh", "-c", check].map(str::to_owned).to_vec(),
         disable: disabled,
+        guard: SsrfGuard::new(Vec::new()),
+        metrics: ControlMetrics::register(&prometheus::Registry::new()).unwrap(),
+        planted: planted::Planted::default(),
         shutdown: shutdown.clone(),
     };
     Site { control: Control::start(context).await.unwrap(), disable, shutdown, _may_write: may_write_sender }
@@ -76,18 +81,18 @@ async fn changes_are_stored_once_and_reach_routes() {
     let site = start(&centre, centre.context().await, &eu, &key).await;
     let (control, shop) = (&site.control, name("shop"));
 
-    let first = control.put_destination(&shop, &destination(), Mode::DryRun).await.unwrap();
+    let first = control.put_destination(&shop, &destination(), Mode::DryRun, &ANY).await.unwrap();
     assert_eq!((first.before.revision, first.after.revision), (1, 2));
     assert_eq!(control.configuration().revision, 1);
-    let first = control.put_destination(&shop, &destination(), Mode::Write).await.unwrap();
-    let again = control.put_destination(&shop, &destination(), Mode::Write).await.unwrap();
+    let first = control.put_destination(&shop, &destination(), Mode::Write, &ANY).await.unwrap();
+    let again = control.put_destination(&shop, &destination(), Mode::Write, &ANY).await.unwrap();
     assert_eq!((first.after.revision, again.after.revision), (2, 2));
 
     let mut routes = control.routes();
     routes.wait_for(|routes| routes.revision == 2 && routes.destinations["shop"].enabled).await.unwrap();
     site.disable.send(shop.clone()).await.unwrap();
     routes.wait_for(|routes| !routes.destinations["shop"].enabled).await.unwrap();
-    control.put_destination(&shop, &destination(), Mode::Write).await.unwrap();
+    control.put_destination(&shop, &destination(), Mode::Write, &ANY).await.unwrap();
     routes.wait_for(|routes| routes.destinations["shop"].enabled).await.unwrap();
     site.shutdown.cancel();
     control.stopped().await;
@@ -106,7 +111,7 @@ async fn two_relays_change_at_once_and_nothing_is_lost() {
         async move {
             for number in 0..5 {
                 let name = name(&format!("{prefix}{number}"));
-                control.put_destination(&name, &document, Mode::Write).await.unwrap();
+                control.put_destination(&name, &document, Mode::Write, &ANY).await.unwrap();
             }
         }
     };
@@ -127,15 +132,15 @@ async fn a_region_that_comes_up_late_gets_components_and_snapshot() {
     let region = server::connect(port).await;
     let site = start(&centre, region.clone(), &eu, &key).await;
 
-    let refused = site.control.upload(&name("redact"), "no".into()).await;
+    let refused = site.control.upload(&name("redact"), "no".into(), &ANY).await;
     assert!(matches!(refused, Err(UploadError::Check(CheckError::Refused(text))) if text == "not ok"));
     let component = bytes::Bytes::from([b"ok".as_slice(), &[7; 3_000_000]].concat());
-    let uploaded = site.control.upload(&name("redact"), component.clone()).await.unwrap();
+    let uploaded = site.control.upload(&name("redact"), component.clone(), &ANY).await.unwrap();
     assert_eq!(uploaded.version, 1);
-    let again = site.control.upload(&name("redact"), component.clone()).await.unwrap();
+    let again = site.control.upload(&name("redact"), component.clone(), &ANY).await.unwrap();
     assert_eq!((again.version, again.revision), (1, uploaded.revision));
     let document = source("s3cret", r#"[{"name": "redact"}]"#);
-    let put = site.control.put_source(&name("github"), &document, Mode::Write).await.unwrap();
+    let put = site.control.put_source(&name("github"), &document, Mode::Write, &ANY).await.unwrap();
 
     let _late = Server::start(Some(port)).await;
     server::provision(&region).await;
@@ -156,7 +161,7 @@ async fn a_region_with_a_new_key_is_sealed_to_at_the_next_start() {
     server::provision(&context).await;
     let (key, old, new) = (OpeningKey::generate(), OpeningKey::generate(), OpeningKey::generate());
     let before = start(&centre, context.clone(), &old, &key).await;
-    before.control.put_source(&name("github"), &source("s", "[]"), Mode::Write).await.unwrap();
+    before.control.put_source(&name("github"), &source("s", "[]"), Mode::Write, &ANY).await.unwrap();
     before.shutdown.cancel();
     before.control.stopped().await;
 

@@ -7,7 +7,8 @@ use floodgate_event::Name;
 use floodgate_event::causes::chain;
 use tokio::sync::{mpsc, watch};
 
-use super::routing;
+use super::metrics::ControlMetrics;
+use super::routing::Router;
 use super::store::Store;
 use super::vault::Vault;
 use crate::destination::Routes;
@@ -19,6 +20,9 @@ const RETRY_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) struct Upkeep {
     pub(crate) store: Arc<Store>,
     pub(crate) vault: Arc<Vault>,
+    pub(crate) metrics: ControlMetrics,
+    #[cfg(test)]
+    pub(crate) planted: super::planted::Planted,
 }
 
 impl Upkeep {
@@ -27,22 +31,17 @@ impl Upkeep {
         self.store.follow().await;
     }
 
-    /// Opens the destinations of each new configuration. Those that cannot be opened leave the last routes in
-    /// force: without them events would be passed by.
-    pub(crate) async fn routes(self: Arc<Self>, routes: watch::Sender<Arc<Routes>>) {
+    /// Makes routes of each new configuration.
+    pub(crate) async fn routes(self: Arc<Self>, mut router: Router, routes: watch::Sender<Arc<Routes>>) {
         let mut changes = self.store.subscribe();
         loop {
             let configuration = changes.borrow_and_update().clone();
-            match routing::routes(&configuration, &self.vault) {
-                Ok(opened) => drop(routes.send_replace(Arc::new(opened))),
-                Err(error) => {
-                    let revision = configuration.revision;
-                    tracing::error!(
-                        revision,
-                        error = chain(&error),
-                        "forwarding goes on with the routes before this"
-                    );
-                }
+            if configuration.revision != routes.borrow().revision {
+                #[cfg(test)]
+                self.planted.before_opening(&configuration, &routes).await;
+                let opened = tokio::task::block_in_place(|| router.routes(configuration));
+                self.metrics.held(opened.held().count());
+                routes.send_replace(opened);
             }
             if changes.changed().await.is_err() {
                 return;
@@ -67,13 +66,20 @@ impl Upkeep {
     }
 
     async fn reseal(&self) -> bool {
-        let resealed = self.store.change(|configuration| Ok(self.vault.reseal(configuration)?)).await;
+        let resealed = self.store.change(|configuration| Ok(self.vault.reseal(configuration))).await;
         match resealed {
             Ok(changed) => {
-                tracing::info!(
-                    revision = changed.after.revision,
-                    "sealed the sources' secrets to new region keys"
-                );
+                let revision = changed.after.revision;
+                if changed.before.revision != revision {
+                    tracing::info!(revision, "sealed the sources' secrets to new region keys");
+                }
+                for (source, error) in &changed.value {
+                    tracing::error!(
+                        %source,
+                        error = chain(error),
+                        "its secrets cannot be sealed to a region's key: put the source again, with its secrets"
+                    );
+                }
                 true
             }
             Err(error) => {

@@ -10,7 +10,7 @@ use floodgate_event::{Name, time};
 use super::checker::CheckError;
 use super::components::{ComponentError, Components};
 use super::store::ChangeError;
-use super::{Control, Mode};
+use super::{Control, Kind, Mode, Precondition};
 
 /// What became of an upload.
 pub(crate) struct Uploaded {
@@ -21,16 +21,23 @@ pub(crate) struct Uploaded {
 
 impl Control {
     /// Takes a component as a version of `name`; the same bytes are the same version again.
-    pub(crate) async fn upload(&self, name: &Name, component: Bytes) -> Result<Uploaded, UploadError> {
+    pub(crate) async fn upload(
+        &self,
+        name: &Name,
+        component: Bytes,
+        precondition: &Precondition,
+    ) -> Result<Uploaded, UploadError> {
         let digest = Digest256::of(&component);
         if !self.has_version(name, digest) {
             self.0.checker.check(component.clone()).await?;
         }
         Components::open(&self.0.centre).await?.put(digest, &component).await?;
         let (size, now) = (component.len() as u64, time::unix_micros(SystemTime::now()));
-        let changed = self
-            .change(Mode::Write, |configuration| configuration.add_version(name, digest, size, now))
-            .await?;
+        let changed = self.change(Mode::Write, |configuration| {
+            configuration.check(precondition, Kind::Handler, name)?;
+            configuration.add_version(name, digest, size, now)
+        });
+        let changed = changed.await?;
         let (version, revision) = (changed.value, changed.after.revision);
         tracing::info!(handler = %name, version, %digest, revision, "took a component");
         Ok(Uploaded { version, digest, revision })

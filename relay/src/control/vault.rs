@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use floodgate_event::seal::{OpeningKey, Owner, SealError, SealingKey};
 use floodgate_event::{Name, Secret, snapshot};
 
-use super::configuration::{Configuration, StoredSecret};
+use super::configuration::{self, Configuration, StoredSecret};
 
 /// The centre's private key and every region's public one.
 pub(crate) struct Vault {
@@ -101,14 +101,21 @@ impl Vault {
     }
 
     /// Seals every source's secrets to the regions that cannot open them yet: new ones, and those with a new key.
-    pub(crate) fn reseal(&self, configuration: &mut Configuration) -> Result<(), SealError> {
-        for (name, stored) in &mut configuration.sources {
-            let owner = source(&stored.tenant, name);
-            stored.secrets.iter_mut().try_for_each(|secret| self.complete(secret, owner))?;
-            for (key, secret) in &mut stored.keys {
-                let field = snapshot::key_field(key);
-                self.complete(secret, self::key(&stored.tenant, name, &field))?;
-            }
+    /// Answers with the sources of which that cannot be done, since the centre itself cannot open them.
+    pub(crate) fn reseal(&self, configuration: &mut Configuration) -> Vec<(Name, SealError)> {
+        let resealed = configuration.sources.iter_mut().map(|(name, stored)| {
+            let resealed = self.reseal_source(name, stored);
+            resealed.map_err(|error| (name.clone(), error))
+        });
+        resealed.filter_map(Result::err).collect()
+    }
+
+    fn reseal_source(&self, name: &Name, stored: &mut configuration::Source) -> Result<(), SealError> {
+        let owner = source(&stored.tenant, name);
+        stored.secrets.iter_mut().try_for_each(|secret| self.complete(secret, owner))?;
+        for (key, secret) in &mut stored.keys {
+            let field = snapshot::key_field(key);
+            self.complete(secret, self::key(&stored.tenant, name, &field))?;
         }
         Ok(())
     }

@@ -11,12 +11,14 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::change::{Kind, Refused};
 use super::configuration::{
     Budget, Concluded, Conclusion, Configuration, Destination, Handler, Rollout, Source, StoredSecret,
     Version,
 };
 use super::document::HandlerDocument;
 use super::document::destination::Delivery;
+use super::precondition::{Precondition, tag};
 use super::regional;
 
 /// A source, in the form of its document.
@@ -109,6 +111,30 @@ struct BoundView<'a> {
     version: Option<u32>,
     /// Whether it names that version, or follows the promoted one.
     pinned: bool,
+}
+
+impl Configuration {
+    /// The entity tag of an object; none if there is no such object.
+    pub(crate) fn tag(&self, kind: Kind, name: &Name) -> Option<String> {
+        match kind {
+            Kind::Source => self.sources.get(name).map(|source| tag(&SourceView::new(name, source))),
+            Kind::Destination => {
+                self.destinations.get(name).map(|stored| tag(&DestinationView::new(name, stored)))
+            }
+            Kind::Handler => {
+                self.handlers.get(name).map(|handler| tag(&HandlerView::new(self, name, handler)))
+            }
+        }
+    }
+
+    /// Compares an object with what a request expects of it.
+    pub(crate) fn check(&self, expected: &Precondition, kind: Kind, name: &Name) -> Result<(), Refused> {
+        // Most requests expect nothing, and hashing is not free.
+        if *expected == Precondition::default() {
+            return Ok(());
+        }
+        expected.check(kind, name, self.tag(kind, name))
+    }
 }
 
 impl<'a> SourceView<'a> {

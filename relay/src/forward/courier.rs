@@ -146,6 +146,7 @@ mod tests {
             retry: RetrySchedule::default(),
             original_headers: false,
             enabled: true,
+            held: None,
         };
         let guard = SsrfGuard::new(allowed.iter().map(|network| network.parse().unwrap()).collect());
         let courier = Dispatch::new(guard).unwrap().courier(Arc::new(destination)).unwrap();

@@ -153,6 +153,7 @@ mod tests {
             retry: schedule::RetrySchedule::default(),
             original_headers,
             enabled: true,
+            held: None,
         }
     }
 

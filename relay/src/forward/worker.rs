@@ -19,6 +19,8 @@ use crate::destination::{Destination, Routes};
 
 /// How long attempts that are under way at shutdown may still take.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How often the number of deliveries that wait for a held destination is reported.
+const HELD_REPORT: Duration = Duration::from_secs(5);
 /// Of a destination's concurrency, one part in this many is kept free of retries.
 const RESERVED_PART: usize = 4;
 
@@ -63,6 +65,7 @@ impl Worker {
         while !self.desk.stop.is_cancelled() {
             let destination = self.routes.borrow_and_update().destinations.get(&self.name).cloned();
             match destination {
+                Some(destination) if destination.held.is_some() => self.hold(&destination).await?,
                 Some(destination) if destination.enabled => self.serve(destination).await?,
                 gone => {
                     self.close(gone.is_some()).await?;
@@ -91,14 +94,33 @@ impl Worker {
                 () = sleep(self.wait()) => {}
                 Some(ended) = self.running.join_next() => self.ended(ended?),
                 () = changed(&mut self.routes) => {
-                    let now = self.routes.borrow().destinations.get(&self.name).cloned();
-                    if !now.is_some_and(|now| Arc::ptr_eq(&now, &destination)) {
+                    if !self.is_still(&destination) {
                         return Ok(());
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Waits until the destination changes: what is open stays open, as nothing can be signed.
+    async fn hold(&mut self, destination: &Arc<Destination>) -> Result<(), ForwardError> {
+        let stop = self.desk.stop.clone();
+        while !stop.is_cancelled() && self.is_still(destination) {
+            self.report();
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = sleep(HELD_REPORT) => {}
+                Some(ended) = self.running.join_next() => self.ended(ended?),
+                () = changed(&mut self.routes) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn is_still(&self, destination: &Arc<Destination>) -> bool {
+        let routes = self.routes.borrow();
+        routes.destinations.get(&self.name).is_some_and(|now| Arc::ptr_eq(now, destination))
     }
 
     /// Begins attempts while there is room and something to do.

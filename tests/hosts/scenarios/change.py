@@ -80,7 +80,7 @@ def configuration_changed(deployment, short):
 def keys_rotated(deployment, short):
     """New user keys and certificates in the centre and in eu."""
     before = certificate(deployment)
-    old_key = os.path.join(deployment.secrets, "regions", "eu", f"gateway.{deployment.rotations['eu']}.nk.pub")
+    old_key = os.path.join(deployment.secrets, "regions", "eu", "gateways", f"eu-1.{deployment.rotations['eu']}.nk.pub")
     deployment.rotations["eu"] += 1
     deployment.rotations["centre"] += 1
     figures = under_load(deployment, "rotation", deployment.apply)

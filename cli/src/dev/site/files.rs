@@ -23,7 +23,7 @@ pub(crate) fn write(site: &Site) -> Result<(), SiteError> {
     for (region, credentials) in &site.credentials.regions {
         let name = format!("nats-{region}");
         let config = nats(site, &name, Role::Nats(region), |server| {
-            server.region(&credentials.gateway.secret, &credentials.relay.secret)
+            server.region((&gateway_name(region), &credentials.gateway.secret), &credentials.relay.secret)
         })?;
         site.directory.write(&format!("config/{name}.conf"), &config)?;
         let config = toml(&gateway(site, region, credentials))?;
@@ -51,11 +51,16 @@ fn nats(
     Ok(serde_json::to_vec_pretty(&configure(&server))?)
 }
 
+/// A region has one gateway here.
+fn gateway_name(region: &Name) -> String {
+    format!("{region}-1")
+}
+
 fn gateway<'a>(site: &'a Site, region: &'a Name, credentials: &'a RegionCredentials) -> GatewayFile<'a> {
     let tls = site.tls.as_ref();
     GatewayFile {
         region,
-        gateway: format!("{region}-1"),
+        gateway: gateway_name(region),
         listen: site.ports.address(Role::Gateway(region)),
         metrics_listen: site.ports.address(Role::GatewayMetrics(region)),
         opening_key_file: &credentials.key.kept.path,

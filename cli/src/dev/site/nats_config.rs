@@ -39,10 +39,11 @@ pub(crate) struct Server<'a> {
 }
 
 impl Server<'_> {
-    /// The server of a region: gateways put blocks in, the relay takes them out.
-    pub(crate) fn region(&self, gateway: &Secret, relay: &Secret) -> Value {
+    /// The server of a region: its gateway of this name puts blocks in, the relay takes them out.
+    pub(crate) fn region(&self, (name, gateway): (&str, &Secret), relay: &Secret) -> Value {
+        let permissions = gateway_permissions(name);
         self.with_users(vec![
-            json!({"user": GATEWAY, "password": gateway.expose(), "permissions": gateway_permissions()}),
+            json!({"user": GATEWAY, "password": gateway.expose(), "permissions": permissions}),
             // What the relay confirms and purges it must not be able to make up.
             json!({"user": RELAY, "password": relay.expose(), "permissions": {"publish": {"deny": ["in.>"]}}}),
         ])
@@ -72,12 +73,12 @@ impl Server<'_> {
     }
 }
 
-/// A gateway publishes blocks and its own report, reads the snapshot and the handlers, answers what the relay wants
+/// A gateway publishes blocks and its own report, under its name and no other, reads the snapshot and the handlers, answers what the relay wants
 /// replayed, and nothing else.
-fn gateway_permissions() -> Value {
+fn gateway_permissions(name: &str) -> Value {
     let blocks = Lane::ALL.iter().map(|&lane| subject::regional_wildcard(lane));
     let lanes = Lane::ALL.iter().map(|&lane| stream_info(subject::regional_stream(lane)));
-    let reports = [stream_info(&kv(subject::GATEWAYS_BUCKET)), format!("$KV.{}.>", subject::GATEWAYS_BUCKET)];
+    let reports = [stream_info(&kv(subject::GATEWAYS_BUCKET)), subject::gateway_report(name)];
     let snapshot = reads(&kv(subject::SNAPSHOT_BUCKET));
     let handlers = reads(&format!("OBJ_{}", subject::HANDLERS_BUCKET));
     let rest = reports.into_iter().chain(snapshot).chain(handlers).chain([subject::HANDLER_LOGS.to_owned()]);

@@ -22,6 +22,7 @@ pub struct DestinationDocument {
     #[serde(deserialize_with = "field::secret_list")]
     pub secrets: Vec<Secret>,
     /// Where deliveries are posted.
+    #[serde(deserialize_with = "field::url")]
     pub url: Url,
     #[serde(default)]
     subscribe: Subscription,

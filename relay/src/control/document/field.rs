@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use floodgate_event::{Name, Secret};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny};
+use url::Url;
 
 use super::Invalid;
 
@@ -26,6 +27,12 @@ pub(super) fn at_most(path: &str, what: &str, count: usize, most: usize) -> Resu
     } else {
         Err(Invalid::new(path, format!("{count} {what}, and at most {most} are allowed")))
     }
+}
+
+/// Reads a URL. It is not quoted where it is none: a password may stand in it.
+pub(super) fn url<'de, D: Deserializer<'de>>(from: D) -> Result<Url, D::Error> {
+    let text = String::deserialize(from)?;
+    Url::parse(&text).map_err(|_| D::Error::custom("expected a whole URL, like `https://shop.example/hooks`"))
 }
 
 /// Checks a list of secrets; `parses` says what is wrong with one, without quoting it.

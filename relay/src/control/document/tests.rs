@@ -42,6 +42,18 @@ const BAD_SOURCES: &[&str] = &[
     r#"{"verify": {"scheme": "stripe", "secrets": ["s"]}, "tenant": "No Name"}"#,
     r#"{"verify": {"scheme": "stripe", "secrets": ["s"]}} and more"#,
     r#"{"verify": "#,
+    "",
+    "nonsense",
+    "[1, 2]",
+    "null",
+    r#"{"verify": 5}"#,
+    r#"{"verify": {"scheme": 5, "secrets": ["s"]}}"#,
+    r#"{"verify": {"scheme": "github", "secrets": ["s"]}, "max_body_bytes": "1 MiB"}"#,
+    r#"{"verify": {"scheme": "github", "secrets": ["s"]}, "max_body_bytes": -1}"#,
+    r#"{"verify": {"scheme": "github", "secrets": ["s"]}, "max_config_age_seconds": 1.5}"#,
+    r#"{"verify": {"scheme": "github", "secrets": ["s"]}, "handlers": {"name": "a"}}"#,
+    r#"{"verify": {"scheme": "github", "secrets": ["s"]}, "handlers": ["a"]}"#,
+    r#"{"verify": {"scheme": "github", "secrets": ["s"]}, "tenant": 1}"#,
 ];
 
 const BAD_DESTINATIONS: &[&str] = &[
@@ -50,6 +62,9 @@ const BAD_DESTINATIONS: &[&str] = &[
     r#"{"url": "https://a.example", "secrets": ["short"]}"#,
     r#"{"url": "https://a.example", "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\t"]}"#,
     r#"{"url": "a.example", "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}"#,
+    r#"{"url": "https://u:p@", "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}"#,
+    r#"{"url": "https://a.example", "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"], "enabled": "yes"}"#,
+    r#"{"url": 5, "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}"#,
     r#"{"url": "ftp://a.example", "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}"#,
     r#"{"url": "https://u:p@a.example", "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}"#,
     r#"{"url": "https://a.example/#x", "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}"#,

@@ -9,18 +9,18 @@ use floodgate_event::subject;
 use floodgate_tests::programs;
 use tempfile::TempDir;
 
-pub(super) struct Server {
+pub(crate) struct Server {
     process: Child,
     port: u16,
     _folder: TempDir,
 }
 
-pub(super) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 impl Server {
-    pub(super) async fn start(port: Option<u16>) -> Self {
+    pub(crate) async fn start(port: Option<u16>) -> Self {
         let port = port.unwrap_or_else(free_port);
         let folder = TempDir::new().unwrap();
         let configuration = folder.path().join("nats.conf");
@@ -39,7 +39,11 @@ impl Server {
         Self { process, port, _folder: folder }
     }
 
-    pub(super) async fn context(&self) -> Context {
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) async fn context(&self) -> Context {
         connect(self.port).await
     }
 }
@@ -52,7 +56,7 @@ impl Drop for Server {
 }
 
 /// Connects as soon as there is a server.
-pub(super) async fn connect(port: u16) -> Context {
+pub(crate) async fn connect(port: u16) -> Context {
     let options = async_nats::ConnectOptions::new()
         .retry_on_initial_connect()
         .reconnect_delay_callback(|_| Duration::from_millis(50));
@@ -60,7 +64,7 @@ pub(super) async fn connect(port: u16) -> Context {
 }
 
 /// Makes the buckets of a centre and of a region.
-pub(super) async fn provision(context: &Context) {
+pub(crate) async fn provision(context: &Context) {
     for bucket in [subject::CONTROL_BUCKET, subject::SNAPSHOT_BUCKET, subject::GATEWAYS_BUCKET] {
         let config = kv::Config { bucket: bucket.into(), history: 8, ..kv::Config::default() };
         while context.create_key_value(config.clone()).await.is_err() {

@@ -4,9 +4,21 @@
 . "$(dirname "$0")/lib.sh"
 readonly keys=$SECRETS/regions/$REGION hosts=$SECRETS/regions/$REGION/hosts templates=${0%/*}
 
+# `user TEMPLATE KEY [NAME]`
+user() {
+    sed -e "s/@KEY@/$(public "$2")/" -e "s/@NAME@/${3:-}/" "$templates/$1-user.conf"
+}
+
+# Each gateway has a key of its own, so that none can write another's report.
 users() {
-    sed -e "s/@GATEWAY@/$(public "$keys/gateway.$1")/" -e "s/@RELAY@/$(public "$keys/relay.$1")/" \
-        "$templates/region-users.conf"
+    local entry name
+    for entry in $HOSTS; do
+        name=${entry%%=*}
+        user gateway "$keys/gateways/$name.$1" "$name"
+    done
+    # Earlier versions gave all gateways of a region one key. It is let in while they are rolled, and cannot report.
+    [[ ! -e $keys/gateway.$1.nk.pub ]] || user gateway "$keys/gateway.$1" none
+    user relay "$keys/relay.$1"
 }
 
 authorization() {
@@ -36,15 +48,15 @@ host() {
     folder=$hosts/$name
     host_files "$keys" "$name" "$names" "$folder"
     hand "$keys/sealing.key" region.key "$folder"
-    hand "$keys/gateway.$ROTATION.nk" gateway.nk "$folder"
+    hand "$keys/gateways/$name.$ROTATION.nk" gateway.nk "$folder"
     hand_senders "$folder"
     authorization >"$folder/authorization.conf"
 }
 
 known_ca
-install -d -m 0700 "$SECRETS/regions" "$keys" "$keys/certificates"
+install -d -m 0700 "$SECRETS/regions" "$keys" "$keys/certificates" "$keys/gateways"
 "$FLOODGATE" keys sealing "$keys/sealing.key"
-generation "$keys/gateway" "$ROTATION"
+for entry in $HOSTS; do generation "$keys/gateways/${entry%%=*}" "$ROTATION"; done
 generation "$keys/relay" "$ROTATION"
 set_aside_certificates "$keys/certificates" "$ROTATION"
 sender_certificate

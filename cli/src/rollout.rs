@@ -1,0 +1,318 @@
+//! Waiting until a revision is in force: every shard routes by it, and regions serve it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+
+use crate::api::{Api, ApiError};
+
+/// How long regions that can be reached are waited for: a gateway compiles what it binds first, and an interpreter of
+/// JavaScript or Python takes a small machine with several gateways most of a minute.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// How long shards are waited for: a takeover takes a lease's length and what the new writer has to read.
+const ROUTING_PATIENCE: Duration = Duration::from_secs(60);
+/// The wait between two looks.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// How far a revision has come.
+#[derive(Debug, Serialize)]
+pub(crate) struct Progress {
+    pub(crate) regions: Vec<Rollout>,
+    pub(crate) routing: Routing,
+}
+
+/// By which revisions events are matched.
+#[derive(Debug, Serialize)]
+pub(crate) struct Routing {
+    shards: u32,
+    /// The shards that do not route by the revision yet, with what they route by.
+    late: BTreeMap<u32, Option<u64>>,
+}
+
+/// How far a region has come.
+#[derive(Debug, Serialize)]
+pub(crate) struct Rollout {
+    name: String,
+    state: State,
+    /// Why it does not serve the revision, if that is known.
+    reason: Option<String>,
+    /// What it does not serve as the revision has it.
+    refused: Vec<Refused>,
+}
+
+/// A source that a gateway does not serve as it is configured.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Refused {
+    gateway: String,
+    source: String,
+    reason: String,
+    as_before: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Serves,
+    Late,
+    /// It gets the revision when it can be reached again.
+    Unreachable,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    shards: u32,
+    routed: Vec<Shard>,
+    items: Vec<Region>,
+}
+
+#[derive(Deserialize)]
+struct Shard {
+    shard: u32,
+    revision: u64,
+}
+
+#[derive(Deserialize)]
+struct Region {
+    name: String,
+    reachable: bool,
+    serving: Option<u64>,
+    gateways: Vec<Gateway>,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Gateway {
+    gateway: String,
+    stale: bool,
+    error: Option<String>,
+    #[serde(default)]
+    refused: Vec<RefusedSource>,
+}
+
+#[derive(Deserialize)]
+struct RefusedSource {
+    source: String,
+    reason: String,
+    as_before: bool,
+}
+
+/// Waits until every shard routes by `revision` and each region that can be reached serves it. Says on stderr what a
+/// gateway refuses as soon as that is known.
+pub(crate) async fn wait(api: &Api, revision: u64) -> Result<Progress, ApiError> {
+    let mut told = BTreeSet::new();
+    let began = Instant::now();
+    loop {
+        let progress = look(api, revision).await?;
+        for line in progress.regions.iter().flat_map(|region| region.troubles(revision)) {
+            if told.insert(line.clone()) {
+                eprintln!("{line}");
+            }
+        }
+        let regions_late = progress.regions.iter().any(Rollout::is_late) && began.elapsed() < PATIENCE;
+        let routing_late = progress.routing.is_late() && began.elapsed() < ROUTING_PATIENCE;
+        if !regions_late && !routing_late {
+            return Ok(progress);
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Waits until every shard routes by `revision`, whatever regions serve.
+pub(crate) async fn wait_routed(api: &Api, revision: u64) -> Result<Routing, ApiError> {
+    let deadline = Instant::now() + ROUTING_PATIENCE;
+    loop {
+        let routing = look(api, revision).await?.routing;
+        if !routing.is_late() || Instant::now() >= deadline {
+            return Ok(routing);
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+async fn look(api: &Api, revision: u64) -> Result<Progress, ApiError> {
+    let Listed { shards, routed, items } = api.get(&["regions"]).await?;
+    let regions = items.into_iter().map(|region| region.rollout(revision)).collect();
+    Ok(Progress { regions, routing: Routing::new(shards, &routed, revision) })
+}
+
+impl Progress {
+    /// What became of it, as text.
+    pub(crate) fn render(&self, revision: u64) -> String {
+        let regions: String = self.regions.iter().map(|region| region.render(revision)).collect();
+        format!("{}{regions}", self.routing.render(revision))
+    }
+
+    /// What is not as it should be, in one line; none if the revision is in force wherever it can be. Of what gateways
+    /// refuse, only what is `meant` counts.
+    pub(crate) fn shortfall(&self, revision: u64, meant: impl Fn(&str) -> bool) -> Option<String> {
+        let late = self.regions.iter().filter(|region| region.is_late()).count();
+        let refused = self.regions.iter().flat_map(|region| &region.refused);
+        let refused: BTreeSet<_> = refused.filter(|no| meant(&no.source)).map(|no| &*no.source).collect();
+        if self.routing.is_late() {
+            let late = self.routing.late.len();
+            return Some(format!("{late} shard(s) do not route by revision {revision} yet"));
+        }
+        if late > 0 {
+            return Some(format!("{late} region(s) do not serve revision {revision} yet"));
+        }
+        let names: Vec<_> = refused.into_iter().collect();
+        (!names.is_empty()).then(|| format!("not served as configured: sources.{}", names.join(", sources.")))
+    }
+}
+
+impl Routing {
+    fn new(shards: u32, routed: &[Shard], revision: u64) -> Self {
+        let at = |shard| routed.iter().find(|routed| routed.shard == shard).map(|routed| routed.revision);
+        let late = (0..shards).map(|shard| (shard, at(shard)));
+        Self { shards, late: late.filter(|(_, at)| at.is_none_or(|at| at < revision)).collect() }
+    }
+
+    /// Whether a shard does not route by the revision yet.
+    pub(crate) fn is_late(&self) -> bool {
+        !self.late.is_empty()
+    }
+
+    fn render(&self, revision: u64) -> String {
+        if !self.is_late() {
+            let shards = if self.shards == 1 { String::new() } else { format!(", {} shards", self.shards) };
+            return format!("routes: revision {revision}{shards}\n");
+        }
+        let line = |(shard, at): (&u32, &Option<u64>)| match at {
+            Some(at) => format!("shard {shard} does NOT route by revision {revision} yet, but by {at}\n"),
+            None => format!("shard {shard} does NOT route by revision {revision} yet: no relay writes it\n"),
+        };
+        self.late.iter().map(line).collect()
+    }
+}
+
+impl Rollout {
+    /// Whether the region could serve the revision and does not.
+    pub(crate) fn is_late(&self) -> bool {
+        self.state == State::Late
+    }
+
+    fn render(&self, revision: u64) -> String {
+        let Self { name, state, reason, .. } = self;
+        let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        match state {
+            State::Serves => format!("{name} serves revision {revision}\n"),
+            State::Late => format!("{name} does NOT serve revision {revision} yet{reason}\n"),
+            State::Unreachable => format!("{name} gets revision {revision} once it can be reached{reason}\n"),
+        }
+    }
+
+    /// What an operator should know now, and not when the wait is over.
+    fn troubles(&self, revision: u64) -> Vec<String> {
+        let name = &self.name;
+        let refused = self.refused.iter().map(|Refused { gateway, source, reason, as_before }| {
+            let then = if *as_before { "it goes on as it was" } else { "its requests get 503" };
+            format!("{name}, {gateway}: does not serve sources.{source} as configured, {then}: {reason}")
+        });
+        let refusal = self.reason.iter().filter(|_| self.is_late());
+        let refusal = refusal.map(|reason| format!("{name}: not yet at revision {revision}: {reason}"));
+        refused.chain(refusal).collect()
+    }
+}
+
+impl Region {
+    fn rollout(self, revision: u64) -> Rollout {
+        let state = match (self.reachable, self.serving) {
+            (false, _) => State::Unreachable,
+            (true, Some(serving)) if serving >= revision => State::Serves,
+            (true, _) => State::Late,
+        };
+        let reason = if state == State::Serves { None } else { self.reason() };
+        let refused = if state == State::Serves { self.refused() } else { Vec::new() };
+        Rollout { name: self.name, state, reason, refused }
+    }
+
+    fn reason(&self) -> Option<String> {
+        let of_gateway =
+            |gateway: &Gateway| Some(format!("{}: {}", gateway.gateway, gateway.error.as_ref()?));
+        let nobody =
+            || (self.reachable && self.live().next().is_none()).then(|| "no gateway reports".to_owned());
+        self.error.clone().or_else(|| self.live().find_map(of_gateway)).or_else(nobody)
+    }
+
+    fn live(&self) -> impl Iterator<Item = &Gateway> {
+        self.gateways.iter().filter(|gateway| !gateway.stale)
+    }
+
+    fn refused(&self) -> Vec<Refused> {
+        let of_gateway = |gateway: &Gateway| {
+            let name = gateway.gateway.clone();
+            let refused = gateway.refused.iter().map(move |refused| Refused {
+                gateway: name.clone(),
+                source: refused.source.clone(),
+                reason: refused.reason.clone(),
+                as_before: refused.as_before,
+            });
+            refused.collect::<Vec<_>>()
+        };
+        self.live().flat_map(of_gateway).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rollout(region: &str) -> Rollout {
+        serde_json::from_str::<Region>(region).unwrap().rollout(7)
+    }
+
+    fn progress(routed: &[(u32, u64)], region: &str) -> Progress {
+        let routed: Vec<_> = routed.iter().map(|&(shard, revision)| Shard { shard, revision }).collect();
+        Progress { regions: vec![rollout(region)], routing: Routing::new(2, &routed, 7) }
+    }
+
+    const SERVES: &str = r#"{"name": "eu", "reachable": true, "serving": 7, "gateways": [], "error": null}"#;
+
+    #[test]
+    fn a_region_serves_once_its_slowest_gateway_does() {
+        assert_eq!(rollout(SERVES).state, State::Serves);
+        let late = rollout(
+            r#"{"name": "eu", "reachable": true, "serving": 6, "error": null,
+                "gateways": [{"gateway": "eu-1", "stale": false, "error": "no memory"}]}"#,
+        );
+        assert_eq!((late.state, late.reason.as_deref()), (State::Late, Some("eu-1: no memory")));
+        assert_eq!(late.troubles(7), ["eu: not yet at revision 7: eu-1: no memory"]);
+    }
+
+    #[test]
+    fn silence_is_not_service() {
+        let silent = rollout(
+            r#"{"name": "eu", "reachable": true, "serving": null, "error": null,
+                "gateways": [{"gateway": "eu-1", "stale": true, "error": null}]}"#,
+        );
+        assert_eq!((silent.state, silent.reason.as_deref()), (State::Late, Some("no gateway reports")));
+        let away =
+            rollout(r#"{"name": "us", "reachable": false, "serving": null, "gateways": [], "error": "x"}"#);
+        assert_eq!(away.state, State::Unreachable);
+    }
+
+    #[test]
+    fn a_shard_that_routes_by_less_or_by_nobody_is_late() {
+        assert_eq!(progress(&[(0, 7), (1, 9)], SERVES).shortfall(7, |_| true), None);
+        let behind = progress(&[(0, 7), (1, 6)], SERVES);
+        assert_eq!(behind.shortfall(7, |_| true).unwrap(), "1 shard(s) do not route by revision 7 yet");
+        assert!(behind.render(7).starts_with("shard 1 does NOT route by revision 7 yet, but by 6\n"));
+        assert!(progress(&[(0, 7)], SERVES).routing.is_late());
+    }
+
+    #[test]
+    fn what_a_gateway_refuses_is_told_by_name() {
+        let region = r#"{"name": "eu", "reachable": true, "serving": 7, "error": null, "gateways": [{"gateway": "eu-1",
+            "stale": false, "error": null, "refused": [{"source": "a", "reason": "too slow", "as_before": true}]}]}"#;
+        let progress = progress(&[(0, 7), (1, 7)], region);
+        let told = progress.regions[0].troubles(7);
+        assert_eq!(
+            told,
+            ["eu, eu-1: does not serve sources.a as configured, it goes on as it was: too slow"]
+        );
+        assert_eq!(progress.shortfall(7, |_| true).unwrap(), "not served as configured: sources.a");
+        assert_eq!(progress.shortfall(7, |name| name != "a"), None, "somebody else's");
+    }
+}

@@ -1,0 +1,102 @@
+//! `If-Match` and `If-None-Match` of a change
+//! ([RFC 9110, 13.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1)), compared with what is stored at the
+//! moment of the change itself: two editors who began from the same version cannot overwrite each other unseen.
+
+use floodgate_event::Name;
+use floodgate_event::snapshot::Digest256;
+use serde::Serialize;
+
+use super::change::{Kind, Refused};
+
+/// The most tags that a request may list.
+const MAX_TAGS: usize = 16;
+
+/// What must hold of the stored object; nothing by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Precondition {
+    pub(crate) if_match: Option<Tags>,
+    pub(crate) if_none_match: Option<Tags>,
+}
+
+/// Tags of either header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Tags {
+    /// `*`: the object, whatever it is.
+    Any,
+    /// These versions of it, with their quotes.
+    These(Vec<String>),
+}
+
+/// The entity tag of an object, with its quotes: a hash of what the API shows of it.
+pub(crate) fn tag(view: &impl Serialize) -> String {
+    // A view holds names, numbers and texts only; one that could not be written would match no tag.
+    let text = serde_json::to_vec(view).unwrap_or_default();
+    let digest = Digest256::of(&text).to_string();
+    format!("\"{}\"", &digest[..32])
+}
+
+impl Tags {
+    /// Reads a header's value: `*`, or quoted tags with commas between them. None if it is neither.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if text.trim() == "*" {
+            return Some(Self::Any);
+        }
+        let tags: Vec<_> = text.split(',').map(|tag| tag.trim().to_owned()).collect();
+        let quoted = |tag: &String| {
+            let inner = tag.strip_prefix("W/").unwrap_or(tag);
+            inner.len() >= 2 && inner.starts_with('"') && inner.ends_with('"')
+        };
+        (tags.len() <= MAX_TAGS && tags.iter().all(quoted)).then_some(Self::These(tags))
+    }
+
+    fn has(&self, tag: Option<&str>) -> bool {
+        match self {
+            Self::Any => tag.is_some(),
+            // Compared strongly: a weak tag never matches, as the API gives out none.
+            Self::These(tags) => tag.is_some_and(|tag| tags.iter().any(|one| one == tag)),
+        }
+    }
+}
+
+impl Precondition {
+    /// Compares with the tag of what is stored, if there is anything.
+    pub(crate) fn check(&self, kind: Kind, name: &Name, stored: Option<String>) -> Result<(), Refused> {
+        let stored = stored.as_deref();
+        let matches = self.if_match.as_ref().is_none_or(|tags| tags.has(stored));
+        let clashes = self.if_none_match.as_ref().is_some_and(|tags| tags.has(stored));
+        if matches && !clashes {
+            return Ok(());
+        }
+        Err(Refused::Precondition { kind, name: name.clone(), stored: stored.map(str::to_owned) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(if_match: Option<&str>, if_none_match: Option<&str>, stored: Option<&str>) -> bool {
+        let tags = |text: Option<&str>| text.map(|text| Tags::parse(text).unwrap());
+        let precondition = Precondition { if_match: tags(if_match), if_none_match: tags(if_none_match) };
+        precondition.check(Kind::Source, &"a".parse().unwrap(), stored.map(str::to_owned)).is_ok()
+    }
+
+    #[test]
+    fn headers_are_compared_as_the_rfc_says() {
+        let (one, other) = (Some("\"1\""), Some("\"2\""));
+        assert!(check(None, None, None) && check(None, None, one));
+        assert!(check(one, None, one) && check(Some("\"2\", \"1\""), None, one));
+        assert!(!check(other, None, one) && !check(one, None, None));
+        assert!(check(Some("*"), None, one) && !check(Some("*"), None, None));
+        assert!(check(None, Some("*"), None) && !check(None, Some("*"), one));
+        assert!(check(None, other, one) && !check(None, one, one));
+        assert!(!check(Some("W/\"1\""), None, one), "a weak tag does not match");
+    }
+
+    #[test]
+    fn what_is_not_a_list_of_tags_is_not_read() {
+        for text in ["", "1", "\"1", "\"1\", 2", "*, \"1\""] {
+            assert_eq!(Tags::parse(text), None, "{text}");
+        }
+    }
+}
