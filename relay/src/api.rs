@@ -27,7 +27,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use floodgate_event::{ProblemCode, Secret};
+use floodgate_event::ProblemCode;
 use tokio::sync::Semaphore;
 
 use self::limits::Gate;
@@ -59,13 +59,13 @@ impl ApiState {
     /// `token` is what requests must bear.
     pub(crate) fn new(
         control: Control,
-        token: &Secret,
+        token: Token,
         books: Arc<Bookkeeper>,
         lookup: EventLookup,
         replays: Replays,
     ) -> Self {
         let followers = Arc::new(Semaphore::new(MAX_FOLLOWERS));
-        Self { control, books, lookup, replays, token: Token::new(token), gate: Gate::new(), followers }
+        Self { control, books, lookup, replays, token, gate: Gate::new(), followers }
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod configuration;
 mod distribute;
 pub mod document;
 mod fit;
+mod region_keys;
 mod regional;
 mod regions;
 mod rollout;
@@ -26,6 +27,7 @@ pub use components::ComponentError;
 pub use components::MAX_BYTES as MAX_COMPONENT_BYTES;
 pub(crate) use configuration::Configuration;
 pub use fit::FitError;
+pub use region_keys::RegionKeys;
 pub(crate) use regions::{RegionView, Reports};
 pub use routing::RouteError;
 pub(crate) use store::Changed;
@@ -37,7 +39,7 @@ use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::Context;
 use floodgate_event::causes::chain;
-use floodgate_event::seal::{OpeningKey, SealingKey};
+use floodgate_event::seal::OpeningKey;
 use floodgate_event::{Name, time};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -64,6 +66,8 @@ pub struct ControlContext {
     pub regions: Vec<RegionLink>,
     /// The centre's private key.
     pub opening_key: OpeningKey,
+    /// Whom sources' secrets are sealed to.
+    pub region_keys: RegionKeys,
     /// The deployment's number of shards.
     pub shards: u32,
     /// Whether this relay writes to regions; of several relays one does.
@@ -81,8 +85,6 @@ pub struct ControlContext {
 pub struct RegionLink {
     /// The region's name.
     pub name: Name,
-    /// Whom sources' secrets are sealed to.
-    pub sealing_key: SealingKey,
     /// The region's NATS.
     pub context: Context,
 }
@@ -118,8 +120,7 @@ impl Control {
     /// `shutdown` came first.
     pub async fn start(context: ControlContext) -> Result<Self, StartError> {
         let checker = Checker::new(context.check_command)?;
-        let keys = context.regions.iter().map(|region| (region.name.clone(), region.sealing_key.clone()));
-        let vault = Arc::new(Vault::new(context.opening_key, keys.collect()));
+        let vault = Arc::new(Vault::new(context.opening_key, context.region_keys));
         let store = Arc::new(open(&context.centre, &context.shutdown).await?);
         let routes = watch::Sender::new(Arc::new(routing::routes(&store.latest(), &vault)?));
 

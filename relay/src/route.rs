@@ -12,10 +12,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, ApiState};
+use crate::api::{self, ApiState, Token};
 use crate::books::{Bookkeeper, RegionStreams, ShardBooks};
 use crate::config::{Config, ConfigError};
-use crate::control::{Control, ControlContext, RegionLink, StartError};
+use crate::control::{Control, ControlContext, RegionKeys, RegionLink, StartError};
 use crate::dedup::ledger::{Feed, Ledger, LedgerError};
 use crate::forward::index::IndexError;
 use crate::forward::{DeliveryIndex, ForwardMetrics, SsrfGuard};
@@ -24,6 +24,7 @@ use crate::metrics::{self, ReplicationMetrics};
 use crate::nats::{self, ConnectError};
 use crate::progress::Progress;
 use crate::provision::{self, Wanted};
+use crate::reload::Reload;
 use crate::replay::Replays;
 use crate::serve::{BindError, Listener};
 use crate::shard::{Shard, ShardError};
@@ -37,12 +38,32 @@ const DISABLE_QUEUE: usize = 64;
 ///
 /// # Errors
 /// If the configuration, the disk or a port cannot be used. NATS servers and consumers are waited for.
-pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RelayError> {
+pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), RelayError> {
     let centre_link = nats::connect("centre", &config.nats).await?;
     let centre = nats::jetstream(centre_link.client());
-    let (_region_links, regions) = connect_regions(&config).await?;
-    provision_centre(&centre, &config, &shutdown).await;
+    let (region_links, regions) = connect_regions(&config).await?;
+    let opening_key = config.opening_key()?;
+    let token = Token::new(&config.admin_token()?);
+    let keys = config.regions.iter().map(|region| Ok((region.name.clone(), region.sealing_key()?)));
+    let region_keys = RegionKeys::new(keys.collect::<Result<_, ConfigError>>()?);
     let mut background = JoinSet::new();
+    let links = regions.iter().map(|region| region.name.clone()).zip(region_links.iter().cloned());
+    let reload = Reload {
+        path: config.path.clone(),
+        centre_key: opening_key.sealing_key().clone(),
+        token: token.clone(),
+        region_keys: region_keys.clone(),
+        centre: centre_link.clone(),
+        regions: links.collect(),
+    };
+    if let Some(told) = config.reload.take() {
+        // Before anything waits for the centre: what keeps it away may be a password that is out of date.
+        let stop = shutdown.clone();
+        background.spawn(async move {
+            stop.run_until_cancelled(reload.run(told)).await;
+        });
+    }
+    provision_centre(&centre, &config, &shutdown).await;
     for (region, settings) in regions.clone().into_iter().zip(&config.regions) {
         let (shutdown, wanted) = (shutdown.clone(), Wanted::of(settings));
         background.spawn(async move {
@@ -56,7 +77,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Rela
     let control = Control::start(ControlContext {
         centre: centre.clone(),
         regions: regions.clone(),
-        opening_key: config.opening_key()?,
+        opening_key,
+        region_keys,
         shards: config.shards,
         may_write: writes,
         check_command: config.handlers.check_command.clone().unwrap_or_default(),
@@ -74,8 +96,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Rela
     let lookup = EventLookup::new(centre.clone(), shard_books.clone().into());
 
     let replays = Replays::new(control.clone(), lookup.clone(), streams.clone(), shutdown.clone());
-    let token = config.admin_token()?;
-    let api = api::router(ApiState::new(control.clone(), &token, Arc::clone(&books), lookup, replays));
+    let api = api::router(ApiState::new(control.clone(), token, Arc::clone(&books), lookup, replays));
     background.spawn(Listener::bind(config.admin.listen, api).await?.serve(shutdown.clone()));
     let page = metrics::router(registry.clone());
     background.spawn(Listener::bind(config.metrics_listen, page).await?.serve(shutdown.clone()));
@@ -127,11 +148,7 @@ async fn connect_regions(config: &Config) -> Result<(Vec<Link>, Vec<RegionLink>)
     let (mut connections, mut links) = (Vec::new(), Vec::new());
     for region in &config.regions {
         let connection = nats::connect(&region.name, &region.nats).await?;
-        links.push(RegionLink {
-            name: region.name.clone(),
-            sealing_key: region.sealing_key()?,
-            context: nats::jetstream(connection.client()),
-        });
+        links.push(RegionLink { name: region.name.clone(), context: nats::jetstream(connection.client()) });
         connections.push(connection);
     }
     Ok((connections, links))

@@ -12,6 +12,7 @@ mod ledger;
 mod outage;
 mod outside_reader;
 mod quarantine;
+mod reload;
 mod restore;
 mod rollout;
 mod signatures;

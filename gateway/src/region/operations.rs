@@ -11,9 +11,12 @@ use tracing::error;
 
 use super::state::State;
 use crate::accept::listener::Service;
-use crate::accept::{Refusal, answer};
+use crate::accept::{Refusal, answer, path};
 use crate::budget::Budget;
 use crate::metrics::Metrics;
+
+/// What a path takes that can only be read.
+const READ: &str = "GET, HEAD, OPTIONS";
 
 /// Answers on the operators' port.
 pub(super) struct Operations {
@@ -24,11 +27,17 @@ pub(super) struct Operations {
 
 impl Service for Operations {
     async fn call(&self, request: Request<Incoming>, _: SocketAddr) -> Response<Full<Bytes>> {
-        match request.uri().path() {
-            "/metrics" if is_read(request.method()) => self.metrics(),
-            path => health(&self.state, request.method(), path)
-                .unwrap_or_else(|| Refusal::NotFound.into_response()),
-        }
+        let (method, path) = (request.method(), path::normal(request.uri().path()));
+        let answer = match &*path {
+            "/metrics" => read(method).unwrap_or_else(|| Ok(self.metrics())),
+            "*" if method == Method::OPTIONS => Ok(answer::options(READ)),
+            path => health(&self.state, method, path).unwrap_or(Err(Refusal::NotFound)),
+        };
+        answer.unwrap_or_else(Refusal::into_response)
+    }
+
+    fn refused(&self, _: &Refusal, _: SocketAddr) {
+        // Only what senders are refused is counted.
     }
 }
 
@@ -46,20 +55,29 @@ impl Operations {
 }
 
 /// `/healthz` and `/readyz`; None for other paths.
-pub(super) fn health(state: &State, method: &Method, path: &str) -> Option<Response<Full<Bytes>>> {
-    match path {
-        "/healthz" | "/readyz" if !is_read(method) => {
-            Some(Refusal::MethodNotAllowed { allow: "GET, HEAD" }.into_response())
-        }
-        "/healthz" => Some(answer::text(StatusCode::OK, "alive\n")),
-        "/readyz" => Some(match state.readiness() {
-            Ok(()) => answer::text(StatusCode::OK, "ready\n"),
-            Err(reason) => answer::text(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
-        }),
-        _ => None,
-    }
+pub(super) fn health(
+    state: &State,
+    method: &Method,
+    path: &str,
+) -> Option<Result<Response<Full<Bytes>>, Refusal>> {
+    let readiness = match path {
+        "/healthz" => None,
+        "/readyz" => Some(state.readiness()),
+        _ => return None,
+    };
+    let answer = || match readiness {
+        None => answer::text(StatusCode::OK, "alive\n"),
+        Some(Ok(())) => answer::text(StatusCode::OK, "ready\n"),
+        Some(Err(reason)) => answer::text(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+    };
+    Some(read(method).unwrap_or_else(|| Ok(answer())))
 }
 
-fn is_read(method: &Method) -> bool {
-    method == Method::GET || method == Method::HEAD
+/// What to answer a method that does not read a path which can only be read.
+fn read(method: &Method) -> Option<Result<Response<Full<Bytes>>, Refusal>> {
+    match *method {
+        Method::GET | Method::HEAD => None,
+        Method::OPTIONS => Some(Ok(answer::options(READ))),
+        _ => Some(Err(Refusal::MethodNotAllowed { allow: READ })),
+    }
 }

@@ -17,6 +17,8 @@ pub(super) struct State {
     /// Why a newer configuration is not served.
     trouble: watch::Sender<Option<String>>,
     streams: watch::Sender<Streams>,
+    /// Set once, if handlers can no longer run without seeing each other's data.
+    unsafe_handlers: CancellationToken,
     /// How long streams may be silent: as long as what is accepted meanwhile may still be made durable in time.
     patience: Duration,
 }
@@ -61,6 +63,7 @@ impl State {
             served: watch::Sender::new(None),
             trouble: watch::Sender::new(None),
             streams: watch::Sender::new(Streams::Unseen),
+            unsafe_handlers: CancellationToken::new(),
             patience: publish_timeout,
         }
     }
@@ -103,7 +106,24 @@ impl State {
     }
 
     pub(super) fn is_draining(&self) -> bool {
-        self.shutdown.is_cancelled()
+        self.shutdown.is_cancelled() || self.runs_no_handlers()
+    }
+
+    /// No handler runs from now on, and the gateway stops.
+    pub(super) fn run_no_handlers(&self) {
+        self.unsafe_handlers.cancel();
+    }
+
+    pub(super) fn runs_no_handlers(&self) -> bool {
+        self.unsafe_handlers.is_cancelled()
+    }
+
+    /// Returns when the gateway must stop.
+    pub(super) async fn until_stopping(&self) {
+        tokio::select! {
+            () = self.shutdown.cancelled() => {}
+            () = self.unsafe_handlers.cancelled() => {}
+        }
     }
 
     /// Whether an event that comes now may be made durable in time. While a cluster chooses a leader it may: gateways that
