@@ -60,7 +60,7 @@ pub(crate) struct DevArgs {
 pub(crate) fn run(args: DevArgs) -> Result<(), Failure> {
     // One thread, the main one, starts every part: the kernel ends a part when the thread that started it ends.
     output::block_on(async {
-        let shutdown = shutdown::on_signal().map_err(Failure::work)?;
+        let shutdown = shutdown::on_signal_or_hangup().map_err(Failure::work)?;
         serve(args, shutdown).await
     })
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use tokio::runtime::Builder;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Failure;
@@ -18,16 +19,20 @@ pub(crate) struct ConfigFile {
 
 /// Runs a region's gateway until it is told to stop and has drained.
 pub(crate) fn gateway(file: &ConfigFile) -> Result<(), Failure> {
-    let mut config = floodgate_gateway::config::Config::load(&file.config).map_err(Failure::usage)?;
-    let own_program = std::env::current_exe().map_err(Failure::work)?;
-    config.compile_command = vec![own_program.into(), "handler".into(), "compile".into()];
-    serve(async |shutdown| floodgate_gateway::run(config, shutdown).await.map_err(Failure::work))
+    serve(async |shutdown, reload| {
+        let mut config = floodgate_gateway::config::Config::load(&file.config).map_err(Failure::usage)?;
+        let own_program = std::env::current_exe().map_err(Failure::work)?;
+        config.compile_command = vec![own_program.into(), "handler".into(), "compile".into()];
+        config.reload = Some(reload);
+        floodgate_gateway::run(config, shutdown).await.map_err(Failure::work)
+    })
 }
 
 /// Runs the relay until it is told to stop.
 pub(crate) fn relay(file: &ConfigFile) -> Result<(), Failure> {
-    let config = floodgate_relay::config::Config::load(&file.config).map_err(Failure::usage)?;
-    serve(async |shutdown| {
+    serve(async |shutdown, reload| {
+        let mut config = floodgate_relay::config::Config::load(&file.config).map_err(Failure::usage)?;
+        config.reload = Some(reload);
         floodgate_relay::run(config, shutdown).await.map_err(|error| match error.is_of_configuration() {
             true => Failure::usage(error),
             false => Failure::work(error),
@@ -35,7 +40,13 @@ pub(crate) fn relay(file: &ConfigFile) -> Result<(), Failure> {
     })
 }
 
-fn serve(part: impl AsyncFnOnce(CancellationToken) -> Result<(), Failure>) -> Result<(), Failure> {
+/// Signals come first: one that arrives while files are read must not end the process.
+fn serve(
+    part: impl AsyncFnOnce(CancellationToken, mpsc::Receiver<()>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(Failure::work)?;
-    runtime.block_on(async { part(shutdown::on_signal().map_err(Failure::work)?).await })
+    runtime.block_on(async {
+        let reload = shutdown::hangups().map_err(Failure::work)?;
+        part(shutdown::on_signal().map_err(Failure::work)?, reload).await
+    })
 }

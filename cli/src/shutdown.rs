@@ -1,8 +1,9 @@
-//! SIGTERM and SIGINT, made a token that everything else watches.
+//! Signals: SIGTERM and SIGINT, made a token that everything else watches, and SIGHUP.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// The exit status after a second signal: what a shell gives for SIGINT.
@@ -13,30 +14,49 @@ const IMPATIENT: i32 = 130;
 /// # Errors
 /// If the handlers cannot be installed.
 pub(crate) fn on_signal() -> io::Result<CancellationToken> {
-    let mut signals =
-        Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+    let signals = [SignalKind::terminate(), SignalKind::interrupt()];
+    stop_on(signals.map(signal).into_iter().collect::<io::Result<_>>()?)
+}
+
+/// The same for a process that belongs to a terminal: when that goes, so does the process, in order.
+///
+/// # Errors
+/// If the handlers cannot be installed.
+pub(crate) fn on_signal_or_hangup() -> io::Result<CancellationToken> {
+    let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+    stop_on(signals.map(signal).into_iter().collect::<io::Result<_>>()?)
+}
+
+/// Tells of each SIGHUP. One that comes while another waits says nothing new.
+///
+/// # Errors
+/// If the handler cannot be installed.
+pub(crate) fn hangups() -> io::Result<mpsc::Receiver<()>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            // Full: the reading that is about to begin sees the files as they are now. Closed: the part is stopping, and
+            // SIGHUP must not end it sooner.
+            let _ = sender.try_send(());
+        }
+    });
+    Ok(receiver)
+}
+
+fn stop_on(mut signals: Vec<Signal>) -> io::Result<CancellationToken> {
     let token = CancellationToken::new();
     let cancelled = token.clone();
     tokio::spawn(async move {
-        signals.next().await;
+        any(&mut signals).await;
         tracing::info!("stopping; a second signal stops at once");
         cancelled.cancel();
-        signals.next().await;
+        any(&mut signals).await;
         std::process::exit(IMPATIENT);
     });
     Ok(token)
 }
 
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
+async fn any(signals: &mut [Signal]) {
+    futures::future::select_all(signals.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
 }

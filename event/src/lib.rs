@@ -12,6 +12,7 @@ pub mod format;
 pub mod grant;
 pub mod id;
 pub mod lane;
+pub mod log_rate;
 pub mod name;
 pub mod problem;
 pub mod replay;
@@ -38,6 +39,7 @@ pub mod proto {
 pub use block::BlockId;
 pub use id::EventId;
 pub use lane::Lane;
+pub use log_rate::LogRate;
 pub use name::Name;
 pub use problem::{Problem, ProblemCode};
 pub use secret::Secret;

@@ -45,18 +45,26 @@ codes! {
     PreconditionFailed = "precondition-failed", 412, "Precondition failed";
     /// The body is over the limit, as sent or decompressed.
     TooLarge = "too-large", 413, "Body too large";
+    /// The request target is longer than is taken.
+    UriTooLong = "uri-too-long", 414, "Request target too long";
     /// A content encoding that is not taken.
     UnsupportedEncoding = "unsupported-encoding", 415, "Unsupported content encoding";
+    /// An expectation (`Expect`) that is not met.
+    ExpectationFailed = "expectation-failed", 417, "Expectation failed";
     /// A document that is well-formed and wrong.
     Invalid = "invalid", 422, "Invalid document";
     /// An event of a type that the source does not list.
     TypeRefused = "type-refused", 422, "Event type refused";
     /// The source's rate limit.
     RateLimited = "rate-limited", 429, "Too many requests";
+    /// The request line and headers are over the limit, in bytes or in number.
+    HeadersTooLarge = "headers-too-large", 431, "Request headers too large";
     /// Something broke that the client has no part in.
     Internal = "internal", 500, "Internal error";
     /// A handler failed and its policy is `reject`.
     HandlerFault = "handler-fault", 500, "Handler failed";
+    /// A part of HTTP that is not served here.
+    NotImplemented = "not-implemented", 501, "Not implemented";
     /// The event cannot be made durable now; send it again.
     Unavailable = "unavailable", 503, "Not available";
 }

@@ -1,10 +1,14 @@
 //! The way in: TCP, TLS, HTTP, bodies within their bounds, and the answers. Knows nothing of secrets or NATS.
 
 pub(crate) mod answer;
+pub(crate) mod arriving;
 pub(crate) mod body;
 pub(crate) mod connection;
 mod content_coding;
+mod explained;
+mod head;
 pub(crate) mod listener;
+pub(crate) mod path;
 pub(crate) mod refusal;
 pub(crate) mod tls;
 

@@ -7,13 +7,13 @@ mod limits;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use floodgate_event::seal::{OpeningKey, SealError, SealingKey};
 use floodgate_event::secret::Unfit;
 use floodgate_event::{Name, Secret};
 use floodgate_nats::{Servers, SettingsError};
+use tokio::sync::mpsc;
 
 use self::file::File;
 pub use self::limits::Limits;
@@ -42,9 +42,15 @@ pub struct Config {
     /// What compiles handlers in a process of its own: a program and its arguments. Not in the file; without it they are
     /// compiled in this process.
     pub compile_command: Vec<OsString>,
+    /// The machine's swap devices. Not in the file.
+    pub swaps: handle::Swaps,
+    /// Tells the gateway to read the files again that its file names: certificates and keys. Not in the file.
+    pub reload: Option<mpsc::Receiver<()>>,
+    /// Where it was read.
+    pub(crate) path: PathBuf,
     pub(crate) opening_key: OpeningKey,
     /// None in plaintext mode.
-    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    pub(crate) tls: Option<tls::Offer>,
 }
 
 /// How a gateway stops.
@@ -93,6 +99,9 @@ impl Checker<'_> {
             drain: file.drain.into(),
             handlers: self.handlers(file.handlers),
             compile_command: Vec::new(),
+            swaps: handle::Swaps::default(),
+            reload: None,
+            path: self.path.to_owned(),
             opening_key: self.opening_key(&file.opening_key_file)?,
             tls: self.tls(file.plaintext, file.tls.as_ref())?,
             region: file.region,
@@ -113,11 +122,7 @@ impl Checker<'_> {
         OpeningKey::parse(&text).map_err(|source| ConfigError::OpeningKey { path, source })
     }
 
-    fn tls(
-        &self,
-        plaintext: bool,
-        files: Option<&file::Tls>,
-    ) -> Result<Option<Arc<rustls::ServerConfig>>, ConfigError> {
+    fn tls(&self, plaintext: bool, files: Option<&file::Tls>) -> Result<Option<tls::Offer>, ConfigError> {
         match (plaintext, files) {
             (true, None) => Ok(None),
             (true, Some(_)) => Err(self.invalid("plaintext", "there is a [tls] table as well; choose one")),

@@ -34,6 +34,7 @@ mod swap;
 mod tap;
 mod ticker;
 mod trial;
+mod trouble;
 mod version;
 mod wasi;
 
@@ -55,6 +56,7 @@ pub use limits::{InvalidLimit, Limits, OutOfRange, RunLimits};
 pub use loader::Loader;
 pub use log::{Level, Line};
 pub use outcome::{Change, Child, Outcome};
+pub use swap::Swaps;
 pub use tap::{Entry, Tap};
 pub use trial::{Score, Trial};
 pub use version::{Version, VersionId, Versions};

@@ -8,7 +8,6 @@ pub mod config;
 mod enqueue;
 pub mod handle;
 mod link;
-mod log_rate;
 mod metrics;
 mod region;
 pub mod stage;

@@ -36,18 +36,25 @@ impl Link {
     /// Starts connecting and returns at once.
     pub(crate) async fn start(servers: &Servers, name: &str) -> Result<Self, LinkError> {
         let (lost, losses) = watch::channel(0);
-        let options = ConnectOptions::new()
-            .name(name)
-            .custom_inbox_prefix(subject::GATEWAY_INBOX)
-            .ping_interval(PING_INTERVAL)
-            .connection_timeout(CONNECT_TIMEOUT)
-            .client_capacity(CLIENT_CAPACITY);
-        let connection = Connection::start(servers, options, move |event| observe(event, &lost)).await?;
+        let configure = |options: ConnectOptions| {
+            options
+                .name(name)
+                .custom_inbox_prefix(subject::GATEWAY_INBOX)
+                .ping_interval(PING_INTERVAL)
+                .connection_timeout(CONNECT_TIMEOUT)
+                .client_capacity(CLIENT_CAPACITY)
+        };
+        let connection = Connection::start(servers, configure, move |event| observe(event, &lost)).await?;
         Ok(Self { connection, losses })
     }
 
     pub(crate) fn client(&self) -> &Client {
         self.connection.client()
+    }
+
+    /// What can take another identity.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     pub(crate) fn is_up(&self) -> bool {

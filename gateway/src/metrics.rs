@@ -29,6 +29,7 @@ pub(crate) struct Metrics {
     pub(crate) publish_seconds: HistogramVec,
     pub(crate) queue_bytes: IntGauge,
     replays: IntCounterVec,
+    reloads: IntCounterVec,
     pub(crate) connections: IntGauge,
     pub(crate) config_revision: IntGauge,
     pub(crate) config_refused: IntGauge,
@@ -85,6 +86,11 @@ impl Metrics {
             )?,
             queue_bytes: gauge("queue_bytes", "Bytes reserved for requests and events under way.")?,
             replays: counters("replays_total", "Events to replay, by what became of them.", &["outcome"])?,
+            reloads: counters(
+                "reloads_total",
+                "Readings of certificates and keys after a SIGHUP.",
+                &["outcome"],
+            )?,
             connections: gauge("connections", "Open connections on the ingest port.")?,
             config_revision: gauge("config_revision", "Revision of the configuration that is served.")?,
             config_refused: gauge("config_refused_sources", "Sources not served as they are configured.")?,
@@ -107,6 +113,7 @@ impl Metrics {
         registry.register(Box::new(self.publish_seconds.clone()))?;
         registry.register(Box::new(self.queue_bytes.clone()))?;
         registry.register(Box::new(self.replays.clone()))?;
+        registry.register(Box::new(self.reloads.clone()))?;
         registry.register(Box::new(self.connections.clone()))?;
         registry.register(Box::new(self.config_revision.clone()))?;
         registry.register(Box::new(self.config_refused.clone()))
@@ -144,6 +151,11 @@ impl Metrics {
     /// Counts an event that was to be replayed.
     pub(crate) fn replayed(&self, outcome: &str) {
         self.replays.with_label_values(&[outcome]).inc();
+    }
+
+    /// Counts a reading of files while the gateway runs.
+    pub(crate) fn reloaded(&self, outcome: &str) {
+        self.reloads.with_label_values(&[outcome]).inc();
     }
 
     /// The text exposition format.

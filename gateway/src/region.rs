@@ -5,9 +5,11 @@ mod components;
 mod follow;
 mod health;
 mod ingest;
+mod key_ring;
 mod logs;
 mod open;
 mod operations;
+mod reload;
 mod replay;
 mod report;
 mod served;
@@ -19,8 +21,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -29,8 +31,10 @@ use self::components::Components;
 use self::follow::Follower;
 use self::health::Health;
 use self::ingest::Ingest;
+use self::key_ring::KeyRing;
 use self::open::Opener;
 use self::operations::Operations;
+use self::reload::Reload;
 use self::replay::Replays;
 use self::state::State;
 use crate::accept::listener::{Port, Service};
@@ -68,6 +72,9 @@ pub enum GatewayError {
     /// The metrics cannot be registered: a mistake in this program.
     #[error("cannot register metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// Swap was turned on. Everything that was accepted is answered.
+    #[error("swap was turned on: handlers cannot run safely before a restart")]
+    Swap,
     /// The time for draining ran out; senders of what was under way got no answer and will try again.
     #[error("requests were still under way {0:?} after the last was accepted")]
     DrainTimeout(std::time::Duration),
@@ -79,9 +86,9 @@ pub enum GatewayError {
 ///
 /// # Errors
 /// If it cannot start, or if requests are still under way when the time for draining has passed.
-pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), GatewayError> {
+pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), GatewayError> {
     let metrics = Arc::new(Metrics::new()?);
-    let engine = Engine::new(config.handlers.clone(), metrics.registry())?;
+    let engine = Engine::beside(config.swaps.clone(), config.handlers.clone(), metrics.registry())?;
     let loader = loader(&config, engine.clone())?;
     let link = Link::start(&config.nats, &config.gateway).await?;
     let budget = Budget::new(config.limits.memory_bytes);
@@ -92,7 +99,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Gate
         Operations { state: Arc::clone(&state), metrics: Arc::clone(&metrics), budget: budget.clone() };
     let operations = Port {
         listener: listen(config.metrics_listen).await?,
-        tls: None,
+        tls: watch::channel(None).1,
         service: Arc::new(operations),
         limits: Arc::clone(&limits),
         // Only the connections of senders are counted.
@@ -104,9 +111,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Gate
         budget: budget.clone(),
         body_timeout: limits.body_timeout(),
     };
+    let (tls, offered) = watch::channel(config.tls.take());
     let ingest = Port {
         listener: listen(config.listen).await?,
-        tls: config.tls.clone().map(TlsAcceptor::from),
+        tls: offered,
         service: Arc::new(ingest),
         limits: Arc::clone(&limits),
         open: metrics.connections.clone(),
@@ -125,12 +133,18 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Gate
         versions.clone(),
     );
     background_task(&background, replays.run());
-    let (components, binder) = (Components::new(loader), Binder::new(versions, tap));
-    let opener = Opener::new(&config, link.clone(), Arc::clone(&metrics), components, binder);
+    background_task(&background, versions.clone().keep_telling());
+    let (components, binder) = (Components::new(loader), Binder::new(versions.clone(), tap));
+    let (keys, ring) = watch::channel(KeyRing::new(config.opening_key.clone()));
+    let opener = Opener::new(&config, ring, link.clone(), Arc::clone(&metrics), components, binder);
+    if let Some(told) = config.reload.take() {
+        let (path, link, metrics) = (config.path.clone(), link.clone(), Arc::clone(&metrics));
+        background_task(&background, Reload { path, tls, keys, link, metrics }.run(told));
+    }
     background_task(&background, Follower::new(link.clone(), Arc::clone(&state), opener).run());
     background_task(
         &background,
-        Health::new(link.clone(), Arc::clone(&state), limits.publish_timeout()).run(),
+        Health::new(link.clone(), Arc::clone(&state), versions.clone(), limits.publish_timeout()).run(),
     );
     let (region, gateway) = (config.region.clone(), config.gateway.clone());
     let maxima = config.handlers.maxima();
@@ -139,7 +153,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Gate
     drop(start(operations, &background));
 
     info!(region = %config.region, gateway = %config.gateway, listen = %config.listen, "gateway started");
-    serve(ingest, &state, shutdown, config.drain).await
+    let served = serve(ingest, &state, config.drain).await;
+    versions.tell();
+    served?;
+    if state.runs_no_handlers() { Err(GatewayError::Swap) } else { Ok(()) }
 }
 
 fn loader(config: &Config, engine: Engine) -> Result<Loader, GatewayError> {
@@ -151,16 +168,11 @@ fn loader(config: &Config, engine: Engine) -> Result<Loader, GatewayError> {
     Ok(Loader::new(engine, Compiler::new(config.compile_command.clone()), cache))
 }
 
-/// Serves until `shutdown`; then says for a while that it is not ready, finishes what it accepted, and flushes.
-async fn serve(
-    port: Port<Ingest>,
-    state: &State,
-    shutdown: CancellationToken,
-    drain: Drain,
-) -> Result<(), GatewayError> {
+/// Serves until it must stop; then says for a while that it is not ready, finishes what it accepted, and flushes.
+async fn serve(port: Port<Ingest>, state: &State, drain: Drain) -> Result<(), GatewayError> {
     let stop = CancellationToken::new();
     let serving = start(port, &stop);
-    shutdown.cancelled().await;
+    state.until_stopping().await;
     info!("draining");
     tokio::time::sleep(drain.grace).await;
     stop.cancel();

@@ -23,6 +23,8 @@ use floodgate_event::source::{Dedup, Intake, Locator, Scheme};
 use floodgate_event::{EventId, Name, Secret, time};
 use http::{HeaderMap, HeaderName};
 
+use http::HeaderMap;
+
 use self::fields::{Fields, Found};
 pub(crate) use self::keys::InvalidSecret;
 use self::keys::Keys;
@@ -85,6 +87,14 @@ impl Verifier {
     /// The source's rules.
     pub(crate) fn intake(&self) -> &Intake {
         &self.intake
+    }
+
+    /// Refuses what carries no signature, before anybody reads its body.
+    ///
+    /// # Errors
+    /// [`Refusal::SignatureRefused`].
+    pub(crate) fn check_signed(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        self.keys.are_named_in(headers).map_err(Refusal::SignatureRefused)
     }
 
     /// Checks the signature and then, and only then, looks into the body.
@@ -313,6 +323,28 @@ mod tests {
         let bodies = [r#"{"customer":"c","n":1}"#, r#"{"customer":"c","n":2}"#, r#"{"customer":"c","n":3}"#];
         let shards = bodies.map(|body| verifier.verify(request(body, "a")).unwrap().shard);
         assert_eq!(shards, [shards[0]; 3]);
+    }
+
+    #[test]
+    fn headers_keep_their_bytes_and_repeats() {
+        let mut request = request("{}", "a");
+        let (mut parts, body) = (request.parts().clone(), request.into_raw());
+        for (name, value) in
+            [("content-type", &b"text/plain; a=\xe4"[..]), ("x-b", b"2\xff"), ("x-b", b"1"), ("x-c", b"")]
+        {
+            let name = name.parse::<http::HeaderName>().unwrap();
+            parts.headers.append(name, http::HeaderValue::from_bytes(value).unwrap());
+        }
+        request = Received::for_test(Request::from_parts(parts, body), SystemTime::UNIX_EPOCH);
+        let event = verifier("{}").verify(request).unwrap().event;
+        assert_eq!(event.content_type, "text/plain; a=\u{fffd}");
+        let headers = event.request.unwrap().headers;
+        let values = |name: &str| -> Vec<Bytes> {
+            headers.iter().filter(|header| header.name == name).map(|header| header.value.clone()).collect()
+        };
+        assert_eq!(values("content-type"), [&b"text/plain; a=\xe4"[..]]);
+        assert_eq!(values("x-b"), [&b"2\xff"[..], b"1"]);
+        assert_eq!(values("x-c"), [&b""[..]]);
     }
 
     #[test]

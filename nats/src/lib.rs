@@ -7,6 +7,6 @@ mod link;
 mod servers;
 mod settings;
 
-pub use self::link::{Link, LinkError};
+pub use self::link::{Link, LinkError, NeedsRestart};
 pub use self::servers::{Identity, Servers};
 pub use self::settings::{Settings, SettingsError};

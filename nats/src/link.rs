@@ -7,7 +7,7 @@ use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event};
 
 use crate::choice::Choice;
-use crate::servers::Servers;
+use crate::servers::{Current, Servers};
 
 /// How often it is looked whether a server is connected.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -18,7 +18,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 #[derive(Clone, Debug)]
 pub struct Link {
     client: Client,
-    servers: usize,
+    servers: Servers,
+    identity: Current,
     /// What the events' callback, which must not keep the client alive, finds it by.
     _place: Arc<OnceLock<Client>>,
 }
@@ -28,22 +29,27 @@ pub struct Link {
 #[error("cannot use the NATS server: {0}")]
 pub struct LinkError(#[source] async_nats::ConnectError);
 
+/// A change that a running connection cannot make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("other servers, or another way to say who connects, take a restart")]
+pub struct NeedsRestart;
+
 impl Link {
-    /// Starts connecting and returns at once. `observe` hears of each event.
+    /// Starts connecting and returns at once. `configure` adds to the client's options; `observe` hears of each event.
     ///
     /// # Errors
     /// If the client cannot be made.
     pub async fn start(
         servers: &Servers,
-        options: ConnectOptions,
+        configure: impl FnOnce(ConnectOptions) -> ConnectOptions,
         observe: impl Fn(&Event) + Send + Sync + 'static,
     ) -> Result<Self, LinkError> {
         let place = Arc::new(OnceLock::new());
         let found = Arc::downgrade(&place);
         let choice = Arc::new(Choice::default());
         let has_others = servers.addresses().len() > 1;
-        let options = servers
-            .apply(options)
+        let identity = Current::new(servers.identity().clone());
+        let options = configure(servers.options(identity.clone()))
             .retry_on_initial_connect()
             .ignore_discovered_servers()
             .reconnect_to_server_callback(move |pool, _| {
@@ -58,7 +64,21 @@ impl Link {
             });
         let client = options.connect(servers.addresses()).await.map_err(LinkError)?;
         let client = place.get_or_init(|| client).clone();
-        Ok(Self { client, servers: servers.addresses().len(), _place: place })
+        Ok(Self { client, servers: servers.clone(), identity, _place: place })
+    }
+
+    /// Whether [`Self::adopt`] can take these.
+    ///
+    /// # Errors
+    /// If they are other servers, or nobody becomes somebody or the other way round.
+    pub fn check(&self, servers: &Servers) -> Result<(), NeedsRestart> {
+        if self.servers.differ_in_identity_only(servers) { Ok(()) } else { Err(NeedsRestart) }
+    }
+
+    /// Shows the identity of these from the next connection on; the one that is open goes on. A server that no longer
+    /// knows the old one closes it. Returns whether it is another one.
+    pub fn adopt(&self, servers: &Servers) -> bool {
+        self.identity.set(servers.identity())
     }
 
     /// The client.
@@ -80,7 +100,7 @@ impl Link {
 
     /// Whether another server may take over when this one goes.
     pub fn has_others(&self) -> bool {
-        self.servers > 1
+        self.servers.addresses().len() > 1
     }
 }
 

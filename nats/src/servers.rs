@@ -1,9 +1,11 @@
 //! The servers of a connection, and what proves to each side that the other is the right one.
 
 use std::fs;
+use std::future::ready;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use async_nats::{ConnectOptions, ServerAddr};
+use async_nats::{Auth, AuthError, ConnectOptions, ServerAddr};
 use floodgate_event::Secret;
 use nkeys::KeyPair;
 use rustls::RootCertStore;
@@ -21,8 +23,30 @@ pub struct Servers {
     ca_file: Option<PathBuf>,
 }
 
-/// Who connects.
+/// Who connects, from now on: what a connection's next attempt shows. Clones share it.
 #[derive(Debug, Clone)]
+pub(crate) struct Current(Arc<Mutex<Identity>>);
+
+impl Current {
+    pub(crate) fn new(identity: Identity) -> Self {
+        Self(Arc::new(Mutex::new(identity)))
+    }
+
+    fn get(&self) -> Identity {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns whether it is another one.
+    pub(crate) fn set(&self, identity: &Identity) -> bool {
+        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let differs = *current != *identity;
+        current.clone_from(identity);
+        differs
+    }
+}
+
+/// Who connects.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
     /// Whoever the server takes those for who say nothing.
     Nobody,
@@ -54,14 +78,22 @@ impl Identity {
         Ok(Self::Nkey { seed })
     }
 
-    fn apply(&self, options: ConnectOptions) -> ConnectOptions {
+    /// What it shows to a server that sent `nonce`.
+    fn prove(&self, nonce: &[u8]) -> Result<Auth, AuthError> {
+        let mut auth = Auth::new();
         match self {
-            Self::Nobody => options,
+            Self::Nobody => {}
             Self::Password { user, password } => {
-                options.user_and_password(user.clone(), password.expose().to_owned())
+                auth.username = Some(user.clone());
+                auth.password = Some(password.expose().to_owned());
             }
-            Self::Nkey { seed } => options.nkey(seed.expose().to_owned()),
+            Self::Nkey { seed } => {
+                let pair = KeyPair::from_seed(seed.expose()).map_err(AuthError::new)?;
+                auth.nkey = Some(pair.public_key());
+                auth.signature = Some(pair.sign(nonce).map_err(AuthError::new)?);
+            }
         }
+        Ok(auth)
     }
 }
 
@@ -92,13 +124,27 @@ impl Servers {
         self.ca_file.as_deref()
     }
 
-    /// Adds to a client's options who it is and whom it trusts.
-    pub fn apply(&self, options: ConnectOptions) -> ConnectOptions {
-        let options = self.identity.apply(options);
+    /// Options of a client that shows `current` to each server it connects to, and trusts whom it should.
+    pub(crate) fn options(&self, current: Current) -> ConnectOptions {
+        let options = match self.identity {
+            // What stands in a URL counts then.
+            Identity::Nobody => ConnectOptions::new(),
+            Identity::Password { .. } | Identity::Nkey { .. } => {
+                ConnectOptions::with_auth_callback(move |nonce| ready(current.get().prove(&nonce)))
+            }
+        };
         match &self.ca_file {
             Some(file) => options.add_root_certificates(file.clone()).require_tls(true),
             None => options,
         }
+    }
+
+    /// Whether a connection to these can go on as one to `other`, with another proof of who it is.
+    pub(crate) fn differ_in_identity_only(&self, other: &Self) -> bool {
+        let is_somebody = |servers: &Self| !matches!(servers.identity, Identity::Nobody);
+        self.addresses == other.addresses
+            && self.ca_file == other.ca_file
+            && is_somebody(self) == is_somebody(other)
     }
 }
 

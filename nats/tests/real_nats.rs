@@ -7,7 +7,6 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use async_nats::ConnectOptions;
 use floodgate_nats::{Link, Settings};
 use floodgate_tests::cluster::Cluster;
 use nix::sys::signal::Signal;
@@ -27,7 +26,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 
 async fn connect(settings: &Settings) -> Link {
     let servers = settings.read(Path::new("")).unwrap();
-    Link::start(&servers, ConnectOptions::new(), |_| ()).await.unwrap()
+    Link::start(&servers, |options| options, |_| ()).await.unwrap()
 }
 
 fn server_of(link: &Link) -> String {
@@ -113,6 +112,22 @@ async fn a_key_and_an_authority_are_enough() {
     let secure = Secure::start("127.0.0.1");
     let link = connect(&secure.settings()).await;
     until("it is connected", || link.is_up()).await;
+}
+
+#[tokio::test]
+async fn another_identity_is_shown_from_the_next_connection_on() {
+    let (secure, stranger) = (Secure::start("127.0.0.1"), Secure::start("127.0.0.1"));
+    let good = secure.settings();
+    let other_user = Settings { nkey_file: stranger.settings().nkey_file, ..good.clone() };
+    let link = connect(&other_user).await;
+    let servers = good.read(Path::new("")).unwrap();
+    link.check(&servers).unwrap();
+    assert!(link.adopt(&servers) && !link.adopt(&servers), "the second time it is the same");
+    until("it is let in", || link.is_up()).await;
+    let elsewhere = Settings { urls: Some(stranger.server.urls("")), ..good.clone() };
+    assert!(link.check(&elsewhere.read(Path::new("")).unwrap()).is_err());
+    let nobody = Settings { nkey_file: None, ..good.clone() };
+    assert!(link.check(&nobody.read(Path::new("")).unwrap()).is_err());
 }
 
 /// Whether a client of `settings` is let in, by when one of `good` is.

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use floodgate_event::{ProblemCode, Secret};
+use floodgate_event::ProblemCode;
 use tokio::sync::Semaphore;
 
 use self::extract::Write;
@@ -68,7 +68,7 @@ impl ApiState {
     /// `token` is what requests must bear.
     pub(crate) fn new(
         control: Control,
-        token: &Secret,
+        token: Token,
         books: Arc<Bookkeeper>,
         lookup: EventLookup,
         replays: Replays,
@@ -77,7 +77,7 @@ impl ApiState {
         window_days: u32,
     ) -> Self {
         let followers = Arc::new(Semaphore::new(MAX_FOLLOWERS));
-        let (token, gate) = (Token::new(token), Gate::new());
+        let gate = Gate::new();
         Self { control, books, lookup, replays, central, stream_faults, window_days, token, gate, followers }
     }
 }

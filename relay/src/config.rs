@@ -13,6 +13,7 @@ use floodgate_event::{Name, Secret};
 use floodgate_nats::{Settings, SettingsError};
 use ipnet::IpNet;
 use serde::Deserialize;
+use tokio::sync::mpsc;
 
 pub use self::region::{Centre, MaxBytes, Region, Replicas};
 
@@ -55,6 +56,13 @@ pub struct Config {
     /// How uploads are checked.
     #[serde(default)]
     pub handlers: Handlers,
+    /// Tells the relay to read the files again that its file names: keys, credentials and the admin token. Not in the
+    /// file.
+    #[serde(skip)]
+    pub reload: Option<mpsc::Receiver<()>>,
+    /// Where it was read.
+    #[serde(skip)]
+    pub(crate) path: PathBuf,
 }
 
 /// The admin API's listener.
@@ -149,7 +157,8 @@ impl Config {
             toml::from_str(&text).map_err(|error| ConfigError::Parse(path.into(), Box::new(error)))?;
         config.check().map_err(|(key, allowed)| ConfigError::Bounds(path.into(), key, allowed))?;
         config.check_connections().map_err(|(who, error)| ConfigError::Nats(path.into(), who, error))?;
-        Ok(config.in_folder(path.parent().unwrap_or(Path::new(""))))
+        let config = config.in_folder(path.parent().unwrap_or(Path::new("")));
+        Ok(Self { path: path.to_owned(), ..config })
     }
 
     fn check_connections(&self) -> Result<(), (String, SettingsError)> {

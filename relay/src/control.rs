@@ -15,6 +15,7 @@ mod metrics;
 #[cfg(test)]
 pub(crate) mod planted;
 pub(crate) mod precondition;
+mod region_keys;
 mod regional;
 mod regions;
 mod rollout;
@@ -37,6 +38,7 @@ pub use fit::FitError;
 pub(crate) use in_force::Scope;
 pub(crate) use metrics::ControlMetrics;
 pub(crate) use precondition::Precondition;
+pub use region_keys::RegionKeys;
 pub(crate) use regions::{RegionView, Reports};
 pub(crate) use store::Changed;
 pub use store::{ChangeError, StoreError};
@@ -47,7 +49,7 @@ use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::Context;
 use floodgate_event::causes::chain;
-use floodgate_event::seal::{OpeningKey, SealingKey};
+use floodgate_event::seal::OpeningKey;
 use floodgate_event::source::Locator;
 use floodgate_event::{Name, time};
 use tokio::sync::{mpsc, watch};
@@ -78,6 +80,8 @@ pub struct ControlContext {
     pub regions: Vec<RegionLink>,
     /// The centre's private key.
     pub opening_key: OpeningKey,
+    /// Whom sources' secrets are sealed to.
+    pub region_keys: RegionKeys,
     /// The deployment's number of shards.
     pub shards: u32,
     /// Whether this relay writes to regions; of several relays one does.
@@ -102,8 +106,6 @@ pub struct ControlContext {
 pub struct RegionLink {
     /// The region's name.
     pub name: Name,
-    /// Whom sources' secrets are sealed to.
-    pub sealing_key: SealingKey,
     /// The region's NATS.
     pub context: Context,
 }
@@ -142,8 +144,7 @@ impl Control {
     /// If the stored configuration cannot be read by this version, no check can be run, or `shutdown` came first.
     pub async fn start(context: ControlContext) -> Result<Self, StartError> {
         let checker = Checker::new(context.check_command)?;
-        let keys = context.regions.iter().map(|region| (region.name.clone(), region.sealing_key.clone()));
-        let vault = Arc::new(Vault::new(context.opening_key, keys.collect()));
+        let vault = Arc::new(Vault::new(context.opening_key, context.region_keys));
         let (metrics, shards) = (context.metrics, context.shards);
         let store = Arc::new(open(&context.centre, &metrics, &context.shutdown).await?);
         let mut router = Router::new(vault.clone());

@@ -18,6 +18,7 @@ pub mod nats;
 pub mod progress;
 pub mod provision;
 pub mod reader;
+mod reload;
 mod replay;
 pub mod replicate;
 mod route;

@@ -19,13 +19,15 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 pub async fn connect(label: &str, settings: &Settings) -> Result<Link, ConnectError> {
     let refused = |error| ConnectError::Settings(label.to_owned(), error);
     let servers = settings.read(Path::new("")).map_err(refused)?;
-    let options = ConnectOptions::new()
-        .name("floodgate-relay")
-        .ping_interval(PING_INTERVAL)
-        .request_timeout(Some(REQUEST_TIMEOUT))
-        .connection_timeout(REQUEST_TIMEOUT);
+    let configure = |options: ConnectOptions| {
+        options
+            .name("floodgate-relay")
+            .ping_interval(PING_INTERVAL)
+            .request_timeout(Some(REQUEST_TIMEOUT))
+            .connection_timeout(REQUEST_TIMEOUT)
+    };
     let logged = label.to_owned();
-    let link = Link::start(&servers, options, move |event| log_event(&logged, event)).await;
+    let link = Link::start(&servers, configure, move |event| log_event(&logged, event)).await;
     link.map_err(|error| ConnectError::Link(label.to_owned(), error))
 }
 

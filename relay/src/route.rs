@@ -12,11 +12,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, ApiState};
+use crate::api::{self, ApiState, Token};
 use crate::books::{Bookkeeper, RegionStreams, ShardBooks};
 use crate::central::{self, CentralMetrics, CentralStreams, DeploymentError, Looker};
 use crate::config::{Config, ConfigError};
-use crate::control::{Control, ControlContext, ControlMetrics, RegionLink, StartError};
+use crate::control::{Control, ControlContext, ControlMetrics, RegionKeys, RegionLink, StartError};
 use crate::dedup::ledger::{Feed, Ledger, LedgerError};
 use crate::forward::index::IndexError;
 use crate::forward::{self, DeliveryIndex, ForwardMetrics, SsrfGuard};
@@ -25,6 +25,7 @@ use crate::metrics::{self, ReplicationMetrics};
 use crate::nats::{self, ConnectError};
 use crate::progress::Progress;
 use crate::provision::{self, ProvisionError, StreamFaults, Wanted};
+use crate::reload::Reload;
 use crate::replay::Replays;
 use crate::serve::{BindError, Listener};
 use crate::shard::{Shard, ShardError};
@@ -38,13 +39,33 @@ const DISABLE_QUEUE: usize = 64;
 ///
 /// # Errors
 /// If the configuration, the disk or a port cannot be used. NATS servers and consumers are waited for.
-pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RelayError> {
+pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), RelayError> {
     let centre_link = nats::connect("centre", &config.nats).await?;
     let centre = nats::jetstream(centre_link.client());
-    let (_region_links, regions) = connect_regions(&config).await?;
-    provision_centre(&centre, &config, &shutdown).await?;
+    let (region_links, regions) = connect_regions(&config).await?;
+    let opening_key = config.opening_key()?;
+    let token = Token::new(&config.admin_token()?);
+    let keys = config.regions.iter().map(|region| Ok((region.name.clone(), region.sealing_key()?)));
+    let region_keys = RegionKeys::new(keys.collect::<Result<_, ConfigError>>()?);
     let mut background = JoinSet::new();
     let stream_faults = StreamFaults::default();
+    let links = regions.iter().map(|region| region.name.clone()).zip(region_links.iter().cloned());
+    let reload = Reload {
+        path: config.path.clone(),
+        centre_key: opening_key.sealing_key().clone(),
+        token: token.clone(),
+        region_keys: region_keys.clone(),
+        centre: centre_link.clone(),
+        regions: links.collect(),
+    };
+    if let Some(told) = config.reload.take() {
+        // Before anything waits for the centre: what keeps it away may be a password that is out of date.
+        let stop = shutdown.clone();
+        background.spawn(async move {
+            stop.run_until_cancelled(reload.run(told)).await;
+        });
+    }
+    provision_centre(&centre, &config, &shutdown).await?;
     for (region, settings) in regions.clone().into_iter().zip(&config.regions) {
         let (shutdown, faults, wanted) = (shutdown.clone(), stream_faults.clone(), Wanted::of(settings));
         background.spawn(async move {
@@ -58,7 +79,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Rela
     let control = Control::start(ControlContext {
         centre: centre.clone(),
         regions: regions.clone(),
-        opening_key: config.opening_key()?,
+        opening_key,
+        region_keys,
         shards: config.shards,
         may_write: writes,
         check_command: config.handlers.check_command.clone().unwrap_or_default(),
@@ -91,10 +113,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Rela
     background.spawn(looking);
 
     let replays = Replays::new(control.clone(), lookup.clone(), streams.clone(), shutdown.clone());
-    let token = config.admin_token()?;
     let state = ApiState::new(
         control.clone(),
-        &token,
+        token,
         Arc::clone(&books),
         lookup,
         replays,
@@ -163,11 +184,7 @@ async fn connect_regions(config: &Config) -> Result<(Vec<Link>, Vec<RegionLink>)
     let (mut connections, mut links) = (Vec::new(), Vec::new());
     for region in &config.regions {
         let connection = nats::connect(&region.name, &region.nats).await?;
-        links.push(RegionLink {
-            name: region.name.clone(),
-            sealing_key: region.sealing_key()?,
-            context: nats::jetstream(connection.client()),
-        });
+        links.push(RegionLink { name: region.name.clone(), context: nats::jetstream(connection.client()) });
         connections.push(connection);
     }
     Ok((connections, links))

@@ -13,6 +13,7 @@ mod ledger;
 mod outage;
 mod outside_reader;
 mod quarantine;
+mod reload;
 mod restore;
 mod rollout;
 mod shards;

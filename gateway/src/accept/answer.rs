@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use floodgate_event::source::AcceptedStatus;
-use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Response, StatusCode};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::{Method, Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::Full;
 
 use crate::enqueue::Enqueued;
@@ -36,6 +37,40 @@ pub(crate) fn durable(enqueued: Enqueued, status: AcceptedStatus) -> Response<Fu
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     response
+}
+
+/// What a path takes, for whoever asks by `OPTIONS`.
+pub(crate) fn options(allow: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// Takes out content that must not follow ([RFC 9110 §6.4.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.4.1)):
+/// hyper does it in HTTP/1 only, and not for 205.
+pub(crate) fn without_forbidden_content(
+    method: &Method,
+    mut response: Response<Full<Bytes>>,
+) -> Response<Full<Bytes>> {
+    let has_none = has_no_content(response.status());
+    if !has_none && method != Method::HEAD {
+        return response;
+    }
+    let body = std::mem::take(response.body_mut());
+    match body.size_hint().exact() {
+        // As long as the same answer to a GET.
+        Some(bytes) if !has_none => {
+            drop(response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(bytes)))
+        }
+        _ => {}
+    }
+    response
+}
+
+/// Whether an answer of this status never has content.
+pub(crate) fn has_no_content(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// Plain text, for health and metrics.

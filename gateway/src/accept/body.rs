@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 
+use super::arriving::Arriving;
 use super::content_coding::Coding;
 use super::refusal::Unavailable;
 use super::{Received, Refusal};
@@ -41,7 +41,7 @@ impl From<Exhausted> for Refusal {
 /// Reads a request to its end, and gives the memory it holds with it.
 pub(crate) async fn receive(
     parts: Parts,
-    body: &mut Incoming,
+    body: &mut Arriving,
     peer: SocketAddr,
     bounds: Bounds,
     budget: &Budget,
@@ -58,7 +58,7 @@ pub(crate) async fn receive(
     Ok((Received { parts, raw, coding, limit, peer, at: SystemTime::now() }, memory))
 }
 
-async fn collect(body: &mut Incoming, limit: usize, memory: &mut Reservation) -> Result<Bytes, Refusal> {
+async fn collect(body: &mut Arriving, limit: usize, memory: &mut Reservation) -> Result<Bytes, Refusal> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(Refusal::TooLarge { limit });
@@ -84,7 +84,7 @@ async fn collect(body: &mut Incoming, limit: usize, memory: &mut Reservation) ->
 }
 
 /// The next piece of data; trailers are skipped.
-async fn next_data(body: &mut Incoming) -> Result<Option<Bytes>, Refusal> {
+async fn next_data(body: &mut Arriving) -> Result<Option<Bytes>, Refusal> {
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Refusal::Malformed("the body did not arrive whole"))?;
         if let Ok(data) = frame.into_data() {
@@ -95,7 +95,7 @@ async fn next_data(body: &mut Incoming) -> Result<Option<Bytes>, Refusal> {
 }
 
 /// Reads the rest of a refused body, within bounds, and throws it away.
-pub(crate) async fn discard(body: &mut Incoming) {
+pub(crate) async fn discard(body: &mut Arriving) {
     let rest = async {
         let mut left = DISCARD_BYTES;
         while let Some(Ok(frame)) = body.frame().await {

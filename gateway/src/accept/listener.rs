@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use floodgate_event::LogRate;
 use futures::FutureExt as _;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -19,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::connection;
+use super::tls::Offered;
+use super::{Refusal, connection};
 use crate::config::Limits;
 
 /// How long to wait when accepting fails for lack of file descriptors or memory.
@@ -33,14 +35,17 @@ pub(crate) trait Service: Send + Sync + 'static {
         request: Request<Incoming>,
         peer: SocketAddr,
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+
+    /// Told of a request that was refused for its head alone.
+    fn refused(&self, refusal: &Refusal, peer: SocketAddr);
 }
 
 /// A port that is served.
 pub(crate) struct Port<S> {
     /// Bound and listening.
     pub(crate) listener: TcpListener,
-    /// None for plaintext.
-    pub(crate) tls: Option<TlsAcceptor>,
+    /// What each connection is offered when it is accepted.
+    pub(crate) tls: Offered,
     /// What answers.
     pub(crate) service: Arc<S>,
     /// Bounds of connections and requests.
@@ -54,10 +59,11 @@ impl<S: Service> Port<S> {
     pub(crate) async fn serve(self, stop: CancellationToken) {
         let slots = Arc::new(Semaphore::new(self.limits.max_connections));
         let connections = TaskTracker::new();
+        let failures = LogRate::new();
         while let Some(accepted) = stop.run_until_cancelled(self.next(&slots)).await {
             match accepted {
                 Ok((stream, peer, slot)) => self.spawn(&connections, stream, peer, slot, &stop),
-                Err(error) => pause_after(&error).await,
+                Err(error) => pause_after(&error, &failures).await,
             }
         }
         // Those who had already connected when the listener closes would otherwise be reset.
@@ -88,7 +94,8 @@ impl<S: Service> Port<S> {
         stop: &CancellationToken,
     ) {
         let open = Open::count(&self.open);
-        let (tls, service) = (self.tls.clone(), Arc::clone(&self.service));
+        let tls = self.tls.borrow().as_ref().map(|offer| TlsAcceptor::from(Arc::clone(&offer.config)));
+        let service = Arc::clone(&self.service);
         let (limits, stop) = (Arc::clone(&self.limits), stop.clone());
         connections.spawn(async move {
             connection::serve(stream, peer, tls, service, &limits, stop).await;
@@ -97,11 +104,13 @@ impl<S: Service> Port<S> {
     }
 }
 
-async fn pause_after(error: &io::Error) {
+async fn pause_after(error: &io::Error, failures: &LogRate) {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     // These concern one connection that is already gone; all others are a lack of resources, which passes.
     if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
-        warn!(%error, "cannot accept connections, waiting");
+        if let Some(left_out) = failures.admit() {
+            warn!(%error, left_out, "cannot accept connections, waiting");
+        }
         tokio::time::sleep(OUT_OF_RESOURCES_WAIT).await;
     }
 }

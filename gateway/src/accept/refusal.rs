@@ -4,12 +4,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use floodgate_event::{Problem, ProblemCode, problem};
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 
+use super::head::MAX_FIELDS;
+
 /// When a sender should try again after a 503. Senders back off by themselves; this is the least.
 const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
+
+/// What a 401 must name. There is no registered scheme for signed webhooks.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Webhook-Signature");
+/// The content encoding that is taken.
+const TAKEN_ENCODING: HeaderValue = HeaderValue::from_static("gzip");
 
 /// Why a request was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,8 +43,23 @@ pub(crate) enum Refusal {
         limit: usize,
     },
     /// The sender's.
+    #[error("the request line and headers are over {limit} bytes or {MAX_FIELDS} fields")]
+    HeadTooLarge {
+        /// In bytes.
+        limit: usize,
+    },
+    /// The sender's.
+    #[error("the request target is too long")]
+    TargetTooLong,
+    /// The sender's.
     #[error("content encoding not taken")]
     UnsupportedEncoding,
+    /// The sender's.
+    #[error("expectation failed")]
+    ExpectationFailed,
+    /// The sender's: part of HTTP, and not of this server.
+    #[error("not implemented: {0}")]
+    NotImplemented(&'static str),
     /// The sender's, or an attacker's. The reason is for the operator alone: it is never part of the answer.
     #[error("signature refused: {0}")]
     SignatureRefused(NotSigned),
@@ -76,6 +98,9 @@ pub(crate) enum Unavailable {
     /// The lane's queue is full.
     #[error("queue full")]
     Queue,
+    /// They must not run before a restart.
+    #[error("handlers stopped")]
+    Handlers,
     /// The block got no publish ack: no connection, no stream, a full stream, or no answer in time.
     #[error("not made durable")]
     NotDurable,
@@ -126,7 +151,11 @@ impl Refusal {
             Self::MethodNotAllowed { .. } => ProblemCode::MethodNotAllowed,
             Self::TimedOut => ProblemCode::RequestTimeout,
             Self::TooLarge { .. } => ProblemCode::TooLarge,
+            Self::HeadTooLarge { .. } => ProblemCode::HeadersTooLarge,
+            Self::TargetTooLong => ProblemCode::UriTooLong,
             Self::UnsupportedEncoding => ProblemCode::UnsupportedEncoding,
+            Self::ExpectationFailed => ProblemCode::ExpectationFailed,
+            Self::NotImplemented(_) => ProblemCode::NotImplemented,
             Self::SignatureRefused(_) => ProblemCode::SignatureRefused,
             Self::TypeRefused => ProblemCode::TypeRefused,
             Self::RateLimited { .. } => ProblemCode::RateLimited,
@@ -142,13 +171,18 @@ impl Refusal {
 
     fn detail(&self) -> Option<String> {
         match self {
-            Self::Malformed(what) => Some((*what).to_owned()),
+            Self::Malformed(what) | Self::NotImplemented(what) => Some((*what).to_owned()),
+            Self::HeadTooLarge { limit } => {
+                Some(format!("at most {MAX_FIELDS} headers, and {limit} bytes of them with the request line"))
+            }
+            Self::ExpectationFailed => Some("`100-continue` or none".to_owned()),
             Self::TooLarge { limit } => Some(format!("at most {limit} bytes, as sent and decompressed")),
             Self::UnsupportedEncoding => Some("`gzip` or none".to_owned()),
             Self::Unavailable(what) => Some(what.to_string()),
             Self::NotFound
             | Self::MethodNotAllowed { .. }
             | Self::TimedOut
+            | Self::TargetTooLong
             | Self::SignatureRefused(_)
             | Self::TypeRefused
             | Self::RateLimited { .. }
@@ -165,21 +199,43 @@ impl Refusal {
     }
 
     /// The problem document that the sender gets.
-    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
-        let code = self.code();
-        let document = Problem { detail: self.detail(), ..Problem::new(code) };
+    fn document(&self) -> Vec<u8> {
+        let document = Problem { detail: self.detail(), ..Problem::new(self.code()) };
         // A document of strings and a number always serializes; an empty body would still carry the status.
-        let body = serde_json::to_vec(&document).unwrap_or_default();
-        let mut response = Response::new(Full::from(body));
-        *response.status_mut() =
-            StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        serde_json::to_vec(&document).unwrap_or_default()
+    }
+
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The whole answer as HTTP/1.1 has it, with which the connection ends.
+    pub(super) fn to_http1(&self, date: &str) -> Vec<u8> {
+        let (document, content_type) = (self.document(), problem::CONTENT_TYPE);
+        let head = format!(
+            "HTTP/1.1 {}\r\ncontent-type: {content_type}\r\nconnection: close\r\ncontent-length: {}\r\n\
+             date: {date}\r\n\r\n",
+            self.status(),
+            document.len()
+        );
+        [head.as_bytes(), &document].concat()
+    }
+
+    /// The answer that the sender gets.
+    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::from(self.document()));
+        *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(problem::CONTENT_TYPE));
         if let Some(wait) = self.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         }
-        if let Self::MethodNotAllowed { allow } = self {
-            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        match self {
+            Self::MethodNotAllowed { allow } => drop(headers.insert(ALLOW, HeaderValue::from_static(allow))),
+            // RFC 9110 §15.5.2 and §15.5.16.
+            Self::SignatureRefused(_) => drop(headers.insert(WWW_AUTHENTICATE, CHALLENGE)),
+            Self::UnsupportedEncoding => drop(headers.insert(ACCEPT_ENCODING, TAKEN_ENCODING)),
+            _ => {}
         }
         response
     }

@@ -8,6 +8,8 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 
 use crate::config::ConfigError;
 
@@ -26,20 +28,34 @@ pub enum TlsError {
     Pair(#[source] rustls::Error),
 }
 
+/// What a port offers to those who connect.
+#[derive(Debug, Clone)]
+pub(crate) struct Offer {
+    /// For each handshake.
+    pub(crate) config: Arc<ServerConfig>,
+    /// The certificate's SHA-256, in hex.
+    pub(crate) fingerprint: String,
+}
+
+/// What a port offers now; None is plaintext.
+pub(crate) type Offered = watch::Receiver<Option<Offer>>;
+
 /// Reads a certificate chain and its private key.
-pub(crate) fn load(certificate_file: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, ConfigError> {
+pub(crate) fn load(certificate_file: &Path, key_file: &Path) -> Result<Offer, ConfigError> {
     let refused = |path: &Path| {
         let path = path.to_owned();
         move |error| ConfigError::Tls { path, source: TlsError::Pem(error) }
     };
-    let chain = CertificateDer::pem_file_iter(certificate_file)
+    let chain: Vec<_> = CertificateDer::pem_file_iter(certificate_file)
         .and_then(Iterator::collect)
         .map_err(refused(certificate_file))?;
     let key = PrivateKeyDer::from_pem_file(key_file).map_err(refused(key_file))?;
-    server_config(chain, key).map_err(|error| ConfigError::Tls {
+    let fingerprint = chain.first().map(|first| hex::encode(Sha256::digest(first))).unwrap_or_default();
+    let config = server_config(chain, key).map_err(|error| ConfigError::Tls {
         path: certificate_file.to_owned(),
         source: TlsError::Pair(error),
-    })
+    })?;
+    Ok(Offer { config, fingerprint })
 }
 
 fn server_config(

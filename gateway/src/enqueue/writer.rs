@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use floodgate_event::LogRate;
 use floodgate_event::block::{Destination, SealedBlock};
 use prometheus::Histogram;
 use tokio::task::yield_now;
@@ -27,6 +28,8 @@ struct Inner {
     publishing: TaskTracker,
     metrics: Arc<Metrics>,
     seconds: Histogram,
+    /// Of lines about blocks that did not become durable.
+    failures: LogRate,
 }
 
 impl Writer {
@@ -43,6 +46,7 @@ impl Writer {
             publisher,
             publishing: TaskTracker::new(),
             metrics: Arc::clone(metrics),
+            failures: LogRate::new(),
         }))
     }
 
@@ -110,7 +114,10 @@ impl Inner {
             }
             Err(error) => {
                 self.metrics.blocks_failed.with_label_values(&[error.kind()]).inc();
-                warn!(block = %id, events, subject = self.publisher.subject(), %error, "block not made durable");
+                if let Some(left_out) = self.failures.admit() {
+                    let subject = self.publisher.subject();
+                    warn!(block = %id, events, subject, %error, left_out, "block not made durable");
+                }
                 false
             }
         }

@@ -77,6 +77,11 @@ impl Chain {
         self.links.iter().map(|link| &link.version)
     }
 
+    /// Whether it has any.
+    pub(crate) fn has_handlers(&self) -> bool {
+        !self.links.is_empty()
+    }
+
     /// Runs the handlers over an event; each sees what those before it changed.
     ///
     /// # Errors
@@ -114,7 +119,7 @@ impl Chain {
                 Err(fault) => fault,
             };
             split.version.failed(&fault);
-            split.link.warn(split.version, draft, &fault);
+            split.version.warn(&draft.envelope().source, draft.id(), &fault);
             match split.link.fail(fault)? {
                 Some(end) => return Ok((end, Vec::new())),
                 None => links = split.rest,
@@ -180,7 +185,7 @@ impl Chain {
             Some(trial) => self.try_out(link, trial, draft, time).await,
             None => {
                 let ran = self.run_one(link, Runner::promoted(link), draft, time).await;
-                self.settle(link, &link.version, ran, draft)
+                self.settle(&link.version, ran, draft)
             }
         }
     }
@@ -197,14 +202,14 @@ impl Chain {
         let promoted = self.run_one(link, Runner::promoted(link), draft, time).await;
         trial.note(draft.id(), &draft.envelope().source, &promoted, &tried);
         if trial.prevails(&tried) {
-            return self.settle(link, trial.version(), tried, draft);
+            return self.settle(trial.version(), tried, draft);
         }
         if trial.is_canary() {
-            drop(self.settle(link, trial.version(), tried, draft));
+            drop(self.settle(trial.version(), tried, draft));
         } else if let Err(fault) = &tried.result {
             trial.version().failed(fault);
         }
-        self.settle(link, &link.version, promoted, draft)
+        self.settle(&link.version, promoted, draft)
     }
 
     async fn run_one(&self, link: &Link, runner: Runner<'_>, draft: &Draft, time: &mut Allowance) -> Ran {
@@ -222,11 +227,11 @@ impl Chain {
     }
 
     /// Takes a run's outcome as the link's decision, and notes it with the event.
-    fn settle<'a>(&self, link: &Link, version: &'a Arc<Version>, ran: Ran, draft: &mut Draft) -> Decided<'a> {
+    fn settle<'a>(&self, version: &'a Arc<Version>, ran: Ran, draft: &mut Draft) -> Decided<'a> {
         draft.record(version.id(), ran.result.as_ref().map_or(super::metrics::FAULT, Outcome::as_str));
         if let Err(fault) = &ran.result {
             version.failed(fault);
-            link.warn(version, draft, fault);
+            version.warn(&draft.envelope().source, draft.id(), fault);
         }
         (version, ran.result)
     }
@@ -289,18 +294,6 @@ impl Link {
                 Ok(Some(End::Stopped(Disposition::Quarantined(quarantined), None)))
             }
         }
-    }
-
-    fn warn(&self, version: &Version, draft: &Draft, fault: &Fault) {
-        tracing::warn!(
-            handler = version.id().name.as_str(),
-            version = version.id().version,
-            source = draft.envelope().source,
-            event = draft.id(),
-            kind = fault.kind().as_str(),
-            fault = fault.message(),
-            "handler failed"
-        );
     }
 }
 

@@ -128,9 +128,13 @@ impl Draft {
         for (name, value) in change.headers {
             if name == CONTENT_TYPE {
                 self.content_type = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            } else {
-                self.added.push((name, value));
+                self.added.retain(|(name, _)| *name != CONTENT_TYPE);
+                if value.to_str().is_ok() {
+                    continue;
+                }
+                // The text does not say what the bytes were: they go along.
             }
+            self.added.push((name, value));
         }
     }
 
@@ -210,4 +214,31 @@ impl Draft {
 
 fn header((name, value): Pair) -> Header {
     Header { name: name.as_str().to_owned(), value: Bytes::copy_from_slice(value.as_bytes()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn finished(values: &[(&'static str, &[u8])]) -> Event {
+        let intake = Arc::new(serde_json::from_str("{}").unwrap());
+        let mut draft = Draft::of(Event::default(), intake, None, Bytes::new());
+        for (name, value) in values {
+            let pair = (HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
+            draft.apply(Change { headers: vec![pair], ..Change::default() });
+        }
+        draft.finish(None)
+    }
+
+    #[test]
+    fn a_content_type_keeps_its_bytes_and_the_last_one_counts() {
+        let odd = finished(&[("content-type", b"a/b"), ("content-type", b"a/b; c=\xe4"), ("x", b"\xff")]);
+        assert_eq!(odd.content_type, "a/b; c=\u{fffd}");
+        let added: Vec<_> = odd.added_headers.iter().map(|pair| (&*pair.name, &*pair.value)).collect();
+        assert_eq!(added, [("content-type", &b"a/b; c=\xe4"[..]), ("x", b"\xff")]);
+        let plain = finished(&[("content-type", b"a/b; c=\xe4"), ("content-type", b"a/b")]);
+        assert_eq!((plain.content_type.as_str(), plain.added_headers.len()), ("a/b", 0));
+    }
 }

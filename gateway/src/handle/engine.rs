@@ -18,9 +18,10 @@ use super::code::Code;
 use super::guest::{self, Guest};
 use super::limits::{InvalidLimit, Limits, OutOfRange, RunLimits};
 use super::metrics::Metrics;
+use super::swap::Swaps;
 use super::ticker::Ticker;
 use super::{Handler, LoadError};
-use super::{contract, inspect, swap};
+use super::{contract, inspect};
 
 /// Stack of a guest's native frames, in bytes. A Rust guest keeps its data in a stack of its own in linear memory.
 const WASM_STACK_BYTES: usize = 512 * 1024;
@@ -44,6 +45,9 @@ struct Inner {
     metrics: Metrics,
     slots: Semaphore,
     ticker: Ticker,
+    swaps: Swaps,
+    /// Whether a scan finds the pages to reset between two events.
+    scans: bool,
 }
 
 impl Engine {
@@ -52,13 +56,33 @@ impl Engine {
     /// # Errors
     /// If a limit makes no sense, the machine cannot reserve the address space, or the metrics are there already.
     pub fn new(limits: Limits, registry: &Registry) -> Result<Self, EngineError> {
+        Self::beside(Swaps::default(), limits, registry)
+    }
+
+    /// The same on a machine whose swap devices are listed elsewhere.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn beside(swaps: Swaps, limits: Limits, registry: &Registry) -> Result<Self, EngineError> {
         limits.check()?;
-        let wasm = wasmtime::Engine::new(&config(&limits)).map_err(EngineError::Wasm)?;
+        let scans = !swaps.may_be_on() && PoolingAllocationConfig::is_pagemap_scan_available();
+        let wasm = wasmtime::Engine::new(&config(&limits, scans)).map_err(EngineError::Wasm)?;
         let linker = contract::linker(&wasm).map_err(EngineError::Wasm)?;
         let metrics = Metrics::register(registry)?;
         let ticker = Ticker::spawn(&wasm).map_err(EngineError::Ticker)?;
         let slots = Semaphore::new(limits.instances as usize);
-        Ok(Self(Arc::new(Inner { wasm, linker, limits, metrics, slots, ticker })))
+        Ok(Self(Arc::new(Inner { wasm, linker, limits, metrics, slots, ticker, swaps, scans })))
+    }
+
+    /// Whether one event's data might be seen by the next: swap was turned on since this engine was made, which relies on
+    /// its being off. Only a new engine helps.
+    pub(crate) fn is_unsafe(&self) -> bool {
+        self.0.scans && self.0.swaps.may_be_on()
+    }
+
+    /// Whether it relies on swap being off; not every kernel lets it.
+    pub fn relies_on_no_swap(&self) -> bool {
+        self.0.scans
     }
 
     /// Compiles a component in this process and checks that it is a handler. Blocks, for seconds if the component is
@@ -166,7 +190,7 @@ impl Hasher for Sha256Hasher {
 
 /// The same in every process of a version of this program, but for what the pool reserves: code that one process
 /// compiles is run by another.
-fn config(limits: &Limits) -> Config {
+fn config(limits: &Limits, scans: bool) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
@@ -177,15 +201,14 @@ fn config(limits: &Limits) -> Config {
         .gc_support(false)
         .wasm_exceptions(false)
         .wasm_memory64(false)
-        .allocation_strategy(pool(limits));
+        .allocation_strategy(pool(limits, scans));
     // A replay must give the same bytes on any machine.
     config.cranelift_nan_canonicalization(true).relaxed_simd_deterministic(true);
     config
 }
 
-fn pool(limits: &Limits) -> PoolingAllocationConfig {
-    let scan = !swap::may_be_on() && PoolingAllocationConfig::is_pagemap_scan_available();
-    let (memory, table) = if scan { KEEP_SCANNED } else { KEEP_CLEARED };
+fn pool(limits: &Limits, scans: bool) -> PoolingAllocationConfig {
+    let (memory, table) = if scans { KEEP_SCANNED } else { KEEP_CLEARED };
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(limits.instances)
         .total_stacks(limits.instances)
@@ -200,7 +223,7 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .max_memory_size(limits.max_memory_bytes)
         .linear_memory_keep_resident(memory.min(limits.max_memory_bytes))
         .table_keep_resident(table)
-        .pagemap_scan(if scan { Enabled::Yes } else { Enabled::No });
+        .pagemap_scan(if scans { Enabled::Yes } else { Enabled::No });
     pool
 }
 
@@ -227,6 +250,20 @@ mod tests {
 
     fn engine(limits: Limits) -> Engine {
         Engine::new(limits, &Registry::new()).unwrap()
+    }
+
+    #[test]
+    fn swap_that_is_turned_on_makes_an_engine_that_scans_unsafe() {
+        let list = tempfile::NamedTempFile::new().unwrap();
+        let swaps = Swaps::listed_in(list.path());
+        let limits = || Limits { instances: 1, max_memory_bytes: 1 << 20, ..Limits::default() };
+        std::fs::write(list.path(), "Filename\n").unwrap();
+        let engine = Engine::beside(swaps.clone(), limits(), &Registry::new()).unwrap();
+        assert!(!engine.is_unsafe());
+        std::fs::write(list.path(), "Filename\n/dev/sda2\n").unwrap();
+        assert_eq!(engine.is_unsafe(), PoolingAllocationConfig::is_pagemap_scan_available());
+        let new = Engine::beside(swaps, limits(), &Registry::new()).unwrap();
+        assert!(!new.is_unsafe(), "it was made for this");
     }
 
     #[test]

@@ -16,6 +16,11 @@ const MAX_TYPE_BYTES: usize = 256;
 /// The most bytes of a reason; the rest is cut.
 const MAX_REASON_BYTES: usize = 1024;
 
+/// Statuses without content (RFC 9110 §15.3.5, §15.3.6 and §15.4.5).
+const WITHOUT_CONTENT: [u16; 3] = [204, 205, 304];
+/// Statuses that ask for headers which only the server may set: `Proxy-Authenticate` and `Upgrade`.
+const OF_THE_CONNECTION: [u16; 2] = [407, 426];
+
 /// What a handler decided about an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -109,12 +114,21 @@ fn check_children(children: Vec<ChildResult>) -> Result<Vec<Child>, Fault> {
 }
 
 fn check_response(response: ResponseResult) -> Result<HandlerAnswer, Fault> {
-    if !(200..=599).contains(&response.status) {
-        return Err(Fault::output(format!("status {}; expected 200 to 599", response.status)));
+    let ResponseResult { status, .. } = response;
+    if !(200..=599).contains(&status) {
+        return Err(Fault::output(format!("status {status}; expected 200 to 599")));
+    }
+    if OF_THE_CONNECTION.contains(&status) {
+        return Err(Fault::output(format!(
+            "status {status} is about the connection, which is not the handler's"
+        )));
+    }
+    if WITHOUT_CONTENT.contains(&status) && !response.body.is_empty() {
+        return Err(Fault::output(format!("status {status} with a body; it has none")));
     }
     Ok(HandlerAnswer {
-        status: response.status,
-        headers: header::check(&response.headers)?,
+        status,
+        headers: header::check_answer(&response.headers)?,
         body: response.body.into(),
         deliver: response.deliver,
     })
@@ -157,8 +171,12 @@ mod tests {
     use super::*;
 
     fn response(status: u16) -> OutcomeResult {
-        let (headers, body) = Default::default();
-        OutcomeResult::Respond(ResponseResult { status, headers, body, deliver: false })
+        saying(status, "", &[])
+    }
+
+    fn saying(status: u16, body: &str, headers: &[&str]) -> OutcomeResult {
+        let headers = headers.iter().map(|name| ((*name).to_owned(), b"1".to_vec())).collect();
+        OutcomeResult::Respond(ResponseResult { status, headers, body: body.into(), deliver: false })
     }
 
     #[test]
@@ -177,6 +195,13 @@ mod tests {
             response(199),
             response(600),
             response(100),
+            response(407),
+            response(426),
+            saying(204, "x", &[]),
+            saying(205, "x", &[]),
+            saying(304, "x", &[]),
+            saying(200, "", &["Date"]),
+            saying(200, "", &["content-length"]),
             typed("a\nb"),
             typed(&"x".repeat(257)),
             split(0),
@@ -184,7 +209,16 @@ mod tests {
         ] {
             assert!(Outcome::check(bad).is_err());
         }
-        for good in [response(200), response(599), typed("a.b"), split(1), split(100)] {
+        for good in [
+            response(200),
+            response(204),
+            response(205),
+            response(599),
+            saying(200, "x", &["www-authenticate"]),
+            typed("a.b"),
+            split(1),
+            split(100),
+        ] {
             assert!(Outcome::check(good).is_ok());
         }
     }

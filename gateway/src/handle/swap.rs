@@ -1,11 +1,29 @@
 //! Whether this machine swaps.
 
 use std::fs;
+use std::path::PathBuf;
 
-/// Whether swap is on, or may be: pages that were swapped out while dirty can escape the scan by which a memory slot is
-/// reset (wasmtime issue 14357), and one event's data would be seen by the next.
-pub(crate) fn may_be_on() -> bool {
-    fs::read_to_string("/proc/swaps").map_or(true, |text| lists_a_device(&text))
+/// The kernel's list of swap devices.
+#[derive(Clone, Debug)]
+pub struct Swaps(PathBuf);
+
+impl Default for Swaps {
+    fn default() -> Self {
+        Self::listed_in("/proc/swaps")
+    }
+}
+
+impl Swaps {
+    /// The list in a file, in the form of `/proc/swaps`.
+    pub fn listed_in(file: impl Into<PathBuf>) -> Self {
+        Self(file.into())
+    }
+
+    /// Whether swap is on, or may be: pages that were swapped out while dirty can escape the scan by which a memory slot is
+    /// reset (wasmtime issue 14357), and one event's data would be seen by the next.
+    pub(crate) fn may_be_on(&self) -> bool {
+        fs::read_to_string(&self.0).map_or(true, |text| lists_a_device(&text))
+    }
 }
 
 /// The file begins with a line of column names.
@@ -22,5 +40,10 @@ mod tests {
         let head = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
         assert!(!lists_a_device(head));
         assert!(lists_a_device(&format!("{head}/dev/sda2 partition 1048572 0 -2\n")));
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_may_have_any_device() {
+        assert!(Swaps::listed_in("/nowhere").may_be_on());
     }
 }

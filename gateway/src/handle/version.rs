@@ -13,10 +13,14 @@ use prometheus::IntGauge;
 
 use super::breaker::Breaker;
 use super::metrics::VersionMetrics;
+use super::trouble::Trouble;
 use super::{Context, Engine, Fault, FaultKind, Handler, Input, Line, Outcome, RunLimits};
 
 /// Lines that a handler version may log in a second, over all events of this process; half of it again at once.
 const LINES_PER_SECOND: NonZeroU32 = NonZeroU32::new(200).unwrap();
+
+/// How often it is told what was left out of the log.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// What tells a version from all others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +41,7 @@ pub struct Version {
     metrics: VersionMetrics,
     breaker: Breaker,
     lines: DefaultDirectRateLimiter,
+    trouble: Trouble,
 }
 
 /// The versions in use in this process, each once: its metrics and its breaker are those of all who run it.
@@ -57,6 +62,29 @@ impl Versions {
         &self.engine
     }
 
+    /// Tells the log, again and again, what was left out of it. Runs for ever.
+    pub(crate) async fn keep_telling(self) {
+        loop {
+            tokio::time::sleep(TELL_EVERY).await;
+            self.tell();
+        }
+    }
+
+    /// Tells the log what was left out of it.
+    pub(crate) fn tell(&self) {
+        let used: Vec<_> = {
+            let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+            used.values().filter_map(Weak::upgrade).collect()
+        };
+        used.iter().for_each(|version| version.trouble.tell(&version.id));
+    }
+
+    /// Whether any is in use.
+    pub(crate) fn any(&self) -> bool {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.values().any(|version| version.strong_count() > 0)
+    }
+
     /// The version with this id, made of `handler` if it is not in use. Ends with its last user.
     pub fn share(&self, id: &VersionId, handler: Handler) -> Arc<Version> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,6 +95,12 @@ impl Versions {
         let version = Arc::new(Version::new(&self.engine, id.clone(), handler));
         used.insert(id.clone(), Arc::downgrade(&version));
         version
+    }
+}
+
+impl Drop for Version {
+    fn drop(&mut self) {
+        self.trouble.tell(&self.id);
     }
 }
 
@@ -107,6 +141,7 @@ impl Version {
             metrics,
             breaker: Breaker::new(engine.limits().breaker()),
             lines: RateLimiter::direct(quota),
+            trouble: Trouble::default(),
             id,
             handler,
         }
@@ -136,11 +171,7 @@ impl Version {
         let opened = self.breaker.record(result.as_ref().is_err_and(|fault| fault.kind().is_misbehaviour()));
         self.metrics.breaker_open.set(self.breaker.is_open().into());
         if opened {
-            tracing::error!(
-                handler = self.id.name.as_str(),
-                version = self.id.version,
-                "not run for a while: it failed on every event"
-            );
+            self.trouble.opened(&self.id);
         }
         Ran { result, log: self.within_rate(run.log), duration: run.duration }
     }
@@ -175,6 +206,12 @@ impl Version {
     /// Counts lines that nobody will see.
     pub(crate) fn left_out(&self, lines: usize) {
         self.metrics.lines_left_out.inc_by(lines as u64);
+        self.trouble.left_out(lines as u64);
+    }
+
+    /// Tells the log of a failure on an event.
+    pub(crate) fn warn(&self, source: &str, event: &str, fault: &Fault) {
+        self.trouble.failed(&self.id, source, event, fault);
     }
 
     /// What a gateway reports of it.

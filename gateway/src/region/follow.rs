@@ -55,6 +55,8 @@ impl Follower {
     async fn watch(&mut self) -> Result<(), FollowError> {
         let mut losses = self.link.losses();
         losses.mark_unchanged();
+        let mut keys = self.opener.ring();
+        keys.mark_unchanged();
         let store = self.context.get_key_value(subject::SNAPSHOT_BUCKET).await?;
         let mut changes = store.watch_with_history(subject::SNAPSHOT_KEY).await?;
         loop {
@@ -64,6 +66,10 @@ impl Follower {
                     None => return Ok(()),
                 },
                 _ = losses.changed() => return Ok(()),
+                Ok(()) = keys.changed() => {
+                    self.refused = None;
+                    current(&store).await?
+                }
                 () = tokio::time::sleep(RELIST) => current(&store).await?,
             };
             if let Some(entry) = entry.filter(|entry| entry.operation == Operation::Put) {

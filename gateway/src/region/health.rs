@@ -1,4 +1,5 @@
-//! Looks, again and again, whether every lane's stream is there, answers, and is fit to stand behind a 2xx.
+//! Looks, again and again, whether every lane's stream is there, answers, and is fit to stand behind a 2xx; and whether
+//! handlers can still run.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,10 +10,11 @@ use async_nats::jetstream::stream::{Config, Info};
 use async_nats::{Client, Request, RequestError};
 use floodgate_event::{Lane, subject};
 use floodgate_nats::fitness::{self, Harm, Needs};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::state::{State, Streams};
 use crate::enqueue::MAX_BLOCK_BYTES;
+use crate::handle::Versions;
 use crate::link::Link;
 
 /// How often.
@@ -20,20 +22,39 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// How long a stream may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Looks after the streams.
+/// Looks after the streams, and after what handlers rely on.
 pub(super) struct Health {
     link: Link,
     state: Arc<State>,
+    versions: Versions,
     publish_timeout: Duration,
 }
 
 impl Health {
-    pub(super) fn new(link: Link, state: Arc<State>, publish_timeout: Duration) -> Self {
-        Self { link, state, publish_timeout }
+    pub(super) fn new(link: Link, state: Arc<State>, versions: Versions, publish_timeout: Duration) -> Self {
+        Self { link, state, versions, publish_timeout }
     }
 
     /// Runs for ever.
     pub(super) async fn run(self) {
+        // Handlers need no NATS to see what they should not.
+        tokio::join!(self.look_at_streams(), self.look_at_swap());
+    }
+
+    async fn look_at_swap(&self) {
+        loop {
+            if self.versions.engine().is_unsafe() && self.versions.any() && !self.state.runs_no_handlers() {
+                error!(
+                    "swap was turned on: no handler runs any more, since one event's data might be seen by the next; \
+                     the gateway stops, to be started again in a way that goes with swap"
+                );
+                self.state.run_no_handlers();
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
+    async fn look_at_streams(&self) {
         loop {
             self.link.until_up().await;
             self.note(self.check().await);

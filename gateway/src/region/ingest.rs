@@ -15,16 +15,21 @@ use tracing::{debug, warn};
 use super::operations::health;
 use super::served::{Served, Source};
 use super::state::{State, Streams};
+use crate::accept::arriving::Arriving;
 use crate::accept::body::{self, Bounds};
 use crate::accept::listener::Service;
 use crate::accept::refusal::Unavailable;
-use crate::accept::{Refusal, answer};
+use crate::accept::{Refusal, answer, path};
 use crate::budget::Budget;
 use crate::enqueue::NotEnqueued;
 use crate::handle::Rejected;
 use crate::metrics::Metrics;
 
 const PREFIX: &str = "/in/";
+/// What a source's path takes.
+const ALLOWED: &str = "POST, OPTIONS";
+/// What some path of this port takes.
+const ALLOWED_IN_ALL: &str = "GET, HEAD, POST, OPTIONS";
 
 /// Answers on the senders' port.
 pub(super) struct Ingest {
@@ -37,40 +42,68 @@ pub(super) struct Ingest {
 impl Service for Ingest {
     async fn call(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
         let version = request.version();
-        let mut response = match request.uri().path().strip_prefix(PREFIX) {
-            Some(_) => self.webhook(request, peer).await,
-            None => health(&self.state, request.method(), request.uri().path())
-                .unwrap_or_else(|| Refusal::NotFound.into_response()),
+        let (parts, mut body) = Arriving::of(request);
+        let (mut response, goes_on) = if source_name(&path::normal(parts.uri.path())).is_some() {
+            self.webhook(parts, &mut body, peer).await
+        } else {
+            self.other(&parts, &mut body, peer).await
         };
         // HTTP/2 says it with GOAWAY.
-        if self.state.is_draining() && version < Version::HTTP_2 {
+        if version < Version::HTTP_2 && (!goes_on || self.state.is_draining()) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
+
+    fn refused(&self, refusal: &Refusal, peer: SocketAddr) {
+        self.note(refusal, None, peer);
+    }
 }
 
+/// An answer, and whether the connection can be used for another request.
+type Answered = (Response<Full<Bytes>>, bool);
+
 impl Ingest {
-    async fn webhook(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
+    async fn webhook(&self, parts: Parts, body: &mut Arriving, peer: SocketAddr) -> Answered {
         let started = Instant::now();
-        let (parts, mut body) = request.into_parts();
         let served = self.state.served();
         let found = find(served.as_deref(), &parts);
         let source = found.as_ref().ok().map(|(_, source)| Arc::clone(source));
         let result = match found {
-            Ok((served, source)) => self.take(served, source, parts, &mut body, peer).await,
+            Ok(_) if parts.method == Method::OPTIONS => Ok(answer::options(ALLOWED)),
+            Ok((served, source)) => self.take(served, source, parts, body, peer).await,
             Err(refusal) => Err(refusal),
         };
-        let response = match result {
-            Ok(response) => response,
-            Err(refusal) => {
-                self.note(&refusal, source.as_deref(), peer);
-                body::discard(&mut body).await;
-                refusal.into_response()
-            }
+        let answered = match result {
+            Ok(response) => (response, body.let_go().await),
+            Err(refusal) => self.refuse(refusal, source.as_deref(), body, peer).await,
         };
         self.metrics.ingest_seconds.observe(started.elapsed().as_secs_f64());
-        response
+        answered
+    }
+
+    /// Health, and what is not here.
+    async fn other(&self, parts: &Parts, body: &mut Arriving, peer: SocketAddr) -> Answered {
+        if parts.method == Method::OPTIONS && parts.uri.path() == "*" {
+            return (answer::options(ALLOWED_IN_ALL), body.let_go().await);
+        }
+        match health(&self.state, &parts.method, &path::normal(parts.uri.path())) {
+            Some(Ok(response)) => (response, body.let_go().await),
+            Some(Err(refusal)) => self.refuse(refusal, None, body, peer).await,
+            None => self.refuse(Refusal::NotFound, None, body, peer).await,
+        }
+    }
+
+    async fn refuse(
+        &self,
+        refusal: Refusal,
+        source: Option<&Source>,
+        body: &mut Arriving,
+        peer: SocketAddr,
+    ) -> Answered {
+        self.note(&refusal, source, peer);
+        let goes_on = body.let_go().await;
+        (refusal.into_response(), goes_on)
     }
 
     /// The stages, one after the other.
@@ -79,13 +112,21 @@ impl Ingest {
         served: &Served,
         source: &Source,
         parts: Parts,
-        body: &mut Incoming,
+        body: &mut Arriving,
         peer: SocketAddr,
     ) -> Result<Response<Full<Bytes>>, Refusal> {
         if matches!(self.state.streams(), Streams::Unseen | Streams::Unfit) {
             return Err(Refusal::Unavailable(Unavailable::NotDurable));
         }
+        if self.state.runs_no_handlers() && source.chain.has_handlers() {
+            return Err(Refusal::Unavailable(Unavailable::Handlers));
+        }
         served.check_age(source, SystemTime::now())?;
+        // Nobody is asked for a body that would be refused whatever it says.
+        source.verifier.check_signed(&parts.headers)?;
+        if let Some(limiter) = &source.limiter {
+            limiter.check_open()?;
+        }
         let intake = source.verifier.intake();
         let bounds = Bounds { bytes: intake.max_body_bytes as usize, time: self.body_timeout };
         let (received, memory) = body::receive(parts, body, peer, bounds, &self.budget).await?;
@@ -120,12 +161,18 @@ impl Ingest {
     }
 }
 
+/// The name in a source's path.
+fn source_name(path: &str) -> Option<&str> {
+    path.strip_prefix(PREFIX)
+}
+
 fn find<'s>(served: Option<&'s Served>, parts: &Parts) -> Result<(&'s Served, &'s Arc<Source>), Refusal> {
-    if parts.method != Method::POST {
-        return Err(Refusal::MethodNotAllowed { allow: "POST" });
+    if parts.method != Method::POST && parts.method != Method::OPTIONS {
+        return Err(Refusal::MethodNotAllowed { allow: ALLOWED });
     }
     let served = served.ok_or(Refusal::Unavailable(Unavailable::NoConfiguration))?;
-    let name = parts.uri.path().strip_prefix(PREFIX).unwrap_or_default();
+    let path = path::normal(parts.uri.path());
+    let name = source_name(&path).ok_or(Refusal::NotFound)?;
     let missing = || match served.is_refused(name) {
         true => Refusal::Unavailable(Unavailable::Refused),
         false => Refusal::NotFound,

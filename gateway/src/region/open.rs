@@ -6,20 +6,22 @@ use std::time::{Duration, Instant};
 
 use async_nats::SubscribeError;
 use async_nats::jetstream::{self, Context};
-use floodgate_event::seal::{OpeningKey, Owner, SealError};
+use floodgate_event::seal::{Owner, SealError};
 use floodgate_event::snapshot::{self, Digest256, Snapshot};
 use floodgate_event::{Name, Secret};
+use tokio::sync::watch;
 
 use super::bind::{BindError, Binder, InUse};
 use super::components::{ComponentError, Components};
+use super::key_ring::KeyRing;
 use super::served::{Limiter, Refused, Served, Source};
 use crate::config::{Config, Limits};
 use crate::enqueue::Enqueue;
 use crate::handle::Chain;
 use crate::link::Link;
-use crate::log_rate::LogRate;
 use crate::metrics::{Metrics, SourceMetrics};
 use crate::verify::{Deployment, InvalidSecret, Verifier};
+use floodgate_event::LogRate;
 
 /// How long a gateway that starts waits for components that may still be had.
 const START_PATIENCE: Duration = Duration::from_secs(15);
@@ -29,7 +31,7 @@ pub(super) struct Opener {
     region: Name,
     gateway: Name,
     limits: Limits,
-    key: OpeningKey,
+    ring: watch::Receiver<KeyRing>,
     link: Link,
     context: Context,
     components: Components,
@@ -43,6 +45,7 @@ pub(super) struct Opener {
 impl Opener {
     pub(super) fn new(
         config: &Config,
+        ring: watch::Receiver<KeyRing>,
         link: Link,
         metrics: Arc<Metrics>,
         components: Components,
@@ -52,7 +55,7 @@ impl Opener {
             region: config.region.clone(),
             gateway: config.gateway.clone(),
             limits: config.limits.clone(),
-            key: config.opening_key.clone(),
+            ring,
             context: jetstream::new(link.client().clone()),
             link,
             components,
@@ -120,6 +123,11 @@ impl Opener {
             }
             None => Ok(()),
         }
+    }
+
+    /// Tells when what was sealed to nobody here may open.
+    pub(super) fn ring(&self) -> watch::Receiver<KeyRing> {
+        self.ring.clone()
     }
 
     fn check(&self, snapshot: &Snapshot) -> Result<(), OpenError> {
@@ -214,7 +222,7 @@ impl Opener {
         field: &str,
     ) -> Result<Secret, SourceError> {
         let owner = Owner { tenant: &source.tenant, kind: "source", name, field };
-        let secret = self.key.open(&sealed.secret, owner);
+        let secret = self.ring.borrow().open(&sealed.secret, owner);
         secret.map_err(SourceError::Sealed)
     }
 

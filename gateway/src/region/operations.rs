@@ -11,9 +11,12 @@ use tracing::error;
 
 use super::state::State;
 use crate::accept::listener::Service;
-use crate::accept::{Refusal, answer};
+use crate::accept::{Refusal, answer, path};
 use crate::budget::Budget;
 use crate::metrics::Metrics;
+
+/// What a path takes that can only be read.
+const READ: &str = "GET, HEAD, OPTIONS";
 
 /// Answers on the operators' port.
 pub(super) struct Operations {
@@ -24,11 +27,17 @@ pub(super) struct Operations {
 
 impl Service for Operations {
     async fn call(&self, request: Request<Incoming>, _: SocketAddr) -> Response<Full<Bytes>> {
-        match request.uri().path() {
-            "/metrics" if is_read(request.method()) => self.metrics(),
-            path => health(&self.state, request.method(), path)
-                .unwrap_or_else(|| Refusal::NotFound.into_response()),
-        }
+        let (method, path) = (request.method(), path::normal(request.uri().path()));
+        let answer = match &*path {
+            "/metrics" => read(method).unwrap_or_else(|| Ok(self.metrics())),
+            "*" if method == Method::OPTIONS => Ok(answer::options(READ)),
+            path => health(&self.state, method, path).unwrap_or(Err(Refusal::NotFound)),
+        };
+        answer.unwrap_or_else(Refusal::into_response)
+    }
+
+    fn refused(&self, _: &Refusal, _: SocketAddr) {
+        // Only what senders are refused is counted.
     }
 }
 
@@ -46,15 +55,18 @@ impl Operations {
 }
 
 /// `/healthz` and `/readyz`; None for other paths.
-pub(super) fn health(state: &State, method: &Method, path: &str) -> Option<Response<Full<Bytes>>> {
-    match path {
-        "/healthz" | "/readyz" if !is_read(method) => {
-            Some(Refusal::MethodNotAllowed { allow: "GET, HEAD" }.into_response())
-        }
+pub(super) fn health(
+    state: &State,
+    method: &Method,
+    path: &str,
+) -> Option<Result<Response<Full<Bytes>>, Refusal>> {
+    let answer = || match path {
         "/healthz" => Some(answer::text(StatusCode::OK, "alive\n")),
         "/readyz" => Some(ready(state)),
         _ => None,
-    }
+    };
+    let answer = answer()?;
+    Some(read(method).unwrap_or(Ok(answer)))
 }
 
 /// Names the stream that is at fault, also while blocks still get in.
@@ -65,8 +77,4 @@ fn ready(state: &State) -> Response<Full<Bytes>> {
     };
     let fault = state.stream_fault().map(|fault| format!("\n{fault}")).unwrap_or_default();
     answer::text(status, format!("{text}{fault}\n"))
-}
-
-fn is_read(method: &Method) -> bool {
-    method == Method::GET || method == Method::HEAD
 }

@@ -127,6 +127,9 @@ impl Replays {
     }
 
     fn served(&self) -> Result<Arc<Served>, NotReplayed> {
+        if self.state.runs_no_handlers() {
+            return Err(NotReplayed::unavailable("handlers stopped"));
+        }
         self.state.served().ok_or_else(|| NotReplayed::unavailable("no configuration yet"))
     }
 

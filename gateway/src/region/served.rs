@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use floodgate_event::source::RateLimit;
 use floodgate_event::{Name, time};
@@ -14,9 +15,9 @@ use crate::accept::Refusal;
 use crate::accept::refusal::Unavailable;
 use crate::enqueue::Enqueue;
 use crate::handle::Chain;
-use crate::log_rate::LogRate;
 use crate::metrics::SourceMetrics;
 use crate::verify::Verifier;
+use floodgate_event::LogRate;
 
 /// A configuration in use.
 pub(super) struct Served {
@@ -101,13 +102,22 @@ pub(super) struct Limiter {
     limit: RateLimit,
     bucket: DefaultDirectRateLimiter,
     clock: DefaultClock,
+    origin: Instant,
+    /// Until when the bucket is known to be empty, in nanoseconds since `origin`: only time fills it.
+    empty_until: AtomicU64,
 }
 
 impl Limiter {
     pub(super) fn new(limit: RateLimit) -> Self {
         let quota = Quota::per_second(limit.per_second).allow_burst(limit.burst);
         let clock = DefaultClock::default();
-        Self { limit, bucket: governor::RateLimiter::direct_with_clock(quota, clock.clone()), clock }
+        Self {
+            limit,
+            bucket: governor::RateLimiter::direct_with_clock(quota, clock.clone()),
+            clock,
+            origin: Instant::now(),
+            empty_until: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn limit(&self) -> RateLimit {
@@ -116,9 +126,43 @@ impl Limiter {
 
     /// Takes one request, or says how long to wait.
     pub(super) fn take(&self) -> Result<(), Refusal> {
-        let refused = |until: governor::NotUntil<_>| Refusal::RateLimited {
-            wait: until.wait_time_from(self.clock.now()),
-        };
-        self.bucket.check().map_err(refused)
+        let Err(until) = self.bucket.check() else { return Ok(()) };
+        let wait = until.wait_time_from(self.clock.now());
+        let empty_until = nanoseconds(self.origin.elapsed().saturating_add(wait));
+        self.empty_until.store(empty_until, Ordering::Relaxed);
+        Err(Refusal::RateLimited { wait })
+    }
+
+    /// Takes none. Refuses while the bucket is known to be empty.
+    pub(super) fn check_open(&self) -> Result<(), Refusal> {
+        let empty_until = self.empty_until.load(Ordering::Relaxed);
+        if empty_until == 0 {
+            // Never was: most sources, and no need to look at the clock.
+            return Ok(());
+        }
+        match empty_until.saturating_sub(nanoseconds(self.origin.elapsed())) {
+            0 => Ok(()),
+            left => Err(Refusal::RateLimited { wait: Duration::from_nanos(left) }),
+        }
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_bucket_is_known_without_taking_from_it() {
+        let slow = RateLimit { per_second: 1.try_into().unwrap(), burst: 2.try_into().unwrap() };
+        let limiter = Limiter::new(slow);
+        assert_eq!(limiter.check_open(), Ok(()), "nobody was refused yet");
+        while limiter.take().is_ok() {}
+        assert!(matches!(limiter.check_open(), Err(Refusal::RateLimited { .. })));
+        limiter.empty_until.store(1, Ordering::Relaxed);
+        assert_eq!(limiter.check_open(), Ok(()), "it may have filled since");
     }
 }

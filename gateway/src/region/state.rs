@@ -19,6 +19,8 @@ pub(super) struct State {
     streams: watch::Sender<Streams>,
     /// What is wrong with a stream, by its name.
     stream_fault: watch::Sender<Option<String>>,
+    /// Set once, if handlers can no longer run without seeing each other's data.
+    unsafe_handlers: CancellationToken,
     /// How long streams may be silent: as long as what is accepted meanwhile may still be made durable in time.
     patience: Duration,
 }
@@ -64,6 +66,7 @@ impl State {
             trouble: watch::Sender::new(None),
             streams: watch::Sender::new(Streams::Unseen),
             stream_fault: watch::Sender::new(None),
+            unsafe_handlers: CancellationToken::new(),
             patience: publish_timeout,
         }
     }
@@ -112,7 +115,24 @@ impl State {
     }
 
     pub(super) fn is_draining(&self) -> bool {
-        self.shutdown.is_cancelled()
+        self.shutdown.is_cancelled() || self.runs_no_handlers()
+    }
+
+    /// No handler runs from now on, and the gateway stops.
+    pub(super) fn run_no_handlers(&self) {
+        self.unsafe_handlers.cancel();
+    }
+
+    pub(super) fn runs_no_handlers(&self) -> bool {
+        self.unsafe_handlers.is_cancelled()
+    }
+
+    /// Returns when the gateway must stop.
+    pub(super) async fn until_stopping(&self) {
+        tokio::select! {
+            () = self.shutdown.cancelled() => {}
+            () = self.unsafe_handlers.cancelled() => {}
+        }
     }
 
     /// Whether an event that comes now may be made durable in time. While a cluster chooses a leader it may: gateways that

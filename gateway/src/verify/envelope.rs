@@ -70,6 +70,11 @@ fn describe(parts: &Parts, peer: SocketAddr, scheme: Scheme) -> proto::Request {
     }
 }
 
+/// As text: bytes that are none become U+FFFD. As received it stands among the request's headers, and goes to consumers
+/// from there.
 fn content_type(headers: &HeaderMap) -> String {
-    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    headers
+        .get(CONTENT_TYPE)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        .unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use super::headers::{same, single};
 use super::keys::{Keyed, Named, find};
 use crate::accept::refusal::NotSigned;
 
-const HEADER: &str = "x-hub-signature-256";
+pub(super) const HEADER: &str = "x-hub-signature-256";
 const PREFIX: &str = "sha256=";
 
 pub(super) fn check<'k>(

@@ -2,11 +2,12 @@
 
 use floodgate_event::Secret;
 use floodgate_event::source::Scheme;
-use floodgate_event::standard_webhooks::{InvalidKey, Key};
+use floodgate_event::standard_webhooks::{ID_HEADER, InvalidKey, Key, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use hmac::{Hmac, KeyInit as _};
 use http::HeaderMap;
 use sha2::Sha256;
 
+use super::headers::single;
 use super::{github, standard, stripe};
 use crate::accept::refusal::NotSigned;
 
@@ -45,6 +46,19 @@ impl Keys {
                 Ok(Self::Standard { keys: named(secrets, parse)?, tolerance })
             }
         }
+    }
+
+    /// Looks for every header that the scheme signs by, before there is a body to check.
+    ///
+    /// # Errors
+    /// If one is not there, or cannot be read.
+    pub(super) fn are_named_in(&self, headers: &HeaderMap) -> Result<(), NotSigned> {
+        let names: &[&'static str] = match self {
+            Self::Github(_) => &[github::HEADER],
+            Self::Stripe { .. } => &[stripe::HEADER],
+            Self::Standard { .. } => &[ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER],
+        };
+        names.iter().try_for_each(|name| single(headers, name).map(drop))
     }
 
     /// The id of the secret that signed. `now` is Unix time in seconds.

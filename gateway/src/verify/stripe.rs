@@ -8,7 +8,7 @@ use super::headers::{require_fresh, same, single, timestamp};
 use super::keys::{Keyed, Named, find};
 use crate::accept::refusal::NotSigned;
 
-const HEADER: &str = "stripe-signature";
+pub(super) const HEADER: &str = "stripe-signature";
 
 pub(super) fn check<'k>(
     keys: &'k [Named<Keyed>],

@@ -51,7 +51,7 @@ async fn the_table_of_answers() {
     let mut read = signed("{}");
     *read.method_mut() = Method::PUT;
     let refused = client.send(read).await;
-    assert_eq!((refused.status, &refused.headers["allow"]), (405, &"POST".parse().unwrap()));
+    assert_eq!((refused.status, &refused.headers["allow"]), (405, &"POST, OPTIONS".parse().unwrap()));
 
     assert_eq!(status(&mut client, signed("x".repeat(1000))).await, 200);
     assert_eq!(status(&mut client, signed("x".repeat(1001))).await, 413);

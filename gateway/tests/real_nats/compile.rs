@@ -22,7 +22,7 @@ const HANDLERS: u32 = 100;
 const SLACK: usize = 64 << 20;
 
 /// The template's handler.
-async fn pass() -> Vec<u8> {
+pub(crate) async fn pass() -> Vec<u8> {
     let built = Command::new(programs::floodgate().unwrap())
         .args(["handler", "build"])
         .arg(programs::root().join("handlers/pass"))
@@ -39,7 +39,8 @@ fn numbered(component: &[u8], number: u32) -> Vec<u8> {
     [component, &[0, 6, 1, b'n'], &number.to_le_bytes()].concat()
 }
 
-fn bind(snapshot: &mut Snapshot, component: &[u8]) {
+/// Binds it to the only source.
+pub(crate) fn bind(snapshot: &mut Snapshot, component: &[u8]) {
     let digest = Digest256::of(component);
     let source = snapshot.sources.values_mut().next().unwrap();
     source.handlers.push(Binding {

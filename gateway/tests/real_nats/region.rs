@@ -11,8 +11,10 @@ use floodgate_event::source::Scheme;
 use floodgate_event::{Secret, subject, time};
 use floodgate_gateway::GatewayError;
 use floodgate_gateway::config::Config;
+use floodgate_gateway::handle::Swaps;
 use floodgate_tests::programs;
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +28,11 @@ pub(crate) const SECRET: &str = "a secret";
 pub(crate) struct Region {
     pub(crate) nats: Nats,
     pub(crate) address: SocketAddr,
+    /// Where metrics are.
+    pub(crate) operations: SocketAddr,
     pub(crate) shutdown: CancellationToken,
+    /// Makes the gateway read its files again, as SIGHUP does.
+    pub(crate) reload: mpsc::Sender<()>,
     key: OpeningKey,
     gateway: JoinHandle<Result<(), GatewayError>>,
     folder: TempDir,
@@ -44,6 +50,11 @@ impl Region {
 
     /// With nothing but processes. `head` and `tables` go into `gateway.toml`.
     pub(crate) async fn bare(head: &str, tables: &str) -> Self {
+        Self::beside(Swaps::default(), head, tables).await
+    }
+
+    /// The same on a machine with these swap devices.
+    pub(crate) async fn beside(swaps: Swaps, head: &str, tables: &str) -> Self {
         let (nats, folder, key) = (Nats::start(), tempfile::tempdir().unwrap(), OpeningKey::generate());
         let (port, metrics) = (free_port(), free_port());
         std::fs::write(folder.path().join("key"), key.to_text().expose()).unwrap();
@@ -54,9 +65,13 @@ impl Region {
         );
         std::fs::write(folder.path().join("gateway.toml"), config).unwrap();
         let shutdown = CancellationToken::new();
-        let gateway = start(folder.path(), &shutdown);
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        Self { nats, address, shutdown, key, gateway, folder }
+        let (reload, told) = mpsc::channel(1);
+        let gateway = start_with(folder.path(), &shutdown, |config| {
+            config.reload = Some(told);
+            config.swaps = swaps;
+        });
+        let [address, operations] = [port, metrics].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        Self { nats, address, operations, shutdown, reload, key, gateway, folder }
     }
 
     /// Stops the gateway and starts it again with the same files.
@@ -75,6 +90,12 @@ impl Region {
 
     pub(crate) async fn client(&self) -> Client {
         Client::connect(self.address).await
+    }
+
+    /// What the gateway's metrics say, as text.
+    pub(crate) async fn metrics(&self) -> String {
+        let mut client = Client::connect(self.operations).await;
+        client.send(http::Request::get("/metrics").body(bytes::Bytes::new()).unwrap()).await.body
     }
 
     pub(crate) fn snapshot(&self, revision: u64, intake: &str) -> Snapshot {
@@ -99,6 +120,11 @@ impl Region {
 
     pub(crate) async fn until_ready(&self) {
         until("the gateway is ready", async || self.client().await.get("/readyz").await == 200).await;
+    }
+
+    /// Gives what `run` returned, once it has by itself.
+    pub(crate) async fn ended(self) -> Result<(), GatewayError> {
+        self.gateway.await.unwrap()
     }
 
     /// Shuts the gateway down and gives what `run` returned.
@@ -137,10 +163,19 @@ fn source(key: &OpeningKey, name: &str, intake: &str) -> Source {
 
 /// As the command `floodgate gateway` does.
 pub(crate) fn start(folder: &Path, shutdown: &CancellationToken) -> JoinHandle<Result<(), GatewayError>> {
+    start_with(folder, shutdown, |_| {})
+}
+
+fn start_with(
+    folder: &Path,
+    shutdown: &CancellationToken,
+    change: impl FnOnce(&mut Config),
+) -> JoinHandle<Result<(), GatewayError>> {
     let mut config = Config::load(&folder.join("gateway.toml")).unwrap();
     if let Ok(program) = programs::floodgate() {
         config.compile_command = vec![program.into(), "handler".into(), "compile".into()];
     }
+    change(&mut config);
     tokio::spawn(floodgate_gateway::run(config, shutdown.clone()))
 }
 

@@ -1,5 +1,7 @@
 //! The bearer token ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)).
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use axum::middleware::Next;
@@ -10,20 +12,30 @@ use subtle::ConstantTimeEq;
 
 use super::{ApiError, ApiState};
 
-/// The hash of the token that requests must bear. Hashes are of one length, so that comparing them takes the same
-/// time whatever was sent.
-#[derive(Clone, Copy)]
-pub(crate) struct Token([u8; 32]);
+/// The hash of the token that requests must bear now; clones share it. Hashes are of one length, so that comparing them
+/// takes the same time whatever was sent.
+#[derive(Clone)]
+pub(crate) struct Token(Arc<RwLock<[u8; 32]>>);
 
 impl Token {
     pub(crate) fn new(token: &Secret) -> Self {
-        Self(Sha256::digest(token.expose()).into())
+        Self(Arc::new(RwLock::new(hash(token.expose()))))
+    }
+
+    /// From now on it is this one. Returns whether it is another one.
+    pub(crate) fn replace(&self, token: &Secret) -> bool {
+        let hash = hash(token.expose());
+        let before = std::mem::replace(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), hash);
+        !bool::from(before.ct_eq(&hash))
     }
 
     fn is(&self, sent: &str) -> bool {
-        let sent: [u8; 32] = Sha256::digest(sent).into();
-        self.0.ct_eq(&sent).into()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).ct_eq(&hash(sent)).into()
     }
+}
+
+fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
 }
 
 /// Answers 401 unless the request bears the token.
@@ -53,6 +65,9 @@ mod tests {
         for other in ["", "s3cre", "s3cret ", "S3cret"] {
             assert!(!token.is(other), "{other:?}");
         }
+        let shared = token.clone();
+        assert!(shared.replace(&Secret::new("n3w")) && !shared.replace(&Secret::new("n3w")));
+        assert!(token.is("n3w") && !token.is("s3cret"));
     }
 
     #[test]

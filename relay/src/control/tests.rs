@@ -31,12 +31,9 @@ async fn start(centre: &Server, region: Context, region_key: &OpeningKey, key: &
         r#"if /bin/grep -aq '^ok'; then echo '{"ok":true}'; else echo '{"ok":false,"error":"not ok"}'; fi"#;
     let context = ControlContext {
         centre: centre.context().await,
-        regions: vec![RegionLink {
-            name: name("eu"),
-            sealing_key: region_key.sealing_key().clone(),
-            context: region,
-        }],
+        regions: vec![RegionLink { name: name("eu"), context: region }],
         opening_key: key.clone(),
+        region_keys: RegionKeys::new([(name("eu"), region_key.sealing_key().clone())].into()),
         shards: 1,
         may_write,
         check_command: ["/bin/sh", "-c", check].map(str::to_owned).to_vec(),

@@ -52,14 +52,18 @@ impl Upkeep {
     /// Seals sources' secrets to regions that were added or got a new key, also when a relay that does not know
     /// them yet has changed the configuration.
     pub(crate) async fn seals(self: Arc<Self>, mut may_write: watch::Receiver<bool>) {
-        let mut changes = self.store.subscribe();
+        let (mut changes, mut keys) = (self.store.subscribe(), self.vault.key_changes());
         while may_write.wait_for(|may| *may).await.is_ok() {
             let configuration = changes.borrow_and_update().clone();
             if self.vault.must_reseal(&configuration) && !self.reseal().await {
                 tokio::time::sleep(RETRY_PAUSE).await;
                 changes.mark_changed();
             }
-            if changes.changed().await.is_err() {
+            let changed = tokio::select! {
+                changed = changes.changed() => changed,
+                changed = keys.changed() => changed,
+            };
+            if changed.is_err() {
                 return;
             }
         }

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use floodgate_event::seal::{OpeningKey, Owner, SealError, SealingKey};
 use floodgate_event::{Name, Secret, snapshot};
+use tokio::sync::watch;
 
 use super::configuration::{self, Configuration, StoredSecret};
+use super::region_keys::RegionKeys;
 
 /// The centre's private key and every region's public one.
 pub(crate) struct Vault {
     opening_key: OpeningKey,
-    regions: BTreeMap<Name, SealingKey>,
+    regions: RegionKeys,
 }
 
 /// Who reads a secret besides the centre.
@@ -38,8 +40,13 @@ pub(crate) fn destination<'a>(tenant: &'a Name, name: &'a Name) -> Owner<'a> {
 }
 
 impl Vault {
-    pub(crate) fn new(opening_key: OpeningKey, regions: BTreeMap<Name, SealingKey>) -> Self {
+    pub(crate) fn new(opening_key: OpeningKey, regions: RegionKeys) -> Self {
         Self { opening_key, regions }
+    }
+
+    /// Tells when [`Self::must_reseal`] may have changed.
+    pub(crate) fn key_changes(&self) -> watch::Receiver<BTreeMap<Name, SealingKey>> {
+        self.regions.subscribe()
     }
 
     /// Opens the centre's copy.
@@ -124,11 +131,13 @@ impl Vault {
     pub(crate) fn must_reseal(&self, configuration: &Configuration) -> bool {
         let sources = configuration.sources.values();
         let mut secrets = sources.flat_map(|source| source.secrets.iter().chain(source.keys.values()));
-        secrets.any(|secret| self.missing(secret).next().is_some())
+        let keys = self.regions.now();
+        secrets.any(|secret| missing(&keys, secret).next().is_some())
     }
 
     fn complete(&self, stored: &mut StoredSecret, owner: Owner<'_>) -> Result<(), SealError> {
-        let missing: Vec<_> = self.missing(stored).collect();
+        let keys = self.regions.now();
+        let missing: Vec<_> = missing(&keys, stored).collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -138,15 +147,18 @@ impl Vault {
         }
         Ok(())
     }
+}
 
-    fn missing(&self, stored: &StoredSecret) -> impl Iterator<Item = (&Name, &SealingKey)> + use<'_> {
-        let held: Vec<_> = self
-            .regions
-            .iter()
-            .filter(|(region, key)| stored.regions.get(*region).is_none_or(|sealed| sealed.key != key.id()))
-            .collect();
-        held.into_iter()
-    }
+/// The regions that cannot open a secret, and their keys.
+fn missing<'k>(
+    keys: &'k BTreeMap<Name, SealingKey>,
+    stored: &StoredSecret,
+) -> impl Iterator<Item = (&'k Name, &'k SealingKey)> + use<'k> {
+    let held: Vec<_> = keys
+        .iter()
+        .filter(|(region, key)| stored.regions.get(*region).is_none_or(|sealed| sealed.key != key.id()))
+        .collect();
+    held.into_iter()
 }
 
 #[cfg(test)]
@@ -159,7 +171,7 @@ mod tests {
 
     fn vault(opening_key: &OpeningKey, regions: &[(&str, &OpeningKey)]) -> Vault {
         let regions = regions.iter().map(|(region, key)| (name(region), key.sealing_key().clone())).collect();
-        Vault::new(opening_key.clone(), regions)
+        Vault::new(opening_key.clone(), RegionKeys::new(regions))
     }
 
     #[test]
@@ -184,9 +196,9 @@ mod tests {
         let mut stored = vault(&centre, &[("eu", &eu)]).seal(&secret, owner, Readers::Regions).unwrap();
         let renewed = OpeningKey::generate();
         let later = vault(&centre, &[("eu", &renewed), ("us", &us)]);
-        assert_eq!(later.missing(&stored).count(), 2);
+        assert_eq!(missing(&later.regions.now(), &stored).count(), 2);
         later.complete(&mut stored, owner).unwrap();
-        assert_eq!(later.missing(&stored).count(), 0);
+        assert_eq!(missing(&later.regions.now(), &stored).count(), 0);
         assert_eq!(renewed.open(&stored.regions["eu"], owner).unwrap(), secret);
         assert_eq!(us.open(&stored.regions["us"], owner).unwrap(), secret);
     }

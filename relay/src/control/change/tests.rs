@@ -1,6 +1,7 @@
 use floodgate_event::seal::OpeningKey;
 
 use super::super::document::read_json;
+use super::super::region_keys::RegionKeys;
 use super::*;
 
 fn name(text: &str) -> Name {
@@ -9,7 +10,7 @@ fn name(text: &str) -> Name {
 
 fn vault() -> Vault {
     let region = OpeningKey::generate().sealing_key().clone();
-    Vault::new(OpeningKey::generate(), [(name("eu"), region)].into())
+    Vault::new(OpeningKey::generate(), RegionKeys::new([(name("eu"), region)].into()))
 }
 
 fn source(text: &str) -> SourceDocument {

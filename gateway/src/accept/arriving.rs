@@ -1,0 +1,59 @@
+//! A body that may not be asked for yet.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Request;
+use http::request::Parts;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::{body, head};
+
+/// A request's body, which knows whether its sender waits to be asked for it (`Expect: 100-continue`). Reading from it
+/// makes hyper send the 100.
+pub(crate) struct Arriving {
+    body: Incoming,
+    awaited: bool,
+}
+
+impl Arriving {
+    /// Takes a request apart.
+    pub(crate) fn of(request: Request<Incoming>) -> (Parts, Self) {
+        let awaited = head::awaits_continue(&request);
+        let (parts, body) = request.into_parts();
+        let awaited = awaited && !body.is_end_stream();
+        (parts, Self { body, awaited })
+    }
+
+    /// Ends it after a refusal. Returns whether the connection can be used for another request: what the sender was not
+    /// asked for it may send or not, so nobody can say where the next one would begin.
+    pub(crate) async fn let_go(&mut self) -> bool {
+        if !self.awaited {
+            body::discard(self).await;
+        }
+        !self.awaited
+    }
+}
+
+impl Body for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        self.awaited = false;
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

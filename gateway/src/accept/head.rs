@@ -1,0 +1,257 @@
+//! What HTTP asks of a request's head and hyper leaves to the server. All of it is decided before the body is asked
+//! for: hyper answers `Expect: 100-continue` with a 100 at that moment.
+
+use std::net::Ipv6Addr;
+
+use http::header::{EXPECT, HOST, TRANSFER_ENCODING};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
+
+use super::Refusal;
+
+/// The most header fields of a request, in either protocol. HTTP/1's parser has the same limit.
+pub(super) const MAX_FIELDS: usize = 100;
+/// What a header field counts besides its name and value ([RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)).
+const FIELD_OVERHEAD: usize = 32;
+
+/// Checks a head of at most `max_bytes`.
+///
+/// # Errors
+/// If the request must not be served, whatever it is about.
+pub(crate) fn check<B>(request: &Request<B>, max_bytes: usize) -> Result<(), Refusal> {
+    if request.version() == Version::HTTP_2 {
+        // HTTP/1's parser has counted the bytes on the wire.
+        check_size(request, max_bytes)?;
+        check_authority(request.uri(), request.headers())?;
+    } else {
+        check_host(request.version(), request.headers())?;
+        check_coding(request.headers())?;
+    }
+    check_target(request.method(), request.uri())?;
+    check_expectation(request.version(), request.headers())
+}
+
+/// Whether the sender waits for a 100 before it sends the body. After [`check`]: no other expectation is left then.
+/// HTTP/2's senders are sent none by hyper, and go on after a moment.
+pub(super) fn awaits_continue<B>(request: &Request<B>) -> bool {
+    request.version() == Version::HTTP_11 && request.headers().contains_key(EXPECT)
+}
+
+fn check_size<B>(request: &Request<B>, max_bytes: usize) -> Result<(), Refusal> {
+    let uri = request.uri();
+    let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
+    let target = uri.path().len() + uri.query().map_or(0, str::len) + authority;
+    let fields =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD);
+    let bytes = request.method().as_str().len() + target + fields.sum::<usize>();
+    let fits = bytes <= max_bytes && request.headers().len() <= MAX_FIELDS;
+    if fits { Ok(()) } else { Err(Refusal::HeadTooLarge { limit: max_bytes }) }
+}
+
+/// [RFC 9112 §3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2). HTTP/1.0 may leave it out.
+fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (_, Some(_)) => Err(Refusal::Malformed("more than one Host header")),
+        (Some(host), None) => host_of(host).map(drop),
+        (None, None) if version < Version::HTTP_11 => Ok(()),
+        (None, None) => Err(Refusal::Malformed("no Host header")),
+    }
+}
+
+/// [RFC 9113 §8.3.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1): `:authority`, or Host where there is none, and
+/// no two that differ.
+fn check_authority(uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (_, Some(_)) => return Err(Refusal::Malformed("more than one Host header")),
+        (host, None) => host.map(host_of).transpose()?,
+    };
+    match (uri.authority(), host) {
+        (Some(authority), Some(host)) if !is_same(authority, &host, uri.scheme_str()) => {
+            Err(Refusal::Malformed("Host differs from :authority"))
+        }
+        (None, None) => Err(Refusal::Malformed("neither :authority nor Host")),
+        _ => Ok(()),
+    }
+}
+
+fn host_of(value: &HeaderValue) -> Result<Authority, Refusal> {
+    let invalid = || Refusal::Malformed("invalid Host header");
+    let authority = Authority::try_from(value.as_bytes()).map_err(|_| invalid())?;
+    if names_a_host(&authority) { Ok(authority) } else { Err(invalid()) }
+}
+
+/// Whether it is a host, and a port if there is one. No user: none belongs in `http` and `https`
+/// ([RFC 9110 §4.2](https://www.rfc-editor.org/rfc/rfc9110#section-4.2)), where a host is never empty either.
+fn names_a_host(authority: &Authority) -> bool {
+    let (text, host) = (authority.as_str(), authority.host());
+    let is_host = match host.strip_prefix('[') {
+        Some(literal) => literal.strip_suffix(']').is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok()),
+        None => !host.is_empty(),
+    };
+    let is_port = |rest: &str| {
+        let port = rest.strip_prefix(':');
+        rest.is_empty() || port.is_some_and(|port| port.is_empty() || is_number(port))
+    };
+    is_host && text.strip_prefix(host).is_some_and(is_port)
+}
+
+fn is_number(port: &str) -> bool {
+    port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
+}
+
+fn is_same(one: &Authority, other: &Authority, scheme: Option<&str>) -> bool {
+    let usual = if scheme == Some("http") { 80 } else { 443 };
+    let port = |authority: &Authority| authority.port_u16().unwrap_or(usual);
+    one.host().eq_ignore_ascii_case(other.host()) && port(one) == port(other)
+}
+
+/// Only `chunked` is decoded. What is not the last coding, hyper refuses itself.
+fn check_coding(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut codings = 0;
+    let mut chunked = 0;
+    for coding in headers.get_all(TRANSFER_ENCODING).iter().flat_map(members) {
+        codings += 1;
+        chunked += usize::from(coding.eq_ignore_ascii_case(b"chunked"));
+    }
+    match (codings, chunked) {
+        (0, _) | (1, 1) => Ok(()),
+        // RFC 9112 §6.1: never applied twice.
+        (_, 2..) => Err(Refusal::Malformed("chunked more than once")),
+        _ => Err(Refusal::NotImplemented("transfer codings other than chunked")),
+    }
+}
+
+/// The target's form ([RFC 9112 §3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2)).
+fn check_target(method: &Method, uri: &Uri) -> Result<(), Refusal> {
+    if method == Method::CONNECT {
+        return Err(Refusal::NotImplemented("CONNECT"));
+    }
+    let is_web = matches!(uri.scheme_str(), None | Some("http" | "https"));
+    let names_a_host = uri.authority().is_none_or(names_a_host);
+    let has_path = uri.path().starts_with('/') || (uri.path() == "*" && method == Method::OPTIONS);
+    if is_web && names_a_host && has_path {
+        Ok(())
+    } else {
+        Err(Refusal::Malformed("invalid request target"))
+    }
+}
+
+/// [RFC 9110 §10.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1). HTTP/1.0 has no expectations.
+fn check_expectation(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
+    let met = |member: &[u8]| member.eq_ignore_ascii_case(b"100-continue");
+    let all_met = headers.get_all(EXPECT).iter().flat_map(members).all(met);
+    if version < Version::HTTP_11 || all_met { Ok(()) } else { Err(Refusal::ExpectationFailed) }
+}
+
+/// The members of a list, without those that are empty.
+fn members(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: usize = 1_000;
+
+    fn head(version: Version, target: &str, headers: &[(&str, &[u8])]) -> Request<()> {
+        let mut request = Request::builder().method("POST").version(version).uri(target).body(()).unwrap();
+        for (name, value) in headers {
+            let name = name.parse::<http::HeaderName>().unwrap();
+            request.headers_mut().append(name, HeaderValue::from_bytes(value).unwrap());
+        }
+        request
+    }
+
+    fn status(version: Version, target: &str, headers: &[(&str, &[u8])]) -> u16 {
+        match check(&head(version, target, headers), MAX) {
+            Ok(()) => 200,
+            Err(refusal) => refusal.into_response().status().as_u16(),
+        }
+    }
+
+    #[test]
+    fn http_1_1_names_one_host() {
+        let hosts = |hosts: &[&[u8]]| {
+            let headers: Vec<_> = hosts.iter().map(|host| ("host", *host)).collect();
+            status(Version::HTTP_11, "/", &headers)
+        };
+        for good in ["a", "A.example:8441", "127.0.0.1:1", "[::1]", "[::1]:443", "a:", "a_b", "a."] {
+            assert_eq!(hosts(&[good.as_bytes()]), 200, "{good}");
+        }
+        for bad in [
+            "", " ", "a b", "a/b", "/", "a@b", "a:b", "a:1:2", "a:65536", "a:+1", "[::1", "::1", "[x]",
+            "a,b", "http://a", "a?b", "a#b", ":80", "a\\b", "a\tb", "[::1]x", "[]",
+        ] {
+            let expected = if bad == "a,b" { 200 } else { 400 };
+            assert_eq!(hosts(&[bad.as_bytes()]), expected, "{bad}");
+        }
+        assert_eq!((hosts(&[]), hosts(&[b"a", b"a"]), hosts(&[b"\xe4"])), (400, 400, 400));
+        assert_eq!(status(Version::HTTP_10, "/", &[]), 200);
+        assert_eq!(status(Version::HTTP_10, "/", &[("host", b"a"), ("host", b"a")]), 400);
+        assert_eq!(status(Version::HTTP_11, "http://a/", &[]), 400, "also where the target names one");
+    }
+
+    #[test]
+    fn http_2_names_one_host_too() {
+        let of = |target, hosts: &[&[u8]]| {
+            let headers: Vec<_> = hosts.iter().map(|host| ("host", *host)).collect();
+            status(Version::HTTP_2, target, &headers)
+        };
+        assert_eq!((of("https://a/", &[]), of("/", &[b"a"]), of("https://A/", &[b"a:443"])), (200, 200, 200));
+        assert_eq!((of("/", &[]), of("https://a/", &[b"b"]), of("https://a/", &[b"a:444"])), (400, 400, 400));
+        assert_eq!((of("https://a@b/", &[]), of("https://a/", &[b"a", b"a"])), (400, 400));
+    }
+
+    #[test]
+    fn chunked_alone_is_decoded() {
+        let codings = |lines: &[&str]| {
+            let mut headers: Vec<(&str, &[u8])> = vec![("host", b"a")];
+            headers.extend(lines.iter().map(|line| ("transfer-encoding", line.as_bytes())));
+            status(Version::HTTP_11, "/", &headers)
+        };
+        for good in [&["chunked"][..], &["Chunked"], &[" , chunked ,"], &[]] {
+            assert_eq!(codings(good), 200, "{good:?}");
+        }
+        for twice in [&["chunked, chunked"][..], &["chunked", "chunked"], &["chunked, gzip, chunked"]] {
+            assert_eq!(codings(twice), 400, "{twice:?}");
+        }
+        for other in
+            [&["gzip, chunked"][..], &["gzip", "chunked"], &["identity, chunked"], &["x;a=b,chunked"]]
+        {
+            assert_eq!(codings(other), 501, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn other_expectations_fail() {
+        let expect = |version, value: &[u8]| status(version, "/", &[("host", b"a"), ("expect", value)]);
+        assert_eq!(expect(Version::HTTP_11, b"100-Continue"), 200);
+        assert_eq!(expect(Version::HTTP_11, b"100-continue, x"), 417);
+        assert_eq!(expect(Version::HTTP_2, b"x"), 417);
+        assert_eq!(expect(Version::HTTP_10, b"x"), 200);
+    }
+
+    #[test]
+    fn targets_have_the_form_of_their_method() {
+        let of = |method: &str, target: &str| {
+            let mut request = head(Version::HTTP_11, target, &[("host", b"a")]);
+            *request.method_mut() = method.parse().unwrap();
+            check(&request, MAX).is_ok()
+        };
+        assert!(of("POST", "/in/a") && of("POST", "http://a/in/a") && of("OPTIONS", "*"));
+        assert!(!of("POST", "*") && !of("POST", "a:1") && !of("CONNECT", "a:1"));
+        assert!(!of("POST", "ftp://a/in/a") && !of("POST", "http://b@a/in/a"));
+    }
+
+    #[test]
+    fn fields_count_with_what_they_cost() {
+        let many = |count: usize| {
+            let fields = vec![("a", &b""[..]); count];
+            status(Version::HTTP_2, "https://a/", &fields)
+        };
+        assert_eq!((many(30), many(31)), (200, 431));
+    }
+}

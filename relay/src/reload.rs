@@ -1,0 +1,124 @@
+//! Reads again, while the relay runs, what it has on files besides its configuration: all of it, or none.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use floodgate_event::causes::chain;
+use floodgate_event::seal::SealingKey;
+use floodgate_event::{Name, Secret};
+use floodgate_nats::{Link, NeedsRestart, Servers, Settings, SettingsError};
+use tokio::sync::mpsc;
+
+use crate::api::Token;
+use crate::config::{Config, ConfigError};
+use crate::control::RegionKeys;
+
+/// What may be replaced.
+pub(crate) struct Reload {
+    /// The relay's configuration file, which names the others.
+    pub(crate) path: PathBuf,
+    /// The public half of the centre's key, which may not change: all stored secrets are sealed to it.
+    pub(crate) centre_key: SealingKey,
+    pub(crate) token: Token,
+    pub(crate) region_keys: RegionKeys,
+    pub(crate) centre: Link,
+    pub(crate) regions: Vec<(Name, Link)>,
+}
+
+/// All that was read.
+struct Files {
+    centre_key: SealingKey,
+    token: Secret,
+    region_keys: BTreeMap<Name, SealingKey>,
+    centre: Servers,
+    regions: BTreeMap<Name, Servers>,
+}
+
+impl Reload {
+    /// Reads the files whenever it is told to. One that is bad leaves them all as they were.
+    pub(crate) async fn run(self, mut told: mpsc::Receiver<()>) {
+        while told.recv().await.is_some() {
+            if let Err(error) = self.again().await {
+                tracing::error!(
+                    error = chain(&error),
+                    "nothing reloaded: keys and credentials stay as they were"
+                );
+            }
+        }
+    }
+
+    async fn again(&self) -> Result<(), ReloadError> {
+        let path = self.path.clone();
+        let files = tokio::task::spawn_blocking(move || Files::read(&path)).await??;
+        self.check(&files)?;
+        // From here on nothing can fail.
+        let token_changed = self.token.replace(&files.token);
+        let region_keys_changed = self.region_keys.replace(files.region_keys);
+        let mut nats_changed = self.centre.adopt(&files.centre);
+        for (name, link) in &self.regions {
+            nats_changed |= files.regions.get(name).is_some_and(|servers| link.adopt(servers));
+        }
+        tracing::info!(
+            token_changed,
+            region_keys_changed,
+            nats_changed,
+            "reloaded keys and credentials; other settings take a restart"
+        );
+        Ok(())
+    }
+
+    fn check(&self, files: &Files) -> Result<(), ReloadError> {
+        if files.centre_key != self.centre_key {
+            return Err(ReloadError::CentreKey);
+        }
+        self.centre.check(&files.centre).map_err(|error| ReloadError::Nats("centre".to_owned(), error))?;
+        if files.regions.len() != self.regions.len() {
+            return Err(ReloadError::Regions);
+        }
+        for (name, link) in &self.regions {
+            let servers = files.regions.get(name).ok_or(ReloadError::Regions)?;
+            link.check(servers).map_err(|error| ReloadError::Nats(name.to_string(), error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Files {
+    fn read(path: &Path) -> Result<Self, ReloadError> {
+        let config = Config::load(path)?;
+        let region_keys =
+            config.regions.iter().map(|region| Ok((region.name.clone(), region.sealing_key()?)));
+        let regions = config
+            .regions
+            .iter()
+            .map(|region| Ok((region.name.clone(), servers(&region.name, &region.nats)?)));
+        Ok(Self {
+            centre_key: config.opening_key()?.sealing_key().clone(),
+            token: config.admin_token()?,
+            region_keys: region_keys.collect::<Result<_, ConfigError>>()?,
+            centre: servers("centre", &config.nats)?,
+            regions: regions.collect::<Result<_, ReloadError>>()?,
+        })
+    }
+}
+
+fn servers(label: &str, settings: &Settings) -> Result<Servers, ReloadError> {
+    settings.read(Path::new("")).map_err(|error| ReloadError::Settings(label.to_owned(), error))
+}
+
+/// Why nothing was reloaded.
+#[derive(Debug, thiserror::Error)]
+enum ReloadError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("the NATS of {0}")]
+    Settings(String, #[source] SettingsError),
+    #[error("the NATS of {0}")]
+    Nats(String, #[source] NeedsRestart),
+    #[error("`opening_key_file` holds another key, and what is stored is sealed to the one before")]
+    CentreKey,
+    #[error("`regions` cannot change while the relay runs")]
+    Regions,
+    #[error("the files were not read")]
+    Task(#[from] tokio::task::JoinError),
+}
