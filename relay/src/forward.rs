@@ -43,6 +43,7 @@ pub use index::DeliveryIndex;
 pub use metrics::ForwardMetrics;
 
 use crate::append::{Append, AppendError, FencedAppender};
+use crate::clock::Clock;
 use crate::destination::Routes;
 use crate::lease::Lease;
 use crate::reader::StreamReader;
@@ -66,6 +67,8 @@ pub struct ForwardContext {
     pub lease: Lease,
     /// Destinations, as they are now.
     pub routes: watch::Receiver<Arc<Routes>>,
+    /// The relay's time: what is due goes by it.
+    pub clock: Clock,
     /// The shard's index.
     pub index: Arc<DeliveryIndex>,
     /// Takes the names of destinations that answered 410, to be disabled.
@@ -132,7 +135,7 @@ struct Crew {
 
 impl Crew {
     fn start(context: ForwardContext, journal: Journal, writer: Writer) -> Result<Self, ForwardError> {
-        let dispatch = Dispatch::new(context.guard.clone())?;
+        let dispatch = Dispatch::new(context.guard.clone(), context.clock.clone())?;
         let log = Arc::new(Log::new(context.jetstream.clone(), subject::log_stream(context.shard)));
         let mut crew = Self {
             writer: JoinSet::new(),
@@ -154,6 +157,7 @@ impl Crew {
             index: context.index,
             journal,
             log,
+            clock: context.clock,
             lease: context.lease,
             disable: context.disable,
             metrics: context.metrics,

@@ -5,6 +5,7 @@ pub mod api;
 pub mod append;
 pub mod backup;
 pub mod books;
+pub mod clock;
 pub mod config;
 pub mod control;
 pub mod dedup;

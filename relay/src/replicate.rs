@@ -1,8 +1,10 @@
 //! Replication: regional blocks become central log blocks, each exactly once, in the order of their region.
 
 pub mod feed;
+pub mod forget;
 pub mod purge;
 pub mod set_aside;
 pub mod stage;
 pub mod takeover;
+pub mod warmth;
 pub mod writer;

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod books;
+mod clock;
 mod dedup;
 mod doctor;
 mod durability;
@@ -14,6 +15,7 @@ mod outside_reader;
 mod quarantine;
 mod restore;
 mod rollout;
+mod second_relay;
 mod signatures;
 mod templates;
 mod twenty_thousand;
