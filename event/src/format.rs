@@ -100,7 +100,7 @@ impl Versioned for LogBlock {
         require(self.writer.len() == 16, "writer")?;
         match &self.content {
             None => require(false, "content"),
-            Some(log_block::Content::Fence(_)) => Ok(()),
+            Some(log_block::Content::Fence(_) | log_block::Content::Forget(_)) => Ok(()),
             Some(log_block::Content::Purge(purge)) => {
                 require(Lane::try_from(purge.lane).is_ok(), "purge.lane")
             }

@@ -17,6 +17,9 @@ impl RetrySchedule {
     /// How far each wait is spread, as a share of it.
     pub const JITTER: f64 = 0.2;
 
+    /// No attempt is further ahead of the one before it.
+    pub const LONGEST: Duration = Duration::from_secs(Self::MAX_WAIT_SECONDS * 6 / 5);
+
     /// Attempts in all.
     pub fn attempts(&self) -> u32 {
         // At most MAX_WAITS.
@@ -95,6 +98,8 @@ mod tests {
         assert_eq!(schedule.wait_after(1, 0.0, None), Some(Duration::from_secs(80)));
         assert_eq!(schedule.wait_after(1, 1.0, None), Some(Duration::from_secs(120)));
         assert_eq!(schedule.wait_after(1, 0.5, Some(Duration::from_secs(7))), Some(Duration::from_secs(100)));
+        let longest = RetrySchedule::try_from(vec![RetrySchedule::MAX_WAIT_SECONDS]).unwrap();
+        assert_eq!(longest.wait_after(1, 1.0, None), Some(RetrySchedule::LONGEST));
         let year = Duration::from_secs(365 * 86_400);
         assert_eq!(schedule.wait_after(1, 0.5, Some(year)), Some(Duration::from_secs(7 * 86_400)));
     }

@@ -46,6 +46,7 @@ pub use metrics::ForwardMetrics;
 
 use crate::append::{Append, AppendError, FencedAppender};
 use crate::central::Noted;
+use crate::clock::Clock;
 use crate::control::routed::{Announcer, Superseded};
 use crate::destination::Routes;
 use crate::lease::Lease;
@@ -72,6 +73,8 @@ pub struct ForwardContext {
     pub routes: watch::Receiver<Arc<Routes>>,
     /// Says by which revision events are matched.
     pub(crate) announcer: Announcer,
+    /// The relay's time: what is due goes by it.
+    pub clock: Clock,
     /// The shard's index.
     pub index: Arc<DeliveryIndex>,
     /// What is noted of the shard's log.
@@ -174,7 +177,7 @@ struct Crew {
 impl Crew {
     fn start(context: ForwardContext, opened: Opened) -> Result<Self, ForwardError> {
         let Opened { journal, writer, fence } = opened;
-        let dispatch = Dispatch::new(context.guard.clone())?;
+        let dispatch = Dispatch::new(context.guard.clone(), context.clock.clone())?;
         let log = Arc::new(Log::new(context.jetstream.clone(), subject::log_stream(context.shard)));
         let mut crew = Self {
             writer: JoinSet::new(),
@@ -197,6 +200,7 @@ impl Crew {
             index: context.index,
             journal,
             log,
+            clock: context.clock,
             lease: context.lease,
             disable: context.disable,
             metrics: context.metrics,

@@ -4,6 +4,9 @@
 //! takes over after seeing the same revision for a whole length on its own monotonic clock, so clocks of hosts are
 //! never compared. A holder counts the length from *before* it asked for a renewal, so it stops first. What it had
 //! under way by then is refused by the stream itself: see [`append`](crate::append).
+//!
+//! Whoever is far behind the log watches and does not take it, so that it goes to one that can begin at once, if there is
+//! one. A contender that is alone loses nothing by that: it must fold the log before it writes anyway.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -74,6 +77,21 @@ pub(crate) fn holder(value: &[u8]) -> Result<Option<String>, serde_json::Error> 
     Ok((!record.released).then_some(record.holder))
 }
 
+/// Whether a contender could begin to write soon.
+pub trait Readiness: Sync {
+    /// Asked whenever the lease could be taken.
+    fn is_ready(&self) -> impl Future<Output = bool> + Send;
+}
+
+/// Always.
+pub struct Ready;
+
+impl Readiness for Ready {
+    async fn is_ready(&self) -> bool {
+        true
+    }
+}
+
 /// Takes part in the contest for one shard's lease.
 pub struct Contender {
     store: Store,
@@ -91,14 +109,23 @@ impl Contender {
     /// Waits for the lease, then keeps it until it is lost or given up. `None` on shutdown; a lease that is held
     /// outlives it, so that what is under way can be recorded.
     pub async fn acquire(&self, shutdown: &CancellationToken) -> Option<Lease> {
-        shutdown.run_until_cancelled(self.contend()).await
+        self.acquire_when(&Ready, shutdown).await
     }
 
-    async fn contend(&self) -> Lease {
+    /// The same, and takes it only while ready.
+    pub async fn acquire_when(
+        &self,
+        readiness: &impl Readiness,
+        shutdown: &CancellationToken,
+    ) -> Option<Lease> {
+        shutdown.run_until_cancelled(self.contend(readiness)).await
+    }
+
+    async fn contend(&self, readiness: &impl Readiness) -> Lease {
         let mut watched: Option<(u64, Instant)> = None;
         loop {
             let before = Instant::now();
-            match self.try_take(&mut watched).await {
+            match self.try_take(&mut watched, readiness).await {
                 Ok(Some((revision, epoch))) => return self.hold(revision, epoch, before),
                 Ok(None) => {}
                 Err(error) => tracing::warn!(key = self.key, %error, "cannot read the lease"),
@@ -108,9 +135,16 @@ impl Contender {
     }
 
     /// One look at the key; the revision and epoch if the lease is ours now.
-    async fn try_take(&self, watched: &mut Option<(u64, Instant)>) -> Result<Option<(u64, u64)>, LeaseError> {
+    async fn try_take(
+        &self,
+        watched: &mut Option<(u64, Instant)>,
+        readiness: &impl Readiness,
+    ) -> Result<Option<(u64, u64)>, LeaseError> {
         let entry = self.store.entry(&self.key).await.map_err(|error| LeaseError(error.into()))?;
         let Some(entry) = entry else {
+            if !readiness.is_ready().await {
+                return Ok(None);
+            }
             let taken = self.store.create(&self.key, self.record(1, false)).await;
             return match taken {
                 Ok(revision) => Ok(Some((revision, 1))),
@@ -124,7 +158,7 @@ impl Contender {
             Some((revision, since)) if revision == entry.revision => since,
             _ => watched.insert((entry.revision, Instant::now())).1,
         };
-        if !free && since.elapsed() < self.length {
+        if !free && since.elapsed() < self.length || !readiness.is_ready().await {
             return Ok(None);
         }
         let epoch = record.map_or(entry.revision, |record| record.epoch) + 1;

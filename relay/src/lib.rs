@@ -6,6 +6,7 @@ pub mod append;
 pub mod backup;
 pub mod books;
 pub mod central;
+pub mod clock;
 pub mod config;
 pub mod control;
 pub mod dedup;

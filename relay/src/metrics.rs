@@ -3,8 +3,9 @@
 use axum::Router;
 use axum::routing::get;
 use floodgate_event::tally::Tallies;
-use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
+use crate::clock::Who;
 use crate::dedup::ledger::Feed;
 
 /// What replication counts. Clones share it.
@@ -18,6 +19,8 @@ pub struct ReplicationMetrics {
     pending: IntGaugeVec,
     sequence: IntGaugeVec,
     writing: IntGaugeVec,
+    ledger_days: IntGaugeVec,
+    ledger_bytes: IntGaugeVec,
 }
 
 impl ReplicationMetrics {
@@ -61,6 +64,8 @@ impl ReplicationMetrics {
             )?,
             sequence: gauge("floodgate_log_sequence", "Last sequence written or folded.", &["shard"])?,
             writing: gauge("floodgate_log_writer", "1 while this process writes the log.", &["shard"])?,
+            ledger_days: gauge("floodgate_ledger_days", "Days that the ledger holds.", &["shard"])?,
+            ledger_bytes: gauge("floodgate_ledger_bytes", "Bytes of the ledger on disk.", &["shard"])?,
         })
     }
 
@@ -103,8 +108,35 @@ impl ReplicationMetrics {
         self.sequence.with_label_values(&[&shard.to_string()]).set(sequence);
     }
 
+    pub(crate) fn ledger(&self, shard: u32, days: usize, bytes: u64) {
+        let labels = [&shard.to_string()];
+        self.ledger_days.with_label_values(&labels).set(i64::try_from(days).unwrap_or(i64::MAX));
+        self.ledger_bytes.with_label_values(&labels).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
     pub(crate) fn writing(&self, shard: u32, writes: bool) {
         self.writing.with_label_values(&[&shard.to_string()]).set(writes.into());
+    }
+}
+
+/// How far each clock is off.
+#[derive(Clone)]
+pub struct ClockMetrics(GaugeVec);
+
+impl ClockMetrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// If a name is registered already.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let help = "How far a clock is ahead of the relay's time: `host`, `centre`, `region <name>`.";
+        let off = GaugeVec::new(Opts::new("floodgate_clock_off_seconds", help), &["clock"])?;
+        registry.register(Box::new(off.clone()))?;
+        Ok(Self(off))
+    }
+
+    pub(crate) fn off(&self, who: &Who, off_us: i64) {
+        self.0.with_label_values(&[&who.to_string()]).set(off_us as f64 / 1e6);
     }
 }
 

@@ -3,15 +3,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
-use floodgate_event::time::unix_micros;
-
+use crate::clock::Clock;
 use crate::dedup::ledger::Feed;
 
 /// Shared by the feeds that write it and whoever asks.
-#[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<Mutex<HashMap<Feed, State>>>);
+#[derive(Clone)]
+pub struct Progress {
+    clock: Clock,
+    states: Arc<Mutex<HashMap<Feed, State>>>,
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
@@ -22,6 +23,11 @@ struct State {
 }
 
 impl Progress {
+    /// Of no feed yet.
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, states: Arc::default() }
+    }
+
     /// The region answered.
     pub fn reached(&self, feed: &Feed) {
         self.states().entry(feed.clone()).or_default().missed_since_us = None;
@@ -29,7 +35,7 @@ impl Progress {
 
     /// The region did not answer.
     pub fn missed(&self, feed: &Feed) {
-        let now = unix_micros(SystemTime::now());
+        let now = self.clock.now_us();
         self.states().entry(feed.clone()).or_default().missed_since_us.get_or_insert(now);
     }
 
@@ -50,6 +56,6 @@ impl Progress {
     }
 
     fn states(&self) -> MutexGuard<'_, HashMap<Feed, State>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -51,7 +51,8 @@ pub struct StreamReader {
 
 struct Open {
     /// Its end is the consumer's.
-    _consumer: Temporary,
+    _temporary: Temporary,
+    consumer: Consumer<pull::Config>,
     messages: pull::Stream,
     /// Messages that waited when reading began.
     waiting: u64,
@@ -187,6 +188,13 @@ impl StreamReader {
         }
     }
 
+    /// Whether everything that fits the filter, as of now, was given out. False if that cannot be learned.
+    pub async fn is_level(&self) -> bool {
+        let Some(open) = &self.open else { return false };
+        let Ok(info) = open.consumer.get_info().await else { return false };
+        info.num_pending == 0 && info.delivered.consumer_sequence + 1 == open.expected
+    }
+
     async fn back_off(&mut self) {
         sleep(self.backoff).await;
         self.backoff = (self.backoff * 2).min(BACKOFF.1);
@@ -247,7 +255,7 @@ impl StreamReader {
             .expires(EXPIRES)
             .messages();
         let messages = messages.await.map_err(|error| ReadError(error.into()))?;
-        Ok(Open { _consumer: temporary, messages, waiting, expected: 1 })
+        Ok(Open { _temporary: temporary, consumer, messages, waiting, expected: 1 })
     }
 }
 

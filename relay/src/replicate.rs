@@ -2,8 +2,10 @@
 
 pub(crate) mod cursors;
 pub mod feed;
+pub mod forget;
 pub mod purge;
 pub mod set_aside;
 pub mod stage;
 pub mod takeover;
+pub mod warmth;
 pub mod writer;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use floodgate_event::Lane;
 use floodgate_event::causes::chain;
+use floodgate_event::{Lane, subject};
 use floodgate_nats::Link;
 use prometheus::Registry;
 use tokio::sync::{mpsc, watch};
@@ -15,13 +15,14 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, ApiState, Token};
 use crate::books::{Bookkeeper, RegionStreams, ShardBooks};
 use crate::central::{self, CentralMetrics, CentralStreams, DeploymentError, Looker};
+use crate::clock::{self, Clock, Who};
 use crate::config::{Config, ConfigError};
 use crate::control::{Control, ControlContext, ControlMetrics, RegionKeys, RegionLink, StartError};
 use crate::dedup::ledger::{Feed, Ledger, LedgerError};
 use crate::forward::index::IndexError;
 use crate::forward::{self, DeliveryIndex, ForwardMetrics, SsrfGuard};
 use crate::lookup::EventLookup;
-use crate::metrics::{self, ReplicationMetrics};
+use crate::metrics::{self, ClockMetrics, ReplicationMetrics};
 use crate::nats::{self, ConnectError};
 use crate::progress::Progress;
 use crate::provision::{self, ProvisionError, StreamFaults, Wanted};
@@ -74,6 +75,8 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
     }
 
     let registry = Registry::new();
+    let clock = Clock::new(Some(ClockMetrics::register(&registry)?));
+    follow_clocks(&clock, &centre, &regions, &shutdown, &mut background);
     let (may_write, writes) = watch::channel(false);
     let (disable, disabled) = mpsc::channel(DISABLE_QUEUE);
     let control = Control::start(ControlContext {
@@ -97,7 +100,7 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
         .iter()
         .map(|region| RegionStreams { name: region.name.clone(), context: region.context.clone() })
         .collect();
-    let shard_books = open_shards(&config)?;
+    let shard_books = open_shards(&config, &clock)?;
     let books = Arc::new(Bookkeeper::new(centre.clone(), streams.clone(), shard_books.clone()));
     let lookup = EventLookup::new(centre.clone(), shard_books.clone().into());
 
@@ -152,6 +155,7 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
             deliveries: opened.deliveries,
             books: Arc::clone(&books),
             progress: opened.progress,
+            clock: clock.clone(),
             feeds: feeds(&streams),
             routes: control.routes(),
             announcer: control.announcer(opened.shard, config.relay.to_string()),
@@ -234,11 +238,32 @@ enum ProvisionFailure {
     Deployment(#[from] DeploymentError),
 }
 
-fn open_shards(config: &Config) -> Result<Vec<ShardBooks>, RelayError> {
+/// Asks every server for its time until `shutdown`.
+fn follow_clocks(
+    clock: &Clock,
+    centre: &Context,
+    regions: &[RegionLink],
+    shutdown: &CancellationToken,
+    background: &mut JoinSet<()>,
+) {
+    let of_region = |region: &RegionLink| {
+        let stream = subject::regional_stream(Lane::Standard).to_owned();
+        (Who::Region(region.name.clone()), region.context.clone(), stream)
+    };
+    let servers = regions.iter().map(of_region);
+    for (who, context, stream) in servers.chain([(Who::Centre, centre.clone(), subject::log_stream(0))]) {
+        let (clock, shutdown) = (clock.clone(), shutdown.clone());
+        background.spawn(async move {
+            shutdown.run_until_cancelled(clock::follow(clock, who, context, stream)).await;
+        });
+    }
+}
+
+fn open_shards(config: &Config, clock: &Clock) -> Result<Vec<ShardBooks>, RelayError> {
     let open = |shard: u32| {
         let ledger = Arc::new(Ledger::open(&config.state_dir.join(format!("ledger-{shard}")))?);
         let deliveries = Arc::new(DeliveryIndex::open(&config.state_dir, shard)?);
-        Ok(ShardBooks { shard, ledger, deliveries, progress: Progress::default() })
+        Ok(ShardBooks { shard, ledger, deliveries, progress: Progress::new(clock.clone()) })
     };
     (0..config.shards).map(open).collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use floodgate_event::{Name, subject, time};
+use floodgate_event::{Name, subject};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -14,21 +14,24 @@ use crate::append::AppendError;
 use crate::books::{Bookkeeper, RegionStreams};
 use crate::central::ShardStreams;
 use crate::control::routed::Announcer;
+use crate::clock::Clock;
 use crate::dedup::ledger::{Feed, Ledger, LedgerError};
 use crate::destination::Routes;
 use crate::forward::{self, DeliveryIndex, ForwardContext, ForwardError, ForwardMetrics, SsrfGuard};
 use crate::lease::{Contender, Lease};
 use crate::metrics::ReplicationMetrics;
 use crate::progress::Progress;
-use crate::replicate::feed::FeedReader;
+use crate::replicate::feed::{FeedReader, LOOK_EVERY};
+use crate::replicate::forget::Forgetter;
 use crate::replicate::purge::Purger;
 use crate::replicate::takeover;
+use crate::replicate::warmth::Warmth;
 use crate::replicate::writer::{WriteError, Writer};
 
 /// Regional messages waiting for the writer.
 const WRITER_INBOX: usize = 16;
-/// How often it is looked whether a day of the ledger can go.
-const DAYS_EVERY: Duration = Duration::from_secs(600);
+/// How often the ledger's size is reported.
+const REPORT_EVERY: Duration = Duration::from_secs(60);
 /// Wait before the lease bucket is looked for again, and between two terms.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -46,6 +49,7 @@ pub(crate) struct Shard {
     pub(crate) deliveries: Arc<DeliveryIndex>,
     pub(crate) books: Arc<Bookkeeper>,
     pub(crate) progress: Progress,
+    pub(crate) clock: Clock,
     pub(crate) feeds: Vec<Feed>,
     pub(crate) routes: watch::Receiver<Arc<Routes>>,
     pub(crate) announcer: Announcer,
@@ -65,6 +69,24 @@ impl Shard {
     /// # Errors
     /// If this host's disk fails.
     pub(crate) async fn run(self) -> Result<(), ShardError> {
+        tokio::select! {
+            ended = self.take_turns() => ended,
+            failed = self.report() => Err(failed),
+        }
+    }
+
+    /// Says how large the ledger is, whoever writes.
+    async fn report(&self) -> ShardError {
+        loop {
+            match self.ledger.disk_bytes() {
+                Ok(bytes) => self.replication_metrics.ledger(self.shard, self.ledger.days(), bytes),
+                Err(error) => return error.into(),
+            }
+            tokio::time::sleep(REPORT_EVERY).await;
+        }
+    }
+
+    async fn take_turns(&self) -> Result<(), ShardError> {
         let shutdown = self.shutdown.clone();
         let Some(contender) = shutdown.run_until_cancelled(self.contender()).await else { return Ok(()) };
         loop {
@@ -116,8 +138,10 @@ impl Shard {
             self.forward_metrics.clone(),
             self.shutdown.clone(),
         );
+        let (ledger, deliveries) = (Arc::clone(&self.ledger), Arc::clone(&self.deliveries));
+        let warmth = Warmth::new(self.centre.clone(), self.shard, ledger, deliveries);
         tokio::select! {
-            lease = contender.acquire(&self.shutdown) => Ok(lease),
+            lease = contender.acquire_when(&warmth, &self.shutdown) => Ok(lease),
             followed = takeover::follow(&self.centre, self.shard, &self.ledger) => {
                 Err(followed.err().map_or(ShardError::Ended, ShardError::from))
             }
@@ -131,7 +155,9 @@ impl Shard {
 
     /// One term as the writer: until the lease is lost or shutdown.
     async fn write(&self, lease: &Lease) -> Result<(), ShardError> {
-        let taken = takeover::take_over(&self.centre, self.shard, lease, &self.relay, &self.ledger).await;
+        let taken =
+            takeover::take_over(&self.centre, self.shard, lease, &self.relay, &self.ledger, &self.clock)
+                .await;
         let appender = match taken {
             Ok(appender) => appender,
             Err(WriteError::Append(AppendError::Superseded)) => return Ok(()),
@@ -143,11 +169,11 @@ impl Shard {
         drop(work);
         let metrics = self.replication_metrics.clone();
         let ledger = Arc::clone(&self.ledger);
-        let writer = Writer::new(self.shard, lease.clone(), appender, ledger, metrics);
+        let (shard, clock) = (self.shard, self.clock.clone());
+        let writer = Writer::new(shard, lease.clone(), appender, ledger, clock, metrics);
         let ended = tokio::select! {
             ended = writer.run(inbox) => settle(ended, lease),
             ended = forward::run(self.forwarding(lease)) => ended.map_err(ShardError::from),
-            ended = self.drop_days() => Err(ended),
         };
         self.announce(false);
         tasks.shutdown().await;
@@ -168,6 +194,8 @@ impl Shard {
                     cursor: cursors.remove(feed).unwrap_or_default(),
                     writer: work.clone(),
                     progress: self.progress.clone(),
+                    clock: self.clock.clone(),
+                    look_every: LOOK_EVERY,
                     metrics: self.replication_metrics.clone(),
                 };
                 tasks.spawn(reader.run());
@@ -180,8 +208,18 @@ impl Shard {
             books: Arc::clone(&self.books),
             writer: work.clone(),
             kept: self.history_kept,
+            clock: self.clock.clone(),
         };
         tasks.spawn(purger.run());
+        let forgetter = Forgetter {
+            ledger: Arc::clone(&self.ledger),
+            progress: self.progress.clone(),
+            feeds: self.feeds.clone(),
+            window_days: self.window_days,
+            clock: self.clock.clone(),
+            writer: work.clone(),
+        };
+        tasks.spawn(forgetter.run());
         tasks
     }
 
@@ -193,25 +231,13 @@ impl Shard {
             lease: lease.clone(),
             routes: self.routes.clone(),
             announcer: self.announcer.clone(),
+            clock: self.clock.clone(),
             index: Arc::clone(&self.deliveries),
             log: self.streams.log(),
             disable: self.disable.clone(),
             guard: self.guard.clone(),
             metrics: self.forward_metrics.clone(),
             shutdown: self.shutdown.clone(),
-        }
-    }
-
-    /// Drops the ledger's days that no copy can come from any more: every region must be replicated past the day and
-    /// the window.
-    async fn drop_days(&self) -> ShardError {
-        loop {
-            tokio::time::sleep(DAYS_EVERY).await;
-            let through = time::unix_day(self.progress.through_us(&self.feeds));
-            let oldest = through.saturating_sub(self.window_days);
-            if let Err(error) = tokio::task::block_in_place(|| self.ledger.drop_days_before(oldest)) {
-                return error.into();
-            }
         }
     }
 

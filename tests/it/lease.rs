@@ -3,21 +3,20 @@
 use std::time::Duration;
 
 use floodgate_tests::load::{Load, Plan};
-use floodgate_tests::relay::SecondRelay;
 use floodgate_tests::{Result, Scene, outside, process, wait};
 use nix::sys::signal::Signal;
 
+use super::second_relay::{SecondRelay, TAKEOVER_LIMIT, wait_holder};
+
 /// The holder is stopped this often, each relay in its turn.
 const ROUNDS: usize = 3;
-/// A takeover takes the lease's 5 s, and what it takes to get level.
-const TAKEOVER_LIMIT: Duration = Duration::from_secs(60);
 /// What the old holder has to write with, after it was woken.
 const AFTER_WAKING: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_holder_is_replaced_and_its_late_appends_are_refused() -> Result<()> {
     Scene::play(async |scene| {
-        let second = SecondRelay::start(&scene.deployment)?;
+        let second = SecondRelay::start(&scene.deployment, &[])?;
         let relays = [("relay-1", scene.deployment.process("relay")?), ("relay-2", second.id())];
         wait_holder(scene, "relay-1").await?;
         let plan = Plan { workers: 8, pause: Duration::from_millis(10), ..scene.load(&["eu", "us"]) };
@@ -43,18 +42,6 @@ async fn a_stopped_holder_is_replaced_and_its_late_appends_are_refused() -> Resu
         let most = scene.consumer.counts().into_values().max().unwrap_or_default();
         assert!(most <= 1 + ROUNDS, "an event came {most} times: at most once more for each stopped relay");
         Ok(())
-    })
-    .await
-}
-
-async fn wait_holder(scene: &Scene, relay: &str) -> Result<()> {
-    let leases = scene.deployment.centre_nats().await?.get_key_value("floodgate_lease").await?;
-    wait::until(format!("{relay} to hold the lease"), TAKEOVER_LIMIT, async || {
-        let Some(record) = leases.get("shard.0").await? else {
-            return Ok(None);
-        };
-        let record: serde_json::Value = serde_json::from_slice(&record)?;
-        Ok((record["holder"] == relay).then_some(()))
     })
     .await
 }

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod books;
+mod clock;
 mod dedup;
 mod doctor;
 mod durability;
@@ -17,6 +18,7 @@ mod reload;
 mod restore;
 mod rollout;
 mod shards;
+mod second_relay;
 mod signatures;
 mod templates;
 mod twenty_thousand;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::process::ProcessId;
@@ -15,11 +15,12 @@ pub struct SecondRelay {
 }
 
 impl SecondRelay {
-    /// Starts one with a state folder and ports of its own, otherwise with the configuration of the first.
+    /// Starts one with a state folder and ports of its own, otherwise with the configuration of the first, and with these
+    /// variables in its environment.
     ///
     /// # Errors
     /// If its configuration cannot be written, or it cannot be started.
-    pub fn start(deployment: &Deployment) -> Result<Self> {
+    pub fn start(deployment: &Deployment, environment: &[(&str, &Path)]) -> Result<Self> {
         let listen = free_address()?;
         let config = write(deployment, "relay-2", |config| {
             let admin = config.get_mut("admin").and_then(toml::Value::as_table_mut);
@@ -34,6 +35,7 @@ impl SecondRelay {
         let child = Command::new(programs::floodgate()?)
             .args(["relay", "--config"])
             .arg(config)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

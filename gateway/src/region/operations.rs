@@ -60,12 +60,11 @@ pub(super) fn health(
     method: &Method,
     path: &str,
 ) -> Option<Result<Response<Full<Bytes>>, Refusal>> {
-    let answer = || match path {
-        "/healthz" => Some(answer::text(StatusCode::OK, "alive\n")),
-        "/readyz" => Some(ready(state)),
-        _ => None,
+    let answer = match path {
+        "/healthz" => answer::text(StatusCode::OK, "alive\n"),
+        "/readyz" => ready(state),
+        _ => return None,
     };
-    let answer = answer()?;
     Some(read(method).unwrap_or(Ok(answer)))
 }
 
@@ -77,4 +76,13 @@ fn ready(state: &State) -> Response<Full<Bytes>> {
     };
     let fault = state.stream_fault().map(|fault| format!("\n{fault}")).unwrap_or_default();
     answer::text(status, format!("{text}{fault}\n"))
+}
+
+/// What to answer a method that does not read a path which can only be read.
+fn read(method: &Method) -> Option<Result<Response<Full<Bytes>>, Refusal>> {
+    match *method {
+        Method::GET | Method::HEAD => None,
+        Method::OPTIONS => Some(Ok(answer::options(READ))),
+        _ => Some(Err(Refusal::MethodNotAllowed { allow: READ })),
+    }
 }

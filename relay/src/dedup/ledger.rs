@@ -5,10 +5,12 @@
 //! If the checkpoint does not fit the log, the folder is emptied and folded anew.
 
 mod cut;
+mod days;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use floodgate_event::proto::log_block::Content;
@@ -19,27 +21,29 @@ use floodgate_event::{EventId, time};
 
 use self::cut::{CHECKPOINT_KEY, cursor_key, encode_checkpoint, encode_cursor, moved_cursor, read_cut};
 pub use self::cut::{Checkpoint, Cursor, Cut, Feed};
+use self::days::Days;
 use super::quarantine::Quarantine;
 use super::value::{Known, Position};
 
 /// Bytes of blocks kept in memory for lookups.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
-/// Bytes of writes of one day kept in memory.
-const MEMTABLE_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes of write-ahead logs from which on their oldest are given back. They hold every write, of days that are dropped too.
+const JOURNAL_BYTES: u64 = 128 * 1024 * 1024;
 const FORM_KEY: &[u8] = b"form";
 /// Which keyspaces there are and what the fold puts into them. Written with the first checkpoint; a ledger with another
 /// one, or with none, lacks what this version folds. 2: what is quarantined.
 const FORM: u8 = 2;
 const META: &str = "meta";
-const DAY_PREFIX: &str = "day-";
 
 /// The index of one shard's central log.
 pub struct Ledger {
     database: Database,
     meta: Keyspace,
-    days: RwLock<BTreeMap<u32, Keyspace>>,
+    days: RwLock<Days>,
     quarantine: Quarantine,
     cut: RwLock<Cut>,
+    /// The last message that this process passed over as it cannot be decoded.
+    passed_over: AtomicU64,
 }
 
 impl Ledger {
@@ -48,17 +52,13 @@ impl Ledger {
     /// # Errors
     /// If the disk fails or another process has it open.
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
-        let database = Database::builder(folder).cache_size(CACHE_BYTES).worker_threads(1).open()?;
+        let builder = Database::builder(folder).cache_size(CACHE_BYTES).max_journaling_size(JOURNAL_BYTES);
+        let database = builder.worker_threads(1).open()?;
         let meta = database.keyspace(META, KeyspaceCreateOptions::default)?;
-        let mut days = BTreeMap::new();
-        for name in database.list_keyspace_names() {
-            if let Some(day) = name.strip_prefix(DAY_PREFIX).and_then(|day| day.parse().ok()) {
-                days.insert(day, open_day(&database, day)?);
-            }
-        }
+        let days = RwLock::new(Days::open(&database, &meta)?);
         let quarantine = Quarantine::open(&database)?;
         let cut = RwLock::new(read_cut(&meta)?);
-        let ledger = Self { database, meta, days: RwLock::new(days), quarantine, cut };
+        let ledger = Self { database, meta, days, quarantine, cut, passed_over: AtomicU64::new(0) };
         if ledger.is_of_another_form()? {
             tracing::warn!("the ledger is of another version and is folded anew");
             ledger.wipe()?;
@@ -77,15 +77,25 @@ impl Ledger {
     /// If the disk fails.
     pub fn wipe(&self) -> Result<(), LedgerError> {
         let mut days = self.days.write().unwrap_or_else(PoisonError::into_inner);
-        for (_, keyspace) in std::mem::take(&mut *days) {
-            self.database.delete_keyspace(keyspace)?;
-        }
+        days.clear(&self.database)?;
         self.quarantine.clear()?;
         // Last: a wipe that ends early is begun again, because checkpoint or form still does not fit.
         self.meta.clear()?;
         *self.cut.write().unwrap_or_else(PoisonError::into_inner) =
             Cut { checkpoint: None, cursors: HashMap::new() };
+        self.passed_over.store(0, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The last message of the log that is folded, or was passed over since this process began.
+    pub fn read_through(&self) -> u64 {
+        let folded = self.cut().checkpoint.map_or(0, |checkpoint| checkpoint.sequence);
+        folded.max(self.passed_over.load(Ordering::Relaxed))
+    }
+
+    /// Notes that the log message at `sequence` cannot be folded.
+    pub(crate) fn pass_over(&self, sequence: u64) {
+        self.passed_over.fetch_max(sequence, Ordering::Relaxed);
     }
 
     /// How far the log is folded and the feeds are replicated, both at the same moment.
@@ -104,7 +114,7 @@ impl Ledger {
     /// If the disk fails.
     pub fn find(&self, id: EventId) -> Result<Option<Known>, LedgerError> {
         let mut seen = None;
-        for keyspace in self.days.read().unwrap_or_else(PoisonError::into_inner).values().rev() {
+        for keyspace in self.days.read().unwrap_or_else(PoisonError::into_inner).newest_first() {
             let Some(bytes) = keyspace.get(id.as_bytes())? else { continue };
             let known = Known::decode(&bytes).ok_or(LedgerError::Value)?;
             if known.claims {
@@ -136,8 +146,12 @@ impl Ledger {
         if let Some((feed, cursor)) = &moved {
             batch.insert(&self.meta, cursor_key(feed), encode_cursor(cursor));
         }
+        let today = time::unix_day(block.appended_at_us);
+        if before.checkpoint.is_some_and(|last| today < time::unix_day(last.appended_at_us)) {
+            self.days_mut().note_ahead(today, &mut batch, &self.meta);
+        }
         if let Some(Content::Replica(replica)) = &block.content {
-            let day = self.day(time::unix_day(block.appended_at_us))?;
+            let day = self.days_mut().enter(today, &self.database, &mut batch, &self.meta)?;
             for (id, known) in self.learned(sequence, replica)? {
                 batch.insert(&day, id.as_bytes(), known.encode());
             }
@@ -148,6 +162,11 @@ impl Ledger {
         let mut cut = self.cut.write().unwrap_or_else(PoisonError::into_inner);
         cut.checkpoint = Some(checkpoint);
         cut.cursors.extend(moved);
+        drop(cut);
+        // What a crash keeps from being dropped here goes with the next block of this kind.
+        if let Some(Content::Forget(forget)) = &block.content {
+            self.days_mut().drop_before(forget.before_day, &self.database, &self.meta)?;
+        }
         Ok(())
     }
 
@@ -175,18 +194,22 @@ impl Ledger {
         Ok(learned)
     }
 
-    /// Drops the days before `day`. The caller knows that no region can still send a copy of theirs.
+    /// Whether there are days that a [`Forget`](proto::Forget) of this one would drop.
+    pub fn has_before(&self, day: u32) -> bool {
+        self.days.read().unwrap_or_else(PoisonError::into_inner).has_before(day)
+    }
+
+    /// Days that it holds.
+    pub fn days(&self) -> usize {
+        self.days.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Bytes that it takes on the disk.
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn drop_days_before(&self, day: u32) -> Result<(), LedgerError> {
-        let mut days = self.days.write().unwrap_or_else(PoisonError::into_inner);
-        let kept = days.split_off(&day);
-        for (day, keyspace) in std::mem::replace(&mut *days, kept) {
-            tracing::info!(day, "ledger day dropped");
-            self.database.delete_keyspace(keyspace)?;
-        }
-        Ok(())
+    pub fn disk_bytes(&self) -> Result<u64, LedgerError> {
+        Ok(self.database.disk_space()?)
     }
 
     /// Makes sure that what was folded survives a power cut. Not needed for correctness: what is lost is folded again.
@@ -203,13 +226,8 @@ impl Ledger {
         Ok(self.meta.remove(FORM_KEY)?)
     }
 
-    fn day(&self, day: u32) -> Result<Keyspace, LedgerError> {
-        if let Some(keyspace) = self.days.read().unwrap_or_else(PoisonError::into_inner).get(&day) {
-            return Ok(keyspace.clone());
-        }
-        let keyspace = open_day(&self.database, day)?;
-        self.days.write().unwrap_or_else(PoisonError::into_inner).insert(day, keyspace.clone());
-        Ok(keyspace)
+    fn days_mut(&self) -> RwLockWriteGuard<'_, Days> {
+        self.days.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -228,11 +246,6 @@ pub(super) fn is_split_parent(event: &proto::Event) -> bool {
     event.handlers.last().is_some_and(|run| run.outcome == "split")
 }
 
-fn open_day(database: &Database, day: u32) -> Result<Keyspace, LedgerError> {
-    let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
-    Ok(database.keyspace(&format!("{DAY_PREFIX}{day}"), options)?)
-}
-
 /// Why the ledger could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -243,3 +256,6 @@ pub enum LedgerError {
     #[error("ledger: a value that this version cannot read")]
     Value,
 }
+
+#[cfg(test)]
+mod tests;

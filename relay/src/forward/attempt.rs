@@ -17,6 +17,7 @@ use super::log::{Log, Missing};
 use super::metrics::ForwardMetrics;
 use super::outcome::{Answer, Judgement, judge};
 use super::request::Delivery;
+use crate::clock::Clock;
 use crate::lease::Lease;
 
 /// What all attempts of a shard share.
@@ -24,6 +25,7 @@ pub(super) struct Desk {
     pub(super) index: Arc<DeliveryIndex>,
     pub(super) journal: Journal,
     pub(super) log: Arc<Log>,
+    pub(super) clock: Clock,
     pub(super) lease: Lease,
     pub(super) disable: mpsc::Sender<Name>,
     pub(super) metrics: ForwardMetrics,
@@ -56,14 +58,14 @@ impl Desk {
         if !self.is_open() {
             return nothing;
         }
-        let run = Run { id, number: attempts + 1, started: SystemTime::now() };
-        let clock = Instant::now();
+        let run = Run { id, number: attempts + 1, started: self.clock.now() };
+        let begun = Instant::now();
         let answer = send(courier, &event, &run).await;
-        let took = clock.elapsed();
+        let took = begun.elapsed();
 
         let judgement = judge(&answer, &courier.destination.retry, run.number, rand::random());
         self.count(&run.id.destination, &judgement, took);
-        let attempt = run.record(&answer, &judgement, took);
+        let attempt = run.record(&answer, &judgement, took, self.clock.now());
         let hold = judgement.hold;
         if self.journal.record(vec![attempt]).await.is_ok() {
             self.follow_up(&run, &event, &answer, &judgement);
@@ -124,8 +126,8 @@ struct Run {
 }
 
 impl Run {
-    fn record(&self, answer: &Answer, judgement: &Judgement, took: Duration) -> Record {
-        let next = judgement.wait.map(|wait| unix_micros(SystemTime::now() + wait));
+    fn record(&self, answer: &Answer, judgement: &Judgement, took: Duration, now: SystemTime) -> Record {
+        let next = judgement.wait.map(|wait| unix_micros(now + wait));
         let attempt = Attempt {
             delivery: Some(self.id.to_proto()),
             number: self.number,

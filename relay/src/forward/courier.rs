@@ -11,6 +11,7 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 use super::guard::{Refused, SsrfGuard};
 use super::outcome::{Answer, retry_after};
 use super::request::Delivery;
+use crate::clock::Clock;
 use crate::destination::Destination;
 
 /// The most of an answer's body that is read.
@@ -29,12 +30,13 @@ const MAX_ERROR: usize = 512;
 #[derive(Clone)]
 pub(crate) struct Dispatch {
     guard: SsrfGuard,
+    clock: Clock,
     tls: ClientConfig,
 }
 
 impl Dispatch {
     /// TLS by ring, certificates checked against the system's roots.
-    pub(crate) fn new(guard: SsrfGuard) -> Result<Self, rustls::Error> {
+    pub(crate) fn new(guard: SsrfGuard, clock: Clock) -> Result<Self, rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let verified = builder.clone().with_platform_verifier();
@@ -46,7 +48,7 @@ impl Dispatch {
             }
         };
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { guard, tls })
+        Ok(Self { guard, clock, tls })
     }
 
     /// A courier of its own for each destination, so that none waits for another's connections.
@@ -62,7 +64,7 @@ impl Dispatch {
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(destination.concurrency.get().into())
             .build()?;
-        Ok(Courier { client, guard: self.guard.clone(), destination })
+        Ok(Courier { client, guard: self.guard.clone(), clock: self.clock.clone(), destination })
     }
 }
 
@@ -71,6 +73,7 @@ impl Dispatch {
 pub(crate) struct Courier {
     client: Client,
     guard: SsrfGuard,
+    clock: Clock,
     pub(crate) destination: Arc<Destination>,
 }
 
@@ -82,16 +85,16 @@ impl Courier {
         }
         let request = self.client.post(self.destination.url.clone());
         match request.headers(delivery.headers).body(delivery.body).send().await {
-            Ok(response) => answer(response).await,
+            Ok(response) => answer(response, self.clock.now()).await,
             Err(error) => no_answer(&error),
         }
     }
 }
 
 /// The status decides, even if the body breaks off after it.
-async fn answer(mut response: reqwest::Response) -> Answer {
+async fn answer(mut response: reqwest::Response, now: SystemTime) -> Answer {
     let status = response.status();
-    let retry_after = retry_after(response.headers(), SystemTime::now());
+    let retry_after = retry_after(response.headers(), now);
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
         let room = MAX_RESPONSE - body.len();
@@ -149,7 +152,7 @@ mod tests {
             held: None,
         };
         let guard = SsrfGuard::new(allowed.iter().map(|network| network.parse().unwrap()).collect());
-        let courier = Dispatch::new(guard).unwrap().courier(Arc::new(destination)).unwrap();
+        let courier = Dispatch::new(guard, Clock::new(None)).unwrap().courier(Arc::new(destination)).unwrap();
         courier.post(Delivery { headers: HeaderMap::new(), body: Bytes::new() }).await
     }
 

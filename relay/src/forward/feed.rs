@@ -5,13 +5,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use floodgate_event::Name;
-use floodgate_event::time::{from_unix_micros, unix_micros};
 
 use super::ForwardError;
 use super::index::{DeliveryId, DeliveryIndex, Page, Queue, Queued, Scan};
+use crate::clock::Clock;
 
 /// Deliveries of each queue that a worker holds ready.
 const WINDOW: usize = 256;
@@ -22,6 +22,7 @@ const REWIND: Duration = Duration::from_secs(5);
 /// The window of one destination.
 pub(super) struct Feed {
     index: Arc<DeliveryIndex>,
+    clock: Clock,
     destination: Name,
     first: Window,
     retry: Window,
@@ -48,9 +49,10 @@ impl Window {
 }
 
 impl Feed {
-    pub(super) fn new(index: Arc<DeliveryIndex>, destination: Name) -> Self {
+    pub(super) fn new(index: Arc<DeliveryIndex>, clock: Clock, destination: Name) -> Self {
         Self {
             index,
+            clock,
             destination,
             first: Window::default(),
             retry: Window::default(),
@@ -80,7 +82,7 @@ impl Feed {
         let behind = window.behind.clone();
         // Those that are taken may be met again after a rewind, and must not use up the page.
         let limit = room + self.taken.len();
-        let until_us = unix_micros(SystemTime::now());
+        let until_us = self.clock.now_us();
         let page = self.read(Scan { queue, behind, until_us, limit }).await?;
         let window = self.window(queue);
         window.next_due_us = page.next_due_us;
@@ -142,8 +144,7 @@ impl Feed {
     /// How long until there is something new to read, if nothing happens before. A full window is not read to.
     pub(super) fn wait(&self) -> Duration {
         let due = self.retry.next_due_us.filter(|_| self.retry.wants_more());
-        let until_due =
-            due.map(|due| from_unix_micros(due).duration_since(SystemTime::now()).unwrap_or_default());
+        let until_due = due.map(|due| Duration::from_micros(due.saturating_sub(self.clock.now_us())));
         until_due.map_or(REWIND, |wait| wait.min(REWIND))
     }
 
@@ -163,7 +164,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let index = Arc::new(DeliveryIndex::open(folder.path(), 0).unwrap());
         let destination: Name = "shop".parse().unwrap();
-        let mut feed = Feed::new(index, destination.clone());
+        let mut feed = Feed::new(index, Clock::new(None), destination.clone());
         for index in 0..first + retry {
             let id = DeliveryId { log_sequence: 1, index, generation: 0, destination: destination.clone() };
             let queue = if index < first { Queue::First } else { Queue::Retry };

@@ -55,7 +55,7 @@ impl Worker {
         dispatch: Dispatch,
         routes: watch::Receiver<Arc<Routes>>,
     ) -> Self {
-        let feed = Feed::new(Arc::clone(&desk.index), name.clone());
+        let feed = Feed::new(Arc::clone(&desk.index), desk.clock.clone(), name.clone());
         let (running, not_before) = (JoinSet::new(), Instant::now());
         Self { name, desk, dispatch, routes, feed, running, retries: 0, not_before }
     }

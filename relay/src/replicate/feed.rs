@@ -1,23 +1,24 @@
 //! Reading one lane of one region from where the log has it, for as long as this process writes.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::Info;
-use floodgate_event::{subject, time};
+use floodgate_event::subject;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::set_aside::set_aside;
 use super::stage::{Content, Origin, Replicated};
 use super::writer::Work;
+use crate::clock::Clock;
 use crate::dedup::ledger::{Cursor, Feed};
 use crate::metrics::ReplicationMetrics;
 use crate::progress::Progress;
 use crate::reader::{ReadMessage, StreamReader};
 
 /// How often the region's stream is looked at as a whole.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+pub const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// The first and the longest wait before an unreachable region is asked again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
@@ -43,8 +44,19 @@ pub struct FeedReader {
     pub writer: mpsc::Sender<Work>,
     /// Where it is noted how far the region is replicated.
     pub progress: Progress,
+    /// The relay's time.
+    pub clock: Clock,
+    /// How often the region's stream is looked at: [`LOOK_EVERY`].
+    pub look_every: Duration,
     /// Metrics.
     pub metrics: ReplicationMetrics,
+}
+
+/// How long the region's stream was at some moment: once it is read so far, all is replicated that was accepted before.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    at_us: u64,
+    last: u64,
 }
 
 /// Nobody takes work any more: the writer has stopped.
@@ -115,12 +127,14 @@ impl FeedReader {
         let stream = subject::regional_stream(self.feed.lane).to_owned();
         let filter = subject::regional(self.feed.lane, self.shard);
         let mut reader = StreamReader::new(self.context.clone(), stream, filter, self.cursor.sequence + 1);
-        let mut looks = interval(LOOK_EVERY);
+        let mut looks = interval(self.look_every);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut mark = None;
         loop {
+            self.pass(&mut mark);
             let message = tokio::select! {
                 message = reader.try_next() => message,
-                _ = looks.tick() => match self.still_fits().await {
+                _ = looks.tick() => match self.still_fits(&mut mark, &reader).await {
                     true => continue,
                     false => return Ok(()),
                 },
@@ -152,18 +166,29 @@ impl FeedReader {
         Ok(replicated)
     }
 
-    /// Whether the stream is still the one that is being read.
-    async fn still_fits(&self) -> bool {
-        let asked_at = time::unix_micros(SystemTime::now());
+    /// Whether the stream is still the one that is being read. Also marks how long it is, so that a reader that is never idle
+    /// gets past some mark too.
+    async fn still_fits(&self, mark: &mut Option<Mark>, reader: &StreamReader) -> bool {
+        let at_us = self.clock.earliest_us();
         let Ok(info) = self.look().await else {
             self.progress.missed(&self.feed);
             return false;
         };
         self.progress.reached(&self.feed);
-        if info.state.last_sequence <= self.cursor.sequence {
-            self.progress.replicated_through(&self.feed, asked_at);
+        mark.get_or_insert(Mark { at_us, last: info.state.last_sequence });
+        // With several shards the stream's end may be another shard's, which this reader never meets.
+        if self.shards > 1 && info.state.last_sequence > self.cursor.sequence && reader.is_level().await {
+            self.progress.replicated_through(&self.feed, at_us);
+            *mark = None;
         }
         next_incarnation(&self.cursor, &info).is_none()
+    }
+
+    /// Notes how far the region is replicated once its mark is read past.
+    fn pass(&self, mark: &mut Option<Mark>) {
+        if let Some(passed) = mark.take_if(|mark| mark.last <= self.cursor.sequence) {
+            self.progress.replicated_through(&self.feed, passed.at_us);
+        }
     }
 
     async fn send(&self, work: Work) -> Result<(), WriterGone> {

@@ -3,13 +3,13 @@
 //! What the purged part held is noted in the log first, so that the books go on knowing it.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use floodgate_event::block::EventCounts;
 use floodgate_event::proto::{self, Purge, SourceCount};
-use floodgate_event::{Lane, subject};
+use floodgate_event::{Lane, subject, time::from_unix_micros};
 use futures::StreamExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
@@ -17,6 +17,7 @@ use tokio::time::sleep;
 use super::feed::next_incarnation;
 use super::writer::Work;
 use crate::books::{Bookkeeper, RegionStreams};
+use crate::clock::Clock;
 use crate::dedup::ledger::{Feed, Ledger};
 use crate::reader::Temporary;
 
@@ -39,6 +40,8 @@ pub struct Purger {
     pub writer: mpsc::Sender<Work>,
     /// How long a confirmed message is kept.
     pub kept: Duration,
+    /// What is old goes by the clock that is furthest behind.
+    pub clock: Clock,
 }
 
 impl Purger {
@@ -106,7 +109,8 @@ impl Purger {
 
     /// The first message that is younger than the kept history; `None` if all are older.
     async fn first_kept(&self, context: &Context, feed: &Feed) -> Result<Option<u64>, async_nats::Error> {
-        let since = SystemTime::now().checked_sub(self.kept).unwrap_or(SystemTime::UNIX_EPOCH);
+        let kept_us = u64::try_from(self.kept.as_micros()).unwrap_or(u64::MAX);
+        let since = from_unix_micros(self.clock.earliest_us().saturating_sub(kept_us));
         let since = time::OffsetDateTime::from(since);
         let config = pull::Config {
             deliver_policy: DeliverPolicy::ByStartTime { start_time: since },

@@ -1,18 +1,17 @@
 //! Keeping the ledger level with the log: as a follower while another process writes, and once more, up to this
 //! process's own fence, before it writes itself.
 
-use std::time::SystemTime;
-
 use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use bytes::Bytes;
 use floodgate_event::proto::log_block::Content;
 use floodgate_event::proto::{Fence, LogBlock};
-use floodgate_event::{format, subject, time};
+use floodgate_event::{format, subject};
 use prost::Message as _;
 
 use super::writer::{WriteError, log_block};
-use crate::append::{Append, FencedAppender};
+use crate::append::{Append, AppendError, FencedAppender};
+use crate::clock::Clock;
 use crate::dedup::ledger::{Ledger, LedgerError};
 use crate::lease::Lease;
 use crate::reader::{self, StreamReader};
@@ -53,9 +52,14 @@ pub async fn take_over(
     lease: &Lease,
     holder: &str,
     ledger: &Ledger,
+    clock: &Clock,
 ) -> Result<FencedAppender, WriteError> {
+    tokio::select! {
+        () = lease.lost() => return Err(AppendError::Superseded.into()),
+        () = clock.agreed() => {}
+    }
     let last = ledger.cut().checkpoint.map_or(0, |checkpoint| checkpoint.appended_at_us);
-    let now = time::unix_micros(SystemTime::now()).max(last);
+    let now = clock.following(last);
     let fence = log_block(lease, now, Content::Fence(Fence { holder: holder.to_owned() }));
     let fence = Append {
         subject: subject::log_fence(shard),
@@ -66,7 +70,7 @@ pub async fn take_over(
         FencedAppender::open(context.clone(), subject::log_stream(shard), lease.clone(), fence).await?;
     let sequence = appender.last_sequence();
     tokio::select! {
-        () = lease.lost() => return Err(crate::append::AppendError::Superseded.into()),
+        () = lease.lost() => return Err(AppendError::Superseded.into()),
         folded = fold(context, shard, ledger, sequence) => folded?,
     }
     tracing::info!(shard, epoch = lease.epoch(), sequence, "writing the log");
@@ -83,7 +87,8 @@ async fn fold(context: &Context, shard: u32, ledger: &Ledger, through: u64) -> R
         match format::decode::<LogBlock>(message.payload.clone()) {
             Ok(block) => ledger.apply(message.sequence, &message.payload, &block)?,
             Err(error) => {
-                tracing::error!(shard, sequence = message.sequence, %error, "log block passed over")
+                tracing::error!(shard, sequence = message.sequence, %error, "log block passed over");
+                ledger.pass_over(message.sequence);
             }
         }
         folded = message.sequence;

@@ -3,19 +3,19 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use floodgate_event::proto::log_block::Content as LogContent;
-use floodgate_event::proto::{self, Incarnation, LogBlock, Purge};
-use floodgate_event::{format, subject, time};
+use floodgate_event::proto::{self, Forget, Incarnation, LogBlock, Purge};
+use floodgate_event::{format, subject};
 use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 use ulid::Ulid;
 
 use super::stage::{Origin, Replicated};
 use crate::append::{Append, AppendError, BATCH_APPENDS, BATCH_BYTES, FencedAppender};
+use crate::clock::Clock;
 use crate::dedup::claim::{Claimed, Deduplicator};
 use crate::dedup::ledger::{Cursor, Feed, Ledger, LedgerError};
 use crate::lease::Lease;
@@ -45,6 +45,11 @@ pub enum Work {
         /// Where the answer goes.
         noted: oneshot::Sender<()>,
     },
+    /// Have everybody drop ledger days.
+    Forget {
+        /// The first one that is kept.
+        before_day: u32,
+    },
 }
 
 /// Writes a shard's log while its lease lasts.
@@ -55,6 +60,7 @@ pub struct Writer {
     deduplicator: Deduplicator,
     cursors: HashMap<Feed, Cursor>,
     in_flight: VecDeque<InFlight>,
+    clock: Clock,
     appended_at_us: u64,
     metrics: ReplicationMetrics,
 }
@@ -72,6 +78,7 @@ impl Writer {
         lease: Lease,
         appender: FencedAppender,
         ledger: Arc<Ledger>,
+        clock: Clock,
         metrics: ReplicationMetrics,
     ) -> Self {
         let cut = ledger.cut();
@@ -82,6 +89,7 @@ impl Writer {
             deduplicator: Deduplicator::new(ledger),
             cursors: cut.cursors,
             in_flight: VecDeque::new(),
+            clock,
             appended_at_us: cut.checkpoint.map_or(0, |checkpoint| checkpoint.appended_at_us),
             metrics,
         }
@@ -96,11 +104,13 @@ impl Writer {
             let in_flight = self.appender.in_flight();
             let bytes: usize = self.in_flight.iter().map(|append| append.payload.len()).sum();
             let has_room = in_flight < WINDOW && bytes < WINDOW_BYTES && !self.appender.in_doubt();
+            let has_time = self.clock.is_agreed();
             tokio::select! {
                 biased;
                 () = self.lease.lost() => return Ok(()),
                 settled = self.appender.settle(), if in_flight > 0 => self.settled(settled?)?,
-                work = work.recv(), if has_room => match work {
+                () = self.clock.agreed(), if !has_time => {}
+                work = work.recv(), if has_room && has_time => match work {
                     Some(work) => self.accept(work).await?,
                     None => return Ok(()),
                 },
@@ -115,6 +125,11 @@ impl Writer {
             Work::Purge { purge, noted } => {
                 let target = subject::log_control(self.shard);
                 self.submit(target, HeaderMap::new(), LogContent::Purge(purge), Some(noted)).await
+            }
+            Work::Forget { before_day } => {
+                let target = subject::log_control(self.shard);
+                let forget = LogContent::Forget(Forget { before_day });
+                self.submit(target, HeaderMap::new(), forget, None).await
             }
         }
     }
@@ -167,8 +182,8 @@ impl Writer {
         content: LogContent,
         noted: Option<oneshot::Sender<()>>,
     ) -> Result<(), WriteError> {
-        // Never backwards, whatever the clock does: days of the ledger follow it.
-        self.appended_at_us = time::unix_micros(SystemTime::now()).max(self.appended_at_us);
+        // Days of the ledger follow it.
+        self.appended_at_us = self.clock.following(self.appended_at_us);
         let block = log_block(&self.lease, self.appended_at_us, content);
         let payload = Bytes::from(block.encode_to_vec());
         self.appender.submit(Append { subject, headers, payload: payload.clone() }).await?;

@@ -34,7 +34,7 @@ async fn four_shards_lose_and_repeat_nothing_and_their_books_are_exact() -> Resu
         purge_early(scene).await?;
         let plan = Plan { workers: 8, pause: Duration::from_millis(10), ..scene.load(&["eu", "us"]) };
         let load = Load::start(&scene.sender, plan);
-        let second = SecondRelay::start(&scene.deployment)?;
+        let second = SecondRelay::start(&scene.deployment, &[])?;
         let others = second.admin().clone();
         let killed = kill(scene, second);
         tokio::pin!(killed);
@@ -88,7 +88,7 @@ async fn kill(scene: &Scene, mut second: SecondRelay) -> Result<SecondRelay> {
                 sleep(BETWEEN).await;
                 process::signal(second.id(), Signal::SIGKILL)?;
                 drop(second);
-                second = SecondRelay::start(&scene.deployment)?;
+                second = SecondRelay::start(&scene.deployment, &[])?;
             }
         }
     }

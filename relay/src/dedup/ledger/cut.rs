@@ -61,7 +61,7 @@ pub(super) fn moved_cursor(block: &LogBlock) -> Option<(Feed, Cursor)> {
         Content::Incarnation(new) => {
             (&new.region, new.lane, Cursor { incarnation: new.current.clone(), sequence: 0 })
         }
-        Content::Fence(_) | Content::Purge(_) => return None,
+        Content::Fence(_) | Content::Purge(_) | Content::Forget(_) => return None,
     };
     Some((Feed { region: region.clone(), lane: Lane::try_from(lane).ok()? }, cursor))
 }

@@ -103,6 +103,13 @@ pub(super) fn queue_from(destination: &str, due_us: u64) -> Vec<u8> {
     QueuePlace { due_us, journal_sequence: 0, ordinal: 0 }.encode(destination)
 }
 
+/// What is behind all keys of a destination's queue.
+pub(super) fn queue_end(destination: &str) -> Vec<u8> {
+    let mut key = destination.as_bytes().to_vec();
+    key.push(1);
+    key
+}
+
 /// The destination and due time of a queue key.
 pub(super) fn split_queue_key(key: &[u8]) -> Result<(Name, u64), IndexError> {
     let damaged = IndexError::Damaged("a queue key");

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::ops::Bound;
 
 use floodgate_event::Name;
+use floodgate_event::schedule::RetrySchedule;
 
-use super::key::{DeliveryId, queue_from, split_queue_key};
+use super::key::{DeliveryId, queue_end, queue_from, split_queue_key};
 use super::row::QueueRow;
 use super::tables::decode;
 use super::{DeliveryIndex, IndexError};
@@ -61,7 +62,8 @@ pub(crate) struct Page {
 }
 
 impl DeliveryIndex {
-    /// Deliveries that are due.
+    /// Deliveries that are due: also those whose time is further ahead than any schedule puts it. A clock was wrong when it
+    /// was written, and nobody can tell by how much.
     pub(crate) fn page(&self, destination: &Name, scan: Scan) -> Result<Page, IndexError> {
         let (from, to) = scan.queue.span();
         let from = match scan.behind {
@@ -81,11 +83,29 @@ impl DeliveryIndex {
                 break;
             }
             page.last = Some(key.to_vec());
-            let row: QueueRow = decode(&value, "a queue entry")?;
-            let id = DeliveryId::decode(&row.delivery)?;
-            page.deliveries.push(Queued { id, attempts: row.attempts });
+            page.deliveries.push(queued(&value)?);
+        }
+        if scan.queue == Queue::Retry {
+            self.add_absurd(destination, &mut page, scan.until_us, scan.limit)?;
         }
         Ok(page)
+    }
+
+    /// They stand at the queue's end, and are no place to read on behind.
+    fn add_absurd(
+        &self,
+        destination: &Name,
+        page: &mut Page,
+        now_us: u64,
+        limit: usize,
+    ) -> Result<(), IndexError> {
+        let longest = u64::try_from(RetrySchedule::LONGEST.as_micros()).unwrap_or(u64::MAX);
+        let from = queue_from(destination, now_us.saturating_add(longest).saturating_add(1));
+        let end = queue_end(destination);
+        for entry in self.tables.queue.range(from..end).take(limit.saturating_sub(page.deliveries.len())) {
+            page.deliveries.push(queued(&entry.value()?)?);
+        }
+        Ok(())
     }
 
     /// Open deliveries by destination.
@@ -97,4 +117,9 @@ impl DeliveryIndex {
         }
         Ok(open)
     }
+}
+
+fn queued(value: &[u8]) -> Result<Queued, IndexError> {
+    let row: QueueRow = decode(value, "a queue entry")?;
+    Ok(Queued { id: DeliveryId::decode(&row.delivery)?, attempts: row.attempts })
 }

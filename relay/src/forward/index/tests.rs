@@ -3,6 +3,7 @@ use floodgate_event::proto::attempt::Outcome;
 use floodgate_event::proto::{
     self, Attempt, Continued, Discarded, Matched, MatchedEvents, Record, SourceCount, Target, record,
 };
+use floodgate_event::schedule::RetrySchedule;
 use tempfile::TempDir;
 
 use super::routing::{LaneRouting, Routed};
@@ -269,4 +270,28 @@ fn a_log_that_goes_on_loses_nothing() {
     let continued = Continued { log: "a/".into(), through: u64::MAX };
     fixture.apply(vec![record::Record::Continued(continued)]);
     assert_eq!((fixture.totals().pending, fixture.index.cursor(Lane::Standard).unwrap()), (1, 5));
+}
+
+#[test]
+fn what_a_wrong_clock_put_off_for_years_is_due_now() {
+    let now = 1_780_000_000_000_000;
+    let longest = u64::try_from(RetrySchedule::LONGEST.as_micros()).unwrap();
+    let years = 2 * 365 * 86_400 * 1_000_000;
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![matched(1, Lane::Standard, &[0, 1, 2, 3])]);
+    fixture.apply(vec![
+        attempt(1, 0, 1, Outcome::Failed, now + years),
+        attempt(1, 1, 1, Outcome::Failed, now + longest),
+        attempt(1, 2, 1, Outcome::Failed, now),
+        attempt(1, 3, 1, Outcome::Failed, now + longest + 1),
+    ]);
+    assert_eq!(fixture.due(Queue::Retry, now), [(1, 2, 1), (1, 3, 1), (1, 0, 1)]);
+    // Read on behind the last, as a worker does.
+    let scan = |behind| Scan { queue: Queue::Retry, behind, until_us: now, limit: 2 };
+    let page = fixture.index.page(&"shop".parse().unwrap(), scan(None)).unwrap();
+    assert_eq!((page.deliveries.len(), page.next_due_us), (2, Some(now + longest)));
+    let page = fixture.index.page(&"shop".parse().unwrap(), scan(page.last)).unwrap();
+    assert_eq!(page.deliveries.len(), 2, "they are met again until they were attempted");
+    fixture.apply(vec![attempt(1, 0, 2, Outcome::Delivered, 0), attempt(1, 3, 2, Outcome::Failed, now + 1)]);
+    assert_eq!(fixture.due(Queue::Retry, now), [(1, 2, 1)]);
 }

@@ -1,0 +1,268 @@
+//! A nats-server that is the centre and the region `eu` at once, and relays in this process.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::Context;
+use floodgate_event::block::{Destination, EncodedEvent, SealedBlock};
+use floodgate_event::proto::{Event, KeyKind, LogBlock, Request};
+use floodgate_event::{EventId, Lane, format, subject};
+use floodgate_relay::append::AppendError;
+use floodgate_relay::clock::Clock;
+use floodgate_relay::dedup::ledger::{Feed, Ledger};
+use floodgate_relay::lease::{Contender, Lease};
+use floodgate_relay::metrics::ReplicationMetrics;
+use floodgate_relay::progress::Progress;
+use floodgate_relay::provision::{self, ProvisionError, Wanted};
+use floodgate_relay::reader::StreamReader;
+use floodgate_relay::replicate::feed::FeedReader;
+use floodgate_relay::replicate::forget::Forgetter;
+use floodgate_relay::replicate::takeover;
+use floodgate_relay::replicate::writer::{Work, WriteError, Writer};
+use floodgate_relay::{config, nats};
+use floodgate_tests::cluster::Cluster;
+use floodgate_tests::{Failure, programs};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) type Result<T = ()> = floodgate_tests::Result<T>;
+
+pub(crate) const SHARD: u32 = 0;
+pub(crate) const LEASE: Duration = Duration::from_secs(5);
+/// How often a test looks again at what it waits for.
+pub(crate) const LOOK: Duration = Duration::from_millis(5);
+/// How long it waits; only a test that has failed waits for so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Site {
+    pub(crate) context: Context,
+    _server: Cluster,
+}
+
+impl Site {
+    /// `None`, and a line that says so, if there is no nats-server.
+    pub(crate) async fn start(test: &str, shards: u32) -> Result<Option<Self>> {
+        if Command::new(programs::nats_server()).arg("--version").output().is_err() {
+            println!("SKIPPED: {test}: no nats-server");
+            return Ok(None);
+        }
+        let server = Cluster::start(1, "")?;
+        let context = nats::jetstream(&server.context(1).await?.client());
+        // As the relay does: a server that has just started may refuse at first.
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while let Err(error) = provision(&context, shards).await {
+            if tokio::time::Instant::now() > deadline {
+                return Err(error.into());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(Some(Self { context, _server: server }))
+    }
+
+    /// Publishes events of these numbers as one block; gives the stream's sequence.
+    pub(crate) async fn publish(&self, lane: Lane, shard: u32, numbers: &[u64]) -> Result<u64> {
+        let destination = Destination { region: "eu".parse()?, lane, shard, gateway: "eu-1".to_owned() };
+        let source: floodgate_event::Name = "orders".parse()?;
+        let events: Vec<_> =
+            numbers.iter().map(|&number| EncodedEvent::new(source.clone(), &event(number))).collect();
+        let block = SealedBlock::join(events.iter(), &destination, SystemTime::now());
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-Msg-Id", block.id.to_string());
+        headers.insert(subject::EVENTS_HEADER, block.sources.to_string());
+        let subject = subject::regional(lane, shard);
+        Ok(self.context.publish_with_headers(subject, headers, block.payload).await?.await?.sequence)
+    }
+
+    /// Every block of the log from a sequence on.
+    pub(crate) async fn log(&self, from: u64) -> Result<Vec<LogBlock>> {
+        let (stream, filter) = (subject::log_stream(SHARD), subject::log_wildcard(SHARD));
+        let last = self.context.get_stream(&stream).await?.cached_info().state.last_sequence;
+        let mut blocks = Vec::new();
+        let reader = StreamReader::new(self.context.clone(), stream, filter, from);
+        reader.scan(last, |message| blocks.push(format::decode::<LogBlock>(message.payload.clone()))).await?;
+        Ok(blocks.into_iter().collect::<std::result::Result<_, _>>()?)
+    }
+
+    pub(crate) async fn contender(&self, holder: &str) -> Result<Contender> {
+        let store = self.context.get_key_value(subject::LEASE_BUCKET).await?;
+        Ok(Contender::new(store, SHARD, holder.to_owned(), LEASE))
+    }
+}
+
+async fn provision(context: &Context, shards: u32) -> std::result::Result<(), ProvisionError> {
+    provision::centre(context, shards, config::Centre::default()).await?;
+    provision::region(context, Wanted::default()).await
+}
+
+pub(crate) fn id(number: u64) -> EventId {
+    EventId::from_provider_id("default", "orders", &format!("msg_{number}"))
+}
+
+fn event(number: u64) -> Event {
+    Event {
+        id: id(number).as_bytes().to_vec(),
+        key_kind: KeyKind::Id.into(),
+        tenant: "default".to_owned(),
+        source: "orders".to_owned(),
+        lane: floodgate_event::proto::Lane::Standard.into(),
+        region: "eu".to_owned(),
+        body_hash: vec![0; 16],
+        request: Some(Request { raw: Some(b"{}".as_slice().into()), ..Request::default() }),
+        ..Event::default()
+    }
+}
+
+pub(crate) fn feed(lane: Lane) -> Feed {
+    Feed { region: "eu".to_owned(), lane }
+}
+
+/// A relay that follows the log, or writes it.
+pub(crate) struct Relay {
+    pub(crate) name: &'static str,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) folder: TempDir,
+    pub(crate) clock: Clock,
+    pub(crate) progress: Progress,
+    context: Context,
+    following: Option<JoinHandle<()>>,
+    term: Option<Term>,
+}
+
+/// While it writes.
+struct Term {
+    lease: Lease,
+    writer: JoinHandle<()>,
+    readers: JoinSet<()>,
+    work: mpsc::Sender<Work>,
+}
+
+impl Relay {
+    /// One that follows.
+    pub(crate) fn start(site: &Site, name: &'static str, clock: Clock) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let ledger = Arc::new(Ledger::open(folder.path())?);
+        let (context, progress) = (site.context.clone(), Progress::new(clock.clone()));
+        let mut relay = Self { name, ledger, folder, clock, progress, context, following: None, term: None };
+        relay.follow();
+        Ok(relay)
+    }
+
+    fn follow(&mut self) {
+        let (context, ledger) = (self.context.clone(), Arc::clone(&self.ledger));
+        self.following = Some(tokio::spawn(async move {
+            // It ends with an error once a relay is dropped, and its folder with it.
+            let _ = takeover::follow(&context, SHARD, &ledger).await;
+        }));
+    }
+
+    /// Takes the lease, and writes from here on. `until_agreed` is called until the relay knows the time.
+    pub(crate) async fn write(&mut self, site: &Site, until_agreed: impl Fn()) -> Result {
+        let contender = site.contender(self.name).await?;
+        let lease =
+            contender.acquire(&CancellationToken::new()).await.ok_or_else(|| Failure::new("no lease"))?;
+        if let Some(following) = self.following.take() {
+            following.abort();
+            // Two must not fold at once.
+            let _ = following.await;
+        }
+        while !self.clock.is_agreed() {
+            until_agreed();
+        }
+        let taken =
+            takeover::take_over(&self.context, SHARD, &lease, self.name, &self.ledger, &self.clock).await?;
+        let metrics = ReplicationMetrics::register(&prometheus::Registry::new())?;
+        let (work, inbox) = mpsc::channel(16);
+        let mut readers = JoinSet::new();
+        for lane in Lane::ALL {
+            readers.spawn(self.reader(lane, 1, work.clone(), metrics.clone()).run());
+        }
+        let (ledger, clock) = (Arc::clone(&self.ledger), self.clock.clone());
+        let writer = Writer::new(self.context.clone(), SHARD, lease.clone(), taken, ledger, clock, metrics);
+        let writer = tokio::spawn(async move {
+            match writer.run(inbox).await {
+                // It stands down, as a shard does.
+                Ok(()) | Err(WriteError::Append(AppendError::Superseded)) => {}
+                Err(error) => panic!("{error}"),
+            }
+        });
+        self.term = Some(Term { lease, writer, readers, work });
+        Ok(())
+    }
+
+    pub(crate) fn reader(
+        &self,
+        lane: Lane,
+        shards: u32,
+        writer: mpsc::Sender<Work>,
+        metrics: ReplicationMetrics,
+    ) -> FeedReader {
+        FeedReader {
+            context: self.context.clone(),
+            feed: feed(lane),
+            shard: SHARD,
+            shards,
+            cursor: self.ledger.cut().cursors.remove(&feed(lane)).unwrap_or_default(),
+            writer,
+            progress: self.progress.clone(),
+            clock: self.clock.clone(),
+            look_every: Duration::from_millis(20),
+            metrics,
+        }
+    }
+
+    /// Gives the lease back and follows again.
+    pub(crate) async fn stand_down(&mut self) -> Result {
+        if let Some(mut term) = self.term.take() {
+            term.lease.give_up();
+            term.readers.shutdown().await;
+            term.writer.await?;
+            self.follow();
+        }
+        Ok(())
+    }
+
+    /// What the relay does every ten minutes: the days that are forgotten now, if there are any.
+    pub(crate) async fn forget(&self, window_days: u32) -> Result<Option<u32>> {
+        let term = self.term.as_ref().ok_or_else(|| Failure::new("it does not write"))?;
+        let forgetter = Forgetter {
+            ledger: Arc::clone(&self.ledger),
+            progress: self.progress.clone(),
+            feeds: Lane::ALL.map(feed).to_vec(),
+            window_days,
+            clock: self.clock.clone(),
+            writer: term.work.clone(),
+        };
+        let due = forgetter.due();
+        if let Some(before_day) = due {
+            term.work.send(Work::Forget { before_day }).await?;
+        }
+        Ok(due)
+    }
+
+    /// Whether the region is in the log up to a sequence.
+    pub(crate) fn has_replicated(&self, lane: Lane, sequence: u64) -> bool {
+        self.ledger.cut().cursors.get(&feed(lane)).is_some_and(|cursor| cursor.sequence >= sequence)
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.following.take().inspect(JoinHandle::abort);
+    }
+}
+
+/// Waits for something that comes by itself.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !holds() {
+        if tokio::time::Instant::now() > deadline {
+            return Err(Failure::new(format!("waited in vain for {what}")));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
+}
