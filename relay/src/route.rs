@@ -97,9 +97,9 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
 
     let replays = Replays::new(control.clone(), lookup.clone(), streams.clone(), shutdown.clone());
     let api = api::router(ApiState::new(control.clone(), token, Arc::clone(&books), lookup, replays));
-    background.spawn(Listener::bind(config.admin.listen, api).await?.serve(shutdown.clone()));
+    background.spawn(Listener::bind(config.admin.listen, api)?.serve(shutdown.clone()));
     let page = metrics::router(registry.clone());
-    background.spawn(Listener::bind(config.metrics_listen, page).await?.serve(shutdown.clone()));
+    background.spawn(Listener::bind(config.metrics_listen, page)?.serve(shutdown.clone()));
 
     let replication_metrics = ReplicationMetrics::register(&registry)?;
     let forward_metrics = ForwardMetrics::register(&registry)?;

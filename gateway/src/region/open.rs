@@ -140,7 +140,7 @@ impl Opener {
         source.secrets.iter().map(open).collect()
     }
 
-    fn keys(&self, name: &Name, source: &snapshot::Source) -> Result<HashMap<Name, Secret>, OpenError> {
+    fn keys_of(&self, name: &Name, source: &snapshot::Source) -> Result<HashMap<Name, Secret>, OpenError> {
         let open = |(key, sealed): (&Name, _)| {
             Ok((key.clone(), self.secret(name, source, sealed, &snapshot::key_field(key))?))
         };
@@ -165,7 +165,7 @@ impl Opener {
         source: &snapshot::Source,
         used: &mut InUse,
     ) -> Result<Chain, OpenError> {
-        let keys = self.keys(name, source)?;
+        let keys = self.keys_of(name, source)?;
         let mut links = Vec::with_capacity(source.handlers.len());
         for binding in &source.handlers {
             let link = self.binder.link(binding, &keys, &self.components, used);
