@@ -1,21 +1,21 @@
-//! The way in: TCP, TLS, HTTP, bodies within their bounds, and the answers. Knows nothing of secrets or NATS.
+//! The way in: heads by the rules of HTTP, bodies within their bounds, and the answers. Connections are
+//! `floodgate_listen`'s. Knows nothing of secrets or NATS.
 
 pub(crate) mod answer;
 pub(crate) mod arriving;
 pub(crate) mod body;
-pub(crate) mod connection;
 mod content_coding;
-mod explained;
 mod head;
-pub(crate) mod listener;
 pub(crate) mod path;
 pub(crate) mod refusal;
+pub(crate) mod service;
 pub(crate) mod tls;
 
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use floodgate_listen::Reservation;
 use http::request::Parts;
 
 use self::content_coding::Coding;
@@ -30,6 +30,7 @@ pub(crate) struct Received {
     limit: usize,
     peer: SocketAddr,
     at: SystemTime,
+    memory: Reservation,
 }
 
 impl Received {
@@ -42,7 +43,13 @@ impl Received {
         &self.raw
     }
 
+    /// Lets go of all but the bytes as sent, and the memory in which the event is counted.
+    pub(crate) fn into_counted(self) -> (Bytes, Reservation) {
+        (self.raw, self.memory)
+    }
+
     /// Lets go of all but the bytes as sent.
+    #[cfg(test)]
     pub(crate) fn into_raw(self) -> Bytes {
         self.raw
     }
@@ -50,9 +57,9 @@ impl Received {
     /// The bytes after content decoding. Costs an attacker little to make expensive, so only for verified requests.
     ///
     /// # Errors
-    /// If they do not decode, or to more than the limit.
-    pub(crate) fn decode(&self) -> Result<Bytes, Refusal> {
-        self.coding.decode(&self.raw, self.limit)
+    /// If they do not decode, or to more than the limit, or there is no memory for them.
+    pub(crate) fn decode(&mut self) -> Result<Bytes, Refusal> {
+        self.coding.decode(&self.raw, self.limit, &mut self.memory)
     }
 
     pub(crate) fn peer(&self) -> SocketAddr {
@@ -69,6 +76,7 @@ impl Received {
     pub(crate) fn for_test(request: http::Request<Bytes>, at: SystemTime) -> Self {
         let (parts, raw) = request.into_parts();
         let coding = Coding::of(&parts.headers).unwrap();
-        Self { parts, raw, coding, limit: 1 << 20, peer: SocketAddr::from(([192, 0, 2, 1], 443)), at }
+        let (peer, memory) = (SocketAddr::from(([192, 0, 2, 1], 443)), Reservation::uncounted());
+        Self { parts, raw, coding, limit: 1 << 20, peer, at, memory }
     }
 }

@@ -58,7 +58,9 @@ pub struct Config {
 pub struct Drain {
     /// How long it goes on accepting after it says that it is not ready: what balancers need to notice.
     pub grace: Duration,
-    /// How long requests under way may take after that.
+    /// How long requests that are not here whole, and answers that are not read, may take after that.
+    pub incomplete: Duration,
+    /// How long requests that are here whole may take after that.
     pub timeout: Duration,
 }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use floodgate_event::block::{Destination, EncodedEvent};
 use floodgate_event::{EventId, Lane, Name};
+use floodgate_listen::Reservation;
 use futures::future::join_all;
 use tokio::sync::oneshot;
 
@@ -20,7 +21,6 @@ pub(crate) use self::publisher::MAX_BLOCK_BYTES;
 use self::publisher::Publisher;
 use self::queue::Full;
 use self::writer::Writer;
-use crate::budget::Reservation;
 use crate::config::Limits;
 use crate::link::Link;
 use crate::metrics::Metrics;
@@ -30,15 +30,18 @@ use crate::stage::{Handled, HandlerAnswer};
 #[derive(Debug)]
 pub(crate) struct Enqueued {
     id: EventId,
-    answer: Option<HandlerAnswer>,
+    answer: Option<(HandlerAnswer, Reservation)>,
 }
 
 impl Enqueued {
-    /// The event's id, and the handler's answer if one gave any.
-    pub(crate) fn into_parts(self) -> (EventId, Option<HandlerAnswer>) {
+    /// The event's id, and the handler's answer if one gave any, with the memory that it is counted in.
+    pub(crate) fn into_parts(self) -> (EventId, Option<(HandlerAnswer, Reservation)>) {
         (self.id, self.answer)
     }
 }
+
+/// What becomes an [`Enqueued`] once the disk has it.
+type Waiting = (Enqueued, oneshot::Receiver<bool>);
 
 /// Why an event is not known to be on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -100,27 +103,17 @@ impl Enqueue {
     }
 
     /// Puts an event into a block and waits for its publish ack.
-    pub(crate) async fn put(
-        &self,
-        source: &Name,
-        handled: Handled,
-        memory: Reservation,
-    ) -> Result<Enqueued, NotEnqueued> {
-        let (id, answer, durable) = self.queue_up(source, handled, memory)?;
+    pub(crate) async fn put(&self, source: &Name, handled: Handled) -> Result<Enqueued, NotEnqueued> {
+        let (enqueued, durable) = self.queue_up(source, handled)?;
         match durable.await {
-            Ok(true) => Ok(Enqueued { id, answer }),
+            Ok(true) => Ok(enqueued),
             Ok(false) | Err(_) => Err(NotEnqueued::NoAck),
         }
     }
 
     /// Of the event only the encoded form is kept from here on, and what its sender is answered.
-    fn queue_up(
-        &self,
-        source: &Name,
-        handled: Handled,
-        mut memory: Reservation,
-    ) -> Result<(EventId, Option<HandlerAnswer>, oneshot::Receiver<bool>), NotEnqueued> {
-        let Handled { events, shard, answer } = handled;
+    fn queue_up(&self, source: &Name, handled: Handled) -> Result<Waiting, NotEnqueued> {
+        let Handled { events, shard, answer, mut memory } = handled;
         // A `Handled` is never empty, and ids and lanes in it are ours.
         let first = events.first().ok_or(NotEnqueued::Queue)?;
         let id = EventId::try_from(&*first.id).map_err(|_| NotEnqueued::Queue)?;
@@ -134,9 +127,14 @@ impl Enqueue {
         }
         // Once as it waits, once in the block.
         memory.grow_by(2 * size).map_err(|_| NotEnqueued::Memory)?;
+        // The answer is held until it is written, which may be long after the block. The chain has counted it.
+        let answer = answer.map(|answer| {
+            let held = memory.split(answer.body.len());
+            (answer, held)
+        });
         let (durable, done) = oneshot::channel();
         writer.write(Entry { events, size, memory, durable }).map_err(|Full| NotEnqueued::Queue)?;
-        Ok((id, answer, done))
+        Ok((Enqueued { id, answer }, done))
     }
 
     fn writer(&self, lane: Lane, shard: u32) -> Option<&Writer> {

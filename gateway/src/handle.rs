@@ -42,7 +42,7 @@ mod wasi;
 mod hostile;
 
 pub use cache::Cache;
-pub use chain::{Chain, Link, NotBound, Rejected};
+pub use chain::{Chain, Link, NotBound, NotHandled, Rejected};
 pub use code::Code;
 pub use compiler::{CompileError, Compiler};
 pub use context::Context;

@@ -3,7 +3,6 @@
 //! the rooms together.
 
 mod accept;
-mod budget;
 pub mod config;
 mod enqueue;
 pub mod handle;

@@ -6,6 +6,7 @@ use prometheus::{
 };
 
 use floodgate_event::Name;
+use floodgate_listen::PortMetrics;
 
 /// The `source` of requests that name none the region knows. No source can be called that.
 const UNKNOWN_SOURCE: &str = "-";
@@ -30,7 +31,8 @@ pub(crate) struct Metrics {
     pub(crate) queue_bytes: IntGauge,
     replays: IntCounterVec,
     reloads: IntCounterVec,
-    pub(crate) connections: IntGauge,
+    connections: IntGauge,
+    connections_cut: IntCounterVec,
     pub(crate) config_revision: IntGauge,
     pub(crate) config_refused: IntGauge,
 }
@@ -92,6 +94,11 @@ impl Metrics {
                 &["outcome"],
             )?,
             connections: gauge("connections", "Open connections on the ingest port.")?,
+            connections_cut: counters(
+                "connections_cut_total",
+                "Connections on the ingest port that were cut off, by why.",
+                &["reason"],
+            )?,
             config_revision: gauge("config_revision", "Revision of the configuration that is served.")?,
             config_refused: gauge("config_refused_sources", "Sources not served as they are configured.")?,
             registry,
@@ -115,8 +122,14 @@ impl Metrics {
         registry.register(Box::new(self.replays.clone()))?;
         registry.register(Box::new(self.reloads.clone()))?;
         registry.register(Box::new(self.connections.clone()))?;
+        registry.register(Box::new(self.connections_cut.clone()))?;
         registry.register(Box::new(self.config_revision.clone()))?;
         registry.register(Box::new(self.config_refused.clone()))
+    }
+
+    /// What is counted of the senders' port.
+    pub(crate) fn of_port(&self) -> PortMetrics {
+        PortMetrics { open: self.connections.clone(), cut: self.connections_cut.clone() }
     }
 
     /// Where other rooms add theirs.

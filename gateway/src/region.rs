@@ -19,12 +19,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use floodgate_listen::{Bounds, Budget, Port, PortMetrics};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use self::bind::Binder;
 use self::components::Components;
@@ -37,12 +38,17 @@ use self::operations::Operations;
 use self::reload::Reload;
 use self::replay::Replays;
 use self::state::State;
-use crate::accept::listener::{Port, Service};
-use crate::budget::Budget;
+use crate::accept::service::{Checking, Service};
 use crate::config::{Config, Drain};
 use crate::handle::{Cache, Compiler, Engine, EngineError, Loader, Tap, Versions};
 use crate::link::{Link, LinkError};
 use crate::metrics::Metrics;
+
+/// The memory for connections and answers of the operators' port.
+const OPERATIONS_BYTES: usize = 32 * 1024 * 1024;
+/// How long blocks may take to be on disk or given up once nothing more comes: each has twice its `publish_timeout_ms`,
+/// which is a minute at most.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// Why a gateway could not start, or did not stop in order.
 #[derive(Debug, thiserror::Error)]
@@ -75,9 +81,9 @@ pub enum GatewayError {
     /// Swap was turned on. Everything that was accepted is answered.
     #[error("swap was turned on: handlers cannot run safely before a restart")]
     Swap,
-    /// The time for draining ran out; senders of what was under way got no answer and will try again.
-    #[error("requests were still under way {0:?} after the last was accepted")]
-    DrainTimeout(std::time::Duration),
+    /// What was enqueued was neither on disk nor given up in time; its senders got no answer and will try again.
+    #[error("events were still on their way to the disk {0:?} after the last was accepted")]
+    DrainTimeout(Duration),
 }
 
 /// Runs a gateway until `shutdown`, and then until all that it has accepted is answered and on disk.
@@ -91,33 +97,34 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
     let engine = Engine::beside(config.swaps.clone(), config.handlers.clone(), metrics.registry())?;
     let loader = loader(&config, engine.clone())?;
     let link = Link::start(&config.nats, &config.gateway).await?;
-    let budget = Budget::new(config.limits.memory_bytes);
     let limits = Arc::new(config.limits.clone());
-    let state = Arc::new(State::new(link.clone(), shutdown.clone(), limits.publish_timeout()));
+    let budget = Budget::new(limits.shares());
+    let bounds = Arc::new(limits.bounds(config.drain.incomplete));
+    let head_bytes = bounds.head_bytes;
+    let state =
+        Arc::new(State::new(link.clone(), shutdown.clone(), limits.publish_timeout(), budget.clone()));
 
     let operations =
         Operations { state: Arc::clone(&state), metrics: Arc::clone(&metrics), budget: budget.clone() };
     let operations = Port {
-        listener: listen(config.metrics_listen).await?,
-        tls: watch::channel(None).1,
-        service: Arc::new(operations),
-        limits: Arc::clone(&limits),
+        listener: listen(config.metrics_listen, &bounds)?,
+        tls: None,
+        service: Arc::new(Checking::new(operations, head_bytes)),
+        bounds: Arc::clone(&bounds),
+        // Whatever senders do, operators can look.
+        budget: Budget::unshared(OPERATIONS_BYTES),
         // Only the connections of senders are counted.
-        open: prometheus::IntGauge::new("unregistered", "unregistered")?,
+        metrics: PortMetrics::unregistered()?,
     };
-    let ingest = Ingest {
-        state: Arc::clone(&state),
-        metrics: Arc::clone(&metrics),
-        budget: budget.clone(),
-        body_timeout: limits.body_timeout(),
-    };
+    let ingest = Ingest { state: Arc::clone(&state), metrics: Arc::clone(&metrics), pauses: limits.pauses() };
     let (tls, offered) = watch::channel(config.tls.take());
     let ingest = Port {
-        listener: listen(config.listen).await?,
-        tls: offered,
-        service: Arc::new(ingest),
-        limits: Arc::clone(&limits),
-        open: metrics.connections.clone(),
+        listener: listen(config.listen, &bounds)?,
+        tls: Some(Arc::new(move || offered.borrow().as_ref().map(|offer| Arc::clone(&offer.config)))),
+        service: Arc::new(Checking::new(ingest, head_bytes)),
+        bounds,
+        budget: budget.clone(),
+        metrics: metrics.of_port(),
     };
 
     let background = CancellationToken::new();
@@ -127,7 +134,7 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
     let replays = Replays::new(
         link.clone(),
         Arc::clone(&state),
-        budget,
+        budget.own_account(),
         Arc::clone(&metrics),
         Components::new(loader.clone()),
         versions.clone(),
@@ -150,7 +157,7 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
     let maxima = config.handlers.maxima();
     background_task(&background, logs::run(link.clone(), region, gateway, lines));
     background_task(&background, report::run(link, Arc::clone(&state), config.gateway.clone(), maxima));
-    drop(start(operations, &background));
+    tokio::spawn(operations.serve(background.clone(), background.clone()));
 
     info!(region = %config.region, gateway = %config.gateway, listen = %config.listen, "gateway started");
     let served = serve(ingest, &state, config.drain).await;
@@ -168,35 +175,37 @@ fn loader(config: &Config, engine: Engine) -> Result<Loader, GatewayError> {
     Ok(Loader::new(engine, Compiler::new(config.compile_command.clone()), cache))
 }
 
-/// Serves until it must stop; then says for a while that it is not ready, finishes what it accepted, and flushes.
-async fn serve(port: Port<Ingest>, state: &State, drain: Drain) -> Result<(), GatewayError> {
-    let stop = CancellationToken::new();
-    let serving = start(port, &stop);
+/// Serves until it must stop; then says for a while that it is not ready, finishes what it accepted, and flushes,
+/// whatever peers do: a request that does not come whole, or an answer that is not read, keeps nobody waiting.
+async fn serve<S: Service>(port: Port<Checking<S>>, state: &State, drain: Drain) -> Result<(), GatewayError> {
+    let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
+    let mut serving = tokio::spawn(port.serve(stop.clone(), cut.clone()));
     state.until_stopping().await;
     info!("draining");
     tokio::time::sleep(drain.grace).await;
     stop.cancel();
-    let finish = async {
-        if let Err(error) = serving.await {
-            error!(%error, "the accept loop failed");
-        }
-        state.flush().await;
-    };
-    tokio::time::timeout(drain.timeout, finish)
+    let served = tokio::time::timeout(drain.timeout, &mut serving).await;
+    if served.is_err() {
+        warn!(
+            seconds = drain.timeout.as_secs(),
+            "requests are still under way; their senders will try again"
+        );
+        cut.cancel();
+    }
+    if let Ok(Err(error)) = served {
+        error!(%error, "the accept loop failed");
+    }
+    tokio::time::timeout(FLUSH_TIMEOUT, state.flush())
         .await
-        .map_err(|_| GatewayError::DrainTimeout(drain.timeout))?;
+        .map_err(|_| GatewayError::DrainTimeout(drain.timeout + FLUSH_TIMEOUT))?;
     info!("drained");
     Ok(())
-}
-
-fn start<S: Service>(port: Port<S>, stop: &CancellationToken) -> JoinHandle<()> {
-    tokio::spawn(port.serve(stop.clone()))
 }
 
 fn background_task(stop: &CancellationToken, task: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(stop.clone().run_until_cancelled_owned(task));
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, GatewayError> {
-    TcpListener::bind(address).await.map_err(|source| GatewayError::Listen { address, source })
+fn listen(address: SocketAddr, bounds: &Bounds) -> Result<TcpListener, GatewayError> {
+    floodgate_listen::bind(address, bounds.backlog).map_err(|source| GatewayError::Listen { address, source })
 }

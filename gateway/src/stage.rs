@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use floodgate_event::proto::Event;
 use floodgate_event::source::Intake;
+use floodgate_listen::Reservation;
 
 /// A request whose signature holds, or held when it came: a replay begins here. Built by `verify` alone.
 #[derive(Debug)]
@@ -23,13 +24,16 @@ pub struct Verified {
     pub(crate) shard: u32,
     /// Fields that the request gave no value for, and why; to be counted. None in a replay, which was counted once.
     pub(crate) unread: Vec<(&'static str, &'static str)>,
+    /// What is counted for it.
+    pub(crate) memory: Reservation,
 }
 
 impl Verified {
     /// An event that nobody sent, for measuring what handlers cost. Nothing in this crate calls it.
     #[doc(hidden)]
     pub fn unsent(event: Event, body: Bytes, intake: Arc<Intake>) -> Self {
-        Self { event, raw: Some(body.clone()), body, intake, shard: 0, unread: Vec::new() }
+        let (unread, memory) = (Vec::new(), Reservation::uncounted());
+        Self { event, raw: Some(body.clone()), body, intake, shard: 0, unread, memory }
     }
 }
 
@@ -42,6 +46,8 @@ pub struct Handled {
     pub(crate) shard: u32,
     /// What a handler answers the sender, once the tombstone is durable.
     pub(crate) answer: Option<HandlerAnswer>,
+    /// What is counted for all of it.
+    pub(crate) memory: Reservation,
 }
 
 /// An answer that a handler gave.

@@ -23,8 +23,6 @@ use floodgate_event::source::{Dedup, Intake, Locator, Scheme};
 use floodgate_event::{EventId, Name, Secret, time};
 use http::{HeaderMap, HeaderName};
 
-use http::HeaderMap;
-
 use self::fields::{Fields, Found};
 pub(crate) use self::keys::InvalidSecret;
 use self::keys::Keys;
@@ -101,11 +99,12 @@ impl Verifier {
     ///
     /// # Errors
     /// [`Refusal::SignatureRefused`], whatever is wrong with the body's encoding, or [`Refusal::TypeRefused`].
-    pub(crate) fn verify(&self, request: Received) -> Result<Verified, Refusal> {
+    pub(crate) fn verify(&self, mut request: Received) -> Result<Verified, Refusal> {
         let now = time::unix_micros(request.at()) / 1_000_000;
-        let headers = &request.parts().headers;
-        let secret = self.keys.check(headers, request.raw(), now).map_err(Refusal::SignatureRefused)?;
+        let secret = self.keys.check(&request.parts().headers, request.raw(), now);
+        let secret = secret.map_err(Refusal::SignatureRefused)?;
         let body = request.decode()?;
+        let headers = &request.parts().headers;
         let found = self.fields.find(headers, &body);
         // Before anything is made of it: an unsigned type must not make many events of one signed body.
         if !self.intake.takes(found.event_type.as_deref().unwrap_or_default()) {
@@ -116,8 +115,8 @@ impl Verifier {
         let shard = self.shard(identity.id, &found);
         let unread = found.unread().map(|(field, why)| (field, why.as_str())).collect();
         let event = self.envelope(&request, found, identity, body_hash, secret);
-        let intake = Arc::clone(&self.intake);
-        Ok(Verified { event, raw: Some(request.into_raw()), body, intake, shard, unread })
+        let (intake, (raw, memory)) = (Arc::clone(&self.intake), request.into_counted());
+        Ok(Verified { event, raw: Some(raw), body, intake, shard, unread, memory })
     }
 
     fn identify(&self, found: &Found, body_hash: &BodyHash, headers: &HeaderMap) -> Identity {

@@ -127,9 +127,9 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
         config.dedup.window_days,
     );
     let api = api::router(state);
-    background.spawn(Listener::bind(config.admin.listen, api).await?.serve(shutdown.clone()));
+    background.spawn(Listener::bind(config.admin.listen, api)?.serve(shutdown.clone()));
     let page = metrics::router(registry.clone());
-    background.spawn(Listener::bind(config.metrics_listen, page).await?.serve(shutdown.clone()));
+    background.spawn(Listener::bind(config.metrics_listen, page)?.serve(shutdown.clone()));
 
     let replication_metrics = ReplicationMetrics::register(&registry)?;
     let forward_metrics = ForwardMetrics::register(&registry)?;

@@ -13,6 +13,7 @@ pub mod demo;
 pub mod deployment;
 pub mod failure;
 pub mod fixtures;
+pub mod frames;
 pub mod guests;
 pub mod load;
 pub mod metrics;

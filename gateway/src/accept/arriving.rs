@@ -4,23 +4,23 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use floodgate_listen::Payload;
 use http::Request;
 use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::{body, head};
 
 /// A request's body, which knows whether its sender waits to be asked for it (`Expect: 100-continue`). Reading from it
 /// makes hyper send the 100.
 pub(crate) struct Arriving {
-    body: Incoming,
+    body: Payload,
     awaited: bool,
 }
 
 impl Arriving {
     /// Takes a request apart.
-    pub(crate) fn of(request: Request<Incoming>) -> (Parts, Self) {
+    pub(crate) fn of(request: Request<Payload>) -> (Parts, Self) {
         let awaited = head::awaits_continue(&request);
         let (parts, body) = request.into_parts();
         let awaited = awaited && !body.is_end_stream();

@@ -4,10 +4,14 @@ use std::io::Read as _;
 
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
+use floodgate_listen::Reservation;
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
 use super::Refusal;
+
+/// Bytes that are made room for at least.
+const LEAST_ROOM: usize = 1024;
 
 /// How a body is encoded ([RFC 9110 §8.4](https://www.rfc-editor.org/rfc/rfc9110#section-8.4)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,20 +40,38 @@ impl Coding {
         }
     }
 
-    /// Decodes `raw` to at most `limit` bytes.
-    pub(super) fn decode(self, raw: &Bytes, limit: usize) -> Result<Bytes, Refusal> {
+    /// Decodes `raw` to at most `limit` bytes, counted in `memory`.
+    pub(super) fn decode(
+        self,
+        raw: &Bytes,
+        limit: usize,
+        memory: &mut Reservation,
+    ) -> Result<Bytes, Refusal> {
         match self {
             Self::Identity => Ok(raw.clone()),
-            Self::Gzip => gunzip(raw, limit),
+            Self::Gzip => gunzip(raw, limit, memory),
         }
     }
 }
 
-fn gunzip(raw: &[u8], limit: usize) -> Result<Bytes, Refusal> {
-    let mut decoded = Vec::new();
+fn gunzip(raw: &[u8], limit: usize, memory: &mut Reservation) -> Result<Bytes, Refusal> {
     // One byte more than allowed tells "exactly at the limit" from "over it", and stops a bomb there.
-    let mut bounded = MultiGzDecoder::new(raw).take(limit as u64 + 1);
-    bounded.read_to_end(&mut decoded).map_err(|_| Refusal::Malformed("the body is not gzip"))?;
+    let most = limit + 1;
+    let mut decoder = MultiGzDecoder::new(raw).take(most as u64);
+    let mut decoded = Vec::new();
+    // JSON packs to a fourth or less.
+    let mut room = raw.len().saturating_mul(4).clamp(LEAST_ROOM.min(most), most);
+    loop {
+        let missing = room - decoded.len();
+        memory.grow_by(missing)?;
+        decoded.reserve_exact(missing);
+        let read = decoder.by_ref().take(missing as u64).read_to_end(&mut decoded);
+        read.map_err(|_| Refusal::Malformed("the body is not gzip"))?;
+        if decoded.len() < room || room == most {
+            break;
+        }
+        room = room.saturating_mul(2).min(most);
+    }
     if decoded.len() > limit { Err(Refusal::TooLarge { limit }) } else { Ok(decoded.into()) }
 }
 
@@ -57,8 +79,11 @@ fn gunzip(raw: &[u8], limit: usize) -> Result<Bytes, Refusal> {
 mod tests {
     use std::io::Write as _;
 
+    use std::net::Ipv4Addr;
+
     use flate2::Compression;
     use flate2::write::GzEncoder;
+    use floodgate_listen::Budget;
     use http::HeaderValue;
 
     use super::*;
@@ -69,18 +94,37 @@ mod tests {
         encoder.finish().unwrap().into()
     }
 
+    /// What it decodes to with so much memory, and how much of that is taken.
+    fn decode(raw: &Bytes, limit: usize, memory: usize) -> (Result<Bytes, Refusal>, usize) {
+        let budget = Budget::unshared(memory);
+        let mut memory = budget.account(Ipv4Addr::LOCALHOST.into()).reserve(0).unwrap();
+        let decoded = Coding::Gzip.decode(raw, limit, &mut memory);
+        (decoded, memory.bytes())
+    }
+
     #[test]
     fn a_bomb_stops_at_the_limit() {
         let bomb = gzip(&vec![0; 10_000_000]);
-        assert_eq!(Coding::Gzip.decode(&bomb, 1_000), Err(Refusal::TooLarge { limit: 1_000 }));
-        assert_eq!(Coding::Gzip.decode(&gzip(&[7; 1_000]), 1_000).unwrap(), vec![7; 1_000]);
+        let (decoded, taken) = decode(&bomb, 100_000, 1 << 20);
+        assert_eq!((decoded, taken), (Err(Refusal::TooLarge { limit: 100_000 }), 100_001));
+        assert_eq!(decode(&gzip(&[7; 1_000]), 1_000, 1 << 20).0.unwrap(), vec![7; 1_000]);
+    }
+
+    #[test]
+    fn memory_is_taken_for_what_there_is_and_not_for_what_is_allowed() {
+        let text = gzip(&[7; 50_000]);
+        let (decoded, taken) = decode(&text, 3_000_000, 1 << 20);
+        assert_eq!(decoded.unwrap().len(), 50_000);
+        assert!((50_000..100_000).contains(&taken), "{taken}");
+        let short = decode(&text, 3_000_000, 20_000).0;
+        assert_eq!(short, Err(Refusal::Unavailable(crate::accept::refusal::Unavailable::Memory)));
     }
 
     #[test]
     fn what_is_cut_off_is_malformed() {
         let whole = gzip(b"{\"id\":1}");
         let cut = whole.slice(..whole.len() - 3);
-        assert!(matches!(Coding::Gzip.decode(&cut, 1_000), Err(Refusal::Malformed(_))));
+        assert!(matches!(decode(&cut, 1_000, 1 << 20).0, Err(Refusal::Malformed(_))));
     }
 
     #[test]

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use floodgate_event::{Problem, ProblemCode, problem};
+use floodgate_listen::{Exhausted, Held};
 use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
-use http_body_util::Full;
 
 use super::head::MAX_FIELDS;
 
@@ -209,21 +208,9 @@ impl Refusal {
         StatusCode::from_u16(self.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// The whole answer as HTTP/1.1 has it, with which the connection ends.
-    pub(super) fn to_http1(&self, date: &str) -> Vec<u8> {
-        let (document, content_type) = (self.document(), problem::CONTENT_TYPE);
-        let head = format!(
-            "HTTP/1.1 {}\r\ncontent-type: {content_type}\r\nconnection: close\r\ncontent-length: {}\r\n\
-             date: {date}\r\n\r\n",
-            self.status(),
-            document.len()
-        );
-        [head.as_bytes(), &document].concat()
-    }
-
     /// The answer that the sender gets.
-    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::from(self.document()));
+    pub(crate) fn into_response(self) -> Response<Held> {
+        let mut response = Response::new(Held::from(self.document()));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(problem::CONTENT_TYPE));
@@ -238,6 +225,12 @@ impl Refusal {
             _ => {}
         }
         response
+    }
+}
+
+impl From<Exhausted> for Refusal {
+    fn from(_: Exhausted) -> Self {
+        Self::Unavailable(Unavailable::Memory)
     }
 }
 

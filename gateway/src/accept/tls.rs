@@ -3,18 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use floodgate_listen::HTTP2;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::watch;
 
 use crate::config::ConfigError;
 
-/// ALPN's name of HTTP/2 (RFC 9113).
-pub(crate) const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
 
 /// Why a certificate or its key was refused.
@@ -36,9 +34,6 @@ pub(crate) struct Offer {
     /// The certificate's SHA-256, in hex.
     pub(crate) fingerprint: String,
 }
-
-/// What a port offers now; None is plaintext.
-pub(crate) type Offered = watch::Receiver<Option<Offer>>;
 
 /// Reads a certificate chain and its private key.
 pub(crate) fn load(certificate_file: &Path, key_file: &Path) -> Result<Offer, ConfigError> {

@@ -42,12 +42,13 @@ pub(super) struct Tls {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Drain {
     grace_seconds: u32,
+    incomplete_seconds: u32,
     timeout_seconds: u32,
 }
 
 impl Default for Drain {
     fn default() -> Self {
-        Self { grace_seconds: 2, timeout_seconds: 30 }
+        Self { grace_seconds: 2, incomplete_seconds: 1, timeout_seconds: 30 }
     }
 }
 
@@ -55,6 +56,7 @@ impl From<Drain> for super::Drain {
     fn from(drain: Drain) -> Self {
         Self {
             grace: Duration::from_secs(drain.grace_seconds.into()),
+            incomplete: Duration::from_secs(drain.incomplete_seconds.into()),
             timeout: Duration::from_secs(drain.timeout_seconds.into()),
         }
     }

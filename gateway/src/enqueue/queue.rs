@@ -141,17 +141,17 @@ impl Batch {
 mod tests {
     use floodgate_event::block::EncodedEvent;
     use floodgate_event::proto::Event;
+    use floodgate_listen::Reservation;
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::budget::Budget;
 
     const BOUNDS: Bounds = Bounds { waiting: 20, events: 8, bytes: 1_000, in_flight: 2 };
 
     fn entry(events: usize, size: usize) -> Entry {
         let event = EncodedEvent::new("github".parse().unwrap(), &Event::default());
-        let memory = Budget::new(1).reserve(1).unwrap();
-        Entry { events: vec![event; events], size, memory, durable: oneshot::channel().0 }
+        let (memory, durable) = (Reservation::uncounted(), oneshot::channel().0);
+        Entry { events: vec![event; events], size, memory, durable }
     }
 
     /// Pushes one entry and says how many events are to be published now.

@@ -8,6 +8,7 @@ use floodgate_event::Name;
 use floodgate_event::proto::event::Disposition;
 use floodgate_event::proto::{Event, Filtered, Quarantined, Responded};
 use floodgate_event::source::{OnFault, RawPolicy};
+use floodgate_listen::{Exhausted, Reservation};
 
 use prost::Message as _;
 
@@ -85,21 +86,21 @@ impl Chain {
     /// Runs the handlers over an event; each sees what those before it changed.
     ///
     /// # Errors
-    /// If a handler fails whose binding says `on_fault = "reject"`.
-    pub async fn run(&self, event: Verified) -> Result<Handled, Rejected> {
+    /// If a handler fails whose binding says `on_fault = "reject"`, or there is no memory for what one returned.
+    pub async fn run(&self, event: Verified) -> Result<Handled, NotHandled> {
         let shard = event.shard;
-        let mut draft = Draft::new(event, self.raw);
+        let (mut draft, mut memory) = Draft::new(event, self.raw);
         let Some(first) = self.links.first() else {
-            return Ok(Handled { events: vec![draft.finish(None)], shard, answer: None });
+            return Ok(Handled { events: vec![draft.finish(None)], shard, answer: None, memory });
         };
         // All links run on one engine.
         let mut time = Allowance::new(first.version.event_time());
-        let (end, children) = self.decide(&mut draft, &mut time).await?;
+        let (end, children) = self.decide(&mut draft, &mut time, &mut memory).await?;
         let (disposition, answer) = end.into_parts();
         let answer = draft.take_answer().or(answer);
         let mut events = vec![draft.finish(disposition)];
         events.extend(children);
-        Ok(Handled { events, shard, answer })
+        Ok(Handled { events, shard, answer, memory })
     }
 
     /// How the chain ends for an event, and the children that it leaves.
@@ -107,14 +108,15 @@ impl Chain {
         &'a self,
         draft: &mut Draft,
         time: &mut Allowance,
-    ) -> Result<(End<'a>, Vec<Event>), Rejected> {
+        memory: &mut Reservation,
+    ) -> Result<(End<'a>, Vec<Event>), NotHandled> {
         let mut links = &self.links[..];
         loop {
-            let split = match self.walk(links, draft, time).await? {
+            let split = match self.walk(links, draft, time, memory).await? {
                 End::Split(split) => split,
                 end => return Ok((end, Vec::new())),
             };
-            let fault = match self.children(draft, &split, time).await? {
+            let fault = match self.children(draft, &split, time, memory).await? {
                 Ok(children) => return Ok((End::Split(split), children)),
                 Err(fault) => fault,
             };
@@ -132,9 +134,10 @@ impl Chain {
         links: &'a [Link],
         draft: &mut Draft,
         time: &mut Allowance,
-    ) -> Result<End<'a>, Rejected> {
+        memory: &mut Reservation,
+    ) -> Result<End<'a>, NotHandled> {
         for (index, link) in links.iter().enumerate() {
-            let (version, result) = self.step(link, draft, time).await;
+            let (version, result) = self.step(link, draft, time, memory).await?;
             match result {
                 Ok(Outcome::Pass) => {}
                 Ok(Outcome::Change(change)) => draft.apply(change),
@@ -162,12 +165,13 @@ impl Chain {
         parent: &Draft,
         split: &Split<'_>,
         time: &mut Allowance,
-    ) -> Result<Result<Vec<Event>, Fault>, Rejected> {
+        memory: &mut Reservation,
+    ) -> Result<Result<Vec<Event>, Fault>, NotHandled> {
         let mut events = Vec::with_capacity(split.children.len());
         let mut bytes = parent.envelope().encoded_len();
         for (ordinal, child) in (0..).zip(&split.children) {
             let mut draft = parent.child(Birth { ordinal, by: &split.version.id().digest, child });
-            let end = self.walk(split.rest, &mut draft, time).await?;
+            let end = self.walk(split.rest, &mut draft, time, memory).await?;
             let (disposition, _) = end.into_parts();
             let event = draft.finish(disposition);
             bytes += event.encoded_len();
@@ -179,13 +183,19 @@ impl Chain {
         Ok(Ok(events))
     }
 
-    async fn step<'a>(&self, link: &'a Link, draft: &mut Draft, time: &mut Allowance) -> Decided<'a> {
+    async fn step<'a>(
+        &self,
+        link: &'a Link,
+        draft: &mut Draft,
+        time: &mut Allowance,
+        memory: &mut Reservation,
+    ) -> Result<Decided<'a>, Exhausted> {
         let takes = |trial: &&Trial| draft.event_id().is_some_and(|id| trial.takes(&id));
         match link.trial.as_ref().filter(takes).filter(|_| time.left(Payer::Tried).is_some()) {
-            Some(trial) => self.try_out(link, trial, draft, time).await,
+            Some(trial) => self.try_out(link, trial, draft, time, memory).await,
             None => {
-                let ran = self.run_one(link, Runner::promoted(link), draft, time).await;
-                self.settle(&link.version, ran, draft)
+                let ran = self.run_one(link, Runner::promoted(link), draft, time, memory).await?;
+                Ok(self.settle(&link.version, ran, draft))
             }
         }
     }
@@ -197,25 +207,35 @@ impl Chain {
         trial: &'a Trial,
         draft: &mut Draft,
         time: &mut Allowance,
-    ) -> Decided<'a> {
-        let tried = self.run_one(link, Runner::tried(trial), draft, time).await;
-        let promoted = self.run_one(link, Runner::promoted(link), draft, time).await;
+        memory: &mut Reservation,
+    ) -> Result<Decided<'a>, Exhausted> {
+        let tried = self.run_one(link, Runner::tried(trial), draft, time, memory).await?;
+        let promoted = self.run_one(link, Runner::promoted(link), draft, time, memory).await?;
         trial.note(draft.id(), &draft.envelope().source, &promoted, &tried);
         if trial.prevails(&tried) {
-            return self.settle(trial.version(), tried, draft);
+            return Ok(self.settle(trial.version(), tried, draft));
         }
         if trial.is_canary() {
             drop(self.settle(trial.version(), tried, draft));
         } else if let Err(fault) = &tried.result {
             trial.version().failed(fault);
         }
-        self.settle(&link.version, promoted, draft)
+        Ok(self.settle(&link.version, promoted, draft))
     }
 
-    async fn run_one(&self, link: &Link, runner: Runner<'_>, draft: &Draft, time: &mut Allowance) -> Ran {
+    /// Counts what the handler returned before anything else waits: until then only as many hold an uncounted outcome as
+    /// there are threads.
+    async fn run_one(
+        &self,
+        link: &Link,
+        runner: Runner<'_>,
+        draft: &Draft,
+        time: &mut Allowance,
+        memory: &mut Reservation,
+    ) -> Result<Ran, Exhausted> {
         let Runner { version, granted, payer } = runner;
         let Some(left) = time.left(payer) else {
-            return version.skip_for(Fault::event_time());
+            return Ok(version.skip_for(Fault::event_time()));
         };
         let input = draft.input(&link.params);
         let context = draft.context(granted);
@@ -223,7 +243,8 @@ impl Chain {
         let mut ran = version.run(input, link.limits.within(left), context, permit).await;
         time.charge(payer, ran.duration);
         self.publish(version, draft, std::mem::take(&mut ran.log));
-        ran
+        memory.grow_by(ran.result.as_ref().map_or(0, Outcome::bytes))?;
+        Ok(ran)
     }
 
     /// Takes a run's outcome as the link's decision, and notes it with the event.
@@ -338,6 +359,17 @@ impl End<'_> {
             }
         }
     }
+}
+
+/// Why an event was not handled. The sender should try again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotHandled {
+    /// A handler failed.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    /// There is no memory for what a handler returned.
+    #[error(transparent)]
+    Memory(#[from] Exhausted),
 }
 
 /// A handler failed whose binding rejects the event then: a 5xx, so that the sender tries again. It is logged.

@@ -7,6 +7,7 @@ use floodgate_event::proto::event::Disposition;
 use floodgate_event::proto::{self, Event, HandlerRun, Header};
 use floodgate_event::source::{Intake, RawPolicy};
 use floodgate_event::{EventId, Lane};
+use floodgate_listen::Reservation;
 use http::header::CONTENT_TYPE;
 
 use super::contract::Input;
@@ -38,10 +39,11 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    pub(crate) fn new(verified: Verified, policy: RawPolicy) -> Self {
-        let Verified { event, raw, body, intake, .. } = verified;
+    /// Comes with the memory that the event is counted in.
+    pub(crate) fn new(verified: Verified, policy: RawPolicy) -> (Self, Reservation) {
+        let Verified { event, raw, body, intake, memory, .. } = verified;
         let raw = raw.filter(|_| policy == RawPolicy::Keep);
-        Self::of(event, intake, raw, body)
+        (Self::of(event, intake, raw, body), memory)
     }
 
     pub(crate) fn of(envelope: Event, intake: Arc<Intake>, raw: Option<Bytes>, body: Bytes) -> Self {

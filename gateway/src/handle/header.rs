@@ -35,6 +35,11 @@ const OWN: [&str; 2] = ["webhook-", "floodgate-"];
 /// A checked header pair.
 pub(crate) type Pair = (HeaderName, HeaderValue);
 
+/// Bytes of checked pairs.
+pub(crate) fn bytes(pairs: &[Pair]) -> usize {
+    pairs.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+}
+
 /// Checks pairs for consumers, as they come from a guest.
 pub(crate) fn check(pairs: &[(String, Vec<u8>)]) -> Result<Vec<Pair>, Fault> {
     check_except(pairs, &[])

@@ -70,6 +70,18 @@ impl Outcome {
         Self::NAMES[self.index()]
     }
 
+    /// What it takes in memory, small things left out.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Pass | Self::Drop { .. } => 0,
+            Self::Change(change) => {
+                change.body.as_ref().map_or(0, Bytes::len) + header::bytes(&change.headers)
+            }
+            Self::Split(children) => children.iter().map(|child| child.body.len()).sum(),
+            Self::Respond(answer) => answer.body.len() + header::bytes(&answer.headers),
+        }
+    }
+
     /// The place of its name.
     pub(crate) const fn index(&self) -> usize {
         match self {

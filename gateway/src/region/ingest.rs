@@ -2,27 +2,24 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
-use bytes::Bytes;
+use floodgate_listen::{Held, Payload, Visit};
 use http::header::CONNECTION;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
-use http_body_util::Full;
-use hyper::body::Incoming;
 use tracing::{debug, warn};
 
 use super::operations::health;
 use super::served::{Served, Source};
 use super::state::{State, Streams};
 use crate::accept::arriving::Arriving;
-use crate::accept::body::{self, Bounds};
-use crate::accept::listener::Service;
+use crate::accept::body::{self, Bounds, Pauses};
 use crate::accept::refusal::Unavailable;
+use crate::accept::service::Service;
 use crate::accept::{Refusal, answer, path};
-use crate::budget::Budget;
 use crate::enqueue::NotEnqueued;
-use crate::handle::Rejected;
+use crate::handle::NotHandled;
 use crate::metrics::Metrics;
 
 const PREFIX: &str = "/in/";
@@ -35,18 +32,17 @@ const ALLOWED_IN_ALL: &str = "GET, HEAD, POST, OPTIONS";
 pub(super) struct Ingest {
     pub(super) state: Arc<State>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) budget: Budget,
-    pub(super) body_timeout: Duration,
+    pub(super) pauses: Pauses,
 }
 
 impl Service for Ingest {
-    async fn call(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
+    async fn call(&self, request: Request<Payload>, visit: Visit) -> Response<Held> {
         let version = request.version();
         let (parts, mut body) = Arriving::of(request);
         let (mut response, goes_on) = if source_name(&path::normal(parts.uri.path())).is_some() {
-            self.webhook(parts, &mut body, peer).await
+            self.webhook(parts, &mut body, visit).await
         } else {
-            self.other(&parts, &mut body, peer).await
+            self.other(&parts, &mut body, visit.peer).await
         };
         // HTTP/2 says it with GOAWAY.
         if version < Version::HTTP_2 && (!goes_on || self.state.is_draining()) {
@@ -61,17 +57,17 @@ impl Service for Ingest {
 }
 
 /// An answer, and whether the connection can be used for another request.
-type Answered = (Response<Full<Bytes>>, bool);
+type Answered = (Response<Held>, bool);
 
 impl Ingest {
-    async fn webhook(&self, parts: Parts, body: &mut Arriving, peer: SocketAddr) -> Answered {
-        let started = Instant::now();
+    async fn webhook(&self, parts: Parts, body: &mut Arriving, visit: Visit) -> Answered {
+        let (started, peer) = (Instant::now(), visit.peer);
         let served = self.state.served();
         let found = find(served.as_deref(), &parts);
         let source = found.as_ref().ok().map(|(_, source)| Arc::clone(source));
         let result = match found {
             Ok(_) if parts.method == Method::OPTIONS => Ok(answer::options(ALLOWED)),
-            Ok((served, source)) => self.take(served, source, parts, body, peer).await,
+            Ok((served, source)) => self.take(served, source, parts, body, visit).await,
             Err(refusal) => Err(refusal),
         };
         let answered = match result {
@@ -113,8 +109,11 @@ impl Ingest {
         source: &Source,
         parts: Parts,
         body: &mut Arriving,
-        peer: SocketAddr,
-    ) -> Result<Response<Full<Bytes>>, Refusal> {
+        visit: Visit,
+    ) -> Result<Response<Held>, Refusal> {
+        if let Err(exhausted) = &visit.memory {
+            return Err((*exhausted).into());
+        }
         if matches!(self.state.streams(), Streams::Unseen | Streams::Unfit) {
             return Err(Refusal::Unavailable(Unavailable::NotDurable));
         }
@@ -128,8 +127,8 @@ impl Ingest {
             limiter.check_open()?;
         }
         let intake = source.verifier.intake();
-        let bounds = Bounds { bytes: intake.max_body_bytes as usize, time: self.body_timeout };
-        let (received, memory) = body::receive(parts, body, peer, bounds, &self.budget).await?;
+        let bounds = Bounds { bytes: intake.max_body_bytes as usize, pauses: self.pauses };
+        let received = body::receive(parts, body, visit, bounds).await?;
         let verified = source.verifier.verify(received)?;
         for (field, why) in &verified.unread {
             self.metrics.unread(&source.name, field, why);
@@ -140,7 +139,7 @@ impl Ingest {
         }
         let handled = source.chain.run(verified).await?;
         let answered = handled.answer.is_some();
-        let enqueued = served.enqueue().put(&source.name, handled, memory).await?;
+        let enqueued = served.enqueue().put(&source.name, handled).await?;
         let counter = if answered { &source.metrics.answered } else { &source.metrics.accepted };
         counter.inc();
         Ok(answer::durable(enqueued, intake.status))
@@ -192,8 +191,11 @@ impl From<NotEnqueued> for Refusal {
     }
 }
 
-impl From<Rejected> for Refusal {
-    fn from(_: Rejected) -> Self {
-        Self::HandlerFault
+impl From<NotHandled> for Refusal {
+    fn from(error: NotHandled) -> Self {
+        match error {
+            NotHandled::Rejected(_) => Self::HandlerFault,
+            NotHandled::Memory(exhausted) => exhausted.into(),
+        }
     }
 }

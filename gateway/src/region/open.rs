@@ -207,7 +207,7 @@ impl Opener {
         source.secrets.iter().map(open).collect()
     }
 
-    fn keys(&self, name: &Name, source: &snapshot::Source) -> Result<HashMap<Name, Secret>, SourceError> {
+    fn keys_of(&self, name: &Name, source: &snapshot::Source) -> Result<HashMap<Name, Secret>, SourceError> {
         let open = |(key, sealed): (&Name, _)| {
             Ok((key.clone(), self.secret(name, source, sealed, &snapshot::key_field(key))?))
         };
@@ -233,7 +233,7 @@ impl Opener {
         failed: &HashMap<Digest256, ComponentError>,
         used: &mut InUse,
     ) -> Result<Chain, SourceError> {
-        let keys = self.keys(name, source)?;
+        let keys = self.keys_of(name, source)?;
         let mut links = Vec::with_capacity(source.handlers.len());
         for binding in &source.handlers {
             let tried = binding.trial.as_ref().map(|trial| trial.digest);

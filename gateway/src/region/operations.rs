@@ -3,16 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use floodgate_listen::{Budget, Exhausted, Held, Payload, Reservation, Visit};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::Incoming;
 use tracing::error;
 
 use super::state::State;
-use crate::accept::listener::Service;
+use crate::accept::service::Service;
 use crate::accept::{Refusal, answer, path};
-use crate::budget::Budget;
 use crate::metrics::Metrics;
 
 /// What a path takes that can only be read.
@@ -26,10 +23,10 @@ pub(super) struct Operations {
 }
 
 impl Service for Operations {
-    async fn call(&self, request: Request<Incoming>, _: SocketAddr) -> Response<Full<Bytes>> {
+    async fn call(&self, request: Request<Payload>, visit: Visit) -> Response<Held> {
         let (method, path) = (request.method(), path::normal(request.uri().path()));
         let answer = match &*path {
-            "/metrics" => read(method).unwrap_or_else(|| Ok(self.metrics())),
+            "/metrics" => read(method).unwrap_or_else(|| self.metrics(visit.memory)),
             "*" if method == Method::OPTIONS => Ok(answer::options(READ)),
             path => health(&self.state, method, path).unwrap_or(Err(Refusal::NotFound)),
         };
@@ -42,24 +39,24 @@ impl Service for Operations {
 }
 
 impl Operations {
-    fn metrics(&self) -> Response<Full<Bytes>> {
+    fn metrics(&self, memory: Result<Reservation, Exhausted>) -> Result<Response<Held>, Refusal> {
+        let mut memory = memory?;
         self.metrics.queue_bytes.set(i64::try_from(self.budget.used()).unwrap_or(i64::MAX));
         match self.metrics.render() {
-            Ok(text) => answer::text(StatusCode::OK, text),
+            Ok(text) => {
+                memory.grow_to(text.len())?;
+                Ok(answer::text(StatusCode::OK, text).map(|text| text.in_memory(memory)))
+            }
             Err(error) => {
                 error!(%error, "cannot render metrics");
-                answer::text(StatusCode::INTERNAL_SERVER_ERROR, "")
+                Ok(answer::text(StatusCode::INTERNAL_SERVER_ERROR, ""))
             }
         }
     }
 }
 
 /// `/healthz` and `/readyz`; None for other paths.
-pub(super) fn health(
-    state: &State,
-    method: &Method,
-    path: &str,
-) -> Option<Result<Response<Full<Bytes>>, Refusal>> {
+pub(super) fn health(state: &State, method: &Method, path: &str) -> Option<Result<Response<Held>, Refusal>> {
     let answer = match path {
         "/healthz" => answer::text(StatusCode::OK, "alive\n"),
         "/readyz" => ready(state),
@@ -69,7 +66,7 @@ pub(super) fn health(
 }
 
 /// Names the stream that is at fault, also while blocks still get in.
-fn ready(state: &State) -> Response<Full<Bytes>> {
+fn ready(state: &State) -> Response<Held> {
     let (status, text) = match state.readiness() {
         Ok(()) => (StatusCode::OK, "ready".to_owned()),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason.to_string()),
@@ -79,7 +76,7 @@ fn ready(state: &State) -> Response<Full<Bytes>> {
 }
 
 /// What to answer a method that does not read a path which can only be read.
-fn read(method: &Method) -> Option<Result<Response<Full<Bytes>>, Refusal>> {
+fn read(method: &Method) -> Option<Result<Response<Held>, Refusal>> {
     match *method {
         Method::GET | Method::HEAD => None,
         Method::OPTIONS => Some(Ok(answer::options(READ))),

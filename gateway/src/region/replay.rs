@@ -12,6 +12,7 @@ use floodgate_event::proto::replayed::Result as Outcome;
 use floodgate_event::proto::{self, Accepted, Quarantined, Replay};
 use floodgate_event::snapshot::Digest256;
 use floodgate_event::{format, replay, subject};
+use floodgate_listen::Account;
 use futures::StreamExt as _;
 use prost::Message as _;
 use tokio::sync::{Mutex, Semaphore};
@@ -20,9 +21,8 @@ use tracing::warn;
 use super::components::{ComponentError, Components};
 use super::served::{Served, Source};
 use super::state::State;
-use crate::budget::Budget;
 use crate::enqueue::NotEnqueued;
-use crate::handle::{FaultKind, Rejected, Version, VersionId, Versions};
+use crate::handle::{FaultKind, NotHandled, Rejected, Version, VersionId, Versions};
 use crate::link::Link;
 use crate::metrics::Metrics;
 use crate::stage::Handled;
@@ -39,7 +39,7 @@ pub(super) struct Replays {
     link: Link,
     context: Context,
     state: Arc<State>,
-    budget: Budget,
+    memory: Account,
     metrics: Arc<Metrics>,
     /// Versions that no source need bind, apart from those that serve senders.
     components: Mutex<Components>,
@@ -53,7 +53,7 @@ impl Replays {
     pub(super) fn new(
         link: Link,
         state: Arc<State>,
-        budget: Budget,
+        memory: Account,
         metrics: Arc<Metrics>,
         components: Components,
         versions: Versions,
@@ -61,7 +61,7 @@ impl Replays {
         let context = jetstream::new(link.client().clone());
         let (components, latest) = (Mutex::new(components), Mutex::new(None));
         let slots = Arc::new(Semaphore::new(SLOTS));
-        Arc::new(Self { link, context, state, budget, metrics, components, versions, latest, slots })
+        Arc::new(Self { link, context, state, memory, metrics, components, versions, latest, slots })
     }
 
     /// Runs for ever.
@@ -103,7 +103,7 @@ impl Replays {
     /// The stages, one after the other, from the one that the event had reached.
     async fn replay(&self, payload: Bytes) -> Result<Outcome, NotReplayed> {
         self.state.readiness().map_err(NotReplayed::unavailable)?;
-        let memory = self.budget.reserve(payload.len() + OVERHEAD);
+        let memory = self.memory.reserve(payload.len() + OVERHEAD);
         let memory = memory.map_err(|_| NotReplayed::unavailable(NotEnqueued::Memory))?;
         let Replay { event, shard, handler, .. } = format::decode(payload).map_err(NotReplayed::refused)?;
         // `decode` has checked that it is there.
@@ -119,10 +119,10 @@ impl Replays {
         if let Some(pinned) = &pinned {
             chain = chain.with(pinned).map_err(NotReplayed::refused)?;
         }
-        let verified = source.verifier.restore(event, shard).map_err(NotReplayed::refused)?;
+        let verified = source.verifier.restore(event, shard, memory).map_err(NotReplayed::refused)?;
         let handled = chain.run(verified).await?;
         let outcome = outcome(&handled)?;
-        served.enqueue().put(&source.name, handled, memory).await?;
+        served.enqueue().put(&source.name, handled).await?;
         Ok(Outcome::Accepted(Accepted { outcome: outcome.to_owned() }))
     }
 
@@ -221,6 +221,15 @@ impl From<Rejected> for NotReplayed {
         let (kind, message) = (fault.kind().as_str().to_owned(), fault.message().to_owned());
         let trace = fault.into_trace();
         Quarantined { handler: handler.to_string(), kind, message, trace }.into()
+    }
+}
+
+impl From<NotHandled> for NotReplayed {
+    fn from(error: NotHandled) -> Self {
+        match error {
+            NotHandled::Rejected(rejected) => rejected.into(),
+            NotHandled::Memory(exhausted) => Self::unavailable(exhausted),
+        }
     }
 }
 

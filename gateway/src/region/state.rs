@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use floodgate_listen::Budget;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,8 @@ use crate::link::Link;
 pub(super) struct State {
     link: Link,
     shutdown: CancellationToken,
+    /// What requests are counted in.
+    memory: Budget,
     served: watch::Sender<Option<Arc<Served>>>,
     /// Why a newer configuration is not served.
     trouble: watch::Sender<Option<String>>,
@@ -54,13 +57,21 @@ pub(super) enum NotReady {
     Silent,
     #[error("no configuration yet")]
     NoConfiguration,
+    #[error("memory used up")]
+    Memory,
 }
 
 impl State {
     /// `publish_timeout` is how long an event may take onto the disk.
-    pub(super) fn new(link: Link, shutdown: CancellationToken, publish_timeout: Duration) -> Self {
+    pub(super) fn new(
+        link: Link,
+        shutdown: CancellationToken,
+        publish_timeout: Duration,
+        memory: Budget,
+    ) -> Self {
         Self {
             link,
+            memory,
             shutdown,
             served: watch::Sender::new(None),
             trouble: watch::Sender::new(None),
@@ -149,6 +160,9 @@ impl State {
             Streams::Silent { since } if since.elapsed() < self.patience => {}
             Streams::Silent { .. } => return Err(NotReady::Silent),
             Streams::Unseen | Streams::Unfit => return Err(NotReady::Streams),
+        }
+        if self.memory.is_exhausted() {
+            return Err(NotReady::Memory);
         }
         if self.served.borrow().is_none() { Err(NotReady::NoConfiguration) } else { Ok(()) }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use floodgate_event::proto::Event;
+use floodgate_listen::Reservation;
 
 use super::Verifier;
 use crate::stage::Verified;
@@ -15,7 +16,12 @@ impl Verifier {
     ///
     /// # Errors
     /// If it is not an event of this source, or lacks its body.
-    pub(crate) fn restore(&self, mut event: Event, shard: u32) -> Result<Verified, NotRestored> {
+    pub(crate) fn restore(
+        &self,
+        mut event: Event,
+        shard: u32,
+        memory: Reservation,
+    ) -> Result<Verified, NotRestored> {
         if event.source != self.name.as_str() || event.tenant != self.tenant.as_str() {
             return Err(NotRestored::Foreign);
         }
@@ -25,7 +31,7 @@ impl Verifier {
         event.handlers.clear();
         event.disposition = None;
         let intake = Arc::clone(&self.intake);
-        Ok(Verified { event, raw, body, intake, shard, unread: Vec::new() })
+        Ok(Verified { event, raw, body, intake, shard, memory, unread: Vec::new() })
     }
 }
 
@@ -92,7 +98,7 @@ mod tests {
             (None, Some(&b"{}"[..]), b"{}"),
         ] {
             let (before, quarantined) = events(raw, payload);
-            let restored = verifier("default").restore(quarantined, 5).unwrap();
+            let restored = verifier("default").restore(quarantined, 5, Reservation::uncounted()).unwrap();
             assert_eq!((&restored.event, restored.shard), (&before, 5));
             assert_eq!((restored.raw.as_deref(), &*restored.body), (raw, &body[..]));
         }
@@ -101,8 +107,14 @@ mod tests {
     #[test]
     fn another_tenants_event_and_one_without_a_body_are_refused() {
         let (_, whole) = events(None, Some(b"{}"));
-        assert_eq!(verifier("other").restore(whole, 0).unwrap_err(), NotRestored::Foreign);
+        assert_eq!(
+            verifier("other").restore(whole, 0, Reservation::uncounted()).unwrap_err(),
+            NotRestored::Foreign
+        );
         let (_, empty) = events(None, None);
-        assert_eq!(verifier("default").restore(empty, 0).unwrap_err(), NotRestored::NoBody);
+        assert_eq!(
+            verifier("default").restore(empty, 0, Reservation::uncounted()).unwrap_err(),
+            NotRestored::NoBody
+        );
     }
 }

@@ -14,7 +14,7 @@ use prometheus::Registry;
 
 use super::guests::{PASS, SPIN, component, engine};
 use crate::handle::{
-    Chain, Engine, FaultKind, Limits, Link, Rejected, Score, Tap, Trial, Version, VersionId,
+    Chain, Engine, FaultKind, Limits, Link, NotHandled, Rejected, Score, Tap, Trial, Version, VersionId,
 };
 use crate::stage::Verified;
 
@@ -40,6 +40,7 @@ fn verified(body: &'static [u8]) -> Verified {
         intake: Arc::new(intake),
         shard: 3,
         unread: Vec::new(),
+        memory: floodgate_listen::Reservation::uncounted(),
     }
 }
 
@@ -102,7 +103,10 @@ async fn a_fault_quarantines_the_event_as_it_was_received() {
 #[tokio::test]
 async fn a_fault_rejects_where_the_binding_says_so() {
     let chain = chain(&["(unreachable)"], OnFault::Reject, RawPolicy::Keep);
-    let Rejected { handler, fault } = chain.run(verified(b"body")).await.unwrap_err();
+    let NotHandled::Rejected(Rejected { handler, fault }) = chain.run(verified(b"body")).await.unwrap_err()
+    else {
+        panic!("there is memory enough")
+    };
     assert_eq!((&*handler, fault.kind()), ("guest", FaultKind::Trap));
 }
 

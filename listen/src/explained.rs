@@ -1,5 +1,5 @@
-//! Problem documents for the heads that hyper refuses itself. It answers those with a bare status, and has no place to
-//! say more; this stands between it and the socket and puts the document behind that status.
+//! Answers to the heads that hyper refuses itself. It gives those a bare status, and has no place to say more; this
+//! stands between it and the socket and puts the service's answer in the place of that status.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
+use http::Response;
 use hyper::rt::{Read, ReadBufCursor, Write};
-
-use super::Refusal;
 
 /// How hyper's own answers begin.
 const MALFORMED: &[u8] = b"HTTP/1.1 400 Bad Request\r\n";
@@ -22,24 +21,33 @@ const REST: &[u8] = b"connection: close\r\ncontent-length: 0\r\ndate: ";
 const DATE_AND_END: usize = 29 + 4;
 
 /// Set between a service's answer and the first write of it: what is written then is no answer of hyper's.
-pub(super) type Answering = Arc<AtomicBool>;
+pub(crate) type Answering = Arc<AtomicBool>;
+
+/// Why a head cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// It is not HTTP/1.
+    Malformed,
+    /// Its target is too long.
+    TargetTooLong,
+    /// It has too many bytes or fields.
+    HeadTooLarge,
+}
 
 /// A connection on which hyper's own answers are explained.
-pub(super) struct Explained<I, F> {
+pub(crate) struct Explained<I, F> {
     io: I,
     answering: Answering,
-    /// The most bytes of a head.
-    limit: usize,
-    /// Told of each refusal.
-    note: F,
+    /// Makes the answer.
+    explain: F,
     /// What of an explained answer is not written yet.
     rest: Bytes,
 }
 
-impl<I: Write + Unpin, F: Fn(&Refusal) + Unpin> Explained<I, F> {
-    /// `limit` is how many bytes a head may have; `note` is told of each refusal.
-    pub(super) fn new(io: I, answering: Answering, limit: usize, note: F) -> Self {
-        Self { io, answering, limit, note, rest: Bytes::new() }
+impl<I: Write + Unpin, F: Fn(Unread) -> Response<Bytes> + Unpin> Explained<I, F> {
+    /// `explain` makes the answers.
+    pub(crate) fn new(io: I, answering: Answering, explain: F) -> Self {
+        Self { io, answering, explain, rest: Bytes::new() }
     }
 
     /// Takes an answer of hyper's own off its hands.
@@ -47,9 +55,8 @@ impl<I: Write + Unpin, F: Fn(&Refusal) + Unpin> Explained<I, F> {
         if self.answering.swap(false, Ordering::Relaxed) {
             return false;
         }
-        let Some((refusal, date)) = own_answer(bytes, self.limit) else { return false };
-        (self.note)(&refusal);
-        self.rest = refusal.to_http1(date).into();
+        let Some((unread, date)) = own_answer(bytes) else { return false };
+        self.rest = to_bytes(&(self.explain)(unread), date);
         true
     }
 
@@ -66,17 +73,30 @@ impl<I: Write + Unpin, F: Fn(&Refusal) + Unpin> Explained<I, F> {
 }
 
 /// What hyper refuses with these bytes, and the date as it wrote it.
-fn own_answer(bytes: &[u8], limit: usize) -> Option<(Refusal, &str)> {
+fn own_answer(bytes: &[u8]) -> Option<(Unread, &str)> {
     let answers = [
-        (MALFORMED, Refusal::Malformed("the head is not HTTP")),
-        (TARGET_TOO_LONG, Refusal::TargetTooLong),
-        (HEAD_TOO_LARGE, Refusal::HeadTooLarge { limit }),
+        (MALFORMED, Unread::Malformed),
+        (TARGET_TOO_LONG, Unread::TargetTooLong),
+        (HEAD_TOO_LARGE, Unread::HeadTooLarge),
     ];
-    let (rest, refusal) =
-        answers.into_iter().find_map(|(start, refusal)| Some((bytes.strip_prefix(start)?, refusal)))?;
+    let (rest, unread) =
+        answers.into_iter().find_map(|(start, unread)| Some((bytes.strip_prefix(start)?, unread)))?;
     let date = rest.strip_prefix(REST).filter(|rest| rest.len() == DATE_AND_END)?;
     let date = date.strip_suffix(b"\r\n\r\n").and_then(|date| std::str::from_utf8(date).ok())?;
-    Some((refusal, date))
+    Some((unread, date))
+}
+
+/// An answer as HTTP/1.1 has it, with which the connection ends.
+fn to_bytes(answer: &Response<Bytes>, date: &str) -> Bytes {
+    let mut bytes = format!("HTTP/1.1 {}\r\n", answer.status()).into_bytes();
+    for (name, value) in answer.headers() {
+        bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    let rest =
+        format!("connection: close\r\ncontent-length: {}\r\ndate: {date}\r\n\r\n", answer.body().len());
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes.extend_from_slice(answer.body());
+    bytes.into()
 }
 
 impl<I: Read + Unpin, F: Unpin> Read for Explained<I, F> {
@@ -89,7 +109,7 @@ impl<I: Read + Unpin, F: Unpin> Read for Explained<I, F> {
     }
 }
 
-impl<I: Write + Unpin, F: Fn(&Refusal) + Unpin> Write for Explained<I, F> {
+impl<I: Write + Unpin, F: Fn(Unread) -> Response<Bytes> + Unpin> Write for Explained<I, F> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
