@@ -14,6 +14,11 @@ impl TypePattern {
     /// The longest pattern, in bytes.
     pub const MAX_LEN: usize = 256;
 
+    /// The text that event types are compared with, and whether more may follow it.
+    pub fn parts(&self) -> (&str, bool) {
+        (&self.text, self.prefix)
+    }
+
     /// Whether an event type fits.
     pub fn matches(&self, event_type: &str) -> bool {
         if self.prefix { event_type.starts_with(&self.text) } else { event_type == self.text }

@@ -4,7 +4,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Destination, Subscription, TypePattern};
+use floodgate_event::type_pattern::TypePattern;
+
+use super::{Destination, Subscription};
 
 /// The most pairs of a source and a pattern that a subscription is listed under. One with more is listed by its
 /// sources alone, and compared with each of their events: lists of 256 by 256 would take memory without end.
@@ -91,10 +93,11 @@ impl Types {
             self.any.push(place);
         }
         for pattern in types {
-            let lists = if pattern.prefix { &mut self.prefix } else { &mut self.exact };
-            lists.entry(pattern.text.clone()).or_default().push(place);
-            if pattern.prefix {
-                self.lengths.insert(pattern.text.len());
+            let (text, is_prefix) = pattern.parts();
+            let lists = if is_prefix { &mut self.prefix } else { &mut self.exact };
+            lists.entry(text.to_owned()).or_default().push(place);
+            if is_prefix {
+                self.lengths.insert(text.len());
             }
         }
     }
