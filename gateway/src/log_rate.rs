@@ -1,5 +1,5 @@
-//! How often one kind of line may be written. What a sender can cause at any rate must not fill the log's disk, nor hide
-//! what else is in it.
+//! How often one kind of line may be written. What a sender can cause at any rate must not fill the log's
+//! disk, nor hide what else is in it.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,8 +12,8 @@ const BURST: NonZeroU32 = NonZeroU32::new(5).unwrap();
 /// The time until one more.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Admits a few lines at once and then one each ten seconds. One for each kind of line and whatever it is about, so that
-/// none hides another.
+/// Admits a few lines at once and then one each ten seconds. One for each kind of line and whatever it is
+/// about, so that none hides another.
 #[derive(Debug)]
 pub(crate) struct LogRate {
     bucket: DefaultDirectRateLimiter,
@@ -27,7 +27,8 @@ impl LogRate {
         Self { bucket: RateLimiter::direct(quota.allow_burst(BURST)), left_out: AtomicU64::new(0) }
     }
 
-    /// How many lines were left out since the last one, if one may be written now. Else it counts as left out.
+    /// How many lines were left out since the last one, if one may be written now. Else it counts as left
+    /// out.
     pub(crate) fn admit(&self) -> Option<u64> {
         match self.bucket.check() {
             Ok(()) => Some(self.left_out.swap(0, Ordering::Relaxed)),
