@@ -1,5 +1,5 @@
-//! The limits of a process that compiles a component, and what its end says of them. Gateways and the relay start such
-//! processes; each lowers its own limits before it reads what a stranger wrote.
+//! The limits of a process that compiles a component, and what its end says of them. Gateways and the relay
+//! start such processes; each lowers its own limits before it reads what a stranger wrote.
 
 use std::fmt;
 
@@ -20,8 +20,8 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// What a signal that ended the process says; none for signals of other meaning. Linux numbers them so on every
-    /// architecture that Floodgate runs on.
+    /// What a signal that ended the process says; none for signals of other meaning. Linux numbers them so on
+    /// every architecture that Floodgate runs on.
     pub const fn of_signal(signal: i32) -> Option<Self> {
         match signal {
             // SIGXCPU.

@@ -27,8 +27,9 @@ impl EventId {
         Self::derive(b"v1/body", &[tenant.as_bytes(), source.as_bytes(), &body.0])
     }
 
-    /// From the SHA-256 of the raw body and an event type that the signature does not cover: providers send one body under
-    /// two types. `event_type` is the header's value, byte for byte, so that two that cannot be read are still two.
+    /// From the SHA-256 of the raw body and an event type that the signature does not cover: providers send
+    /// one body under two types. `event_type` is the header's value, byte for byte, so that two that cannot
+    /// be read are still two.
     pub fn from_typed_body(tenant: &str, source: &str, body: &BodyHash, event_type: &[u8]) -> Self {
         Self::derive(b"v2/body", &[tenant.as_bytes(), source.as_bytes(), &body.0, event_type])
     }

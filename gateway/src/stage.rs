@@ -22,7 +22,8 @@ pub struct Verified {
     pub(crate) intake: Arc<Intake>,
     /// The shard, from the dedup key or the ordering value.
     pub(crate) shard: u32,
-    /// Fields that the request gave no value for, and why; to be counted. None in a replay, which was counted once.
+    /// Fields that the request gave no value for, and why; to be counted. None in a replay, which was counted
+    /// once.
     pub(crate) unread: Vec<(&'static str, &'static str)>,
     /// What is counted for it.
     pub(crate) memory: Reservation,

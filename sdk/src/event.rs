@@ -114,11 +114,12 @@ impl Event {
         &self.body
     }
 
-    /// The body read as JSON, for looking at it: what is made of the result again may differ where nobody meant to change
-    /// anything, as floats and the order of keys may. To change a body there is [`edit`](Self::edit).
+    /// The body read as JSON, for looking at it: what is made of the result again may differ where nobody
+    /// meant to change anything, as floats and the order of keys may. To change a body there is
+    /// [`edit`](Self::edit).
     ///
-    /// A byte order mark is passed over, and text that Unicode has no characters for, such as half of a surrogate pair,
-    /// reads as U+FFFD.
+    /// A byte order mark is passed over, and text that Unicode has no characters for, such as half of a
+    /// surrogate pair, reads as U+FFFD.
     ///
     /// # Errors
     /// If it is not JSON, or not a `T`.

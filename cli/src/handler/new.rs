@@ -26,7 +26,8 @@ pub(crate) struct NewArgs {
     /// What to write it in
     #[arg(long, value_enum, default_value_t, hide_default_value = true)]
     lang: Language,
-    /// The folder of the Rust crate floodgate-sdk; a copy of this program's is written beside the handler if left out
+    /// The folder of the Rust crate floodgate-sdk; a copy of this program's is written beside the handler if
+    /// left out
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 }

@@ -1,5 +1,5 @@
-//! The Rust SDK's sources. A handler in Rust gets a copy beside it: there is no registry that it could come from, and so
-//! the handler is built against the SDK of the program that began it.
+//! The Rust SDK's sources. A handler in Rust gets a copy beside it: there is no registry that it could come
+//! from, and so the handler is built against the SDK of the program that began it.
 
 use super::template::File;
 
@@ -99,7 +99,8 @@ mod tests {
         for (path, text) in MANIFESTS {
             let copy = text.parse::<Table>().unwrap();
             let mut own = dependencies(&read(path), &workspace);
-            // The gateway reads JSON with it; nothing here does, and it would change what handlers' own code reads.
+            // The gateway reads JSON with it; nothing here does, and it would change what handlers' own code
+            // reads.
             if let Some((_, features)) = own.get_mut("serde_json") {
                 features.clear();
             }

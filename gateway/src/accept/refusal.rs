@@ -62,7 +62,8 @@ pub(crate) enum Refusal {
     /// The sender's, or an attacker's. The reason is for the operator alone: it is never part of the answer.
     #[error("signature refused: {0}")]
     SignatureRefused(NotSigned),
-    /// The sender's: the source lists the types that it takes, and this is none of them. Only said to who can sign.
+    /// The sender's: the source lists the types that it takes, and this is none of them. Only said to who can
+    /// sign.
     #[error("the source does not take events of this type")]
     TypeRefused,
     /// The sender's.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// What an event has left of it. Versions that are tried beside others have an allowance of their own, so that a trial
-/// never costs an event what its promoted handlers need.
+/// What an event has left of it. Versions that are tried beside others have an allowance of their own, so
+/// that a trial never costs an event what its promoted handlers need.
 #[derive(Debug)]
 pub(super) struct Allowance {
     promoted: Duration,

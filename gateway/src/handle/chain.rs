@@ -157,9 +157,9 @@ impl Chain {
         Ok(End::Passed)
     }
 
-    /// The rest of the chain runs over each child: what it redacts must not slip through in a split. They share their
-    /// parent's time, and those that find it over fail each by itself, so that a replay has time for them again.
-    /// The inner result fails if what it makes of them all outgrows a block.
+    /// The rest of the chain runs over each child: what it redacts must not slip through in a split. They
+    /// share their parent's time, and those that find it over fail each by itself, so that a replay has time
+    /// for them again. The inner result fails if what it makes of them all outgrows a block.
     async fn children(
         &self,
         parent: &Draft,

@@ -68,8 +68,8 @@ impl FaultKind {
 }
 
 impl FaultKind {
-    /// Whether it says that the handler, and not the event, is at fault. An error that a handler returns may be the event's,
-    /// and its time may have been spent by others.
+    /// Whether it says that the handler, and not the event, is at fault. An error that a handler returns may
+    /// be the event's, and its time may have been spent by others.
     pub(crate) fn is_misbehaviour(self) -> bool {
         !matches!(self, Self::Error | Self::Breaker | Self::Budget)
     }

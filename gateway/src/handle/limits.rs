@@ -33,9 +33,10 @@ pub struct Limits {
     /// The most milliseconds that a handler may run for one event, 1 to 10,000. Time that it waits for a processor
     /// while others run does not count, so that a spinning neighbour costs nobody else an event.
     pub max_deadline_ms: u32,
-    /// The most milliseconds that all handlers together may run for one event, its children included; at least
-    /// `max_deadline_ms` and at most 60,000. Versions that are tried beside others have as much again. Left out, it is
-    /// 2,000, or `max_deadline_ms` where that is more: providers wait 3 to 30 s for an answer.
+    /// The most milliseconds that all handlers together may run for one event, its children included; at
+    /// least `max_deadline_ms` and at most 60,000. Versions that are tried beside others have as much again.
+    /// Left out, it is 2,000, or `max_deadline_ms` where that is more: providers wait 3 to 30 s for an
+    /// answer.
     pub max_event_ms: Option<u32>,
     /// The most bytes of linear memory of one instance, in pages of 64 KiB, 1 MiB to 1 GiB.
     pub max_memory_bytes: usize,

@@ -13,16 +13,17 @@ use wasmtime::{Store, UpdateDeadline};
 
 use super::ticker::TICK;
 
-/// The most that one wait in a host call counts for before it is looked at again. A process that is stopped meanwhile
-/// pays one step, however long it stood still.
+/// The most that one wait in a host call counts for before it is looked at again. A process that is stopped
+/// meanwhile pays one step, however long it stood still.
 const WAIT_STEP: Duration = Duration::from_millis(10);
 
-/// The time that one run may take and has taken. It is processor time: what a run spends in the scheduler's queue after
-/// giving way, or off the processor because the machine is busy or stopped, is not its own doing. What it spends
-/// waiting inside a host call counts too.
+/// The time that one run may take and has taken. It is processor time: what a run spends in the scheduler's
+/// queue after giving way, or off the processor because the machine is busy or stopped, is not its own doing.
+/// What it spends waiting inside a host call counts too.
 ///
-/// Reading a thread's processor time is a system call of some 0.3 µs, and most runs are over in 10. So a run is measured
-/// by it from its first tick on. What it did before counts as one tick at most, and cannot end it.
+/// Reading a thread's processor time is a system call of some 0.3 µs, and most runs are over in 10. So a run
+/// is measured by it from its first tick on. What it did before counts as one tick at most, and cannot end
+/// it.
 #[derive(Debug)]
 pub(crate) struct Meter {
     origin: Instant,

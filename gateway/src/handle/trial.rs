@@ -68,7 +68,8 @@ impl Trial {
         self.spec.kind == TrialKind::Canary
     }
 
-    /// Counts an event that both versions ran on. Where the event's time was over, neither says anything of the other.
+    /// Counts an event that both versions ran on. Where the event's time was over, neither says anything of
+    /// the other.
     pub(crate) fn note(&self, event: &str, source: &str, promoted: &Ran, tried: &Ran) {
         let out_of_time =
             |ran: &Ran| ran.result.as_ref().is_err_and(|fault| fault.kind() == FaultKind::Budget);

@@ -145,8 +145,8 @@ impl Ingest {
         Ok(answer::durable(enqueued, intake.status))
     }
 
-    /// Anyone can cause these at any rate, so they are counted, and logged where asked for. Why a signature was refused
-    /// is what an operator looks for first, and is logged at a bounded rate.
+    /// Anyone can cause these at any rate, so they are counted, and logged where asked for. Why a signature
+    /// was refused is what an operator looks for first, and is logged at a bounded rate.
     fn note(&self, refusal: &Refusal, source: Option<&Source>, peer: SocketAddr) {
         let name = source.map(|source| &source.name);
         self.metrics.refused(name, refusal.outcome());

@@ -1,5 +1,5 @@
-//! Finds a provider's id, its event type and the ordering value, with one pass over the body at most. Each is read for
-//! itself: an odd token elsewhere in the body takes none of them away.
+//! Finds a provider's id, its event type and the ordering value, with one pass over the body at most. Each is
+//! read for itself: an odd token elsewhere in the body takes none of them away.
 
 mod text;
 
@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 
 pub(super) use self::text::Unread;
 
-/// The longest type and the longest ordering value that count; what is longer is treated as missing. An id may have any
-/// length: it is hashed, and two long ids are two events.
+/// The longest type and the longest ordering value that count; what is longer is treated as missing. An id
+/// may have any length: it is hashed, and two long ids are two events.
 const MAX_LEN: usize = 512;
 
 /// The longest id that is kept as it is for display; of a longer one, its SHA-256 is.
@@ -100,7 +100,8 @@ impl Found {
         NAMES.into_iter().zip(fields).filter_map(|(name, field)| Some((name, *field.err()?)))
     }
 
-    /// Those of them that were there: an event without a type is nothing to look into, one whose type cannot be read is.
+    /// Those of them that were there: an event without a type is nothing to look into, one whose type cannot
+    /// be read is.
     pub(super) fn odd(&self) -> Vec<proto::Unread> {
         let odd = self.unread().filter(|(_, why)| *why != Unread::Missing);
         odd.map(|(field, why)| proto::Unread { field: field.to_owned(), reason: why.as_str().to_owned() })

@@ -22,7 +22,8 @@ pub(super) fn timestamp(text: &str) -> Option<u64> {
     if canonical { text.parse().ok() } else { None }
 }
 
-/// Refuses a signed time that is not recent enough. Both sides count: a time far ahead would stay valid for as long.
+/// Refuses a signed time that is not recent enough. Both sides count: a time far ahead would stay valid for
+/// as long.
 pub(super) fn require_fresh(signed: u64, now: u64, tolerance: u64) -> Result<(), NotSigned> {
     if signed.abs_diff(now) <= tolerance {
         return Ok(());

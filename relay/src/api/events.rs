@@ -39,7 +39,8 @@ struct EventView {
     event_type: String,
     /// The provider's own id.
     provider_id: String,
-    /// Fields of the request that were there and could not be read, by why: an event whose type is among them has none.
+    /// Fields of the request that were there and could not be read, by why: an event whose type is among them
+    /// has none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     unread: BTreeMap<String, String>,
     lane: Option<Lane>,

@@ -10,8 +10,8 @@ use crate::rewrite::{self, Seen};
 use crate::scan::{self, Place, Visit};
 use crate::{Pointer, without_bom};
 
-/// JSON text that is being edited. What no edit is about stays byte for byte: the spelling of numbers, the order of keys,
-/// the space between them.
+/// JSON text that is being edited. What no edit is about stays byte for byte: the spelling of numbers, the
+/// order of keys, the space between them.
 ///
 /// ```
 /// use floodgate_json::Edit;
@@ -43,7 +43,8 @@ impl Edit {
         }
     }
 
-    /// The value at a JSON pointer, read as a `T`; none if there is no value. Of a repeated key the last one counts.
+    /// The value at a JSON pointer, read as a `T`; none if there is no value. Of a repeated key the last one
+    /// counts.
     ///
     /// # Errors
     /// If there is one, and it is not a `T`.
@@ -57,8 +58,8 @@ impl Edit {
         found.map(read).transpose()
     }
 
-    /// Puts a value at a JSON pointer: in the place of the one that is there, or as the last member of the object that
-    /// would hold it. Where a key is repeated, it stands at each of them afterwards.
+    /// Puts a value at a JSON pointer: in the place of the one that is there, or as the last member of the
+    /// object that would hold it. Where a key is repeated, it stands at each of them afterwards.
     ///
     /// # Errors
     /// If the value has no JSON form, or no object is there to hold it.
@@ -81,8 +82,8 @@ impl Edit {
         self.set(&format!("/{}", name.replace('~', "~0").replace('/', "~1")), value)
     }
 
-    /// Takes away what stands at a JSON pointer, with its key; every one where a key is repeated, as readers differ in
-    /// which of them they take. Says whether anything was there.
+    /// Takes away what stands at a JSON pointer, with its key; every one where a key is repeated, as readers
+    /// differ in which of them they take. Says whether anything was there.
     ///
     /// # Errors
     /// If the pointer is none, or the empty one: a document is never nothing.
@@ -98,8 +99,8 @@ impl Edit {
         Ok(!places.is_empty())
     }
 
-    /// Shows every value to `change`, outer ones before those within, and puts a text in the place of those that it has one
-    /// for. Says whether there were any.
+    /// Shows every value to `change`, outer ones before those within, and puts a text in the place of those
+    /// that it has one for. Says whether there were any.
     ///
     /// ```
     /// # use floodgate_json::Edit;
@@ -190,7 +191,8 @@ fn places(text: &[u8], at: &str) -> Result<Vec<Place>, EditError> {
     Ok(all.0)
 }
 
-/// A member with the comma that would be left over without it: the one behind it, or, of the last member, the one before.
+/// A member with the comma that would be left over without it: the one behind it, or, of the last member, the
+/// one before.
 fn with_comma(text: &[u8], member: Range<usize>) -> Range<usize> {
     let behind = &text[member.end..];
     let space = behind.len() - behind.trim_ascii_start().len();

@@ -1,7 +1,7 @@
-//! Finds and edits values in JSON text without reading the rest: a text that has one odd token keeps its other values,
-//! and an edit leaves every byte that it is not about as it was. A parser gives neither. It refuses the whole text
-//! for half of a surrogate pair in a key that nobody asked for, and what it read it writes in its own words: `1.10`
-//! as `1.1`, integers of 23 digits as floats, keys in another order.
+//! Finds and edits values in JSON text without reading the rest: a text that has one odd token keeps its
+//! other values, and an edit leaves every byte that it is not about as it was. A parser gives neither. It
+//! refuses the whole text for half of a surrogate pair in a key that nobody asked for, and what it read it
+//! writes in its own words: `1.10` as `1.1`, integers of 23 digits as floats, keys in another order.
 
 mod edit;
 mod lossy;

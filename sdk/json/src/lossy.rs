@@ -5,8 +5,8 @@ use std::borrow::Cow;
 /// U+FFFD as JSON's escape has it.
 const REPLACEMENT: &str = "\\ufffd";
 
-/// A text that a parser takes, if it was refused for nothing but this: bytes that are not UTF-8, and escapes that are half
-/// of a surrogate pair. U+FFFD stands in their place. None if it has neither.
+/// A text that a parser takes, if it was refused for nothing but this: bytes that are not UTF-8, and escapes
+/// that are half of a surrogate pair. U+FFFD stands in their place. None if it has neither.
 pub fn lossy(text: &[u8]) -> Option<String> {
     let utf8 = String::from_utf8_lossy(text);
     let paired = pair(&utf8);

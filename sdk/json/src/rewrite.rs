@@ -17,8 +17,8 @@ pub struct Seen<'t> {
     pub is_null: bool,
 }
 
-/// The values that `change` has a text for, each with that text. None if the text is not JSON, or has a string that cannot
-/// be read.
+/// The values that `change` has a text for, each with that text. None if the text is not JSON, or has a
+/// string that cannot be read.
 pub(crate) fn changes(
     text: &[u8],
     mut change: impl FnMut(Seen<'_>) -> Option<String>,
@@ -48,7 +48,8 @@ pub(crate) fn changes(
     }
 }
 
-/// True if a value has others in it; then the scan stands before the first. Else it has passed over the value.
+/// True if a value has others in it; then the scan stands before the first. Else it has passed over the
+/// value.
 fn enter(scan: &mut Scan<'_>, text: &[u8], open: &mut Vec<u8>) -> Option<bool> {
     let start = scan.at;
     let close = match scan.peek()? {

@@ -1,5 +1,6 @@
-//! One pass over a text for several pointers. Only what holds values together is looked at: brackets, commas, colons
-//! and where strings end. So a scan passes over what a parser would refuse, such as bytes that are not UTF-8.
+//! One pass over a text for several pointers. Only what holds values together is looked at: brackets, commas,
+//! colons and where strings end. So a scan passes over what a parser would refuse, such as bytes that are not
+//! UTF-8.
 
 use std::ops::Range;
 
@@ -12,8 +13,8 @@ use crate::{Pointer, without_bom};
 pub struct Located<const N: usize> {
     /// The values' bytes, quotes included. Of a repeated key the last one counts, as in most parsers.
     pub values: [Option<Range<usize>>; N],
-    /// True if the text holds together to its end and has nothing after it. Where it breaks off, what stands whole before
-    /// that is still found.
+    /// True if the text holds together to its end and has nothing after it. Where it breaks off, what stands
+    /// whole before that is still found.
     pub whole: bool,
 }
 
@@ -26,7 +27,8 @@ pub fn find<const N: usize>(text: &[u8], pointers: [Option<&Pointer>; N]) -> Loc
 
 /// Takes what a walk comes by.
 pub(crate) trait Visit {
-    /// The pointer `which` leads on through a member of this name. It may lead through another of the same name later.
+    /// The pointer `which` leads on through a member of this name. It may lead through another of the same
+    /// name later.
     fn enter(&mut self, _which: usize) {}
 
     /// The pointer `which` ends here.

@@ -7,7 +7,8 @@ pub(in crate::verify) enum Unread {
     Missing,
     /// The body is not JSON, or breaks off before it.
     NotJson,
-    /// It is neither a text nor an integer of up to 64 bits. Others are floats to most parsers, where two may be the same.
+    /// It is neither a text nor an integer of up to 64 bits. Others are floats to most parsers, where two may
+    /// be the same.
     NotText,
     /// A text that is none: half of a surrogate pair, bytes that are not UTF-8, a bare line end.
     Malformed,
