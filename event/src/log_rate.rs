@@ -1,13 +1,5 @@
-<<<<<<< ours
 //! How often one kind of line may be written. What others can cause at any rate must not fill the log's disk, nor hide
 //! what else is in it.
-||||||| base
-//! How often one kind of line may be written. What a sender can cause at any rate must not fill the log's disk, nor hide
-//! what else is in it.
-=======
-//! How often one kind of line may be written. What a sender can cause at any rate must not fill the log's
-//! disk, nor hide what else is in it.
->>>>>>> theirs
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +9,6 @@ const BURST: u32 = 5;
 /// The time until one more.
 const PERIOD: Duration = Duration::from_secs(10);
 
-<<<<<<< ours
 /// Admits a few lines at once and then one each ten seconds, and counts the others. One for each kind of line and
 /// whatever it is about, so that none hides another.
 #[derive(Debug, Default)]
@@ -30,21 +21,6 @@ struct State {
     /// When time last made up for one.
     since: Option<Instant>,
     left_out: u64,
-||||||| base
-/// Admits a few lines at once and then one each ten seconds. One for each kind of line and whatever it is about, so that
-/// none hides another.
-#[derive(Debug)]
-pub(crate) struct LogRate {
-    bucket: DefaultDirectRateLimiter,
-    left_out: AtomicU64,
-=======
-/// Admits a few lines at once and then one each ten seconds. One for each kind of line and whatever it is
-/// about, so that none hides another.
-#[derive(Debug)]
-pub(crate) struct LogRate {
-    bucket: DefaultDirectRateLimiter,
-    left_out: AtomicU64,
->>>>>>> theirs
 }
 
 impl LogRate {
@@ -53,7 +29,6 @@ impl LogRate {
         Self::default()
     }
 
-<<<<<<< ours
     /// How many lines were left out since the last one, if one may be written now. Else it counts as left out.
     pub fn admit(&self) -> Option<u64> {
         self.admit_at(Instant::now())
@@ -91,26 +66,6 @@ impl State {
         } else if periods > 0 {
             self.used -= periods;
             self.since = Some(since + PERIOD * periods);
-||||||| base
-    /// How many lines were left out since the last one, if one may be written now. Else it counts as left out.
-    pub(crate) fn admit(&self) -> Option<u64> {
-        match self.bucket.check() {
-            Ok(()) => Some(self.left_out.swap(0, Ordering::Relaxed)),
-            Err(_) => {
-                self.left_out.fetch_add(1, Ordering::Relaxed);
-                None
-            }
-=======
-    /// How many lines were left out since the last one, if one may be written now. Else it counts as left
-    /// out.
-    pub(crate) fn admit(&self) -> Option<u64> {
-        match self.bucket.check() {
-            Ok(()) => Some(self.left_out.swap(0, Ordering::Relaxed)),
-            Err(_) => {
-                self.left_out.fetch_add(1, Ordering::Relaxed);
-                None
-            }
->>>>>>> theirs
         }
     }
 }

@@ -8,7 +8,7 @@ use floodgate_event::seal::SealingKey;
 use tokio::sync::watch;
 
 /// Whom sources' secrets are sealed to, by region. Clones share it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RegionKeys(Arc<watch::Sender<BTreeMap<Name, SealingKey>>>);
 
 impl RegionKeys {

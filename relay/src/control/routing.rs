@@ -104,6 +104,7 @@ fn destination(
 mod tests {
     use floodgate_event::seal::OpeningKey;
 
+    use super::super::RegionKeys;
     use super::super::document::{DestinationDocument, read_json};
     use super::*;
 
@@ -123,7 +124,7 @@ mod tests {
 
     #[test]
     fn what_did_not_change_is_not_opened_again() {
-        let vault = Arc::new(Vault::new(OpeningKey::generate(), [].into()));
+        let vault = Arc::new(Vault::new(OpeningKey::generate(), RegionKeys::default()));
         let (mut router, mut configuration) = (Router::new(vault.clone()), Configuration::default());
         put(&mut configuration, "a", "1", &vault);
         put(&mut configuration, "b", "1", &vault);
@@ -138,7 +139,7 @@ mod tests {
     #[test]
     fn a_destination_that_cannot_be_opened_is_held_and_matched_and_stops_no_other() {
         let (old, new) = (OpeningKey::generate(), OpeningKey::generate());
-        let (old, new) = (Vault::new(old, [].into()), Arc::new(Vault::new(new, [].into())));
+        let (old, new) = (Vault::new(old, RegionKeys::default()), Arc::new(Vault::new(new, RegionKeys::default())));
         let mut configuration = Configuration::default();
         put(&mut configuration, "lost", "1", &old);
         put(&mut configuration, "fine", "1", &new);

@@ -181,7 +181,7 @@ impl Relay {
             readers.spawn(self.reader(lane, 1, work.clone(), metrics.clone()).run());
         }
         let (ledger, clock) = (Arc::clone(&self.ledger), self.clock.clone());
-        let writer = Writer::new(self.context.clone(), SHARD, lease.clone(), taken, ledger, clock, metrics);
+        let writer = Writer::new(SHARD, lease.clone(), taken, ledger, clock, metrics);
         let writer = tokio::spawn(async move {
             match writer.run(inbox).await {
                 // It stands down, as a shard does.
@@ -202,6 +202,7 @@ impl Relay {
     ) -> FeedReader {
         FeedReader {
             context: self.context.clone(),
+            centre: self.context.clone(),
             feed: feed(lane),
             shard: SHARD,
             shards,

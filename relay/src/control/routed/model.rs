@@ -80,6 +80,7 @@ impl Relay {
             let control = Control::start(ControlContext {
                 centre: centre.clone(),
                 regions: Vec::new(),
+                region_keys: RegionKeys::default(),
                 opening_key: key,
                 shards: SHARDS,
                 may_write: writes,
@@ -159,7 +160,9 @@ impl Term {
                 lease: lease.clone(),
                 routes: self.control.routes(),
                 announcer: self.control.announcer(self.shard, self.name.clone()),
+                clock: Clock::new(None),
                 index: self.index.clone(),
+                log: Noted::default(),
                 disable: self.disable.clone(),
                 guard: SsrfGuard::new(Vec::new()),
                 metrics: ForwardMetrics::register(&prometheus::Registry::new()).unwrap(),
