@@ -1,7 +1,6 @@
 //! The end-to-end tests: real processes on this machine, started by `floodgate dev` on free ports of the loopback
 //! address. One at a time: each loads the machine, and some kill.
 
-mod attack;
 mod bad_input;
 mod books;
 mod clock;
@@ -18,8 +17,8 @@ mod quarantine;
 mod reload;
 mod restore;
 mod rollout;
-mod shards;
 mod second_relay;
+mod shards;
 mod signatures;
 mod templates;
 mod twenty_thousand;

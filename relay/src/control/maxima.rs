@@ -124,7 +124,8 @@ mod tests {
     }
 
     fn configuration(limits: &str) -> Configuration {
-        let vault = Vault::new(floodgate_event::seal::OpeningKey::generate(), crate::control::RegionKeys::default());
+        let vault =
+            Vault::new(floodgate_event::seal::OpeningKey::generate(), crate::control::RegionKeys::default());
         let mut configuration = Configuration::default();
         configuration.add_version(&name("h"), Digest256::of(b"x"), 5_000, 0).unwrap();
         let text = format!(

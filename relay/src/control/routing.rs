@@ -139,7 +139,8 @@ mod tests {
     #[test]
     fn a_destination_that_cannot_be_opened_is_held_and_matched_and_stops_no_other() {
         let (old, new) = (OpeningKey::generate(), OpeningKey::generate());
-        let (old, new) = (Vault::new(old, RegionKeys::default()), Arc::new(Vault::new(new, RegionKeys::default())));
+        let (old, new) =
+            (Vault::new(old, RegionKeys::default()), Arc::new(Vault::new(new, RegionKeys::default())));
         let mut configuration = Configuration::default();
         put(&mut configuration, "lost", "1", &old);
         put(&mut configuration, "fine", "1", &new);

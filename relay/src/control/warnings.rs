@@ -96,7 +96,8 @@ mod tests {
 
     #[test]
     fn a_source_that_nobody_subscribes_to_is_told() {
-        let vault = Vault::new(floodgate_event::seal::OpeningKey::generate(), crate::control::RegionKeys::default());
+        let vault =
+            Vault::new(floodgate_event::seal::OpeningKey::generate(), crate::control::RegionKeys::default());
         let (mut configuration, shop): (_, Name) = (Configuration::default(), "shop".parse().unwrap());
         let source: SourceDocument =
             read_json(br#"{"verify": {"scheme": "github", "secrets": ["s"]}}"#).unwrap();

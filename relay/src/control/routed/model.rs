@@ -18,11 +18,13 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::central::Noted;
+use crate::clock::Clock;
 use crate::config::Centre;
 use crate::control::document::{DestinationDocument, read_json};
 use crate::control::planted::Planted;
 use crate::control::tests::server::{self, Server};
-use crate::control::{Control, ControlContext, ControlMetrics, Kind, Mode, Precondition, Scope};
+use crate::control::{Control, ControlContext, ControlMetrics, Kind, Mode, Precondition, RegionKeys, Scope};
 use crate::forward::{self, DeliveryIndex, ForwardContext, ForwardMetrics, SsrfGuard};
 use crate::lease::Contender;
 use crate::provision;
