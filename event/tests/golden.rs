@@ -143,6 +143,7 @@ fn journal_block() {
                 source: "stripe".into(),
                 indexes: vec![0, 2],
             }],
+            more: false,
         }),
         record::Record::Attempt(Attempt {
             delivery: Some(delivery),

@@ -88,7 +88,7 @@ impl DeliveryIndex {
 
     /// The last log sequence that this lane's reader is done with; 0 before the first.
     pub(crate) fn cursor(&self, lane: Lane) -> Result<u64, IndexError> {
-        self.tables.cursor(lane)
+        Ok(self.tables.cursor(lane)?.through)
     }
 
     /// Folds in a journal message; one that was folded in before is ignored.

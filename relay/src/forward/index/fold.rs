@@ -1,6 +1,7 @@
 //! What one journal message changes. The rules here are the meaning of the journal:
 //! a `Matched` counts only beyond its lane's cursor, an `Attempt` only if it is the recorded one plus 1, and nothing
 //! that is closed changes any more. So a message that was written twice, or a record that came too late, is harmless.
+//! Of a block that was matched in part, what is known already does not count again.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,7 +13,7 @@ use prost::Message as _;
 
 use super::key::{DeliveryId, attempt_key};
 use super::row::{Phase, QueueRow, Row, Tally};
-use super::tables::{Tables, checkpoint_entry, cursor_key, decode, tally_key};
+use super::tables::{Cursor, Tables, checkpoint_entry, cursor_key, decode, tally_key};
 use super::{Checkpoint, IndexError};
 
 /// The changes that one journal message makes, until they are committed.
@@ -23,7 +24,7 @@ pub(super) struct Fold<'a> {
     /// By delivery, those that were touched: the row as it is on disk, and as it will be.
     rows: BTreeMap<DeliveryId, Change>,
     attempts: BTreeMap<Vec<u8>, Attempt>,
-    cursors: HashMap<Lane, u64>,
+    cursors: HashMap<Lane, Cursor>,
     tallies: HashMap<String, Tally>,
 }
 
@@ -63,24 +64,32 @@ impl<'a> Fold<'a> {
             Some(&cursor) => cursor,
             None => self.tables.cursor(lane)?,
         };
-        if matched.log_sequence <= cursor {
+        let log_sequence = matched.log_sequence;
+        if log_sequence <= cursor.through {
             return Ok(());
         }
-        self.cursors.insert(lane, matched.log_sequence);
+        self.cursors.insert(lane, cursor.after(log_sequence, matched.more));
+        let begun = cursor.begun == log_sequence;
         for target in &matched.targets {
             let Ok(destination) = target.destination.parse::<Name>() else {
                 continue;
             };
-            self.tally(&target.source)?.matched += target.indexes.len() as u64;
             for &index in &target.indexes {
-                let log_sequence = matched.log_sequence;
                 let id = DeliveryId { log_sequence, index, generation: 0, destination: destination.clone() };
+                if begun && self.is_known(&id)? {
+                    continue;
+                }
+                self.tally(&target.source)?.matched += 1;
                 let row = Row { source: target.source.clone(), ..Row::default() };
                 let after = self.enqueue(row, 0);
                 self.rows.insert(id, Change { before: None, after });
             }
         }
         Ok(())
+    }
+
+    fn is_known(&self, id: &DeliveryId) -> Result<bool, IndexError> {
+        Ok(self.rows.contains_key(id) || self.tables.row(&id.encode())?.is_some())
     }
 
     fn attempt(&mut self, attempt: &Attempt) -> Result<(), IndexError> {
@@ -187,7 +196,7 @@ impl<'a> Fold<'a> {
             batch.insert(&tables.attempts, key, attempt.encode_to_vec());
         }
         for (lane, cursor) in self.cursors {
-            batch.insert(&tables.meta, cursor_key(lane), cursor.to_be_bytes());
+            batch.insert(&tables.meta, cursor_key(lane), cursor.encode());
         }
         for (source, tally) in self.tallies {
             batch.insert(&tables.meta, tally_key(&source), tally.encode_to_vec());

@@ -19,6 +19,37 @@ const JOURNALING_BYTES: u64 = 128 * 1024 * 1024;
 const CHECKPOINT: &[u8] = b"checkpoint";
 const TALLY_PREFIX: &[u8] = b"tally/";
 
+/// How far a lane is matched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cursor {
+    /// The last log sequence that is done.
+    pub(super) through: u64,
+    /// The one behind it of which a part is matched; 0 if none is.
+    pub(super) begun: u64,
+}
+
+impl Cursor {
+    /// Once a part of a block, or all that was left of it, is matched.
+    pub(super) fn after(self, log_sequence: u64, more: bool) -> Self {
+        if more { Self { begun: log_sequence, ..self } } else { Self { through: log_sequence, begun: 0 } }
+    }
+
+    pub(super) fn encode(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.through.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.begun.to_be_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (through, begun) = bytes.split_first_chunk()?;
+        let through = u64::from_be_bytes(*through);
+        // Earlier versions wrote the first half only.
+        let begun = if begun.is_empty() { 0 } else { u64::from_be_bytes(begun.try_into().ok()?) };
+        Some(Self { through, begun })
+    }
+}
+
 pub(super) struct Tables {
     pub(super) db: Database,
     /// Delivery key → [`Row`].
@@ -70,12 +101,11 @@ impl Tables {
         parts.map(Some).ok_or(IndexError::Damaged("the checkpoint"))
     }
 
-    pub(super) fn cursor(&self, lane: Lane) -> Result<u64, IndexError> {
+    pub(super) fn cursor(&self, lane: Lane) -> Result<Cursor, IndexError> {
         let Some(value) = self.meta.get(cursor_key(lane))? else {
-            return Ok(0);
+            return Ok(Cursor::default());
         };
-        let bytes = value.as_ref().try_into().map_err(|_| IndexError::Damaged("a cursor"))?;
-        Ok(u64::from_be_bytes(bytes))
+        Cursor::decode(&value).ok_or(IndexError::Damaged("a cursor"))
     }
 
     pub(super) fn row(&self, delivery: &[u8]) -> Result<Option<Row>, IndexError> {

@@ -52,7 +52,21 @@ impl Fixture {
 fn matched(log_sequence: u64, lane: Lane, indexes: &[u32]) -> record::Record {
     let target = Target { destination: "shop".into(), source: "stripe".into(), indexes: indexes.to_vec() };
     let lane = proto::Lane::from(lane).into();
-    record::Record::Matched(Matched { log_sequence, lane, config_revision: 1, targets: vec![target] })
+    record::Record::Matched(Matched {
+        log_sequence,
+        lane,
+        config_revision: 1,
+        targets: vec![target],
+        ..Matched::default()
+    })
+}
+
+/// The same, of a block that is not done with it.
+fn part(log_sequence: u64, lane: Lane, indexes: &[u32]) -> record::Record {
+    match matched(log_sequence, lane, indexes) {
+        record::Record::Matched(matched) => record::Record::Matched(Matched { more: true, ..matched }),
+        other => other,
+    }
 }
 
 fn id(log_sequence: u64, index: u32) -> DeliveryId {
@@ -110,6 +124,31 @@ fn what_a_lane_passed_is_not_matched_again() {
     assert_eq!(fixture.index.cursor(Lane::Standard).unwrap(), 5);
     assert_eq!(fixture.index.cursor(Lane::Bulk).unwrap(), 3);
     assert_eq!(fixture.index.cursor(Lane::Critical).unwrap(), 0);
+}
+
+#[test]
+fn a_block_in_parts_is_done_with_its_last_one() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![matched(4, Lane::Standard, &[0])]);
+    fixture.apply(vec![part(5, Lane::Standard, &[0, 1])]);
+    assert_eq!(fixture.index.cursor(Lane::Standard).unwrap(), 4);
+    fixture.apply(vec![matched(5, Lane::Standard, &[2])]);
+    assert_eq!(fixture.index.cursor(Lane::Standard).unwrap(), 5);
+    assert_eq!(fixture.totals().matched, 4);
+}
+
+#[test]
+fn a_crash_between_two_parts_neither_loses_nor_doubles_a_match() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![part(5, Lane::Standard, &[0, 1])]);
+    fixture.apply(vec![attempt(5, 0, 1, Outcome::Delivered, 0)]);
+    let mut fixture = fixture.reopen();
+    // All of it once more, cut elsewhere, and its first part in the same message as the rest.
+    fixture.apply(vec![part(5, Lane::Standard, &[0]), matched(5, Lane::Standard, &[1, 2])]);
+    assert_eq!(fixture.totals(), Totals { matched: 3, delivered: 1, pending: 2, ..Totals::default() });
+    assert_eq!(fixture.due(Queue::First, 0), [(5, 1, 0), (5, 2, 0)]);
+    fixture.apply(vec![matched(5, Lane::Standard, &[3])]);
+    assert_eq!(fixture.totals().matched, 3);
 }
 
 #[test]
