@@ -51,7 +51,7 @@ use self::regions::Asker;
 use self::store::{MAX_CONFLICTS, Store};
 use self::upkeep::Upkeep;
 use self::vault::Vault;
-use crate::destination::Routes;
+use crate::destination::{Gone, Routes};
 
 /// The wait between attempts to read the configuration when the relay starts before the centre.
 const START_PAUSE: Duration = Duration::from_secs(1);
@@ -71,7 +71,7 @@ pub struct ControlContext {
     /// The program, and its arguments, that checks a component; empty for this program's own `handler check`.
     pub check_command: Vec<String>,
     /// Destinations to disable, because they answered 410.
-    pub disable: mpsc::Receiver<Name>,
+    pub disable: mpsc::Receiver<Gone>,
     /// Ends what [`Control::start`] began.
     pub shutdown: CancellationToken,
 }

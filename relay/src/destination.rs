@@ -16,20 +16,20 @@ use url::Url;
 pub struct Routes {
     /// The configuration's revision, recorded with what was matched by it.
     pub revision: u64,
-    /// Destinations by name, the disabled ones too.
+    /// Destinations by name, also those whose deliveries are held.
     pub destinations: BTreeMap<Name, Arc<Destination>>,
 }
 
 impl Routes {
-    /// The enabled destinations that subscribed to events of this source and type.
+    /// The destinations that subscribed to events of this source and type, those whose deliveries are held too.
     pub fn matching<'a>(
         &'a self,
         source: &'a str,
         event_type: &'a str,
     ) -> impl Iterator<Item = &'a Arc<Destination>> {
-        self.destinations.values().filter(move |destination| {
-            destination.enabled && destination.subscribe.matches(source, event_type)
-        })
+        self.destinations
+            .values()
+            .filter(move |destination| destination.subscribe.matches(source, event_type))
     }
 }
 
@@ -54,8 +54,35 @@ pub struct Destination {
     pub retry: RetrySchedule,
     /// Whether deliveries carry the original request's headers.
     pub original_headers: bool,
-    /// Whether it takes new events. False after it answered 410, until it is put again.
+    /// False after it answered 410, until it is put again, or where the operator says so. Its deliveries are held.
     pub enabled: bool,
+    /// The operator's wish. Its deliveries are held.
+    pub paused: bool,
+    /// The configuration's revision from which on it is there: what was matched by an earlier one was for another
+    /// destination of the same name.
+    pub created: u64,
+    /// The revision at which it was last put. Tells the settings of an attempt from those that came later.
+    pub put: u64,
+}
+
+impl Destination {
+    /// Why its deliveries wait although it is there; none if they do not.
+    pub fn held(&self) -> Option<&'static str> {
+        match (self.enabled, self.paused) {
+            (false, _) => Some("disabled"),
+            (true, true) => Some("paused"),
+            (true, false) => None,
+        }
+    }
+}
+
+/// A destination answered 410: it wants no deliveries any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// Its name.
+    pub destination: Name,
+    /// [`Destination::put`] of the settings that the attempt was made by.
+    pub put: u64,
 }
 
 impl std::fmt::Debug for Destination {

@@ -101,6 +101,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Rela
             routes: control.routes(),
             disable: disable.clone(),
             guard: SsrfGuard::new(config.forward.allow_networks.clone()),
+            max_held: config.forward.max_held,
             may_write: may_write.clone(),
             replication_metrics: replication_metrics.clone(),
             forward_metrics: forward_metrics.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use floodgate_event::{Name, subject, time};
+use floodgate_event::{subject, time};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::append::AppendError;
 use crate::books::{Bookkeeper, RegionStreams};
 use crate::dedup::ledger::{Feed, Ledger, LedgerError};
-use crate::destination::Routes;
+use crate::destination::{Gone, Routes};
 use crate::forward::{self, DeliveryIndex, ForwardContext, ForwardError, ForwardMetrics, SsrfGuard};
 use crate::lease::{Contender, Lease};
 use crate::metrics::ReplicationMetrics;
@@ -46,8 +46,9 @@ pub(crate) struct Shard {
     pub(crate) progress: Progress,
     pub(crate) feeds: Vec<Feed>,
     pub(crate) routes: watch::Receiver<Arc<Routes>>,
-    pub(crate) disable: mpsc::Sender<Name>,
+    pub(crate) disable: mpsc::Sender<Gone>,
     pub(crate) guard: SsrfGuard,
+    pub(crate) max_held: u64,
     pub(crate) may_write: watch::Sender<bool>,
     pub(crate) replication_metrics: ReplicationMetrics,
     pub(crate) forward_metrics: ForwardMetrics,
@@ -177,6 +178,7 @@ impl Shard {
             index: Arc::clone(&self.deliveries),
             disable: self.disable.clone(),
             guard: self.guard.clone(),
+            max_held: self.max_held,
             metrics: self.forward_metrics.clone(),
             shutdown: self.shutdown.clone(),
         }

@@ -68,7 +68,8 @@ pub(crate) async fn wait(api: &Api, revision: u64) -> Result<Vec<Rollout>, ApiEr
 /// What became of it, as text.
 pub(crate) fn render(revision: u64, regions: &[Rollout]) -> String {
     let lines = regions.iter().map(|region| {
-        let reason = region.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let reason = region.reason.as_ref();
+        let reason = reason.map(|reason| format!(": {}", crate::output::printable(reason))).unwrap_or_default();
         match region.state {
             State::Serves => format!("{} serves revision {revision}\n", region.name),
             State::Late => format!("{} does NOT serve revision {revision} yet{reason}\n", region.name),

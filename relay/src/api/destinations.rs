@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use floodgate_event::Name;
+use serde::Serialize;
 
 use super::answer::{Listed, Put, Removed};
 use super::extract::{Checked, PathName};
@@ -21,17 +22,44 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
+/// A destination, and what waits for it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    destination: DestinationView<'a>,
+    deliveries: Deliveries,
+}
+
+#[derive(Default, Serialize)]
+struct Deliveries {
+    /// Open, those that are held too.
+    pending: u64,
+    /// Given up after the last attempt, or after an answer of 410.
+    dead: u64,
+}
+
+impl<'a> Shown<'a> {
+    fn new(destination: DestinationView<'a>, name: &Name, state: &ApiState) -> Self {
+        let waiting = state.lookup.shards().iter().map(|shard| shard.deliveries.waiting(name));
+        let deliveries = waiting.fold(Deliveries::default(), |sum, waiting| Deliveries {
+            pending: sum.pending + waiting.open,
+            dead: sum.dead + waiting.dead,
+        });
+        Self { destination, deliveries }
+    }
+}
+
 async fn list(State(state): State<ApiState>) -> Response {
     let configuration = state.control.configuration();
-    let items =
-        configuration.destinations.iter().map(|(name, destination)| DestinationView::new(name, destination));
-    Listed { revision: configuration.revision, items: items.collect() }.into_response()
+    let shown = |(name, destination)| Shown::new(DestinationView::new(name, destination), name, &state);
+    let items = configuration.destinations.iter().map(shown).collect();
+    Listed { revision: configuration.revision, items }.into_response()
 }
 
 async fn show(State(state): State<ApiState>, PathName(name): PathName) -> Result<Response, ApiError> {
     let configuration = state.control.configuration();
     match view(&configuration, &name) {
-        Some(view) => Ok(Json(view).into_response()),
+        Some(view) => Ok(Json(Shown::new(view, &name, &state)).into_response()),
         None => Err(Refused::NotFound { kind: Kind::Destination, name }.into()),
     }
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::{Path, State};
 use floodgate_event::proto::event::Disposition;
-use floodgate_event::proto::verdict::Kind;
 use floodgate_event::proto::{Event, Origin};
 use floodgate_event::time::from_unix_micros;
 use floodgate_event::{EventId, Lane, ProblemCode};
@@ -14,7 +13,7 @@ use time::OffsetDateTime;
 
 use super::{ApiError, ApiState, Endpoint};
 use crate::forward::index::view::DeliveryView;
-use crate::lookup::{FoundEvent, LookupError};
+use crate::lookup::{FoundEvent, LookupError, MAX_LOOKS};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint::get("/v1/events/{id}", show)]
@@ -55,6 +54,9 @@ struct EventView {
     handlers: Vec<HandlerView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<String>,
+    /// The events that a handler made of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    children: Vec<ChildView>,
     position: PositionView,
     origin: Option<OriginView>,
     deliveries: Vec<DeliveryView>,
@@ -65,6 +67,14 @@ struct HandlerView {
     name: String,
     version: u32,
     outcome: String,
+}
+
+#[derive(Serialize)]
+struct ChildView {
+    ordinal: u32,
+    id: String,
+    #[serde(rename = "type")]
+    event_type: String,
 }
 
 /// In the central log.
@@ -85,12 +95,7 @@ struct OriginView {
 }
 
 async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<EventView>, ApiError> {
-    let id: EventId = id.parse().map_err(|error: floodgate_event::id::InvalidEventId| {
-        ApiError::new(ProblemCode::Malformed, error.to_string())
-    })?;
-    let Some(found) = state.lookup.find(id).await? else {
-        return Err(ApiError::new(ProblemCode::NotFound, format!("there is no event `{id}`")));
-    };
+    let found = find(&state, &id).await?;
     let deliveries = match state.lookup.shard(found.shard) {
         Some(shard) => {
             let index = std::sync::Arc::clone(&shard.deliveries);
@@ -100,22 +105,57 @@ async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<J
         }
         None => Vec::new(),
     };
-    Ok(Json(EventView::new(id, found, deliveries)))
+    Ok(Json(EventView::new(found, deliveries)))
+}
+
+/// By the event's id, or its provider's: some of those look alike, as Stripe's `evt_…` do.
+async fn find(state: &ApiState, id: &str) -> Result<FoundEvent, ApiError> {
+    if let Ok(id) = id.parse()
+        && let Some(found) = state.lookup.find(id).await?
+    {
+        return Ok(found);
+    }
+    let configuration = state.control.configuration();
+    let sources = configuration.sources.iter().map(|(name, source)| (&source.tenant, name));
+    let mut found = state.lookup.find_by_provider_id(sources, id).await?;
+    match (found.pop(), found.is_empty()) {
+        (Some(found), true) => Ok(found),
+        (Some(last), false) => {
+            found.push(last);
+            let each = |found: &FoundEvent| format!("{} of {}", text_id(&found.event.id), found.event.source);
+            let events: Vec<_> = found.iter().map(each).collect();
+            let detail = format!("`{id}` is the provider's id of several events: {}", events.join(", "));
+            Err(ApiError::new(ProblemCode::Conflict, detail))
+        }
+        (None, _) => Err(ApiError::new(
+            ProblemCode::NotFound,
+            format!(
+                "there is no event `{id}`. It is no id of a known event; nor is it the provider's id of one, as far as \
+                 signatures cover those, or as it is among the newest {MAX_LOOKS} blocks"
+            ),
+        )),
+    }
+}
+
+/// Empty where the log holds no id, which it always does.
+fn text_id(id: &[u8]) -> String {
+    EventId::try_from(id).map(|id| id.to_string()).unwrap_or_default()
 }
 
 impl EventView {
-    fn new(id: EventId, found: FoundEvent, deliveries: Vec<DeliveryView>) -> Self {
-        let FoundEvent { shard, position, verdict, event, origin, appended_at_us } = found;
+    fn new(found: FoundEvent, deliveries: Vec<DeliveryView>) -> Self {
+        let status = found.status();
+        let FoundEvent { shard, position, event, origin, appended_at_us, children, .. } = found;
         let request = event.request.as_ref();
         let handlers = event.handlers.iter().map(|run| HandlerView {
             name: run.name.clone(),
             version: run.version,
             outcome: run.outcome.clone(),
         });
-        let parent = event.parent.as_ref().and_then(|parent| EventId::try_from(&*parent.id).ok());
+        let children = children.iter().map(ChildView::from).collect();
         Self {
-            id: id.to_string(),
-            status: status(verdict.kind()),
+            id: text_id(&event.id),
+            status,
             reason: reason(&event),
             trace: trace(&event),
             lane: Lane::try_from(event.lane).ok(),
@@ -125,7 +165,8 @@ impl EventView {
             raw_bytes: request.and_then(|request| request.raw.as_ref()).map(bytes::Bytes::len),
             payload_bytes: event.payload.as_ref().map(bytes::Bytes::len),
             handlers: handlers.collect(),
-            parent: parent.map(|parent| parent.to_string()),
+            parent: event.parent.as_ref().map(|parent| text_id(&parent.id)),
+            children,
             position: PositionView { shard, sequence: position.sequence, index: position.index },
             origin: origin.map(OriginView::from),
             deliveries,
@@ -142,21 +183,17 @@ impl EventView {
     }
 }
 
+impl From<&Event> for ChildView {
+    fn from(child: &Event) -> Self {
+        let ordinal = child.parent.as_ref().map(|parent| parent.ordinal).unwrap_or_default();
+        Self { ordinal, id: text_id(&child.id), event_type: child.r#type.clone() }
+    }
+}
+
 impl From<Origin> for OriginView {
     fn from(origin: Origin) -> Self {
         let Origin { region, incarnation, lane, sequence } = origin;
         Self { region, incarnation, lane: Lane::try_from(lane).ok(), sequence }
-    }
-}
-
-fn status(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Stored => "stored",
-        Kind::Duplicate => "duplicate",
-        Kind::Filtered => "filtered",
-        Kind::Responded => "responded",
-        Kind::Quarantined => "quarantined",
-        Kind::Unspecified => "unknown",
     }
 }
 

@@ -59,5 +59,8 @@ fn destination(
         retry: delivery.retry.schedule_seconds,
         original_headers: delivery.original_headers,
         enabled: delivery.enabled,
+        paused: delivery.paused,
+        created: stored.created,
+        put: stored.put,
     })
 }

@@ -146,6 +146,9 @@ mod tests {
             retry: RetrySchedule::default(),
             original_headers: false,
             enabled: true,
+            paused: false,
+            created: 0,
+            put: 0,
         };
         let guard = SsrfGuard::new(allowed.iter().map(|network| network.parse().unwrap()).collect());
         let courier = Dispatch::new(guard).unwrap().courier(Arc::new(destination)).unwrap();

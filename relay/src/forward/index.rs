@@ -40,11 +40,21 @@ pub struct DeliveryIndex {
     backlogs: Mutex<HashMap<Name, Backlog>>,
 }
 
-/// What is open for one destination.
+/// What is open for one destination, and what is dead.
 #[derive(Default)]
 struct Backlog {
     open: u64,
+    dead: u64,
     wake: Arc<Notify>,
+}
+
+/// Deliveries of a destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// Open: not attempted yet, or to be attempted again.
+    pub(crate) open: u64,
+    /// Given up after the last attempt, or after an answer of 410.
+    pub(crate) dead: u64,
 }
 
 /// A message of the journal, as it is folded in.
@@ -78,6 +88,9 @@ impl DeliveryIndex {
         for (destination, open) in index.count_open()? {
             index.lock_backlogs().entry(destination).or_default().open = open;
         }
+        for (destination, dead) in index.tables.count_dead()? {
+            index.lock_backlogs().entry(destination).or_default().dead = dead;
+        }
         Ok(index)
     }
 
@@ -104,9 +117,10 @@ impl DeliveryIndex {
         let checkpoint = Checkpoint { sequence: message.sequence, digest: message.digest };
         let changes = fold.commit(checkpoint)?;
         let mut backlogs = self.lock_backlogs();
-        for (destination, change) in changes {
+        for (destination, moved) in changes {
             let backlog = backlogs.entry(destination).or_default();
-            backlog.open = backlog.open.saturating_add_signed(change);
+            backlog.open = backlog.open.saturating_add_signed(moved.open);
+            backlog.dead += moved.dead;
             backlog.wake.notify_one();
         }
         Ok(())
@@ -116,7 +130,7 @@ impl DeliveryIndex {
     pub(crate) fn wipe(&self) -> Result<(), IndexError> {
         let _folding = self.folding.lock().unwrap_or_else(PoisonError::into_inner);
         self.tables.wipe()?;
-        self.lock_backlogs().values_mut().for_each(|backlog| backlog.open = 0);
+        self.lock_backlogs().values_mut().for_each(|backlog| (backlog.open, backlog.dead) = (0, 0));
         Ok(())
     }
 
@@ -125,9 +139,11 @@ impl DeliveryIndex {
         Arc::clone(&self.lock_backlogs().entry(destination.clone()).or_default().wake)
     }
 
-    /// Open deliveries of a destination.
-    pub(crate) fn open_count(&self, destination: &Name) -> u64 {
-        self.lock_backlogs().get(destination).map_or(0, |backlog| backlog.open)
+    /// Open and dead deliveries of a destination.
+    pub(crate) fn waiting(&self, destination: &Name) -> Waiting {
+        let backlogs = self.lock_backlogs();
+        let waiting = |backlog: &Backlog| Waiting { open: backlog.open, dead: backlog.dead };
+        backlogs.get(destination).map(waiting).unwrap_or_default()
     }
 
     /// The destinations that have open deliveries.

@@ -4,12 +4,17 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, exponential_buckets,
 };
 
+use super::waiting::{HeldGauge, WaitingGauges};
+
 /// Forwarding's metrics; clones share them.
 #[derive(Clone)]
 pub struct ForwardMetrics {
     pub(crate) attempts: IntCounterVec,
     pub(crate) duration: HistogramVec,
-    pub(crate) pending: IntGaugeVec,
+    pub(crate) dead: IntCounterVec,
+    pub(crate) discarded: IntCounterVec,
+    pub(crate) waiting: WaitingGauges,
+    pub(crate) held: HeldGauge,
     pub(crate) cursor: IntGaugeVec,
     pub(crate) undecodable: IntCounterVec,
     pub(crate) journal_append: Histogram,
@@ -33,7 +38,18 @@ impl ForwardMetrics {
                     .buckets(exponential_buckets(0.001, 2.5, 13)?),
                 &["destination"],
             )?,
-            pending: gauges("deliveries_pending", "Open deliveries.", &["destination"])?,
+            dead: counters(
+                "deliveries_dead_total",
+                "Deliveries that were given up after their last attempt or an answer of 410.",
+                &["destination"],
+            )?,
+            discarded: counters(
+                "deliveries_discarded_total",
+                "Deliveries that were given up because their destination was removed, or more were held than may be.",
+                &["destination", "reason"],
+            )?,
+            waiting: WaitingGauges::new()?,
+            held: HeldGauge::new()?,
             cursor: gauges("forward_cursor", "Log sequence that was routed last.", &["lane", "shard"])?,
             undecodable: counters(
                 "forward_undecodable_total",
@@ -59,7 +75,10 @@ impl ForwardMetrics {
     fn add_to(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         registry.register(Box::new(self.attempts.clone()))?;
         registry.register(Box::new(self.duration.clone()))?;
-        registry.register(Box::new(self.pending.clone()))?;
+        registry.register(Box::new(self.dead.clone()))?;
+        registry.register(Box::new(self.discarded.clone()))?;
+        self.waiting.add_to(registry)?;
+        self.held.add_to(registry)?;
         registry.register(Box::new(self.cursor.clone()))?;
         registry.register(Box::new(self.undecodable.clone()))?;
         registry.register(Box::new(self.journal_append.clone()))?;
@@ -71,6 +90,6 @@ fn counters(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, pr
     IntCounterVec::new(Opts::new(format!("floodgate_{name}"), help), labels)
 }
 
-fn gauges(name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+pub(super) fn gauges(name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
     IntGaugeVec::new(Opts::new(format!("floodgate_{name}"), help), labels)
 }

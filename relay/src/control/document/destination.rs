@@ -37,6 +37,8 @@ pub struct DestinationDocument {
     original_headers: bool,
     #[serde(default = "default_enabled")]
     enabled: bool,
+    #[serde(default)]
+    paused: bool,
     #[serde(default, rename = "breaker")]
     _breaker: NotYet,
     #[serde(default, rename = "receipt_sla_seconds")]
@@ -54,6 +56,8 @@ pub(crate) struct Delivery {
     pub(crate) retry: RetryDocument,
     pub(crate) original_headers: bool,
     pub(crate) enabled: bool,
+    #[serde(default)]
+    pub(crate) paused: bool,
 }
 
 /// `retry` of a destination.
@@ -99,6 +103,7 @@ impl DestinationDocument {
             retry: self.retry.clone(),
             original_headers: self.original_headers,
             enabled: self.enabled,
+            paused: self.paused,
         }
     }
 

@@ -13,7 +13,7 @@ use prost::Message as _;
 
 use super::key::{DeliveryId, attempt_key};
 use super::row::{Phase, QueueRow, Row, Tally};
-use super::tables::{Cursor, Tables, checkpoint_entry, cursor_key, decode, tally_key};
+use super::tables::{Cursor, Tables, checkpoint_entry, cursor_key, dead_key, decode, tally_key};
 use super::{Checkpoint, IndexError};
 
 /// The changes that one journal message makes, until they are committed.
@@ -26,6 +26,15 @@ pub(super) struct Fold<'a> {
     attempts: BTreeMap<Vec<u8>, Attempt>,
     cursors: HashMap<Lane, Cursor>,
     tallies: HashMap<String, Tally>,
+}
+
+/// What a message changed for a destination.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moved {
+    /// In its open deliveries.
+    pub(super) open: i64,
+    /// In its dead ones.
+    pub(super) dead: u64,
 }
 
 struct Change {
@@ -80,7 +89,8 @@ impl<'a> Fold<'a> {
                     continue;
                 }
                 self.tally(&target.source)?.matched += 1;
-                let row = Row { source: target.source.clone(), ..Row::default() };
+                let (source, matched_by) = (target.source.clone(), matched.config_revision);
+                let row = Row { source, matched_by, ..Row::default() };
                 let after = self.enqueue(row, 0);
                 self.rows.insert(id, Change { before: None, after });
             }
@@ -184,13 +194,20 @@ impl<'a> Fold<'a> {
         Ok(self.tallies.entry(source.to_owned()).or_default())
     }
 
-    /// Writes all of it in one batch. Gives the change in open deliveries of each destination that was touched.
-    pub(super) fn commit(self, checkpoint: Checkpoint) -> Result<BTreeMap<Name, i64>, IndexError> {
+    /// Writes all of it in one batch. Gives what changed for each destination that was touched.
+    pub(super) fn commit(self, checkpoint: Checkpoint) -> Result<BTreeMap<Name, Moved>, IndexError> {
         let tables = self.tables;
         let mut batch = tables.db.batch();
-        let mut open = BTreeMap::new();
+        let mut moved: BTreeMap<Name, Moved> = BTreeMap::new();
         for (id, change) in &self.rows {
-            *open.entry(id.destination.clone()).or_default() += write_row(tables, &mut batch, id, change);
+            let open = write_row(tables, &mut batch, id, change);
+            let moved = moved.entry(id.destination.clone()).or_default();
+            moved.open += open;
+            moved.dead += u64::from(change.after.phase() == Phase::Dead && change.was_open());
+        }
+        for (destination, moved) in moved.iter().filter(|(_, moved)| moved.dead > 0) {
+            let dead = tables.dead_of(destination)? + moved.dead;
+            batch.insert(&tables.meta, dead_key(destination), dead.to_be_bytes());
         }
         for (key, attempt) in self.attempts {
             batch.insert(&tables.attempts, key, attempt.encode_to_vec());
@@ -204,7 +221,13 @@ impl<'a> Fold<'a> {
         let (key, value) = checkpoint_entry(checkpoint);
         batch.insert(&tables.meta, key, value);
         batch.commit()?;
-        Ok(open)
+        Ok(moved)
+    }
+}
+
+impl Change {
+    fn was_open(&self) -> bool {
+        self.before.as_ref().is_none_or(Row::is_pending)
     }
 }
 
@@ -221,8 +244,8 @@ fn write_row(tables: &Tables, batch: &mut fjall::OwnedWriteBatch, id: &DeliveryI
         batch.remove(&tables.queue, key.clone());
     }
     if let Some(key) = &after {
-        let Row { source, attempts, .. } = change.after.clone();
-        let row = QueueRow { delivery: delivery.clone(), source, attempts };
+        let Row { source, attempts, matched_by, .. } = change.after.clone();
+        let row = QueueRow { delivery: delivery.clone(), source, attempts, matched_by };
         batch.insert(&tables.queue, key.clone(), row.encode_to_vec());
     }
     if change.after.phase() == Phase::Dead {

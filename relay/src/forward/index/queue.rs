@@ -35,6 +35,8 @@ pub(crate) struct Queued {
     pub(crate) id: DeliveryId,
     /// Attempts recorded so far.
     pub(crate) attempts: u32,
+    /// The configuration's revision that it was matched by.
+    pub(crate) matched_by: u64,
 }
 
 /// Where to read on, and how much.
@@ -83,7 +85,8 @@ impl DeliveryIndex {
             page.last = Some(key.to_vec());
             let row: QueueRow = decode(&value, "a queue entry")?;
             let id = DeliveryId::decode(&row.delivery)?;
-            page.deliveries.push(Queued { id, attempts: row.attempts });
+            let QueueRow { attempts, matched_by, .. } = row;
+            page.deliveries.push(Queued { id, attempts, matched_by });
         }
         Ok(page)
     }

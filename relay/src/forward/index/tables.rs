@@ -1,9 +1,10 @@
 //! The index's files.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
-use floodgate_event::Lane;
+use floodgate_event::{Lane, Name};
 use prost::Message;
 
 use super::row::{Row, Tally};
@@ -18,6 +19,10 @@ const JOURNALING_BYTES: u64 = 128 * 1024 * 1024;
 
 const CHECKPOINT: &[u8] = b"checkpoint";
 const TALLY_PREFIX: &[u8] = b"tally/";
+const DEAD_PREFIX: &[u8] = b"dead/";
+/// What entries are like. An index of another form is emptied, and folded anew from the journal.
+const FORM: u8 = 2;
+const FORM_KEY: &[u8] = b"form";
 
 /// How far a lane is matched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,14 +78,18 @@ impl Tables {
             .open()?;
         let table =
             |name| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES));
-        Ok(Self {
+        let tables = Self {
             deliveries: table("deliveries")?,
             queue: table("queue")?,
             attempts: table("attempts")?,
             dead: table("dead")?,
             meta: table("meta")?,
             db,
-        })
+        };
+        if tables.meta.get(FORM_KEY)?.as_deref() != Some(&[FORM]) {
+            tables.wipe()?;
+        }
+        Ok(tables)
     }
 
     /// The checkpoint goes first: without one, whatever else is left is wiped again before it is used.
@@ -88,7 +97,26 @@ impl Tables {
         for table in [&self.meta, &self.queue, &self.deliveries, &self.attempts, &self.dead] {
             table.clear()?;
         }
+        self.meta.insert(FORM_KEY, [FORM])?;
         Ok(())
+    }
+
+    /// Dead deliveries of a destination.
+    pub(super) fn dead_of(&self, destination: &str) -> Result<u64, IndexError> {
+        let value = self.meta.get(dead_key(destination))?;
+        value.map_or(Ok(0), |value| decode_count(&value))
+    }
+
+    /// Dead deliveries by destination.
+    pub(super) fn count_dead(&self) -> Result<HashMap<Name, u64>, IndexError> {
+        let mut dead = HashMap::new();
+        for entry in self.meta.prefix(DEAD_PREFIX) {
+            let (key, value) = entry.into_inner()?;
+            let name = key.strip_prefix(DEAD_PREFIX).and_then(|name| std::str::from_utf8(name).ok());
+            let name = name.and_then(|name| name.parse().ok());
+            dead.insert(name.ok_or(IndexError::Damaged("a destination's name"))?, decode_count(&value)?);
+        }
+        Ok(dead)
     }
 
     pub(super) fn checkpoint(&self) -> Result<Option<Checkpoint>, IndexError> {
@@ -125,6 +153,15 @@ pub(super) fn checkpoint_entry(checkpoint: Checkpoint) -> (&'static [u8], Vec<u8
 
 pub(super) fn cursor_key(lane: Lane) -> String {
     format!("cursor/{lane}")
+}
+
+/// Where a destination's dead deliveries are counted.
+pub(super) fn dead_key(destination: &str) -> Vec<u8> {
+    [DEAD_PREFIX, destination.as_bytes()].concat()
+}
+
+fn decode_count(value: &[u8]) -> Result<u64, IndexError> {
+    value.try_into().map(u64::from_be_bytes).map_err(|_| IndexError::Damaged("a count"))
 }
 
 pub(super) fn tally_key(source: &str) -> Vec<u8> {

@@ -4,7 +4,7 @@ use floodgate_event::proto::{self, Attempt, Discarded, Matched, Record, Target, 
 use tempfile::TempDir;
 
 use super::view::{DeliveryState, Totals};
-use super::{DeliveryId, DeliveryIndex, JournalMessage, Queue, Scan};
+use super::{DeliveryId, DeliveryIndex, JournalMessage, Queue, Scan, Waiting};
 
 struct Fixture {
     index: DeliveryIndex,
@@ -35,7 +35,7 @@ impl Fixture {
         assert_eq!(books.cut, self.sequence);
         let Totals { matched, delivered, dead, discarded, pending } = books.all;
         assert_eq!(matched, delivered + dead + discarded + pending);
-        assert_eq!(pending, self.index.open_count(&"shop".parse().unwrap()));
+        assert_eq!(self.index.waiting(&"shop".parse().unwrap()), Waiting { open: pending, dead });
         books.all
     }
 
@@ -213,6 +213,26 @@ fn an_event_shows_its_deliveries() {
     assert_eq!(json(0), pending);
     assert_eq!(json(1)[0]["attempts"][0]["started_at"], "1970-01-01T00:00:00Z");
     assert_eq!(json(2), serde_json::json!([]));
+}
+
+#[test]
+fn each_delivery_knows_the_revision_that_it_was_matched_by() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![matched(1, Lane::Standard, &[0])]);
+    fixture.apply(vec![attempt(1, 0, 1, Outcome::Failed, 50)]);
+    let scan = Scan { queue: Queue::Retry, behind: None, until_us: 50, limit: 1 };
+    let page = fixture.index.page(&"shop".parse().unwrap(), scan).unwrap();
+    assert_eq!(page.deliveries[0].matched_by, 1);
+}
+
+#[test]
+fn an_index_of_another_form_is_emptied() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![matched(1, Lane::Standard, &[0])]);
+    fixture.index.tables.meta.remove("form").unwrap();
+    let fixture = fixture.reopen();
+    assert_eq!(fixture.index.checkpoint().unwrap(), None);
+    assert_eq!(fixture.index.open_destinations(), []);
 }
 
 #[test]
