@@ -2,6 +2,7 @@
 
 mod local;
 
+use std::env::{self, VarError};
 use std::time::Duration;
 
 use floodgate_event::secret::Unfit;
@@ -30,23 +31,54 @@ const DEFAULT: &str = "http://127.0.0.1:8400";
 /// Where the admin API is, and the right to use it.
 #[derive(clap::Args)]
 pub(crate) struct ApiArgs {
-    /// The relay's admin API [default: that of the `floodgate dev` that runs here, or http://127.0.0.1:8400]
-    #[arg(long, env = "FLOODGATE_API", value_name = "URL")]
+    /// The relay's admin API [env: FLOODGATE_API] [default: that of the `floodgate dev` that runs here, or
+    /// http://127.0.0.1:8400]
+    #[arg(long, value_name = "URL")]
     api: Option<Url>,
-    /// The admin API's bearer token; other users of the machine can read arguments, so prefer the variable
+    /// The admin API's bearer token; other users of the machine can read arguments, so prefer the variable [env:
+    /// FLOODGATE_TOKEN]
     ///
     /// Left out together with --api, both are taken from .floodgate/dev/ready.json in this folder or one above.
-    #[arg(long, env = "FLOODGATE_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret)]
+    #[arg(long, value_name = "TOKEN", value_parser = secret)]
     token: Option<Secret>,
+}
+
+// Read here and not by the parser: its messages name whatever has a value as if it were required.
+const API_VARIABLE: &str = "FLOODGATE_API";
+const TOKEN_VARIABLE: &str = "FLOODGATE_TOKEN";
+
+/// A variable that is set to something.
+fn variable(name: &'static str) -> Result<Option<String>, ApiError> {
+    match env::var(name) {
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) => Ok(Some(text)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(ApiError::Variable(name)),
+    }
 }
 
 impl ApiArgs {
     /// Whether anything says where the API is, or with what right to ask it.
     pub(crate) fn is_given(&self) -> bool {
-        self.api.is_some() || self.token.is_some()
+        let is_set = |name| env::var_os(name).is_some_and(|text| !text.is_empty());
+        self.api.is_some() || self.token.is_some() || is_set(API_VARIABLE) || is_set(TOKEN_VARIABLE)
     }
 
     fn resolve(self) -> Result<(Url, Secret), ApiError> {
+        let from_variable = |text: String| Url::parse(&text).map_err(|_| ApiError::Variable(API_VARIABLE));
+        let api = match self.api {
+            Some(api) => Some(api),
+            None => variable(API_VARIABLE)?.map(from_variable).transpose()?,
+        };
+        let token = match self.token {
+            Some(token) => Some(token),
+            None => variable(TOKEN_VARIABLE)?.map(Secret::new),
+        };
+        Self { api, token }.locate()
+    }
+
+    /// Once the environment has been asked.
+    fn locate(self) -> Result<(Url, Secret), ApiError> {
         match (self.api, self.token) {
             (api, Some(token)) => {
                 let token = Secret::token_from_line(token.expose().into()).map_err(ApiError::Token)?;
@@ -277,6 +309,9 @@ pub(crate) enum ApiError {
     /// What was given cannot be a token.
     #[error("FLOODGATE_TOKEN or --token: {0}")]
     Token(Unfit),
+    /// A variable of the environment says something else than it should.
+    #[error("{0} is not what it should be: see --help")]
+    Variable(&'static str),
     /// The deployment that runs here cannot be trusted to be one's own.
     #[error(transparent)]
     Local(#[from] LocalError),
@@ -311,9 +346,11 @@ pub(crate) enum ApiError {
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         match &error {
-            ApiError::NoToken | ApiError::Token(_) | ApiError::Local(_) | ApiError::Address(_) => {
-                Self::usage(error)
-            }
+            ApiError::NoToken
+            | ApiError::Token(_)
+            | ApiError::Variable(_)
+            | ApiError::Local(_)
+            | ApiError::Address(_) => Self::usage(error),
             ApiError::Refused(problem) if problem.status == StatusCode::UNAUTHORIZED.as_u16() => {
                 Self::usage(error)
             }
@@ -326,17 +363,30 @@ impl From<ApiError> for Failure {
 mod tests {
     use super::*;
 
+    /// An argument with a value from the environment would be named in messages about others that are missing.
+    #[test]
+    fn what_is_missing_is_named_and_nothing_else() {
+        let command = <crate::Cli as clap::CommandFactory>::command();
+        let args: Vec<_> = ["floodgate", "events", "list"].into();
+        let error = command.clone().try_get_matches_from(args).unwrap_err().to_string();
+        assert!(error.contains("--status <STATUS>") && !error.contains("--api"), "{error}");
+        let of_subcommands = command.get_subcommands().flat_map(clap::Command::get_subcommands);
+        for argument in of_subcommands.flat_map(clap::Command::get_arguments) {
+            assert_eq!(argument.get_env(), None, "{argument}");
+        }
+    }
+
     #[test]
     fn an_address_without_a_token_never_gets_that_of_another_deployment() {
         let args = ApiArgs { api: Some(Url::parse("https://floodgate.example").unwrap()), token: None };
-        assert!(matches!(args.resolve(), Err(ApiError::NoToken)));
+        assert!(matches!(args.locate(), Err(ApiError::NoToken)));
         let args = ApiArgs { api: None, token: Some(Secret::new("t")) };
-        assert_eq!(args.resolve().unwrap().0.as_str(), "http://127.0.0.1:8400/");
+        assert_eq!(args.locate().unwrap().0.as_str(), "http://127.0.0.1:8400/");
     }
 
     #[test]
     fn a_token_loses_its_line_end_and_is_refused_with_anything_else() {
-        let resolved = |token: &str| ApiArgs { api: None, token: Some(Secret::new(token)) }.resolve();
+        let resolved = |token: &str| ApiArgs { api: None, token: Some(Secret::new(token)) }.locate();
         for token in ["t0ken", "t0ken\n", "t0ken\r\n"] {
             assert_eq!(resolved(token).unwrap().1.expose(), "t0ken", "{token:?}");
         }

@@ -4,6 +4,7 @@
 mod certificate;
 mod clock;
 mod deployment;
+mod destinations;
 mod files;
 mod finding;
 mod gateway;

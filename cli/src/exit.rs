@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use floodgate_event::causes::chain;
 
+use crate::output;
+
 /// Why the command did not do its work, and so its exit status.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -33,6 +35,6 @@ pub(crate) fn report(result: Result<(), Failure>) -> ExitCode {
         Err(Failure::Work(error)) => (error, 1),
         Err(Failure::Usage(error)) => (error, 2),
     };
-    eprintln!("floodgate: {}", chain(error.as_ref()));
+    eprintln!("floodgate: {}", output::lines(&chain(error.as_ref())));
     ExitCode::from(status)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use floodgate_event::{EventId, Name};
 use serde::{Deserialize, Serialize, Serializer};
 
-use self::progress::Progress;
+use self::progress::{EventError, Progress};
 use crate::api::{Api, ApiArgs, ApiError};
 use crate::events::Status;
 use crate::exit::Failure;
@@ -105,6 +105,8 @@ fn as_texts<S: Serializer>(ids: &[EventId], to: S) -> Result<S::Ok, S::Error> {
 struct Preview {
     dry_run: bool,
     matched: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    not_taken: Vec<EventError>,
 }
 
 pub(crate) async fn run(args: ReplayArgs) -> Result<(), Failure> {
@@ -130,10 +132,16 @@ pub(crate) async fn run(args: ReplayArgs) -> Result<(), Failure> {
 
 async fn preview(api: &Api, order: &Order, json: bool) -> Result<(), Failure> {
     let preview: Preview = api.post(&["replays"], order).await?;
+    let Preview { matched, not_taken, .. } = &preview;
     if json {
-        return output::print_json(&preview);
+        output::print_json(&preview)?;
+    } else {
+        output::print(&format!("{matched} events would be replayed\n{}", progress::table(not_taken)))?;
     }
-    output::print(&format!("{} events would be replayed\n", preview.matched))
+    match not_taken.len() {
+        0 => Ok(()),
+        count => Err(Failure::work(format!("{count} of the events that were named would not be replayed"))),
+    }
 }
 
 /// Waits for the end of a replay, which Ctrl-C brings about. The bar shows on a terminal only.

@@ -1,5 +1,7 @@
 //! Tables for people.
 
+use crate::output::printable;
+
 /// A table of text with aligned columns.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
@@ -54,18 +56,6 @@ impl Column {
         let width = self.width;
         if self.right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
     }
-}
-
-/// Senders choose some of what is shown here; none of it may steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut safe, c| {
-        if c.is_control() {
-            safe.extend(c.escape_default());
-        } else {
-            safe.push(c);
-        }
-        safe
-    })
 }
 
 #[cfg(test)]

@@ -145,6 +145,7 @@ fn journal_block() {
                 indexes: vec![0, 2],
             }],
             events: None,
+            more: false,
         }),
         record::Record::Attempt(Attempt {
             delivery: Some(delivery),
@@ -178,6 +179,7 @@ fn matched_with_counts() {
         config_revision: 7,
         targets: Vec::new(),
         events: Some(MatchedEvents { routed: vec![count("stripe", 2)], unmatched: vec![count("github", 3)] }),
+        more: false,
     };
     insta::assert_snapshot!(hex_of(&matched));
 }

@@ -99,13 +99,32 @@ pub struct History {
     pub kept_seconds: u64,
 }
 
-/// Limits on where deliveries may go.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// Limits on where deliveries may go, and on how many wait.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Forward {
     /// Networks that deliveries may reach although they are private, loopback or otherwise special.
     #[serde(default)]
     pub allow_networks: Vec<IpNet>,
+    /// The most deliveries that a shard holds for a destination that is disabled or paused. Beyond that the oldest
+    /// are discarded.
+    #[serde(default = "default_max_held")]
+    pub max_held: u64,
+}
+
+impl Forward {
+    /// The least and the most that `max_held` may be.
+    pub const HELD: std::ops::RangeInclusive<u64> = 1..=100_000_000;
+}
+
+impl Default for Forward {
+    fn default() -> Self {
+        Self { allow_networks: Vec::new(), max_held: default_max_held() }
+    }
+}
+
+const fn default_max_held() -> u64 {
+    1_000_000
 }
 
 /// How uploads are checked.
@@ -203,6 +222,7 @@ impl Config {
         names.dedup();
         require(names.len() == self.regions.len(), "regions.name", "a name of its own for each region")?;
         self.regions.iter().try_for_each(Region::check)?;
+        require(Forward::HELD.contains(&self.forward.max_held), "forward.max_held", "1 to 100000000")?;
         let command = self.handlers.check_command.as_ref();
         require(
             command.is_none_or(|command| !command.is_empty()),

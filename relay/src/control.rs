@@ -66,7 +66,7 @@ use self::routing::Router;
 use self::store::{MAX_CONFLICTS, Store};
 use self::upkeep::Upkeep;
 use self::vault::Vault;
-use crate::destination::Routes;
+use crate::destination::{Gone, Routes};
 use crate::forward::SsrfGuard;
 
 /// The wait between attempts to read the configuration when the relay starts before the centre.
@@ -89,7 +89,7 @@ pub struct ControlContext {
     /// The program, and its arguments, that checks a component; empty for this program's own `handler check`.
     pub check_command: Vec<String>,
     /// Destinations to disable, because they answered 410.
-    pub disable: mpsc::Receiver<Name>,
+    pub disable: mpsc::Receiver<Gone>,
     /// Which addresses deliveries may reach, to warn of others.
     pub guard: SsrfGuard,
     /// What it shows of itself.
@@ -149,7 +149,7 @@ impl Control {
         let store = Arc::new(open(&context.centre, &metrics, &context.shutdown).await?);
         let mut router = Router::new(vault.clone());
         let opened = tokio::task::block_in_place(|| router.routes(store.latest()));
-        metrics.held(opened.held().count());
+        metrics.held(opened.unopened().count());
         let routes = watch::Sender::new(opened);
         let routed = Routed::new(context.centre.clone(), shards, store.clone(), metrics.clone());
 

@@ -20,7 +20,7 @@ use self::subscriptions::Subscriptions;
 pub struct Routes {
     /// The configuration's revision, recorded with what was matched by it.
     pub revision: u64,
-    /// Destinations by name, the disabled ones too.
+    /// Destinations by name, also those whose deliveries are held.
     pub destinations: BTreeMap<Name, Arc<Destination>>,
     subscriptions: Subscriptions,
 }
@@ -32,14 +32,15 @@ impl Routes {
         Self { revision, destinations, subscriptions }
     }
 
-    /// The enabled destinations that subscribed to events of this source and type, each once, by name.
+    /// The destinations that subscribed to events of this source and type, those whose deliveries are held too, each once,
+    /// by name.
     pub fn matching(&self, source: &str, event_type: &str) -> impl Iterator<Item = &Arc<Destination>> {
         self.subscriptions.matching(source, event_type)
     }
 
     /// The destinations whose deliveries wait because their secrets cannot be used.
-    pub fn held(&self) -> impl Iterator<Item = &Arc<Destination>> {
-        self.destinations.values().filter(|destination| destination.held.is_some())
+    pub fn unopened(&self) -> impl Iterator<Item = &Arc<Destination>> {
+        self.destinations.values().filter(|destination| destination.unopened.is_some())
     }
 }
 
@@ -64,10 +65,38 @@ pub struct Destination {
     pub retry: RetrySchedule,
     /// Whether deliveries carry the original request's headers.
     pub original_headers: bool,
-    /// Whether it takes new events. False after it answered 410, until it is put again.
+    /// False after it answered 410, until it is put again, or where the operator says so. Its deliveries are held.
     pub enabled: bool,
     /// Why its secrets cannot be used, if they cannot. Its events are matched, and wait until it is put again.
-    pub held: Option<String>,
+    pub unopened: Option<String>,
+    /// The operator's wish. Its deliveries are held.
+    pub paused: bool,
+    /// The configuration's revision from which on it is there: what was matched by an earlier one was for another
+    /// destination of the same name.
+    pub created: u64,
+    /// The revision at which it was last put. Tells the settings of an attempt from those that came later.
+    pub put: u64,
+}
+
+impl Destination {
+    /// Why its deliveries wait although it is there; none if they do not.
+    pub fn held(&self) -> Option<&'static str> {
+        match (self.enabled, self.paused, &self.unopened) {
+            (false, ..) => Some("disabled"),
+            (true, true, _) => Some("paused"),
+            (true, false, Some(_)) => Some("unopened"),
+            (true, false, None) => None,
+        }
+    }
+}
+
+/// A destination answered 410: it wants no deliveries any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// Its name.
+    pub destination: Name,
+    /// [`Destination::put`] of the settings that the attempt was made by.
+    pub put: u64,
 }
 
 impl std::fmt::Debug for Destination {

@@ -25,6 +25,7 @@ mod log;
 pub mod metrics;
 mod outcome;
 mod request;
+mod waiting;
 mod worker;
 mod workers;
 
@@ -33,7 +34,7 @@ use std::sync::Arc;
 use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use floodgate_event::proto::{Continued, Fence, Record, record};
-use floodgate_event::{Lane, Name, subject};
+use floodgate_event::{Lane, subject};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -48,7 +49,7 @@ use crate::append::{Append, AppendError, FencedAppender};
 use crate::central::Noted;
 use crate::clock::Clock;
 use crate::control::routed::{Announcer, Superseded};
-use crate::destination::Routes;
+use crate::destination::{Gone, Routes};
 use crate::lease::Lease;
 use crate::reader::StreamReader;
 use attempt::Desk;
@@ -79,10 +80,12 @@ pub struct ForwardContext {
     pub index: Arc<DeliveryIndex>,
     /// What is noted of the shard's log.
     pub log: Noted,
-    /// Takes the names of destinations that answered 410, to be disabled.
-    pub disable: mpsc::Sender<Name>,
+    /// Takes the destinations that answered 410, to be disabled.
+    pub disable: mpsc::Sender<Gone>,
     /// Which addresses may be reached.
     pub guard: SsrfGuard,
+    /// The most deliveries of this shard that are held for a destination.
+    pub max_held: u64,
     /// Shared by all shards.
     pub metrics: ForwardMetrics,
     /// Ends it: nothing new begins, and what is under way has 10 seconds.
@@ -202,6 +205,9 @@ impl Crew {
             log,
             clock: context.clock,
             lease: context.lease,
+            shard: context.shard,
+            max_held: context.max_held,
+            routes: context.routes.clone(),
             disable: context.disable,
             metrics: context.metrics,
             stop: crew.stop.clone(),

@@ -1,13 +1,15 @@
 //! Finding an event in the central log by its id, and what is quarantined.
 
+mod provider;
 mod quarantined;
 
 use std::sync::Arc;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::stream::RawMessageErrorKind;
+use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use floodgate_event::format::{self, DecodeError};
 use floodgate_event::proto::log_block::Content;
+use floodgate_event::proto::verdict::Kind;
 use floodgate_event::proto::{Event, LogBlock, Origin, Replica, Verdict};
 use floodgate_event::{EventId, subject};
 
@@ -15,7 +17,8 @@ use crate::books::ShardBooks;
 use crate::dedup::ledger::LedgerError;
 use crate::dedup::value::Position;
 
-pub use quarantined::Selection;
+pub use provider::MAX_LOOKS;
+pub use quarantined::{NotTaken, Selection};
 
 /// An event as the log has it.
 #[derive(Debug)]
@@ -32,6 +35,22 @@ pub struct FoundEvent {
     pub origin: Option<Origin>,
     /// When it was appended; Unix time in microseconds.
     pub appended_at_us: u64,
+    /// What a handler made of it, if one split it.
+    pub children: Vec<Event>,
+}
+
+impl FoundEvent {
+    /// What became of it, in a word.
+    pub fn status(&self) -> &'static str {
+        match self.verdict.kind() {
+            Kind::Stored => "stored",
+            Kind::Duplicate => "duplicate",
+            Kind::Filtered => "filtered",
+            Kind::Responded => "responded",
+            Kind::Quarantined => "quarantined",
+            Kind::Unspecified => "unknown",
+        }
+    }
 }
 
 /// A log message that holds events.
@@ -41,6 +60,21 @@ pub struct Logged {
     pub replica: Replica,
     /// When it was appended; Unix time in microseconds.
     pub appended_at_us: u64,
+}
+
+impl Logged {
+    /// The event at a position of this message.
+    fn take(self, shard: u32, position: Position) -> Option<FoundEvent> {
+        let Self { replica, appended_at_us } = self;
+        let index = usize::try_from(position.index).ok()?;
+        // Children stand behind their parent.
+        let mut entries = replica.entries.into_iter().skip(index);
+        let entry = entries.next()?;
+        let (verdict, event) = (entry.verdict?, entry.event?);
+        let is_child = |child: &Event| child.parent.as_ref().is_some_and(|parent| parent.id == event.id);
+        let children = entries.filter_map(|entry| entry.event).filter(is_child).collect();
+        Some(FoundEvent { shard, position, verdict, event, origin: replica.origin, appended_at_us, children })
+    }
 }
 
 /// Looks events up.
@@ -85,8 +119,7 @@ impl EventLookup {
     /// # Errors
     /// If the log cannot be read.
     pub async fn replica(&self, shard: u32, sequence: u64) -> Result<Option<Logged>, LookupError> {
-        let stream = self.context.get_stream_no_info(subject::log_stream(shard)).await;
-        let stream = stream.map_err(|error| LookupError::Log(error.into()))?;
+        let stream = log(&self.context, shard).await?;
         let message = match stream.get_raw_message(sequence).await {
             Ok(message) => message,
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
@@ -98,16 +131,14 @@ impl EventLookup {
     }
 
     async fn read(&self, shard: u32, position: Position) -> Result<Option<FoundEvent>, LookupError> {
-        let Some(logged) = self.replica(shard, position.sequence).await? else { return Ok(None) };
-        let Logged { mut replica, appended_at_us } = logged;
-        let index = usize::try_from(position.index).unwrap_or(usize::MAX);
-        if index >= replica.entries.len() {
-            return Ok(None);
-        }
-        let entry = replica.entries.swap_remove(index);
-        let (Some(verdict), Some(event)) = (entry.verdict, entry.event) else { return Ok(None) };
-        Ok(Some(FoundEvent { shard, position, verdict, event, origin: replica.origin, appended_at_us }))
+        let logged = self.replica(shard, position.sequence).await?;
+        Ok(logged.and_then(|logged| logged.take(shard, position)))
     }
+}
+
+async fn log(context: &Context, shard: u32) -> Result<Stream<()>, LookupError> {
+    let stream = context.get_stream_no_info(subject::log_stream(shard)).await;
+    stream.map_err(|error| LookupError::Log(error.into()))
 }
 
 /// Why an event could not be looked up.

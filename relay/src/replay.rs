@@ -15,14 +15,14 @@ use futures::StreamExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use self::courier::Courier;
+use self::courier::{Courier, Outcome};
 use self::feed::{Feed, Scope};
 use self::job::Job;
 pub(crate) use self::job::JobView;
 use crate::books::RegionStreams;
 use crate::control::{Control, Version};
 use crate::dedup::ledger::LedgerError;
-use crate::lookup::{EventLookup, Selection};
+use crate::lookup::{EventLookup, LookupError, NotTaken, Selection};
 
 /// Replays that run at once.
 const MAX_RUNNING: usize = 2;
@@ -65,17 +65,22 @@ impl Replays {
         Self(Arc::new(Inner { lookup, courier, jobs: Mutex::default(), slots, shutdown }))
     }
 
-    /// How many events a replay would take.
-    pub(crate) fn count(&self, selection: &Selection) -> Result<u64, LedgerError> {
-        Ok(self.scopes(selection)?.iter().map(|scope| scope.count).sum())
+    /// How many events a replay would take, and which of those that it names it would not.
+    pub(crate) async fn count(&self, selection: &Selection) -> Result<(u64, Vec<NotTaken>), StartError> {
+        let count = self.scopes(selection)?.iter().map(|scope| scope.count).sum();
+        Ok((count, self.0.lookup.not_selected(selection).await?))
     }
 
-    /// Starts a replay of what is quarantined now.
-    pub(crate) fn start(&self, order: Order) -> Result<JobView, StartError> {
+    /// Starts a replay of what is quarantined now. Events that it names and cannot take count as failed.
+    pub(crate) async fn start(&self, order: Order) -> Result<JobView, StartError> {
         let slot = Arc::clone(&self.0.slots).try_acquire_owned().map_err(|_| StartError::Busy)?;
         let scopes = self.scopes(&order.selection)?;
-        let matched = scopes.iter().map(|scope| scope.count).sum();
-        let job = Arc::new(Job::new(matched, self.0.shutdown.child_token()));
+        let not_taken = self.0.lookup.not_selected(&order.selection).await?;
+        let count: u64 = scopes.iter().map(|scope| scope.count).sum();
+        let job = Arc::new(Job::new(count + not_taken.len() as u64, self.0.shutdown.child_token()));
+        for NotTaken { id, reason } in not_taken {
+            job.note(id, Outcome::Failed(reason));
+        }
         let mut jobs = self.jobs();
         while jobs.len() >= MAX_KEPT && forget_one(&mut jobs) {}
         jobs.push_back(Arc::clone(&job));
@@ -156,6 +161,9 @@ pub(crate) enum StartError {
     /// What is quarantined cannot be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// What it names cannot be looked up.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
 }
 
 #[cfg(test)]

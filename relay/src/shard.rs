@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use floodgate_event::{Name, subject};
+use floodgate_event::subject;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use crate::central::ShardStreams;
 use crate::clock::Clock;
 use crate::control::routed::Announcer;
 use crate::dedup::ledger::{Feed, Ledger, LedgerError};
-use crate::destination::Routes;
+use crate::destination::{Gone, Routes};
 use crate::forward::{self, DeliveryIndex, ForwardContext, ForwardError, ForwardMetrics, SsrfGuard};
 use crate::lease::{Contender, Lease};
 use crate::metrics::ReplicationMetrics;
@@ -53,8 +53,9 @@ pub(crate) struct Shard {
     pub(crate) feeds: Vec<Feed>,
     pub(crate) routes: watch::Receiver<Arc<Routes>>,
     pub(crate) announcer: Announcer,
-    pub(crate) disable: mpsc::Sender<Name>,
+    pub(crate) disable: mpsc::Sender<Gone>,
     pub(crate) guard: SsrfGuard,
+    pub(crate) max_held: u64,
     pub(crate) may_write: watch::Sender<bool>,
     pub(crate) replication_metrics: ReplicationMetrics,
     pub(crate) forward_metrics: ForwardMetrics,
@@ -236,6 +237,7 @@ impl Shard {
             log: self.streams.log(),
             disable: self.disable.clone(),
             guard: self.guard.clone(),
+            max_held: self.max_held,
             metrics: self.forward_metrics.clone(),
             shutdown: self.shutdown.clone(),
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::sleep;
 
+use super::destinations::Destinations;
 use super::finding::{Advice, Findings, State};
 use super::lag::Cut;
 use crate::api::{Api, ApiError};
@@ -88,6 +89,10 @@ pub(super) async fn check(api: &Api, findings: &mut Findings) {
             balance(&later, findings);
             first.judge(&later.cut, later.events.in_transit, findings);
         }
+        Err(error) => unanswered(&error, findings),
+    }
+    match api.get::<Destinations>(&["destinations"]).await {
+        Ok(destinations) => destinations.judge(findings),
         Err(error) => unanswered(&error, findings),
     }
 }

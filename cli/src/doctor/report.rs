@@ -37,7 +37,8 @@ fn mark(state: State) -> &'static str {
 }
 
 fn detail(finding: &Finding) -> String {
-    let Finding { check, subject, found, .. } = finding;
+    let check = finding.check;
+    let (subject, found) = (output::printable(&finding.subject), output::printable(&finding.found));
     let why = finding.why.map(|why| format!("\n  {why}")).unwrap_or_default();
     let remedy = finding.remedy.as_ref().map(|remedy| format!("\n  do: {remedy}")).unwrap_or_default();
     format!("\n{}  {check} of {subject}: {found}{why}{remedy}\n", mark(finding.state))

@@ -78,17 +78,17 @@ fn show(line: &[u8], least: Level, json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     match json {
-        true => output::print(&format!("{}\n", String::from_utf8_lossy(line))),
+        true => output::json_line(&String::from_utf8_lossy(line)),
         false => output::print(&parsed.render()),
     }
 }
 
 impl Line {
-    /// The host escapes control characters before a line leaves the gateway.
     fn render(&self) -> String {
         let at = ::time::OffsetDateTime::from(time::from_unix_micros(self.at_us));
         let at = at.format(&::time::format_description::well_known::Rfc3339).unwrap_or_default();
         let Self { region, version, event, level, message, .. } = self;
+        let message = output::printable(message);
         format!("{at} {region} v{version} {event} {level:?}: {message}\n")
     }
 }

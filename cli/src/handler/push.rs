@@ -96,7 +96,8 @@ impl Upload {
         let tested = test::test(&self.component, folder, self.limits).await?;
         let verdict = test::verdict(&tested);
         if verdict.is_err() {
-            eprint!("{}", tested.iter().map(test::Tested::render).collect::<String>());
+            let said: String = tested.iter().map(test::Tested::render).collect();
+            eprint!("{}", output::lines(&said));
         }
         verdict
     }

@@ -33,9 +33,18 @@ enum State {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct EventError {
+pub(super) struct EventError {
     id: String,
     error: String,
+}
+
+/// Events that were not replayed, and why.
+pub(super) fn table(errors: &[EventError]) -> String {
+    let mut table = Table::default();
+    for EventError { id, error } in errors {
+        table.row([id, error]);
+    }
+    table.render()
 }
 
 impl Progress {
@@ -66,12 +75,8 @@ impl Progress {
         let outcomes: Vec<String> = outcomes.collect();
         let outcomes =
             if outcomes.is_empty() { String::new() } else { format!(" ({})", outcomes.join(", ")) };
-        let mut table = Table::default();
-        for EventError { id, error } in &self.errors {
-            table.row([id, error]);
-        }
-        let Self { matched, replayed, failed, .. } = self;
-        format!("{replayed} of {matched} events replayed{outcomes}, {failed} failed\n{}", table.render())
+        let Self { matched, replayed, failed, errors, .. } = self;
+        format!("{replayed} of {matched} events replayed{outcomes}, {failed} failed\n{}", table(errors))
     }
 
     /// Whether all that it tried went well, and it tried everything.

@@ -176,7 +176,7 @@ impl Draft {
             Some(Disposition::Quarantined(_)) => self.leave_as_received(&mut event),
             Some(Disposition::Filtered(_) | Disposition::Responded(_)) => self.leave_changes(&mut event),
             None => {
-                event.payload = self.payload();
+                self.leave_body(&mut event);
                 self.leave_changes(&mut event);
                 self.leave_raw(&mut event);
             }
@@ -188,8 +188,14 @@ impl Draft {
     /// What a fixed version of the handler needs to run again.
     fn leave_as_received(&mut self, event: &mut Event) {
         self.body = self.received.clone();
-        event.payload = self.payload();
+        self.leave_body(event);
         self.leave_raw(event);
+    }
+
+    fn leave_body(&self, event: &mut Event) {
+        event.payload = self.payload();
+        event.payload_is_raw_decoded =
+            self.raw.is_some() && event.payload.is_some() && self.body == self.received;
     }
 
     fn leave_changes(&mut self, event: &mut Event) {

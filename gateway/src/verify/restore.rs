@@ -28,6 +28,7 @@ impl Verifier {
         let raw = event.request.as_mut().and_then(|request| request.raw.take());
         // A payload that would say the same as the raw bytes is left out.
         let body: Bytes = event.payload.take().or_else(|| raw.clone()).ok_or(NotRestored::NoBody)?;
+        event.payload_is_raw_decoded = false;
         event.handlers.clear();
         event.disposition = None;
         let intake = Arc::clone(&self.intake);
@@ -78,10 +79,12 @@ mod tests {
             request: Some(request.clone()),
             ..Event::default()
         };
+        let has_both = raw.is_some() && payload.is_some();
         let raw = raw.map(Bytes::from_static);
         let quarantined = Event {
             request: Some(floodgate_event::proto::Request { raw, ..request }),
             payload: payload.map(Bytes::from_static),
+            payload_is_raw_decoded: has_both,
             handlers: vec![HandlerRun { outcome: "fault".into(), ..HandlerRun::default() }],
             disposition: Some(Disposition::Quarantined(Quarantined::default())),
             ..before.clone()

@@ -22,13 +22,32 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// A destination, and what it does not get at present.
+/// A destination, what waits for it, and what it does not get at present.
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
     view: DestinationView<'a>,
     /// Why its deliveries are held, if they are: its secrets cannot be used.
     held: Option<String>,
+    deliveries: Deliveries,
+}
+
+#[derive(Default, Serialize)]
+struct Deliveries {
+    /// Open, those that are held too.
+    pending: u64,
+    /// Given up after the last attempt, or after an answer of 410.
+    dead: u64,
+}
+
+impl Deliveries {
+    fn of(state: &ApiState, name: &Name) -> Self {
+        let waiting = state.lookup.shards().iter().map(|shard| shard.deliveries.waiting(name));
+        waiting.fold(Self::default(), |sum, waiting| Self {
+            pending: sum.pending + waiting.open,
+            dead: sum.dead + waiting.dead,
+        })
+    }
 }
 
 async fn list(State(state): State<ApiState>) -> Response {
@@ -51,7 +70,8 @@ async fn show(State(state): State<ApiState>, PathName(name): PathName) -> Result
 
 fn shown<'a>(state: &ApiState, name: &Name, view: DestinationView<'a>) -> Shown<'a> {
     let routes = state.control.routes().borrow().clone();
-    Shown { view, held: routes.destinations.get(name).and_then(|destination| destination.held.clone()) }
+    let held = routes.destinations.get(name).and_then(|destination| destination.unopened.clone());
+    Shown { view, held, deliveries: Deliveries::of(state, name) }
 }
 
 async fn put(

@@ -16,7 +16,7 @@ use super::{ApiError, ApiState, Endpoint};
 use crate::forward::DeliveryIndex;
 use crate::forward::index::IndexError;
 use crate::forward::index::view::DeliveryView;
-use crate::lookup::{FoundEvent, LookupError};
+use crate::lookup::{FoundEvent, LookupError, MAX_LOOKS};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint::get("/v1/events/{id}", show)]
@@ -58,6 +58,9 @@ struct EventView {
     handlers: Vec<HandlerView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<String>,
+    /// The events that a handler made of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    children: Vec<ChildView>,
     position: PositionView,
     origin: Option<OriginView>,
     /// Of a stored event: whether any destination gets it.
@@ -85,6 +88,14 @@ struct HandlerView {
     outcome: String,
 }
 
+#[derive(Serialize)]
+struct ChildView {
+    ordinal: u32,
+    id: String,
+    #[serde(rename = "type")]
+    event_type: String,
+}
+
 /// In the central log.
 #[derive(Serialize)]
 struct PositionView {
@@ -103,18 +114,13 @@ struct OriginView {
 }
 
 async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<EventView>, ApiError> {
-    let id: EventId = id.parse().map_err(|error: floodgate_event::id::InvalidEventId| {
-        ApiError::new(ProblemCode::Malformed, error.to_string())
-    })?;
-    let Some(found) = state.lookup.find(id).await? else {
-        return Err(ApiError::new(ProblemCode::NotFound, format!("there is no event `{id}`")));
-    };
+    let found = find(&state, &id).await?;
     let Some(shard) = state.lookup.shard(found.shard) else {
-        return Ok(Json(EventView::new(id, found, Vec::new(), None)));
+        return Ok(Json(EventView::new(found, Vec::new(), None)));
     };
     let read = tokio::task::block_in_place(|| deliveries(&shard.deliveries, &found));
     let (routing, deliveries) = read.map_err(|error| ApiError::ours(ProblemCode::Internal, &error))?;
-    Ok(Json(EventView::new(id, found, deliveries, routing)))
+    Ok(Json(EventView::new(found, deliveries, routing)))
 }
 
 /// The cursor first: what it has passed is matched by the time that deliveries are read.
@@ -135,19 +141,54 @@ fn deliveries(
     Ok((routing, deliveries))
 }
 
+/// By the event's id, or its provider's: some of those look alike, as Stripe's `evt_…` do.
+async fn find(state: &ApiState, id: &str) -> Result<FoundEvent, ApiError> {
+    if let Ok(id) = id.parse()
+        && let Some(found) = state.lookup.find(id).await?
+    {
+        return Ok(found);
+    }
+    let configuration = state.control.configuration();
+    let sources = configuration.sources.iter().map(|(name, source)| (&source.tenant, name));
+    let mut found = state.lookup.find_by_provider_id(sources, id).await?;
+    match (found.pop(), found.is_empty()) {
+        (Some(found), true) => Ok(found),
+        (Some(last), false) => {
+            found.push(last);
+            let each = |found: &FoundEvent| format!("{} of {}", text_id(&found.event.id), found.event.source);
+            let events: Vec<_> = found.iter().map(each).collect();
+            let detail = format!("`{id}` is the provider's id of several events: {}", events.join(", "));
+            Err(ApiError::new(ProblemCode::Conflict, detail))
+        }
+        (None, _) => Err(ApiError::new(
+            ProblemCode::NotFound,
+            format!(
+                "there is no event `{id}`. It is no id of a known event; nor is it the provider's id of one, as far as \
+                 signatures cover those, or as it is among the newest {MAX_LOOKS} blocks"
+            ),
+        )),
+    }
+}
+
+/// Empty where the log holds no id, which it always does.
+fn text_id(id: &[u8]) -> String {
+    EventId::try_from(id).map(|id| id.to_string()).unwrap_or_default()
+}
+
 impl EventView {
-    fn new(id: EventId, found: FoundEvent, deliveries: Vec<DeliveryView>, routing: Option<Routing>) -> Self {
-        let FoundEvent { shard, position, verdict, event, origin, appended_at_us } = found;
+    fn new(found: FoundEvent, deliveries: Vec<DeliveryView>, routing: Option<Routing>) -> Self {
+        let status = found.status();
+        let FoundEvent { shard, position, event, origin, appended_at_us, children, .. } = found;
         let request = event.request.as_ref();
         let handlers = event.handlers.iter().map(|run| HandlerView {
             name: run.name.clone(),
             version: run.version,
             outcome: run.outcome.clone(),
         });
-        let parent = event.parent.as_ref().and_then(|parent| EventId::try_from(&*parent.id).ok());
+        let children = children.iter().map(ChildView::from).collect();
         Self {
-            id: id.to_string(),
-            status: status(verdict.kind()),
+            id: text_id(&event.id),
+            status,
             reason: reason(&event),
             trace: trace(&event),
             lane: Lane::try_from(event.lane).ok(),
@@ -157,7 +198,8 @@ impl EventView {
             raw_bytes: request.and_then(|request| request.raw.as_ref()).map(bytes::Bytes::len),
             payload_bytes: event.payload.as_ref().map(bytes::Bytes::len),
             handlers: handlers.collect(),
-            parent: parent.map(|parent| parent.to_string()),
+            parent: event.parent.as_ref().map(|parent| text_id(&parent.id)),
+            children,
             position: PositionView { shard, sequence: position.sequence, index: position.index },
             origin: origin.map(OriginView::from),
             routing,
@@ -175,21 +217,17 @@ impl EventView {
     }
 }
 
+impl From<&Event> for ChildView {
+    fn from(child: &Event) -> Self {
+        let ordinal = child.parent.as_ref().map(|parent| parent.ordinal).unwrap_or_default();
+        Self { ordinal, id: text_id(&child.id), event_type: child.r#type.clone() }
+    }
+}
+
 impl From<Origin> for OriginView {
     fn from(origin: Origin) -> Self {
         let Origin { region, incarnation, lane, sequence } = origin;
         Self { region, incarnation, lane: Lane::try_from(lane).ok(), sequence }
-    }
-}
-
-fn status(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Stored => "stored",
-        Kind::Duplicate => "duplicate",
-        Kind::Filtered => "filtered",
-        Kind::Responded => "responded",
-        Kind::Quarantined => "quarantined",
-        Kind::Unspecified => "unknown",
     }
 }
 

@@ -14,7 +14,7 @@ use super::extract::Checked;
 use super::{ApiError, ApiState, Endpoint};
 use crate::control::document::{Document, Invalid};
 use crate::control::{Kind, Refused, Version};
-use crate::lookup::Selection;
+use crate::lookup::{NotTaken, Selection};
 use crate::replay::{JobView, Order, StartError};
 
 /// Events that a filter may name.
@@ -72,6 +72,9 @@ struct Pinned {
 struct Preview {
     dry_run: bool,
     matched: u64,
+    /// Those of `filter.ids` that it would not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_taken: Vec<NotTaken>,
 }
 
 impl Document for ReplayDocument {
@@ -106,11 +109,11 @@ async fn start(
     let Filter { source, handler: failed_on, ids, .. } = filter;
     let selection = Selection { source, handler: failed_on, ids: ids.unwrap_or_default() };
     if dry_run {
-        let matched = state.replays.count(&selection)?;
-        return Ok(Json(Preview { dry_run, matched }).into_response());
+        let (matched, not_taken) = state.replays.count(&selection).await?;
+        return Ok(Json(Preview { dry_run, matched, not_taken }).into_response());
     }
     let rate = rate_per_second.unwrap_or(DEFAULT_RATE);
-    let started = state.replays.start(Order { selection, handler, rate })?;
+    let started = state.replays.start(Order { selection, handler, rate }).await?;
     Ok((StatusCode::ACCEPTED, Json(started)).into_response())
 }
 
@@ -144,6 +147,7 @@ impl From<StartError> for ApiError {
         match error {
             StartError::Busy => Self::new(ProblemCode::Conflict, error.to_string()),
             StartError::Ledger(error) => error.into(),
+            StartError::Lookup(error) => error.into(),
         }
     }
 }

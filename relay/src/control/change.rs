@@ -8,6 +8,7 @@ use floodgate_event::snapshot::Digest256;
 use super::configuration::{Configuration, Destination, Handler, Source};
 use super::document::{DestinationDocument, HandlerDocument, Invalid, SourceDocument};
 use super::vault::{self, Readers, Vault};
+use crate::destination::Gone;
 
 /// The most sources.
 pub(crate) const MAX_SOURCES: usize = 10_000;
@@ -146,9 +147,21 @@ impl Configuration {
             vault::destination(&document.tenant, name),
             Readers::None,
         )?;
-        let tenant = document.tenant.clone();
-        self.destinations
-            .insert(name.clone(), Destination { tenant, secrets, delivery: document.delivery() });
+        // The store may give the change a later revision, and never an earlier one.
+        let next = self.revision + 1;
+        let before = self.destinations.get(name);
+        let mut destination = Destination {
+            tenant: document.tenant.clone(),
+            secrets,
+            delivery: document.delivery(),
+            created: before.map_or(next, |before| before.created),
+            put: before.map_or(next, |before| before.put),
+            gone_at_us: 0,
+        };
+        if before != Some(&destination) {
+            destination.put = next;
+        }
+        self.destinations.insert(name.clone(), destination);
         Ok(())
     }
 
@@ -160,10 +173,13 @@ impl Configuration {
         found(self.destinations.remove(name), Kind::Destination, name).map(drop)
     }
 
-    /// Stops new deliveries to a destination; one that is gone meanwhile needs no stopping.
-    pub(crate) fn disable_destination(&mut self, name: &Name) {
-        if let Some(destination) = self.destinations.get_mut(name) {
+    /// Holds the deliveries of a destination that answered 410. One that was put since, or is another one under the
+    /// same name, did not.
+    pub(crate) fn disable_destination(&mut self, gone: &Gone, now_us: u64) {
+        let destination = self.destinations.get_mut(&gone.destination);
+        if let Some(destination) = destination.filter(|now| now.put == gone.put && now.delivery.enabled) {
             destination.delivery.enabled = false;
+            destination.gone_at_us = now_us;
         }
     }
 

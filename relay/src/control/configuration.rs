@@ -52,6 +52,21 @@ pub(crate) struct Destination {
     pub(crate) tenant: Name,
     pub(crate) secrets: Vec<StoredSecret>,
     pub(crate) delivery: Delivery,
+    /// The revision from which on it is there. What was matched by an earlier one was for another destination of the
+    /// same name, which was deleted. 0 in configurations that were made before this was kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) created: u64,
+    /// The revision at which it was last put. An answer of 410 to an attempt from before says nothing of it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) put: u64,
+    /// When it was disabled because it answered 410; Unix time in microseconds, 0 if that is not why.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) gone_at_us: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A secret, sealed to each of those who may read it.

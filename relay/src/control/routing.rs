@@ -82,7 +82,7 @@ fn destination(
     name: &Name,
     stored: &configuration::Destination,
     keys: Vec<standard_webhooks::Key>,
-    held: Option<String>,
+    unopened: Option<String>,
 ) -> Destination {
     let delivery = stored.delivery.clone();
     Destination {
@@ -96,7 +96,10 @@ fn destination(
         retry: delivery.retry.schedule_seconds,
         original_headers: delivery.original_headers,
         enabled: delivery.enabled,
-        held,
+        unopened,
+        paused: delivery.paused,
+        created: stored.created,
+        put: stored.put,
     }
 }
 
@@ -146,11 +149,15 @@ mod tests {
         put(&mut configuration, "fine", "1", &new);
         let mut router = Router::new(new.clone());
         let routes = router.routes(Arc::new(configuration.clone()));
-        assert_eq!(routes.held().map(|held| held.name.as_str()).collect::<Vec<_>>(), ["lost"]);
+        assert_eq!(routes.unopened().map(|held| held.name.as_str()).collect::<Vec<_>>(), ["lost"]);
         assert_eq!(routes.matching("any", "thing").count(), 2, "its events are matched, and wait");
-        assert!(routes.destinations["fine"].held.is_none());
+        assert!(routes.destinations["fine"].unopened.is_none());
 
         put(&mut configuration, "lost", "1", &new);
-        assert_eq!(router.routes(Arc::new(configuration)).held().count(), 0, "its secrets were given again");
+        assert_eq!(
+            router.routes(Arc::new(configuration)).unopened().count(),
+            0,
+            "its secrets were given again"
+        );
     }
 }

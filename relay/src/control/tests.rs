@@ -17,7 +17,7 @@ fn name(text: &str) -> Name {
 
 struct Site {
     control: Control,
-    disable: mpsc::Sender<Name>,
+    disable: mpsc::Sender<Gone>,
     shutdown: CancellationToken,
     _may_write: watch::Sender<bool>,
 }
@@ -87,10 +87,17 @@ async fn changes_are_stored_once_and_reach_routes() {
 
     let mut routes = control.routes();
     routes.wait_for(|routes| routes.revision == 2 && routes.destinations["shop"].enabled).await.unwrap();
-    site.disable.send(shop.clone()).await.unwrap();
+    let gone = Gone { destination: shop.clone(), put: routes.borrow().destinations["shop"].put };
+    site.disable.send(gone.clone()).await.unwrap();
     routes.wait_for(|routes| !routes.destinations["shop"].enabled).await.unwrap();
     control.put_destination(&shop, &destination(), Mode::Write, &ANY).await.unwrap();
-    routes.wait_for(|routes| routes.destinations["shop"].enabled).await.unwrap();
+    let put = routes.wait_for(|routes| routes.destinations["shop"].enabled).await.unwrap().revision;
+    // What was attempted before it was put again, and then what is there now.
+    site.disable.send(gone).await.unwrap();
+    let gone = Gone { destination: shop.clone(), put: routes.borrow().destinations["shop"].put };
+    site.disable.send(gone).await.unwrap();
+    let disabled = routes.wait_for(|routes| !routes.destinations["shop"].enabled).await.unwrap().revision;
+    assert_eq!(disabled, put + 1, "the first of the two changed nothing");
     site.shutdown.cancel();
     control.stopped().await;
 }

@@ -1,17 +1,17 @@
 //! What the control plane does by itself when the configuration changes.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use floodgate_event::Name;
 use floodgate_event::causes::chain;
+use floodgate_event::time::unix_micros;
 use tokio::sync::{mpsc, watch};
 
 use super::metrics::ControlMetrics;
 use super::routing::Router;
 use super::store::Store;
 use super::vault::Vault;
-use crate::destination::Routes;
+use crate::destination::{Gone, Routes};
 
 /// The wait before something that failed is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
@@ -40,7 +40,7 @@ impl Upkeep {
                 #[cfg(test)]
                 self.planted.before_opening(&configuration, &routes).await;
                 let opened = tokio::task::block_in_place(|| router.routes(configuration));
-                self.metrics.held(opened.held().count());
+                self.metrics.held(opened.unopened().count());
                 routes.send_replace(opened);
             }
             if changes.changed().await.is_err() {
@@ -94,27 +94,33 @@ impl Upkeep {
     }
 
     /// Disables destinations as they are named. One whose turn a crash takes answers 410 to its next attempt too.
-    pub(crate) async fn disable(self: Arc<Self>, mut names: mpsc::Receiver<Name>) {
-        while let Some(name) = names.recv().await {
-            while !self.try_disable(&name).await {
+    pub(crate) async fn disable(self: Arc<Self>, mut gone: mpsc::Receiver<Gone>) {
+        while let Some(gone) = gone.recv().await {
+            while !self.try_disable(&gone).await {
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
         }
     }
 
-    async fn try_disable(&self, name: &Name) -> bool {
+    async fn try_disable(&self, gone: &Gone) -> bool {
+        let now_us = unix_micros(SystemTime::now());
         let disable = self.store.change(|configuration| {
-            configuration.disable_destination(name);
+            configuration.disable_destination(gone, now_us);
             Ok(())
         });
+        let destination = &gone.destination;
         match disable.await {
+            Ok(changed) if changed.before.revision == changed.after.revision => {
+                tracing::debug!(%destination, "not disabled: it is already, or was put after it answered 410");
+                true
+            }
             Ok(changed) => {
                 let revision = changed.after.revision;
-                tracing::warn!(destination = %name, revision, "disabled: it answered 410");
+                tracing::warn!(%destination, revision, "disabled: it answered 410. Its deliveries are held");
                 true
             }
             Err(error) => {
-                tracing::warn!(destination = %name, error = chain(&error), "cannot disable");
+                tracing::warn!(%destination, error = chain(&error), "cannot disable");
                 false
             }
         }

@@ -55,6 +55,9 @@ pub(crate) struct DestinationView<'a> {
     secrets: Vec<SecretView<'a>>,
     #[serde(flatten)]
     delivery: &'a Delivery,
+    /// If that is why it is disabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_410_at: Option<String>,
 }
 
 /// A handler with its versions, and which of them is bound where.
@@ -153,7 +156,8 @@ impl<'a> SourceView<'a> {
 impl<'a> DestinationView<'a> {
     pub(crate) fn new(name: &'a Name, destination: &'a Destination) -> Self {
         let secrets = secrets(&destination.secrets);
-        Self { name, tenant: &destination.tenant, secrets, delivery: &destination.delivery }
+        let answered_410_at = (destination.gone_at_us != 0).then(|| rfc3339(destination.gone_at_us));
+        Self { name, tenant: &destination.tenant, secrets, delivery: &destination.delivery, answered_410_at }
     }
 }
 

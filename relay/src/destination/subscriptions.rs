@@ -15,7 +15,7 @@ const MAX_PAIRS: usize = 256;
 /// A place in [`Subscriptions::destinations`].
 type Place = u32;
 
-/// The subscriptions of the enabled destinations.
+/// The subscriptions of all destinations, those whose deliveries are held too.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Subscriptions {
     /// In order of their names.
@@ -41,7 +41,7 @@ struct Types {
 impl Subscriptions {
     pub(super) fn new<'a>(destinations: impl Iterator<Item = &'a Arc<Destination>>) -> Self {
         let mut all = Self::default();
-        for destination in destinations.filter(|destination| destination.enabled) {
+        for destination in destinations {
             // The configuration has at most 10,000 destinations.
             let place = Place::try_from(all.destinations.len()).unwrap_or(Place::MAX);
             all.add(place, &destination.subscribe);
@@ -134,7 +134,10 @@ mod tests {
             retry: Default::default(),
             original_headers: false,
             enabled,
-            held: None,
+            unopened: None,
+            paused: false,
+            created: 0,
+            put: 0,
         }
     }
 

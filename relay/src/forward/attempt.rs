@@ -7,10 +7,11 @@ use floodgate_event::proto::attempt::Outcome;
 use floodgate_event::proto::{Attempt, Event, Record, record};
 use floodgate_event::time::unix_micros;
 use floodgate_event::{EventId, Name};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::courier::Courier;
+use super::discard::{self, Why};
 use super::index::{DeliveryId, DeliveryIndex, Queued};
 use super::journal::Journal;
 use super::log::{Log, Missing};
@@ -18,6 +19,7 @@ use super::metrics::ForwardMetrics;
 use super::outcome::{Answer, Judgement, judge};
 use super::request::Delivery;
 use crate::clock::Clock;
+use crate::destination::{Destination, Gone, Routes};
 use crate::lease::Lease;
 
 /// What all attempts of a shard share.
@@ -27,7 +29,11 @@ pub(super) struct Desk {
     pub(super) log: Arc<Log>,
     pub(super) clock: Clock,
     pub(super) lease: Lease,
-    pub(super) disable: mpsc::Sender<Name>,
+    pub(super) shard: u32,
+    /// The most deliveries that are held for a destination.
+    pub(super) max_held: u64,
+    pub(super) routes: watch::Receiver<Arc<Routes>>,
+    pub(super) disable: mpsc::Sender<Gone>,
     pub(super) metrics: ForwardMetrics,
     /// No attempt begins after this.
     pub(super) stop: CancellationToken,
@@ -38,6 +44,8 @@ pub(super) struct Ended {
     pub(super) delivery: DeliveryId,
     /// How long to leave the destination alone.
     pub(super) hold: Option<Duration>,
+    /// [`Destination::put`] of the settings that it was made by.
+    pub(super) put: u64,
 }
 
 impl Desk {
@@ -49,8 +57,9 @@ impl Desk {
     /// Makes the next attempt at a delivery, and returns once its outcome is on disk. If the process dies before that,
     /// the attempt is made again under the same number and the same `webhook-id`.
     pub(super) async fn attempt(&self, courier: &Courier, queued: Queued) -> Ended {
-        let Queued { id, attempts } = queued;
-        let nothing = Ended { delivery: id.clone(), hold: None };
+        let Queued { id, attempts, .. } = queued;
+        let put = courier.destination.put;
+        let nothing = Ended { delivery: id.clone(), hold: None, put };
         let event = tokio::select! {
             () = self.stop.cancelled() => return nothing,
             event = self.log.event(id.log_sequence, id.index) => event,
@@ -63,14 +72,30 @@ impl Desk {
         let answer = send(courier, &event, &run).await;
         let took = begun.elapsed();
 
-        let judgement = judge(&answer, &courier.destination.retry, run.number, rand::random());
+        // Read once: the judgement, its record and what follows must be about the same moment.
+        let is_current = self.is_current(&courier.destination);
+        let retry = &courier.destination.retry;
+        let judgement = judge(&answer, is_current, retry, run.number, rand::random());
         self.count(&run.id.destination, &judgement, took);
         let attempt = run.record(&answer, &judgement, took, self.clock.now());
         let hold = judgement.hold;
         if self.journal.record(vec![attempt]).await.is_ok() {
-            self.follow_up(&run, &event, &answer, &judgement);
+            self.follow_up(&run, put, &event, &answer, &judgement);
         }
-        Ended { delivery: run.id, hold }
+        Ended { delivery: run.id, hold, put }
+    }
+
+    /// Gives a delivery up that was meant for another destination of the same name.
+    pub(super) async fn discard(&self, courier: &Courier, queued: Queued) -> Ended {
+        let destination = &courier.destination;
+        discard::these(self, &destination.name, &[&queued], Why::Removed).await;
+        Ended { delivery: queued.id, hold: None, put: destination.put }
+    }
+
+    /// Whether the destination is still as it was when an attempt began.
+    fn is_current(&self, attempted: &Destination) -> bool {
+        let routes = self.routes.borrow();
+        routes.destinations.get(&attempted.name).is_some_and(|now| now.put == attempted.put)
     }
 
     fn count(&self, destination: &Name, judgement: &Judgement, took: Duration) {
@@ -81,11 +106,15 @@ impl Desk {
         };
         self.metrics.attempts.with_label_values(&[destination.as_str(), outcome]).inc();
         self.metrics.duration.with_label_values(&[destination.as_str()]).observe(took.as_secs_f64());
+        if judgement.is_dead() {
+            self.metrics.dead.with_label_values(&[destination.as_str()]).inc();
+        }
     }
 
     fn follow_up(
         &self,
         run: &Run,
+        put: u64,
         event: &Result<Arc<Event>, Missing>,
         answer: &Answer,
         judgement: &Judgement,
@@ -94,14 +123,18 @@ impl Desk {
             return;
         }
         let destination = run.id.destination.as_str();
+        // Fields that there is nothing to say of are left out.
         let event_id = event.as_ref().ok().and_then(|event| EventId::try_from(&*event.id).ok());
-        if judgement.wait.is_some() {
-            tracing::debug!(destination, ?event_id, number = run.number, ?answer, "attempt failed");
+        let (event_id, number) = (event_id.map(tracing::field::display), run.number);
+        let status = Some(answer.status()).filter(|&status| status != 0);
+        let error = Some(answer.error()).filter(|error| !error.is_empty());
+        if judgement.is_dead() {
+            tracing::warn!(destination, event_id, number, status, error, "delivery is dead");
         } else {
-            let (status, error) = (answer.status(), answer.error());
-            tracing::warn!(destination, ?event_id, number = run.number, status, error, "delivery is dead");
+            tracing::debug!(destination, event_id, number, status, error, "attempt failed");
         }
-        if judgement.disable && self.disable.try_send(run.id.destination.clone()).is_err() {
+        let gone = || Gone { destination: run.id.destination.clone(), put };
+        if judgement.disable && self.disable.try_send(gone()).is_err() {
             tracing::warn!(destination, "cannot be disabled now: the next answer of 410 asks again");
         }
     }

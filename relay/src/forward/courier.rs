@@ -149,7 +149,10 @@ mod tests {
             retry: RetrySchedule::default(),
             original_headers: false,
             enabled: true,
-            held: None,
+            unopened: None,
+            paused: false,
+            created: 0,
+            put: 0,
         };
         let guard = SsrfGuard::new(allowed.iter().map(|network| network.parse().unwrap()).collect());
         let courier = Dispatch::new(guard, Clock::new(None)).unwrap().courier(Arc::new(destination)).unwrap();

@@ -1,5 +1,6 @@
-//! Giving up what is open for a destination that was removed or disabled.
+//! Giving up open deliveries: those of a destination that was deleted, and those beyond what is held for one.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use floodgate_event::Name;
@@ -7,34 +8,84 @@ use floodgate_event::proto::{Discarded, Record, record};
 
 use super::ForwardError;
 use super::attempt::Desk;
-use super::index::{Page, Queue, Queued, Scan};
+use super::index::{DeliveryId, Page, Queue, Queued, Scan};
 
 /// Deliveries that one journal entry discards.
 const PAGE: usize = 256;
 
-/// Discards all open deliveries of a destination, until the desk closes. Nothing may be under way for it.
-pub(super) async fn all_open(desk: &Desk, destination: &Name, reason: &str) -> Result<(), ForwardError> {
-    let mut count = 0;
-    for queue in [Queue::First, Queue::Retry] {
+/// Why deliveries are given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Their destination was deleted.
+    Removed,
+    /// More are held than may be.
+    Limit,
+}
+
+impl Why {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Removed => "removed",
+            Self::Limit => "limit",
+        }
+    }
+
+    /// In words, for whoever looks at the event.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Removed => "the destination was removed",
+            Self::Limit => "more deliveries were held for the destination than forward.max_held",
+        }
+    }
+}
+
+/// Which of a destination's open deliveries to give up. None of those that are under way.
+pub(super) struct Which<'a> {
+    /// Those that were matched by an earlier revision of the configuration than this.
+    pub(super) before: u64,
+    /// At most so many, the oldest first.
+    pub(super) most: u64,
+    pub(super) under_way: &'a HashSet<DeliveryId>,
+    pub(super) why: Why,
+}
+
+/// Discards open deliveries of a destination, until the desk closes.
+pub(super) async fn open(desk: &Desk, destination: &Name, which: Which<'_>) -> Result<(), ForwardError> {
+    let mut count: u64 = 0;
+    // What waits to be attempted again is older than what was never attempted.
+    for queue in [Queue::Retry, Queue::First] {
         let mut behind = None;
-        while !desk.stop.is_cancelled() {
+        while !desk.stop.is_cancelled() && count < which.most {
             let page = read(desk, destination, queue, behind).await?;
             if page.deliveries.is_empty() {
                 break;
             }
-            count += page.deliveries.len();
             behind = page.last;
-            let records = page.deliveries.iter().map(|queued| record(queued, reason)).collect();
-            if desk.journal.record(records).await.is_err() {
-                // The writer has ended, and takes everything down with it.
-                desk.stop.cancelled().await;
-            }
+            let fits =
+                |queued: &&Queued| queued.matched_by < which.before && !which.under_way.contains(&queued.id);
+            let room = usize::try_from(which.most - count).unwrap_or(usize::MAX);
+            let given_up: Vec<_> = page.deliveries.iter().filter(fits).take(room).collect();
+            count += given_up.len() as u64;
+            these(desk, destination, &given_up, which.why).await;
         }
     }
     if count > 0 {
-        tracing::info!(%destination, count, reason, "discarded open deliveries");
+        tracing::info!(%destination, count, reason = which.why.reason(), "discarded open deliveries");
     }
     Ok(())
+}
+
+/// Discards these. Where they cannot be recorded the writer has ended, and takes everything down with it.
+pub(super) async fn these(desk: &Desk, destination: &Name, queued: &[&Queued], why: Why) {
+    if queued.is_empty() {
+        return;
+    }
+    let records = queued.iter().map(|queued| record(queued, why)).collect();
+    if desk.journal.record(records).await.is_err() {
+        return desk.stop.cancelled().await;
+    }
+    let discarded = desk.metrics.discarded.with_label_values(&[destination.as_str(), why.as_str()]);
+    discarded.inc_by(queued.len() as u64);
 }
 
 async fn read(
@@ -48,7 +99,7 @@ async fn read(
     Ok(tokio::task::spawn_blocking(move || index.page(&destination, scan)).await??)
 }
 
-fn record(queued: &Queued, reason: &str) -> Record {
-    let discarded = Discarded { delivery: Some(queued.id.to_proto()), reason: reason.to_owned() };
+fn record(queued: &Queued, why: Why) -> Record {
+    let discarded = Discarded { delivery: Some(queued.id.to_proto()), reason: why.reason().to_owned() };
     Record { record: Some(record::Record::Discarded(discarded)) }
 }

@@ -3,7 +3,7 @@
 //! There is no other queue. A destination that cannot keep up has its deliveries on disk, and takes nothing from
 //! anybody else; one that keeps up finds them in the index's memory.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -133,6 +133,16 @@ impl Feed {
         !self.first.ready.is_empty() || (retries_may_start && !self.retry.ready.is_empty())
     }
 
+    /// Reads everything anew, but for what is under way: gives that.
+    pub(super) fn rewind(&mut self) -> HashSet<DeliveryId> {
+        for window in [&mut self.first, &mut self.retry] {
+            for ready in std::mem::take(window).ready {
+                self.taken.remove(&ready.id);
+            }
+        }
+        self.taken.keys().cloned().collect()
+    }
+
     /// An attempt ended, and is in the index.
     pub(super) fn done(&mut self, delivery: &DeliveryId) {
         self.taken.remove(delivery);
@@ -168,7 +178,9 @@ mod tests {
         for index in 0..first + retry {
             let id = DeliveryId { log_sequence: 1, index, generation: 0, destination: destination.clone() };
             let queue = if index < first { Queue::First } else { Queue::Retry };
-            feed.window(queue).ready.push_back(Queued { id, attempts: 0 });
+            let queued = Queued { id, attempts: 0, matched_by: 1 };
+            feed.taken.insert(queued.id.clone(), 0);
+            feed.window(queue).ready.push_back(queued);
         }
         feed
     }
@@ -193,7 +205,7 @@ mod tests {
         let mut feed = feed(0, 0);
         let id =
             DeliveryId { log_sequence: 1, index: 0, generation: 0, destination: "shop".parse().unwrap() };
-        let queued = |attempts| Queued { id: id.clone(), attempts };
+        let queued = |attempts| Queued { id: id.clone(), attempts, matched_by: 1 };
         feed.offer(Queue::First, queued(0));
         assert!(feed.take(true).is_some());
         feed.offer(Queue::Retry, queued(0));
@@ -203,6 +215,16 @@ mod tests {
         assert_eq!(feed.take(true), Some((Queue::Retry, queued(1))));
         feed.done(&id);
         assert!(feed.take(true).is_none() && feed.taken.is_empty());
+    }
+
+    #[test]
+    fn a_feed_that_is_rewound_keeps_what_is_under_way() {
+        let mut feed = feed(3, 1);
+        let (_, taken) = feed.take(true).unwrap();
+        assert_eq!(feed.rewind(), HashSet::from([taken.id.clone()]));
+        assert!(!feed.has_ready(true));
+        feed.done(&taken.id);
+        assert!(feed.rewind().is_empty());
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) use key::DeliveryId;
 pub(crate) use queue::{Page, Queue, Queued, Scan};
 pub(crate) use routing::LaneRouting;
 
-use fold::Fold;
+use fold::{Fold, Moved};
 use tables::Tables;
 
 /// The index of one shard's deliveries.
@@ -44,11 +44,21 @@ pub struct DeliveryIndex {
     backlogs: Mutex<HashMap<Name, Backlog>>,
 }
 
-/// What is open for one destination.
+/// What is open for one destination, and what is dead.
 #[derive(Default)]
 struct Backlog {
     open: u64,
+    dead: u64,
     wake: Arc<Notify>,
+}
+
+/// Deliveries of a destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// Open: not attempted yet, or to be attempted again.
+    pub(crate) open: u64,
+    /// Given up after the last attempt, or after an answer of 410.
+    pub(crate) dead: u64,
 }
 
 /// A message of the journal, as it is folded in.
@@ -82,6 +92,9 @@ impl DeliveryIndex {
         for (destination, open) in index.count_open()? {
             index.lock_backlogs().entry(destination).or_default().open = open;
         }
+        for (destination, dead) in index.tables.count_dead()? {
+            index.lock_backlogs().entry(destination).or_default().dead = dead;
+        }
         Ok(index)
     }
 
@@ -92,7 +105,7 @@ impl DeliveryIndex {
 
     /// The last log sequence that this lane's reader is done with; 0 before the first.
     pub(crate) fn cursor(&self, lane: Lane) -> Result<u64, IndexError> {
-        self.tables.cursor(lane)
+        Ok(self.tables.cursor(lane)?.through)
     }
 
     /// Which log the journal is about; empty if it does not say yet.
@@ -122,11 +135,12 @@ impl DeliveryIndex {
         Ok(())
     }
 
-    fn change_backlogs(&self, changes: BTreeMap<Name, i64>) {
+    fn change_backlogs(&self, changes: BTreeMap<Name, Moved>) {
         let mut backlogs = self.lock_backlogs();
-        for (destination, change) in changes {
+        for (destination, moved) in changes {
             let backlog = backlogs.entry(destination).or_default();
-            backlog.open = backlog.open.saturating_add_signed(change);
+            backlog.open = backlog.open.saturating_add_signed(moved.open);
+            backlog.dead = backlog.dead.saturating_add_signed(moved.dead);
             backlog.wake.notify_one();
         }
     }
@@ -135,7 +149,7 @@ impl DeliveryIndex {
     pub(crate) fn wipe(&self) -> Result<(), IndexError> {
         let _folding = self.folding.lock().unwrap_or_else(PoisonError::into_inner);
         self.tables.wipe()?;
-        self.lock_backlogs().values_mut().for_each(|backlog| backlog.open = 0);
+        self.lock_backlogs().values_mut().for_each(|backlog| (backlog.open, backlog.dead) = (0, 0));
         Ok(())
     }
 
@@ -144,9 +158,11 @@ impl DeliveryIndex {
         Arc::clone(&self.lock_backlogs().entry(destination.clone()).or_default().wake)
     }
 
-    /// Open deliveries of a destination.
-    pub(crate) fn open_count(&self, destination: &Name) -> u64 {
-        self.lock_backlogs().get(destination).map_or(0, |backlog| backlog.open)
+    /// Open and dead deliveries of a destination.
+    pub(crate) fn waiting(&self, destination: &Name) -> Waiting {
+        let backlogs = self.lock_backlogs();
+        let waiting = |backlog: &Backlog| Waiting { open: backlog.open, dead: backlog.dead };
+        backlogs.get(destination).map(waiting).unwrap_or_default()
     }
 
     /// The destinations that have open deliveries.

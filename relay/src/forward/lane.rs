@@ -19,8 +19,11 @@ use super::metrics::ForwardMetrics;
 use crate::destination::Routes;
 use crate::reader::{ReadMessage, StreamReader};
 
-/// Deliveries after which a batch is journaled.
+/// Deliveries after which a batch is journaled, and that one record names at most.
 const BATCH_DELIVERIES: usize = 4096;
+/// Bytes of one record's targets at most. A block can match thousands of destinations, and a message of the journal
+/// must stay below what the server takes, 8 MiB.
+const RECORD_BYTES: usize = BLOCK_BYTES / 2;
 /// Blocks that nobody gets may go by without a record, up to this many.
 const MAX_UNRECORDED: u64 = 256;
 /// Or for this long.
@@ -90,10 +93,12 @@ impl Batch {
         let matched = Matched { events: Some(self.events.take()), ..matched };
         self.passed = None;
         self.unrecorded = 0;
-        self.deliveries += matched.targets.iter().map(|target| target.indexes.len()).sum::<usize>();
-        let record = Record { record: Some(record::Record::Matched(matched)) };
-        self.bytes += record.encoded_len();
-        self.records.push(record);
+        for part in parts(matched) {
+            self.deliveries += part.targets.iter().map(|target| target.indexes.len()).sum::<usize>();
+            let record = Record { record: Some(record::Record::Matched(part)) };
+            self.bytes += record.encoded_len();
+            self.records.push(record);
+        }
     }
 
     /// Whether to move the cursor although nobody gets anything.
@@ -144,7 +149,9 @@ impl LaneReader {
             .filter_map(|matched| matched.events.as_ref())
             .flat_map(|events| events.unmatched.iter().cloned())
             .collect();
-        self.journal.record(batch.records).await?;
+        for entry in entries(batch.records) {
+            self.journal.record(entry).await?;
+        }
         for SourceCount { source, count } in unmatched {
             self.metrics.unmatched.with_label_values(&[&source]).inc_by(count);
         }
@@ -179,7 +186,7 @@ impl LaneReader {
     fn matched(&self, log_sequence: u64, targets: Vec<Target>) -> Matched {
         let config_revision = self.routes.borrow().revision;
         let lane = proto::Lane::from(self.lane).into();
-        Matched { log_sequence, lane, config_revision, targets, events: None }
+        Matched { log_sequence, lane, config_revision, targets, events: None, more: false }
     }
 }
 
@@ -200,4 +207,102 @@ fn targets(routes: &Routes, stored: &Stored, events: &mut Events) -> Vec<Target>
         indexes,
     };
     indexes.into_iter().map(target).collect()
+}
+
+/// Cuts what was matched of a block into records of a bounded size. All but the last say that there is more to come.
+fn parts(matched: Matched) -> Vec<Matched> {
+    let Matched { log_sequence, lane, config_revision, events, .. } = matched;
+    let part = |targets| Matched { log_sequence, lane, config_revision, targets, events: None, more: true };
+    let (mut parts, mut targets) = (Vec::new(), Vec::new());
+    let (mut deliveries, mut bytes) = (0, 0);
+    for target in matched.targets.into_iter().flat_map(pieces) {
+        let (more_deliveries, more_bytes) = (target.indexes.len(), target.encoded_len());
+        let full = deliveries + more_deliveries > BATCH_DELIVERIES || bytes + more_bytes > RECORD_BYTES;
+        if full && !targets.is_empty() {
+            parts.push(part(std::mem::take(&mut targets)));
+            (deliveries, bytes) = (0, 0);
+        }
+        targets.push(target);
+        (deliveries, bytes) = (deliveries + more_deliveries, bytes + more_bytes);
+    }
+    // What became of the events is counted once, with the part that moves the cursor.
+    parts.push(Matched { events, more: false, ..part(targets) });
+    parts
+}
+
+/// A target, cut so that each piece fits into a record.
+fn pieces(target: Target) -> Vec<Target> {
+    if target.indexes.len() <= BATCH_DELIVERIES {
+        return vec![target];
+    }
+    let piece = |indexes: &[u32]| Target { indexes: indexes.to_vec(), ..target.clone() };
+    target.indexes.chunks(BATCH_DELIVERIES).map(piece).collect()
+}
+
+/// Groups records into journal entries, which are never cut, of at most a block each.
+fn entries(records: Vec<Record>) -> Vec<Vec<Record>> {
+    let (mut entries, mut entry, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for record in records {
+        let more = record.encoded_len();
+        if bytes + more > BLOCK_BYTES && !entry.is_empty() {
+            entries.push(std::mem::take(&mut entry));
+            bytes = 0;
+        }
+        bytes += more;
+        entry.push(record);
+    }
+    entries.push(entry);
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What one event of each of many sources, and many events of one source, match.
+    fn matched(destinations: usize, indexes: u32) -> Matched {
+        let name = |number| format!("{number:0>64}");
+        let target =
+            |number| Target { destination: name(number), source: name(0), indexes: (0..indexes).collect() };
+        let targets = (0..destinations).map(target).collect();
+        Matched { log_sequence: 7, config_revision: 3, targets, ..Matched::default() }
+    }
+
+    fn deliveries(parts: &[Matched]) -> Vec<(String, u32)> {
+        let targets = parts.iter().flat_map(|part| &part.targets);
+        let named = |target: &Target| {
+            let destination = target.destination.clone();
+            target.indexes.clone().into_iter().map(move |index| (destination.clone(), index))
+        };
+        targets.flat_map(named).collect()
+    }
+
+    #[test]
+    fn a_record_is_cut_to_a_bounded_size_and_loses_nothing() {
+        for (destinations, indexes) in [(10_000, 3), (3, 10_000), (1, 1), (0, 0)] {
+            let whole = matched(destinations, indexes);
+            let parts = parts(whole.clone());
+            assert_eq!(deliveries(&parts), deliveries(&[whole]));
+            let (last, others) = parts.split_last().unwrap();
+            assert!(!last.more && others.iter().all(|part| part.more), "{destinations}");
+            for part in &parts {
+                let deliveries: usize = part.targets.iter().map(|target| target.indexes.len()).sum();
+                assert!(deliveries <= BATCH_DELIVERIES && part.encoded_len() < BLOCK_BYTES);
+                assert_eq!((part.log_sequence, part.config_revision), (7, 3));
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_is_journaled_in_entries_of_a_block_each() {
+        let mut batch = Batch::default();
+        batch.push(matched(10_000, 300));
+        let records = batch.records.len();
+        let entries = entries(batch.records);
+        assert_eq!(entries.iter().map(Vec::len).sum::<usize>(), records);
+        for entry in &entries {
+            let bytes: usize = entry.iter().map(Record::encoded_len).sum();
+            assert!((1..=BLOCK_BYTES).contains(&bytes), "{bytes}");
+        }
+    }
 }

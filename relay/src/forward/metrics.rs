@@ -5,12 +5,17 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, exponential_buckets,
 };
 
+use super::waiting::{HeldGauge, WaitingGauges};
+
 /// Forwarding's metrics; clones share them.
 #[derive(Clone)]
 pub struct ForwardMetrics {
     pub(crate) attempts: IntCounterVec,
     pub(crate) duration: HistogramVec,
-    pub(crate) pending: IntGaugeVec,
+    pub(crate) dead: IntCounterVec,
+    pub(crate) discarded: IntCounterVec,
+    pub(crate) waiting: WaitingGauges,
+    pub(crate) held: HeldGauge,
     cursor: IntGaugeVec,
     pub(crate) unmatched: IntCounterVec,
     to_match: IntGaugeVec,
@@ -36,7 +41,18 @@ impl ForwardMetrics {
                     .buckets(exponential_buckets(0.001, 2.5, 13)?),
                 &["destination"],
             )?,
-            pending: gauges("deliveries_pending", "Open deliveries.", &["destination"])?,
+            dead: counters(
+                "deliveries_dead_total",
+                "Deliveries that were given up after their last attempt or an answer of 410.",
+                &["destination"],
+            )?,
+            discarded: counters(
+                "deliveries_discarded_total",
+                "Deliveries that were given up because their destination was removed, or more were held than may be.",
+                &["destination", "reason"],
+            )?,
+            waiting: WaitingGauges::new()?,
+            held: HeldGauge::new()?,
             cursor: gauges("forward_cursor", "Log sequence that was routed last.", &["lane", "shard"])?,
             unmatched: counters(
                 "events_unmatched_total",
@@ -82,7 +98,10 @@ impl ForwardMetrics {
     fn add_to(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         registry.register(Box::new(self.attempts.clone()))?;
         registry.register(Box::new(self.duration.clone()))?;
-        registry.register(Box::new(self.pending.clone()))?;
+        registry.register(Box::new(self.dead.clone()))?;
+        registry.register(Box::new(self.discarded.clone()))?;
+        self.waiting.add_to(registry)?;
+        self.held.add_to(registry)?;
         registry.register(Box::new(self.cursor.clone()))?;
         registry.register(Box::new(self.unmatched.clone()))?;
         registry.register(Box::new(self.to_match.clone()))?;
@@ -101,6 +120,6 @@ fn counters(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, pr
     IntCounterVec::new(Opts::new(format!("floodgate_{name}"), help), labels)
 }
 
-fn gauges(name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+pub(super) fn gauges(name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
     IntGaugeVec::new(Opts::new(format!("floodgate_{name}"), help), labels)
 }

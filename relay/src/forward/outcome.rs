@@ -43,15 +43,30 @@ pub(crate) struct Judgement {
     pub(crate) hold: Option<Duration>,
 }
 
-/// Judges attempt `number` (from 1). `spread` in 0..1 places the next one within the schedule's jitter.
-pub(crate) fn judge(answer: &Answer, schedule: &RetrySchedule, number: u32, spread: f64) -> Judgement {
+impl Judgement {
+    /// Whether the delivery is given up.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.outcome != Outcome::Delivered && self.wait.is_none()
+    }
+}
+
+/// Judges attempt `number` (from 1). `spread` in 0..1 places the next one within the schedule's jitter. `is_current`
+/// says whether the destination is still the one that was attempted: if it is not, an answer of 410 is about what
+/// it was before, and the delivery goes to what it is now.
+pub(crate) fn judge(
+    answer: &Answer,
+    is_current: bool,
+    schedule: &RetrySchedule,
+    number: u32,
+    spread: f64,
+) -> Judgement {
     let end = |outcome| Judgement { outcome, wait: None, disable: false, hold: None };
     let again =
         |outcome, asked| Judgement { wait: schedule.wait_after(number, spread, asked), ..end(outcome) };
     match answer {
         Answer::Status { status, .. } if status.is_success() => end(Outcome::Delivered),
         // Held back until the destination is disabled.
-        Answer::Status { status: StatusCode::GONE, .. } => {
+        Answer::Status { status: StatusCode::GONE, .. } if is_current => {
             Judgement { disable: true, hold: Some(MAX_HOLD), ..end(Outcome::Failed) }
         }
         Answer::Status { status, retry_after, .. } if throttles(*status) => {
@@ -97,7 +112,7 @@ mod tests {
     }
 
     fn after_first(answer: &Answer) -> Judgement {
-        judge(answer, &RetrySchedule::try_from(vec![10]).unwrap(), 1, 0.5)
+        judge(answer, true, &RetrySchedule::try_from(vec![10]).unwrap(), 1, 0.5)
     }
 
     #[test]
@@ -105,6 +120,14 @@ mod tests {
         assert_eq!(after_first(&status(204, None)).outcome, Outcome::Delivered);
         let gone = after_first(&status(410, None));
         assert_eq!((gone.outcome, gone.wait, gone.disable), (Outcome::Failed, None, true));
+    }
+
+    #[test]
+    fn gone_says_nothing_of_a_destination_that_was_put_since() {
+        let schedule = RetrySchedule::try_from(vec![10]).unwrap();
+        let late = judge(&status(410, None), false, &schedule, 1, 0.5);
+        assert_eq!((late.disable, late.hold, late.is_dead()), (false, None, false));
+        assert_eq!(late.wait, Some(Duration::from_secs(10)));
     }
 
     #[test]
@@ -138,7 +161,7 @@ mod tests {
     #[test]
     fn the_last_attempt_has_no_next() {
         let schedule = RetrySchedule::try_from(vec![10]).unwrap();
-        assert_eq!(judge(&status(500, None), &schedule, 2, 0.5).wait, None);
+        assert_eq!(judge(&status(500, None), true, &schedule, 2, 0.5).wait, None);
     }
 
     #[test]

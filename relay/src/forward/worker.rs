@@ -10,17 +10,18 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::ForwardError;
 use super::attempt::{Desk, Ended};
 use super::courier::{Courier, Dispatch};
+use super::discard::{self, Which, Why};
 use super::feed::Feed;
 use super::index::{Queue, Queued};
-use super::{ForwardError, discard};
 use crate::destination::{Destination, Routes};
 
 /// How long attempts that are under way at shutdown may still take.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How often the number of deliveries that wait for a held destination is reported.
-const HELD_REPORT: Duration = Duration::from_secs(5);
+/// How often deliveries are looked at that were matched by routes which this process does not have yet.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Of a destination's concurrency, one part in this many is kept free of retries.
 const RESERVED_PART: usize = 4;
 
@@ -35,6 +36,9 @@ pub(super) struct Worker {
     retries: usize,
     /// No attempt begins before this: the consumer asked for it, or the rate does.
     not_before: Instant,
+    /// What it works for now, as [`Destination::created`] and [`Destination::put`]; none before the first look.
+    created: Option<u64>,
+    put: Option<u64>,
 }
 
 /// A destination as it is configured now.
@@ -57,26 +61,42 @@ impl Worker {
     ) -> Self {
         let feed = Feed::new(Arc::clone(&desk.index), desk.clock.clone(), name.clone());
         let (running, not_before) = (JoinSet::new(), Instant::now());
-        Self { name, desk, dispatch, routes, feed, running, retries: 0, not_before }
+        let (retries, created, put) = (0, None, None);
+        Self { name, desk, dispatch, routes, feed, running, retries, not_before, created, put }
     }
 
     /// Gives its name back.
     pub(super) async fn run(mut self) -> Result<Name, ForwardError> {
         while !self.desk.stop.is_cancelled() {
-            let destination = self.routes.borrow_and_update().destinations.get(&self.name).cloned();
-            match destination {
-                Some(destination) if destination.held.is_some() => self.hold(&destination).await?,
-                Some(destination) if destination.enabled => self.serve(destination).await?,
-                gone => {
-                    self.close(gone.is_some()).await?;
-                    break;
-                }
+            let routes = Arc::clone(&self.routes.borrow_and_update());
+            match routes.destinations.get(&self.name) {
+                Some(destination) => self.work_for(Arc::clone(destination)).await?,
+                None if self.clear(routes.revision).await? => break,
+                None => {}
             }
         }
         if timeout(DRAIN, self.finish_running()).await.is_err() {
             tracing::warn!(destination = %self.name, "attempts were cut off at shutdown; they will be repeated");
         }
-        Ok(self.name)
+        Ok(self.name.clone())
+    }
+
+    /// Until the destination changes, or no attempt may begin any more.
+    async fn work_for(&mut self, destination: Arc<Destination>) -> Result<(), ForwardError> {
+        if self.created != Some(destination.created) {
+            // Those of an earlier destination of this name; the one that is there now has nothing to do with them.
+            self.discard_before(destination.created).await?;
+            self.created = Some(destination.created);
+        }
+        if self.put != Some(destination.put) {
+            // What was asked for before was not asked for by what is there now.
+            self.not_before = Instant::now();
+            self.put = Some(destination.put);
+        }
+        match destination.held() {
+            None => self.serve(destination).await,
+            Some(_) => self.hold(destination).await,
+        }
     }
 
     /// Delivers until the destination changes, or no attempt may begin any more.
@@ -93,26 +113,27 @@ impl Worker {
                 () = wake.notified() => {}
                 () = sleep(self.wait()) => {}
                 Some(ended) = self.running.join_next() => self.ended(ended?),
-                () = changed(&mut self.routes) => {
-                    if !self.is_still(&destination) {
-                        return Ok(());
-                    }
-                }
+                () = changed(&mut self.routes) => if !self.is_still(&destination) { return Ok(()) },
             }
         }
         Ok(())
     }
 
-    /// Waits until the destination changes: what is open stays open, as nothing can be signed.
-    async fn hold(&mut self, destination: &Arc<Destination>) -> Result<(), ForwardError> {
+    /// Keeps what is open, up to a limit, until the destination changes. What is under way ends as it may.
+    async fn hold(&mut self, destination: Arc<Destination>) -> Result<(), ForwardError> {
+        let wake = self.desk.index.wake(&self.name);
         let stop = self.desk.stop.clone();
-        while !stop.is_cancelled() && self.is_still(destination) {
+        while !stop.is_cancelled() {
+            let beyond = self.desk.index.waiting(&self.name).open.saturating_sub(self.desk.max_held);
+            if beyond > 0 {
+                self.discard(u64::MAX, beyond, Why::Limit).await?;
+            }
             self.report();
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = sleep(HELD_REPORT) => {}
+                () = wake.notified() => {}
                 Some(ended) = self.running.join_next() => self.ended(ended?),
-                () = changed(&mut self.routes) => {}
+                () = changed(&mut self.routes) => if !self.is_still(&destination) { return Ok(()) },
             }
         }
         Ok(())
@@ -126,7 +147,13 @@ impl Worker {
     /// Begins attempts while there is room and something to do.
     fn start(&mut self, route: &Route) {
         let concurrency = usize::from(route.courier.destination.concurrency.get());
-        while self.running.len() < concurrency && self.not_before <= Instant::now() && self.desk.is_open() {
+        // A delivery is in the index only after the routes that it was matched by were in force: one that is not for
+        // the destination as it is known here shows by a change that was not looked at yet.
+        while self.running.len() < concurrency
+            && self.not_before <= Instant::now()
+            && self.desk.is_open()
+            && !self.routes.has_changed().unwrap_or(false)
+        {
             let retries_may_start = self.retries < max_retries(concurrency);
             if !self.feed.has_ready(retries_may_start) || !self.may_go(route) {
                 break;
@@ -148,13 +175,22 @@ impl Worker {
     fn begin(&mut self, route: &Route, queue: Queue, delivery: Queued) {
         self.retries += usize::from(queue == Queue::Retry);
         let (desk, courier) = (Arc::clone(&self.desk), route.courier.clone());
-        self.running.spawn(async move { (queue, desk.attempt(&courier, delivery).await) });
+        // Matched by routes from before, and journaled after what was open had been looked through.
+        let is_of_another = delivery.matched_by < courier.destination.created;
+        self.running.spawn(async move {
+            let ended = if is_of_another {
+                desk.discard(&courier, delivery).await
+            } else {
+                desk.attempt(&courier, delivery).await
+            };
+            (queue, ended)
+        });
     }
 
     fn ended(&mut self, (queue, ended): (Queue, Ended)) {
         self.retries -= usize::from(queue == Queue::Retry);
         self.feed.done(&ended.delivery);
-        if let Some(hold) = ended.hold {
+        if let Some(hold) = ended.hold.filter(|_| self.put == Some(ended.put)) {
             self.not_before = self.not_before.max(Instant::now() + hold);
         }
     }
@@ -166,18 +202,36 @@ impl Worker {
         held.map_or_else(|| self.feed.wait(), |held| held.min(self.feed.wait()))
     }
 
-    /// The destination was removed or disabled: what is open is discarded. It may come back, for new events only.
-    async fn close(&mut self, disabled: bool) -> Result<(), ForwardError> {
+    /// The destination is not there, by the routes of this revision. What they or earlier ones matched is discarded;
+    /// what later ones matched is for a destination that this process has yet to hear of. True once nothing is left.
+    async fn clear(&mut self, revision: u64) -> Result<bool, ForwardError> {
+        (self.created, self.put) = (None, None);
+        self.discard_before(revision.saturating_add(1)).await?;
+        if self.running.is_empty() && self.desk.index.waiting(&self.name).open == 0 {
+            return Ok(true);
+        }
+        self.report();
         let stop = self.desk.stop.clone();
-        if stop.run_until_cancelled(self.finish_running()).await.is_none() {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = sleep(LOOK_AGAIN) => {}
+            Some(ended) = self.running.join_next() => self.ended(ended?),
+            () = changed(&mut self.routes) => {}
+        }
+        Ok(false)
+    }
+
+    /// Before revision 0 there was none: destinations of earlier versions' configurations have it.
+    async fn discard_before(&mut self, revision: u64) -> Result<(), ForwardError> {
+        if revision == 0 {
             return Ok(());
         }
-        let reason = if disabled { "the destination is disabled" } else { "the destination was removed" };
-        discard::all_open(&self.desk, &self.name, reason).await?;
-        let labels = [self.name.as_str()];
-        // It is not there if no delivery was ever served.
-        let _ = self.desk.metrics.pending.remove_label_values(&labels);
-        Ok(())
+        self.discard(revision, u64::MAX, Why::Removed).await
+    }
+
+    async fn discard(&mut self, before: u64, most: u64, why: Why) -> Result<(), ForwardError> {
+        let under_way = &self.feed.rewind();
+        discard::open(&self.desk, &self.name, Which { before, most, under_way, why }).await
     }
 
     async fn finish_running(&mut self) {
@@ -190,8 +244,14 @@ impl Worker {
     }
 
     fn report(&self) {
-        let open = i64::try_from(self.desk.index.open_count(&self.name)).unwrap_or(i64::MAX);
-        self.desk.metrics.pending.with_label_values(&[self.name.as_str()]).set(open);
+        self.desk.metrics.waiting.set(&self.name, self.desk.shard, self.desk.index.waiting(&self.name));
+    }
+}
+
+/// What another relay works for from now on is its to report.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.desk.metrics.waiting.leave(&self.name, self.desk.shard);
     }
 }
 

@@ -28,8 +28,9 @@ pub(super) async fn run(
     let mut workers = JoinSet::new();
     let mut names = HashSet::new();
     while !desk.stop.is_cancelled() {
-        let wanted = wanted(&routes.borrow_and_update(), &desk);
-        for name in wanted {
+        let current = Arc::clone(&routes.borrow_and_update());
+        desk.metrics.held.set(&current);
+        for name in wanted(&current, &desk) {
             if names.insert(name.clone()) {
                 let worker = Worker::new(name, Arc::clone(&desk), dispatch.clone(), routes.clone());
                 workers.spawn(worker.run());
@@ -44,6 +45,7 @@ pub(super) async fn run(
             }
         }
     }
+    desk.metrics.held.clear();
     while let Some(ended) = workers.join_next().await {
         ended??;
     }
@@ -51,8 +53,7 @@ pub(super) async fn run(
 }
 
 fn wanted(routes: &Routes, desk: &Desk) -> BTreeSet<Name> {
-    let enabled = routes.destinations.values().filter(|destination| destination.enabled);
-    let mut names: BTreeSet<Name> = enabled.map(|destination| destination.name.clone()).collect();
+    let mut names: BTreeSet<Name> = routes.destinations.keys().cloned().collect();
     names.extend(desk.index.open_destinations());
     names
 }

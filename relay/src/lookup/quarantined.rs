@@ -1,8 +1,11 @@
 //! Lists of quarantined events, over all shards.
 
-use floodgate_event::{EventId, Name};
+use std::collections::BTreeSet;
 
-use super::EventLookup;
+use floodgate_event::{EventId, Name};
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
+
+use super::{EventLookup, LookupError};
 use crate::books::ShardBooks;
 use crate::dedup::ledger::LedgerError;
 use crate::dedup::quarantine::{Bounds, Key, Page, Quarantine, Row};
@@ -22,6 +25,11 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// The events that it names, each once.
+    fn named(&self) -> BTreeSet<EventId> {
+        self.ids.iter().copied().collect()
+    }
+
     fn matches(&self, row: &Row) -> bool {
         let is = |wanted: &Option<Name>, text: &str| wanted.as_ref().is_none_or(|name| name.as_str() == text);
         is(&self.source, &row.source) && is(&self.handler, &row.handler)
@@ -65,7 +73,51 @@ impl Selection {
     }
 }
 
+/// An event that was named and is not selected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotTaken {
+    /// Its id.
+    pub id: EventId,
+    /// Why not, in words.
+    pub reason: String,
+}
+
+impl Serialize for NotTaken {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut fields = to.serialize_struct("NotTaken", 2)?;
+        fields.serialize_field("id", &self.id.to_string())?;
+        fields.serialize_field("error", &self.reason)?;
+        fields.end()
+    }
+}
+
 impl EventLookup {
+    /// Those of the events that a selection names which it does not find.
+    ///
+    /// # Errors
+    /// If a ledger or the log cannot be read.
+    pub async fn not_selected(&self, selection: &Selection) -> Result<Vec<NotTaken>, LookupError> {
+        let mut not_taken = Vec::new();
+        for id in selection.named() {
+            let found = self.shards.iter().map(|shard| shard.ledger.quarantine().get(id));
+            let found: Vec<_> = tokio::task::block_in_place(|| found.collect::<Result<_, _>>())?;
+            let mut rows = found.into_iter().flatten();
+            let reason = match rows.next() {
+                Some((_, row)) if selection.matches(&row) => continue,
+                Some((_, row)) => {
+                    let Row { source, handler, .. } = row;
+                    format!("it is of source {source} and handler {handler}, which was not asked for")
+                }
+                None => match self.find(id).await? {
+                    Some(event) => format!("it is {}, not quarantined", event.status()),
+                    None => "there is no such event".to_owned(),
+                },
+            };
+            not_taken.push(NotTaken { id, reason });
+        }
+        Ok(not_taken)
+    }
+
     /// Up to `limit` quarantined events that were appended before `before`, newest first. A page may hold fewer and
     /// still not be the last: `next` says.
     ///

@@ -20,7 +20,7 @@ const MAX_UNTAKEN: u32 = 16;
 /// A replay.
 pub(super) struct Job {
     pub(super) id: String,
-    /// Events that were quarantined when it started.
+    /// Events that were quarantined when it started, and those that it names and are not.
     pub(super) matched: u64,
     pub(super) cancel: CancellationToken,
     started_at: OffsetDateTime,

@@ -298,3 +298,21 @@ async fn a_trial_has_its_own_time_and_costs_the_event_none() {
     // On the second child the trial's time was over, which says nothing of the trial.
     assert_eq!(score.report().tally.events, 1);
 }
+
+#[tokio::test]
+async fn a_decoded_body_says_whether_it_is_still_what_was_signed() {
+    let encoded = || Verified { raw: Some(Bytes::from_static(b"gzip of it")), ..verified(b"decoded") };
+    for (handlers, policy, is_decoded) in [
+        (&[][..], RawPolicy::Keep, true),
+        (&[PASS][..], RawPolicy::Keep, true),
+        (&[CHANGE][..], RawPolicy::Keep, false),
+        (&[][..], RawPolicy::Drop, false),
+    ] {
+        let handled = chain(handlers, OnFault::Quarantine, policy).run(encoded()).await.unwrap();
+        let event = &handled.events[0];
+        assert!(event.payload.is_some());
+        assert_eq!(event.payload_is_raw_decoded, is_decoded, "{handlers:?}");
+    }
+    let handled = chain(&[], OnFault::Quarantine, RawPolicy::Keep).run(verified(b"plain")).await.unwrap();
+    assert!(!handled.events[0].payload_is_raw_decoded, "the raw bytes are the payload");
+}

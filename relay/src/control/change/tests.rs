@@ -95,3 +95,62 @@ fn unpinned_bindings_follow_the_promoted_version() {
     let elsewhere = regional::snapshot(&configuration, &name("us"), 1, 0).unwrap();
     assert_eq!(elsewhere.unsealed, [name("github")]);
 }
+
+/// Puts the destination `shop` at a URL, as the configuration's next revision.
+fn put_shop(configuration: &mut Configuration, vault: &Vault, url: &str) -> (u64, u64) {
+    let text = format!(r#"{{"url": "{url}", "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}}"#);
+    let before = configuration.clone();
+    configuration.put_destination(&name("shop"), &read_json(text.as_bytes()).unwrap(), vault).unwrap();
+    configuration.revision += u64::from(*configuration != before);
+    let shop = &configuration.destinations["shop"];
+    (shop.created, shop.put)
+}
+
+#[test]
+fn a_destination_knows_since_when_it_is_there_and_when_it_was_put() {
+    let (vault, mut configuration) = (vault(), Configuration { revision: 5, ..Configuration::default() });
+    let put = |configuration: &mut Configuration, url: &str| put_shop(configuration, &vault, url);
+    assert_eq!(put(&mut configuration, "https://old.example/"), (6, 6));
+    assert_eq!(put(&mut configuration, "https://old.example/"), (6, 6));
+    assert_eq!(put(&mut configuration, "https://new.example/"), (6, 7));
+    configuration.delete_destination(&name("shop")).unwrap();
+    configuration.revision += 1;
+    assert_eq!(put(&mut configuration, "https://new.example/"), (9, 9));
+}
+
+#[test]
+fn only_what_answered_410_is_disabled_and_putting_it_again_ends_that() {
+    let (vault, mut configuration) = (vault(), Configuration::default());
+    let gone = |put| Gone { destination: name("shop"), put };
+    let (_, old) = put_shop(&mut configuration, &vault, "https://old.example/");
+    let (created, new) = put_shop(&mut configuration, &vault, "https://new.example/");
+    configuration.disable_destination(&gone(old), 77);
+    assert!(configuration.destinations["shop"].delivery.enabled);
+    configuration.disable_destination(&gone(new), 77);
+    let shop = &configuration.destinations["shop"];
+    assert!(!shop.delivery.enabled);
+    assert_eq!((shop.gone_at_us, shop.created), (77, created));
+
+    let (_, again) = put_shop(&mut configuration, &vault, "https://new.example/");
+    let shop = &configuration.destinations["shop"];
+    assert!(shop.delivery.enabled && shop.gone_at_us == 0 && again > new);
+    configuration.disable_destination(&gone(new), 78);
+    assert!(
+        configuration.destinations["shop"].delivery.enabled,
+        "a late answer from before it was put again"
+    );
+}
+
+#[test]
+fn what_earlier_versions_stored_of_a_destination_is_read() {
+    let (vault, mut configuration) = (vault(), Configuration::default());
+    put_shop(&mut configuration, &vault, "https://old.example/");
+    let mut stored = serde_json::to_value(&configuration).unwrap();
+    let shop = stored["destinations"]["shop"].as_object_mut().unwrap();
+    shop.remove("created");
+    shop.remove("put");
+    shop["delivery"].as_object_mut().unwrap().remove("paused");
+    let read: Configuration = serde_json::from_value(stored).unwrap();
+    let shop = &read.destinations["shop"];
+    assert_eq!((shop.created, shop.put, shop.delivery.paused), (0, 0, false));
+}

@@ -38,6 +38,8 @@ pub struct DestinationDocument {
     original_headers: bool,
     #[serde(default = "default_enabled")]
     enabled: bool,
+    #[serde(default)]
+    paused: bool,
     #[serde(default, rename = "breaker")]
     _breaker: NotYet,
     #[serde(default, rename = "receipt_sla_seconds")]
@@ -55,6 +57,8 @@ pub(crate) struct Delivery {
     pub(crate) retry: RetryDocument,
     pub(crate) original_headers: bool,
     pub(crate) enabled: bool,
+    #[serde(default)]
+    pub(crate) paused: bool,
 }
 
 /// `retry` of a destination.
@@ -100,6 +104,7 @@ impl DestinationDocument {
             retry: self.retry.clone(),
             original_headers: self.original_headers,
             enabled: self.enabled,
+            paused: self.paused,
         }
     }
 

@@ -25,6 +25,7 @@ use crate::control::document::{DestinationDocument, read_json};
 use crate::control::planted::Planted;
 use crate::control::tests::server::{self, Server};
 use crate::control::{Control, ControlContext, ControlMetrics, Kind, Mode, Precondition, RegionKeys, Scope};
+use crate::destination::Gone;
 use crate::forward::{self, DeliveryIndex, ForwardContext, ForwardMetrics, SsrfGuard};
 use crate::lease::Contender;
 use crate::provision;
@@ -149,7 +150,7 @@ struct Term {
     control: Control,
     name: String,
     index: Arc<DeliveryIndex>,
-    disable: mpsc::Sender<Name>,
+    disable: mpsc::Sender<Gone>,
 }
 
 impl Term {
@@ -167,6 +168,7 @@ impl Term {
                 log: Noted::default(),
                 disable: self.disable.clone(),
                 guard: SsrfGuard::new(Vec::new()),
+                max_held: 1_000,
                 metrics: ForwardMetrics::register(&prometheus::Registry::new()).unwrap(),
                 shutdown: shutdown.clone(),
             });

@@ -1,6 +1,7 @@
 //! What one journal message changes. The rules here are the meaning of the journal:
 //! a `Matched` counts only beyond its lane's cursor, an `Attempt` only if it is the recorded one plus 1, and nothing
 //! that is closed changes any more. So a message that was written twice, or a record that came too late, is harmless.
+//! Of a block that was matched in part, what is known already does not count again.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,7 +14,7 @@ use prost::Message as _;
 use super::key::{DeliveryId, attempt_key};
 use super::routing::RoutingFold;
 use super::row::{Phase, QueueRow, Row, Tally};
-use super::tables::{LOG_KEY, Tables, checkpoint_entry, cursor_key, decode, tally_key};
+use super::tables::{Cursor, LOG_KEY, Tables, checkpoint_entry, cursor_key, dead_key, decode, tally_key};
 use super::{Checkpoint, IndexError};
 
 /// The changes that one journal message makes, until they are committed.
@@ -24,11 +25,20 @@ pub(super) struct Fold<'a> {
     /// By delivery, those that were touched: the row as it is on disk, and as it will be.
     rows: BTreeMap<DeliveryId, Change>,
     attempts: BTreeMap<Vec<u8>, Attempt>,
-    cursors: HashMap<Lane, u64>,
+    cursors: HashMap<Lane, Cursor>,
     tallies: HashMap<String, Tally>,
     routing: RoutingFold,
     /// Which log it is about from here on.
     log: Option<String>,
+}
+
+/// What a message changed for a destination.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moved {
+    /// In its open deliveries.
+    pub(super) open: i64,
+    /// In its dead ones.
+    pub(super) dead: i64,
 }
 
 struct Change {
@@ -70,20 +80,28 @@ impl<'a> Fold<'a> {
             Some(&cursor) => cursor,
             None => self.tables.cursor(lane)?,
         };
-        if matched.log_sequence <= cursor {
+        let log_sequence = matched.log_sequence;
+        if log_sequence <= cursor.through {
             return Ok(());
         }
-        self.cursors.insert(lane, matched.log_sequence);
-        self.routing.matched(self.tables, lane, matched)?;
+        self.cursors.insert(lane, cursor.after(log_sequence, matched.more));
+        let begun = cursor.begun == log_sequence;
+        // What became of the events comes with the last part: the others may be written again after a crash.
+        if !matched.more {
+            self.routing.matched(self.tables, lane, matched)?;
+        }
         for target in &matched.targets {
             let Ok(destination) = target.destination.parse::<Name>() else {
                 continue;
             };
-            self.tally(&target.source)?.matched += target.indexes.len() as u64;
             for &index in &target.indexes {
-                let log_sequence = matched.log_sequence;
                 let id = DeliveryId { log_sequence, index, generation: 0, destination: destination.clone() };
-                let row = Row { source: target.source.clone(), ..Row::default() };
+                if begun && self.is_known(&id)? {
+                    continue;
+                }
+                self.tally(&target.source)?.matched += 1;
+                let (source, matched_by) = (target.source.clone(), matched.config_revision);
+                let row = Row { source, matched_by, ..Row::default() };
                 let after = self.enqueue(row, 0);
                 self.rows.insert(id, Change { before: None, after });
             }
@@ -95,12 +113,18 @@ impl<'a> Fold<'a> {
     fn continued(&mut self, continued: &Continued) -> Result<(), IndexError> {
         self.log = Some(continued.log.clone());
         for lane in Lane::ALL {
-            if self.tables.cursor(lane)? > continued.through {
-                self.cursors.insert(lane, continued.through);
+            let cursor = self.tables.cursor(lane)?;
+            if cursor.through > continued.through || cursor.begun > continued.through {
+                let through = cursor.through.min(continued.through);
+                self.cursors.insert(lane, Cursor { through, begun: 0 });
                 self.routing.uncount(lane, continued.through);
             }
         }
         Ok(())
+    }
+
+    fn is_known(&self, id: &DeliveryId) -> Result<bool, IndexError> {
+        Ok(self.rows.contains_key(id) || self.tables.row(&id.encode())?.is_some())
     }
 
     fn attempt(&mut self, attempt: &Attempt) -> Result<(), IndexError> {
@@ -195,19 +219,26 @@ impl<'a> Fold<'a> {
         Ok(self.tallies.entry(source.to_owned()).or_default())
     }
 
-    /// Writes all of it in one batch. Gives the change in open deliveries of each destination that was touched.
-    pub(super) fn commit(self, checkpoint: Checkpoint) -> Result<BTreeMap<Name, i64>, IndexError> {
+    /// Writes all of it in one batch. Gives what changed for each destination that was touched.
+    pub(super) fn commit(self, checkpoint: Checkpoint) -> Result<BTreeMap<Name, Moved>, IndexError> {
         let tables = self.tables;
         let mut batch = tables.db.batch();
-        let mut open = BTreeMap::new();
+        let mut moved: BTreeMap<Name, Moved> = BTreeMap::new();
         for (id, change) in &self.rows {
-            *open.entry(id.destination.clone()).or_default() += write_row(tables, &mut batch, id, change);
+            let open = write_row(tables, &mut batch, id, change);
+            let moved = moved.entry(id.destination.clone()).or_default();
+            moved.open += open;
+            moved.dead += i64::from(change.after.phase() == Phase::Dead && change.was_open());
+        }
+        for (destination, moved) in moved.iter().filter(|(_, moved)| moved.dead > 0) {
+            let dead = tables.dead_of(destination)?.saturating_add_signed(moved.dead);
+            batch.insert(&tables.meta, dead_key(destination), dead.to_be_bytes());
         }
         for (key, attempt) in self.attempts {
             batch.insert(&tables.attempts, key, attempt.encode_to_vec());
         }
         for (lane, cursor) in self.cursors {
-            batch.insert(&tables.meta, cursor_key(lane), cursor.to_be_bytes());
+            batch.insert(&tables.meta, cursor_key(lane), cursor.encode());
         }
         for (source, tally) in self.tallies {
             batch.insert(&tables.meta, tally_key(&source), tally.encode_to_vec());
@@ -219,7 +250,13 @@ impl<'a> Fold<'a> {
         let (key, value) = checkpoint_entry(checkpoint);
         batch.insert(&tables.meta, key, value);
         batch.commit()?;
-        Ok(open)
+        Ok(moved)
+    }
+}
+
+impl Change {
+    fn was_open(&self) -> bool {
+        self.before.as_ref().is_none_or(Row::is_pending)
     }
 }
 
@@ -236,8 +273,8 @@ fn write_row(tables: &Tables, batch: &mut fjall::OwnedWriteBatch, id: &DeliveryI
         batch.remove(&tables.queue, key.clone());
     }
     if let Some(key) = &after {
-        let Row { source, attempts, .. } = change.after.clone();
-        let row = QueueRow { delivery: delivery.clone(), source, attempts };
+        let Row { source, attempts, matched_by, .. } = change.after.clone();
+        let row = QueueRow { delivery: delivery.clone(), source, attempts, matched_by };
         batch.insert(&tables.queue, key.clone(), row.encode_to_vec());
     }
     if change.after.phase() == Phase::Dead {

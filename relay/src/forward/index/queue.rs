@@ -36,6 +36,8 @@ pub(crate) struct Queued {
     pub(crate) id: DeliveryId,
     /// Attempts recorded so far.
     pub(crate) attempts: u32,
+    /// The configuration's revision that it was matched by.
+    pub(crate) matched_by: u64,
 }
 
 /// Where to read on, and how much.
@@ -121,5 +123,6 @@ impl DeliveryIndex {
 
 fn queued(value: &[u8]) -> Result<Queued, IndexError> {
     let row: QueueRow = decode(value, "a queue entry")?;
-    Ok(Queued { id: DeliveryId::decode(&row.delivery)?, attempts: row.attempts })
+    let QueueRow { delivery, attempts, matched_by, .. } = row;
+    Ok(Queued { id: DeliveryId::decode(&delivery)?, attempts, matched_by })
 }

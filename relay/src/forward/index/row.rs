@@ -33,6 +33,9 @@ pub(super) struct Row {
     /// Why it was discarded.
     #[prost(string, tag = "7")]
     pub(super) reason: String,
+    /// The configuration's revision that it was matched by.
+    #[prost(uint64, tag = "8")]
+    pub(super) matched_by: u64,
 }
 
 impl Row {
@@ -57,6 +60,9 @@ pub(super) struct QueueRow {
     pub(super) source: String,
     #[prost(uint32, tag = "3")]
     pub(super) attempts: u32,
+    /// As in [`Row`].
+    #[prost(uint64, tag = "4")]
+    pub(super) matched_by: u64,
 }
 
 /// Deliveries of one source, by where they ended.

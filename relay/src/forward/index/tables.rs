@@ -1,9 +1,10 @@
 //! The index's files.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
-use floodgate_event::Lane;
+use floodgate_event::{Lane, Name};
 use prost::Message;
 
 use super::row::{Row, Tally};
@@ -20,10 +21,42 @@ const CHECKPOINT: &[u8] = b"checkpoint";
 /// Which log the journal is about.
 pub(super) const LOG_KEY: &[u8] = b"log";
 const FORM_KEY: &[u8] = b"form";
-/// What the fold puts into the tables. An index of another form, or of none, lacks what this version folds. 2: how events
-/// were routed.
+/// What the fold puts into the tables, and what entries are like. An index of another form, or of none, is emptied and
+/// folded anew.
 const FORM: u8 = 2;
 const TALLY_PREFIX: &[u8] = b"tally/";
+const DEAD_PREFIX: &[u8] = b"dead/";
+
+/// How far a lane is matched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cursor {
+    /// The last log sequence that is done.
+    pub(super) through: u64,
+    /// The one behind it of which a part is matched; 0 if none is.
+    pub(super) begun: u64,
+}
+
+impl Cursor {
+    /// Once a part of a block, or all that was left of it, is matched.
+    pub(super) fn after(self, log_sequence: u64, more: bool) -> Self {
+        if more { Self { begun: log_sequence, ..self } } else { Self { through: log_sequence, begun: 0 } }
+    }
+
+    pub(super) fn encode(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.through.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.begun.to_be_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (through, begun) = bytes.split_first_chunk()?;
+        let through = u64::from_be_bytes(*through);
+        // Earlier versions wrote the first half only.
+        let begun = if begun.is_empty() { 0 } else { u64::from_be_bytes(begun.try_into().ok()?) };
+        Some(Self { through, begun })
+    }
+}
 
 pub(super) struct Tables {
     pub(super) db: Database,
@@ -85,6 +118,24 @@ impl Tables {
         Ok(self.meta.insert(FORM_KEY, [FORM])?)
     }
 
+    /// Dead deliveries of a destination.
+    pub(super) fn dead_of(&self, destination: &str) -> Result<u64, IndexError> {
+        let value = self.meta.get(dead_key(destination))?;
+        value.map_or(Ok(0), |value| decode_count(&value))
+    }
+
+    /// Dead deliveries by destination.
+    pub(super) fn count_dead(&self) -> Result<HashMap<Name, u64>, IndexError> {
+        let mut dead = HashMap::new();
+        for entry in self.meta.prefix(DEAD_PREFIX) {
+            let (key, value) = entry.into_inner()?;
+            let name = key.strip_prefix(DEAD_PREFIX).and_then(|name| std::str::from_utf8(name).ok());
+            let name = name.and_then(|name| name.parse().ok());
+            dead.insert(name.ok_or(IndexError::Damaged("a destination's name"))?, decode_count(&value)?);
+        }
+        Ok(dead)
+    }
+
     pub(super) fn checkpoint(&self) -> Result<Option<Checkpoint>, IndexError> {
         let Some(value) = self.meta.get(CHECKPOINT)? else {
             return Ok(None);
@@ -102,12 +153,11 @@ impl Tables {
         Ok(text.map_err(|_| IndexError::Damaged("the log's name"))?.unwrap_or_default())
     }
 
-    pub(super) fn cursor(&self, lane: Lane) -> Result<u64, IndexError> {
+    pub(super) fn cursor(&self, lane: Lane) -> Result<Cursor, IndexError> {
         let Some(value) = self.meta.get(cursor_key(lane))? else {
-            return Ok(0);
+            return Ok(Cursor::default());
         };
-        let bytes = value.as_ref().try_into().map_err(|_| IndexError::Damaged("a cursor"))?;
-        Ok(u64::from_be_bytes(bytes))
+        Cursor::decode(&value).ok_or(IndexError::Damaged("a cursor"))
     }
 
     pub(super) fn row(&self, delivery: &[u8]) -> Result<Option<Row>, IndexError> {
@@ -127,6 +177,15 @@ pub(super) fn checkpoint_entry(checkpoint: Checkpoint) -> (&'static [u8], Vec<u8
 
 pub(super) fn cursor_key(lane: Lane) -> String {
     format!("cursor/{lane}")
+}
+
+/// Where a destination's dead deliveries are counted.
+pub(super) fn dead_key(destination: &str) -> Vec<u8> {
+    [DEAD_PREFIX, destination.as_bytes()].concat()
+}
+
+fn decode_count(value: &[u8]) -> Result<u64, IndexError> {
+    value.try_into().map(u64::from_be_bytes).map_err(|_| IndexError::Damaged("a count"))
 }
 
 pub(super) fn tally_key(source: &str) -> Vec<u8> {

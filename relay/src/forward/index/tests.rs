@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::routing::{LaneRouting, Routed};
 use super::view::{DeliveryState, Totals};
-use super::{DeliveryId, DeliveryIndex, JournalMessage, Queue, Scan};
+use super::{DeliveryId, DeliveryIndex, JournalMessage, Queue, Scan, Waiting};
 
 struct Fixture {
     index: DeliveryIndex,
@@ -39,7 +39,7 @@ impl Fixture {
         assert_eq!(books.cut, self.sequence);
         let Totals { matched, delivered, dead, discarded, pending } = books.all;
         assert_eq!(matched, delivered + dead + discarded + pending);
-        assert_eq!(pending, self.index.open_count(&"shop".parse().unwrap()));
+        assert_eq!(self.index.waiting(&"shop".parse().unwrap()), Waiting { open: pending, dead });
         books.all
     }
 
@@ -61,7 +61,7 @@ fn matched(log_sequence: u64, lane: Lane, indexes: &[u32]) -> record::Record {
     let target = Target { destination: "shop".into(), source: "stripe".into(), indexes: indexes.to_vec() };
     let lane = proto::Lane::from(lane).into();
     let targets = vec![target];
-    record::Record::Matched(Matched { log_sequence, lane, config_revision: 1, targets, events: None })
+    record::Record::Matched(Matched { log_sequence, lane, config_revision: 1, targets, ..Matched::default() })
 }
 
 /// As [`matched`], by a release that counts events.
@@ -70,6 +70,14 @@ fn counted(log_sequence: u64, lane: Lane, routed: u64, unmatched: u64) -> record
     let events = Some(MatchedEvents { routed: counts(routed), unmatched: counts(unmatched) });
     match matched(log_sequence, lane, &[]) {
         record::Record::Matched(matched) => record::Record::Matched(Matched { events, ..matched }),
+        other => other,
+    }
+}
+
+/// The same, of a block that is not done with it.
+fn part(log_sequence: u64, lane: Lane, indexes: &[u32]) -> record::Record {
+    match matched(log_sequence, lane, indexes) {
+        record::Record::Matched(matched) => record::Record::Matched(Matched { more: true, ..matched }),
         other => other,
     }
 }
@@ -129,6 +137,31 @@ fn what_a_lane_passed_is_not_matched_again() {
     assert_eq!(fixture.index.cursor(Lane::Standard).unwrap(), 5);
     assert_eq!(fixture.index.cursor(Lane::Bulk).unwrap(), 3);
     assert_eq!(fixture.index.cursor(Lane::Critical).unwrap(), 0);
+}
+
+#[test]
+fn a_block_in_parts_is_done_with_its_last_one() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![matched(4, Lane::Standard, &[0])]);
+    fixture.apply(vec![part(5, Lane::Standard, &[0, 1])]);
+    assert_eq!(fixture.index.cursor(Lane::Standard).unwrap(), 4);
+    fixture.apply(vec![matched(5, Lane::Standard, &[2])]);
+    assert_eq!(fixture.index.cursor(Lane::Standard).unwrap(), 5);
+    assert_eq!(fixture.totals().matched, 4);
+}
+
+#[test]
+fn a_crash_between_two_parts_neither_loses_nor_doubles_a_match() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![part(5, Lane::Standard, &[0, 1])]);
+    fixture.apply(vec![attempt(5, 0, 1, Outcome::Delivered, 0)]);
+    let mut fixture = fixture.reopen();
+    // All of it once more, cut elsewhere, and its first part in the same message as the rest.
+    fixture.apply(vec![part(5, Lane::Standard, &[0]), matched(5, Lane::Standard, &[1, 2])]);
+    assert_eq!(fixture.totals(), Totals { matched: 3, delivered: 1, pending: 2, ..Totals::default() });
+    assert_eq!(fixture.due(Queue::First, 0), [(5, 1, 0), (5, 2, 0)]);
+    fixture.apply(vec![matched(5, Lane::Standard, &[3])]);
+    assert_eq!(fixture.totals().matched, 3);
 }
 
 #[test]
@@ -193,6 +226,26 @@ fn an_event_shows_its_deliveries() {
     assert_eq!(json(0), pending);
     assert_eq!(json(1)[0]["attempts"][0]["started_at"], "1970-01-01T00:00:00Z");
     assert_eq!(json(2), serde_json::json!([]));
+}
+
+#[test]
+fn each_delivery_knows_the_revision_that_it_was_matched_by() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![matched(1, Lane::Standard, &[0])]);
+    fixture.apply(vec![attempt(1, 0, 1, Outcome::Failed, 50)]);
+    let scan = Scan { queue: Queue::Retry, behind: None, until_us: 50, limit: 1 };
+    let page = fixture.index.page(&"shop".parse().unwrap(), scan).unwrap();
+    assert_eq!(page.deliveries[0].matched_by, 1);
+}
+
+#[test]
+fn an_index_of_another_form_is_emptied() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![matched(1, Lane::Standard, &[0])]);
+    fixture.index.tables.meta.remove("form").unwrap();
+    let fixture = fixture.reopen();
+    assert_eq!(fixture.index.checkpoint().unwrap(), None);
+    assert_eq!(fixture.index.open_destinations(), []);
 }
 
 #[test]
