@@ -195,8 +195,10 @@ impl Rollout {
 
     fn render(&self, revision: u64) -> String {
         let Self { name, state, reason, .. } = self;
-        let reason =
-            reason.as_ref().map(|reason| format!(": {}", crate::output::printable(reason))).unwrap_or_default();
+        let reason = reason
+            .as_ref()
+            .map(|reason| format!(": {}", crate::output::printable(reason)))
+            .unwrap_or_default();
         match state {
             State::Serves => format!("{name} serves revision {revision}\n"),
             State::Late => format!("{name} does NOT serve revision {revision} yet{reason}\n"),

@@ -84,7 +84,7 @@ impl Destination {
         match (self.enabled, self.paused, &self.unopened) {
             (false, ..) => Some("disabled"),
             (true, true, _) => Some("paused"),
-            (true, false, Some(_)) => Some("unopened"),
+            (true, false, Some(_)) => Some("secrets"),
             (true, false, None) => None,
         }
     }

@@ -67,6 +67,9 @@ pub(super) async fn open(desk: &Desk, destination: &Name, which: Which<'_>) -> R
             let given_up: Vec<_> = page.deliveries.iter().filter(fits).take(room).collect();
             count += given_up.len() as u64;
             these(desk, destination, &given_up, which.why).await;
+            if behind.is_none() {
+                break;
+            }
         }
     }
     if count > 0 {

@@ -114,10 +114,12 @@ impl<'a> Fold<'a> {
         self.log = Some(continued.log.clone());
         for lane in Lane::ALL {
             let cursor = self.tables.cursor(lane)?;
-            if cursor.through > continued.through || cursor.begun > continued.through {
-                let through = cursor.through.min(continued.through);
+            let through = cursor.through.min(continued.through);
+            if cursor.begun > continued.through || cursor.through > through {
                 self.cursors.insert(lane, Cursor { through, begun: 0 });
-                self.routing.uncount(lane, continued.through);
+            }
+            if cursor.through > through {
+                self.routing.uncount(lane, through);
             }
         }
         Ok(())

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use floodgate_event::Name;
 
 use super::IndexError;
-use super::key::{DeliveryId, attempts_prefix, event_prefix};
 use super::fold::Moved;
+use super::key::{DeliveryId, attempts_prefix, event_prefix};
 use super::row::{Phase, Row};
 use super::tables::{Tables, dead_key, decode, tally_key};
 use prost::Message as _;
