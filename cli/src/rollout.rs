@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use crate::api::{Api, ApiError};
+use crate::output::printable;
 
 /// How long regions that can be reached are waited for: a gateway compiles what it binds first, and an interpreter of
 /// JavaScript or Python takes a small machine with several gateways most of a minute.
@@ -107,7 +108,7 @@ pub(crate) async fn wait(api: &Api, revision: u64) -> Result<Progress, ApiError>
         let progress = look(api, revision).await?;
         for line in progress.regions.iter().flat_map(|region| region.troubles(revision)) {
             if told.insert(line.clone()) {
-                eprintln!("{line}");
+                eprintln!("{}", crate::output::lines(&line));
             }
         }
         let regions_late = progress.regions.iter().any(Rollout::is_late) && began.elapsed() < PATIENCE;
@@ -195,10 +196,7 @@ impl Rollout {
 
     fn render(&self, revision: u64) -> String {
         let Self { name, state, reason, .. } = self;
-        let reason = reason
-            .as_ref()
-            .map(|reason| format!(": {}", crate::output::printable(reason)))
-            .unwrap_or_default();
+        let reason = reason.as_ref().map(|reason| format!(": {}", printable(reason))).unwrap_or_default();
         match state {
             State::Serves => format!("{name} serves revision {revision}\n"),
             State::Late => format!("{name} does NOT serve revision {revision} yet{reason}\n"),
