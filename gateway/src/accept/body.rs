@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use floodgate_listen::{Account, Reservation, Visit};
 use http::request::Parts;
 use http_body::Body;
@@ -72,13 +72,14 @@ impl<'a, B: Body<Data = Bytes> + Unpin> Reading<'a, B> {
     }
 
     async fn collect(&mut self, limit: usize) -> Result<Bytes, Refusal> {
-        let announced = usize::try_from(self.body.size_hint().lower()).unwrap_or(usize::MAX);
-        if announced > limit {
+        let announced =
+            self.body.size_hint().exact().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        if announced.is_some_and(|announced| announced > limit) {
             return Err(Refusal::TooLarge { limit });
         }
         let first = self.next().await?.unwrap_or_default();
         self.memory.grow_by(first.len())?;
-        if first.len() == announced && self.body.is_end_stream() {
+        if announced.is_none_or(|announced| announced == first.len()) && self.body.is_end_stream() {
             // The usual webhook arrives in one piece, which is passed on without a copy.
             return if first.len() > limit { Err(Refusal::TooLarge { limit }) } else { Ok(first) };
         }
@@ -86,8 +87,8 @@ impl<'a, B: Body<Data = Bytes> + Unpin> Reading<'a, B> {
     }
 
     /// Copies the pieces into one, which grows as they come: a piece may hold on to a larger buffer.
-    async fn rest(&mut self, first: Bytes, announced: usize, limit: usize) -> Result<Bytes, Refusal> {
-        let mut whole = BytesMut::new();
+    async fn rest(&mut self, first: Bytes, announced: Option<usize>, limit: usize) -> Result<Bytes, Refusal> {
+        let mut whole = Vec::new();
         let mut next = Some(first);
         while let Some(data) = next {
             let len = whole.len() + data.len();
@@ -95,15 +96,16 @@ impl<'a, B: Body<Data = Bytes> + Unpin> Reading<'a, B> {
                 return Err(Refusal::TooLarge { limit });
             }
             if len > whole.capacity() {
-                // Twice what is here, and no more than was announced, unless more came than that.
-                let room = len.max(LEAST_ROOM.max(2 * len).min(announced));
+                // Twice what is here, and no more than was announced.
+                let room = LEAST_ROOM.max(2 * len).min(announced.unwrap_or(usize::MAX)).max(len);
                 self.memory.grow_by(room - whole.capacity())?;
-                whole.reserve(room - whole.len());
+                // Exactly what was counted: `reserve` would take more.
+                whole.reserve_exact(room - whole.len());
             }
             whole.extend_from_slice(&data);
             next = self.next().await?;
         }
-        Ok(whole.freeze())
+        Ok(whole.into())
     }
 
     /// The next piece of data, if it comes soon enough; trailers are skipped.

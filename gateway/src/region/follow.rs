@@ -33,12 +33,14 @@ pub(super) struct Follower {
     /// The bucket's revision that cannot be served: not tried again before the centre confirms it, which it does every 30 s.
     /// Whether a compilation ends in time is also a matter of what else the machine does.
     refused: Option<u64>,
+    /// A key came since the last look: what could not be opened is tried again.
+    has_new_key: bool,
 }
 
 impl Follower {
     pub(super) fn new(link: Link, state: Arc<State>, opener: Opener) -> Self {
         let context = jetstream::new(link.client().clone());
-        Self { link, context, state, opener, current: None, refused: None }
+        Self { link, context, state, opener, current: None, refused: None, has_new_key: false }
     }
 
     /// Runs for ever.
@@ -67,7 +69,7 @@ impl Follower {
                 },
                 _ = losses.changed() => return Ok(()),
                 Ok(()) = keys.changed() => {
-                    self.refused = None;
+                    (self.refused, self.has_new_key) = (None, true);
                     current(&store).await?
                 }
                 () = tokio::time::sleep(RELIST) => current(&store).await?,
@@ -80,7 +82,12 @@ impl Follower {
 
     async fn consider(&mut self, entry: &Entry) {
         let is_current = self.current.as_ref().is_some_and(|(revision, _)| *revision == entry.revision);
-        if is_current && !self.state.served().is_some_and(|served| served.may_improve()) {
+        let has_new_key = std::mem::take(&mut self.has_new_key);
+        let may_improve = |served: &Served| match has_new_key {
+            true => !served.refused.is_empty(),
+            false => served.may_improve(),
+        };
+        if is_current && !self.state.served().is_some_and(|served| may_improve(&served)) {
             // Whatever kept the bucket out of reach has passed.
             self.state.set_trouble(None);
         } else if self.refused != Some(entry.revision) {

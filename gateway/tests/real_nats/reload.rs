@@ -46,9 +46,14 @@ async fn what_nobody_could_open_is_tried_again_with_a_new_key() {
     let region = Region::with_source("{}").await;
     let key = OpeningKey::generate();
     region.configure(snapshot(&key, 2, "{}")).await;
-    until("it cannot be opened", async || region.report().await.is_some_and(|report| report.error.is_some()))
-        .await;
+    until("it cannot be opened", async || {
+        region.report().await.is_some_and(|report| !report.refused.is_empty())
+    })
+    .await;
     std::fs::write(region.folder().join("key"), key.to_text().expose()).unwrap();
     region.reload.send(()).await.unwrap();
-    until("it is served", async || region.report().await.is_some_and(|report| report.revision == 2)).await;
+    until("it is served", async || {
+        region.report().await.is_some_and(|report| report.revision == 2 && report.refused.is_empty())
+    })
+    .await;
 }
