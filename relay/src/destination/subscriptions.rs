@@ -174,7 +174,7 @@ mod tests {
         ) {
             let routes = routes(subscriptions);
             let expected: Vec<_> = routes.destinations.values()
-                .filter(|destination| destination.enabled && destination.subscribe.matches(&source, &event_type))
+                .filter(|destination| destination.subscribe.matches(&source, &event_type))
                 .map(|destination| destination.name.to_string())
                 .collect();
             let found: Vec<_> = routes.matching(&source, &event_type).map(|found| found.name.to_string()).collect();

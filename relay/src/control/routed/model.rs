@@ -35,6 +35,8 @@ const RELAYS: usize = 2;
 const STEPS: usize = 24;
 const DESTINATIONS: u64 = 4;
 const TYPES: [&str; 3] = ["a", "b", "c"];
+/// A type that no event has.
+const NEVER: &str = "never";
 /// A killed relay's lease lasts so long.
 const LEASE: Duration = Duration::from_secs(2);
 /// Until all that was stored is matched, after the last step.
@@ -312,8 +314,8 @@ impl Model {
         self.changes.push(Change { destination: name.clone(), after, revision });
         if let Some((revision, true)) = made {
             self.confirmed = self.confirmed.max(revision);
-            let nothing = delete || !enabled || types.is_empty();
-            self.wants.insert(name, Some(if nothing { BTreeSet::new() } else { types }));
+            // One that is disabled is matched too, and its deliveries wait.
+            self.wants.insert(name, Some(if delete { BTreeSet::new() } else { types }));
         }
         self.store().await;
     }
@@ -385,8 +387,7 @@ impl Stored {
 
 fn document(types: &BTreeSet<&str>, enabled: bool) -> DestinationDocument {
     // A subscription without types is one to all of them.
-    let enabled = enabled && !types.is_empty();
-    let types: Vec<_> = types.iter().collect();
+    let types: Vec<_> = if types.is_empty() { vec![NEVER] } else { types.iter().copied().collect() };
     let text = serde_json::json!({
         "url": "http://127.0.0.1:1/", "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
         "subscribe": {"types": types}, "enabled": enabled, "retry": {"schedule_seconds": [86_400]},

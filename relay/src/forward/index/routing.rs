@@ -12,7 +12,7 @@ use prost::Message as _;
 
 use super::IndexError;
 use super::row::RoutedRow;
-use super::tables::{Tables, decode};
+use super::tables::{Cursor, Tables, cursor_key, decode};
 
 /// How one lane's stored events were routed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -123,7 +123,8 @@ pub(super) fn read(tables: &Tables, snapshot: &Snapshot) -> Result<BTreeMap<Lane
             let RoutedRow { routed, unmatched } = decode(&value, "a count of events")?;
             sources.insert(source.to_owned(), Routed { routed, unmatched });
         }
-        let cursor = number(super::tables::cursor_key(lane))?;
+        let cursor = snapshot.get(&tables.meta, cursor_key(lane))?;
+        let cursor = cursor.map_or(Ok(Cursor::default()), |value| Cursor::read(&value))?.through;
         let uncounted_through = number(uncounted_key(lane))?;
         Ok((lane, LaneRouting { cursor, uncounted_through, sources }))
     };

@@ -49,6 +49,10 @@ impl Cursor {
         bytes
     }
 
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, IndexError> {
+        Self::decode(bytes).ok_or(IndexError::Damaged("a cursor"))
+    }
+
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (through, begun) = bytes.split_first_chunk()?;
         let through = u64::from_be_bytes(*through);
@@ -157,7 +161,7 @@ impl Tables {
         let Some(value) = self.meta.get(cursor_key(lane))? else {
             return Ok(Cursor::default());
         };
-        Cursor::decode(&value).ok_or(IndexError::Damaged("a cursor"))
+        Cursor::read(&value)
     }
 
     pub(super) fn row(&self, delivery: &[u8]) -> Result<Option<Row>, IndexError> {
