@@ -1,6 +1,7 @@
 //! The end-to-end tests: real processes on this machine, started by `floodgate dev` on free ports of the loopback
 //! address. One at a time: each loads the machine, and some kill.
 
+mod attack;
 mod bad_input;
 mod books;
 mod clock;
