@@ -80,7 +80,8 @@ fn a_secret_loses_its_line_end_and_is_refused_with_anything_else_unseen() -> Res
         ("s3cret", "\u{feff}0ther", "t0ken", ["a.secret", "a byte order mark (U+FEFF)"]),
         ("\n", "0ther", "t0ken", ["`A_SECRET`", "is empty"]),
         ("s3cret", "0ther", "t0ken\u{a0}", ["FLOODGATE_TOKEN", "a no-break space (U+00A0)"]),
-        ("s3cret", "0ther", "", ["FLOODGATE_TOKEN", "is empty"]),
+        // As if it were not set.
+        ("s3cret", "0ther", "", ["FLOODGATE_TOKEN", "no token"]),
     ] {
         let output = apply(secret, file, token)?;
         let said = String::from_utf8_lossy(&output.stderr);
