@@ -24,7 +24,7 @@ async fn quarantined_events_are_listed_and_replayed_through_a_chosen_version() -
         assert_eq!((books.events.accepted, books.events.stored, books.events.quarantined), (7, 3, 4));
 
         listed_by_page_and_filter(scene, &poisoned).await?;
-        let listed = list(scene, &[]).await?;
+        let listed = all_listed(scene, 3).await?;
         // Uploaded, and not promoted: the source goes on with version 1.
         upload(scene, "picky", 2, &built(true).await?).await?;
         let preview = floodgate(scene, &["replay", "--status", "quarantined", "--dry-run", "--json"]).await?;
@@ -80,7 +80,7 @@ async fn send_some_poisoned(scene: &Scene, secret: &str) -> Result<Vec<String>> 
 }
 
 async fn listed_by_page_and_filter(scene: &Scene, poisoned: &[String]) -> Result<()> {
-    let all = list(scene, &[]).await?;
+    let all = all_listed(scene, poisoned.len()).await?;
     let mut ids: Vec<_> = all.iter().map(|item| item["id"].as_str().unwrap_or_default()).collect();
     let times: Vec<_> = all.iter().map(|item| item["stored_at"].as_str().unwrap_or_default()).collect();
     assert!(times.is_sorted_by(|a, b| a >= b), "newest first: {times:?}");
@@ -119,8 +119,7 @@ async fn a_child_of_a_split_is_replayed_by_itself_also_while_its_region_is_away(
         let parent = scene.sender.post("eu", &whole).await?.accepted()?.to_owned();
         let books = scene.balanced_books().await?;
         assert_eq!((books.events.filtered, books.events.stored, books.events.quarantined), (1, 2, 1));
-        let listed = list(scene, &[]).await?;
-        assert_eq!(listed.len(), 1, "{listed:?}");
+        let listed = all_listed(scene, 1).await?;
         let child = listed[0]["id"].as_str().unwrap_or_default().to_owned();
         assert_ne!(child, parent);
 
@@ -207,7 +206,7 @@ async fn what_cannot_be_replayed_says_why_and_a_replay_can_be_cancelled() -> Res
         scene.admin.request(Method::DELETE, &path, None).await?;
         let cancelled = wait_for_end(scene, &path).await?;
         assert_eq!(cancelled["state"], "cancelled", "{cancelled}");
-        assert_eq!(list(scene, &[]).await?.len(), 3);
+        all_listed(scene, 3).await?;
         Ok(())
     })
     .await
@@ -249,6 +248,15 @@ async fn list(scene: &Scene, filters: &[&str]) -> Result<Vec<Value>> {
             .await?;
     assert!(listed.status.success(), "{listed:?}");
     Ok(json_of(&listed)?["items"].as_array().cloned().unwrap_or_default())
+}
+
+/// The books count what the log holds, and the list follows.
+async fn all_listed(scene: &Scene, count: usize) -> Result<Vec<Value>> {
+    wait::until(format!("{count} to be listed"), LISTED_LIMIT, async || {
+        let listed = list(scene, &[]).await?;
+        Ok((listed.len() == count).then_some(listed))
+    })
+    .await
 }
 
 async fn nothing_listed(scene: &Scene) -> Result<()> {
