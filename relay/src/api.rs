@@ -29,14 +29,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use floodgate_event::ProblemCode;
+use floodgate_event::{Name, ProblemCode};
 use tokio::sync::Semaphore;
 
+use self::answer::Removed;
 use self::extract::Write;
 use self::limits::Gate;
 use crate::books::Bookkeeper;
 use crate::central::CentralStreams;
-use crate::control::{Changed, Control, Mode, Scope};
+use crate::control::{Changed, Control, Kind, Mode, Precondition, Scope};
 use crate::lookup::EventLookup;
 use crate::provision::StreamFaults;
 use crate::replay::Replays;
@@ -47,6 +48,14 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// The most that follow handlers' lines at once.
 const MAX_FOLLOWERS: usize = 32;
 
+/// What is known of the streams that everything stands on.
+#[derive(Clone)]
+pub(crate) struct Streams {
+    pub(crate) central: CentralStreams,
+    /// The regions'.
+    pub(crate) faults: StreamFaults,
+}
+
 /// What endpoints work with. Cheap to clone.
 #[derive(Clone)]
 pub struct ApiState {
@@ -54,8 +63,7 @@ pub struct ApiState {
     books: Arc<Bookkeeper>,
     lookup: EventLookup,
     replays: Replays,
-    central: CentralStreams,
-    stream_faults: StreamFaults,
+    streams: Streams,
     /// For how long ids are remembered.
     window_days: u32,
     token: Token,
@@ -72,13 +80,12 @@ impl ApiState {
         books: Arc<Bookkeeper>,
         lookup: EventLookup,
         replays: Replays,
-        central: CentralStreams,
-        stream_faults: StreamFaults,
+        streams: Streams,
         window_days: u32,
     ) -> Self {
         let followers = Arc::new(Semaphore::new(MAX_FOLLOWERS));
         let gate = Gate::new();
-        Self { control, books, lookup, replays, central, stream_faults, window_days, token, gate, followers }
+        Self { control, books, lookup, replays, streams, window_days, token, gate, followers }
     }
 }
 
@@ -126,6 +133,19 @@ async fn in_force(state: &ApiState, changed: &Changed<()>, write: Write, scope: 
         Write { wait: true, .. } => Some(state.control.in_force(revision, scope).await),
         Write { wait: false, .. } => Some(state.control.is_known_in_force(revision, scope)),
     }
+}
+
+/// Deletes an object, and waits until that is in force, unless the caller does not.
+async fn remove(
+    state: &ApiState,
+    (kind, name): (Kind, &Name),
+    wait: bool,
+    expected: &Precondition,
+    scope: Scope<'_>,
+) -> Result<Removed, ApiError> {
+    let changed = state.control.delete(kind, name, expected).await?;
+    let in_force = in_force(state, &changed, Write { mode: Mode::Write, wait }, scope).await;
+    Ok(Removed { name: name.clone(), revision: changed.after.revision, in_force })
 }
 
 async fn not_found() -> ApiError {

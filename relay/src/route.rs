@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, ApiState, Token};
+use crate::api::{self, ApiState, Streams, Token};
 use crate::books::{Bookkeeper, RegionStreams, ShardBooks};
 use crate::central::{self, CentralMetrics, CentralStreams, DeploymentError, Looker};
 use crate::clock::{self, Clock, Who};
@@ -122,8 +122,7 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
         Arc::clone(&books),
         lookup,
         replays,
-        central_streams.clone(),
-        stream_faults,
+        Streams { central: central_streams.clone(), faults: stream_faults },
         config.dedup.window_days,
     );
     let api = api::router(state);

@@ -32,9 +32,9 @@ struct Problem {
 }
 
 async fn health(State(state): State<ApiState>) -> Json<Health> {
-    let lost = state.central.lost().into_iter();
+    let lost = state.streams.central.lost().into_iter();
     let lost = lost.map(|(stream, lost)| Problem::lost(stream, &lost));
-    let faults = state.stream_faults.all().into_iter();
+    let faults = state.streams.faults.all().into_iter();
     let faults = faults.map(|(region, found)| Problem { check: "stream", subject: region, found });
     let problems: Vec<_> = lost.chain(faults).collect();
     Json(Health { well: problems.is_empty(), problems })
@@ -66,7 +66,7 @@ async fn accept_loss(
     State(state): State<ApiState>,
     Checked(AcceptDocument { stream }): Checked<AcceptDocument>,
 ) -> Result<Json<Acceptance>, ApiError> {
-    Ok(Json(state.central.accept(&stream).await?))
+    Ok(Json(state.streams.central.accept(&stream).await?))
 }
 
 impl From<AcceptError> for ApiError {

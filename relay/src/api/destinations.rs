@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::answer::{Listed, Put, Removed, Tagged};
 use super::extract::{Checked, PathName, Wait, Write};
-use super::{ApiError, ApiState, Endpoint, in_force};
+use super::{ApiError, ApiState, Endpoint, in_force, remove};
 use crate::control::document::DestinationDocument;
 use crate::control::view::DestinationView;
-use crate::control::{Configuration, Kind, Mode, Precondition, Refused, Scope};
+use crate::control::{Configuration, Kind, Precondition, Refused, Scope};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -93,10 +93,7 @@ async fn delete(
     Wait { wait }: Wait,
     expected: Precondition,
 ) -> Result<Removed, ApiError> {
-    let changed = state.control.delete(Kind::Destination, &name, &expected).await?;
-    let write = Write { mode: Mode::Write, wait };
-    let in_force = in_force(&state, &changed, write, Scope::Routing).await;
-    Ok(Removed { name, revision: changed.after.revision, in_force })
+    remove(&state, (Kind::Destination, &name), wait, &expected, Scope::Routing).await
 }
 
 fn view<'a>(configuration: &'a Configuration, name: &'a Name) -> Option<DestinationView<'a>> {

@@ -7,10 +7,10 @@ use floodgate_event::Name;
 
 use super::answer::{Listed, Put, Removed, Tagged};
 use super::extract::{Checked, PathName, Wait, Write};
-use super::{ApiError, ApiState, Endpoint, in_force, order};
+use super::{ApiError, ApiState, Endpoint, in_force, order, remove};
 use crate::control::document::SourceDocument;
 use crate::control::view::SourceView;
-use crate::control::{Configuration, Kind, Mode, Precondition, Refused, Scope, warnings};
+use crate::control::{Configuration, Kind, Precondition, Refused, Scope, warnings};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -55,10 +55,7 @@ async fn delete(
     Wait { wait }: Wait,
     expected: Precondition,
 ) -> Result<Removed, ApiError> {
-    let changed = state.control.delete(Kind::Source, &name, &expected).await?;
-    let write = Write { mode: Mode::Write, wait };
-    let in_force = in_force(&state, &changed, write, Scope::Everywhere(&name)).await;
-    Ok(Removed { name, revision: changed.after.revision, in_force })
+    remove(&state, (Kind::Source, &name), wait, &expected, Scope::Everywhere(&name)).await
 }
 
 fn view<'a>(configuration: &'a Configuration, name: &'a Name) -> Option<SourceView<'a>> {

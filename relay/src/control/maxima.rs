@@ -18,6 +18,9 @@ struct Given {
     maxima: Maxima,
 }
 
+/// The most that gateways give of something.
+type Most = fn(&Maxima) -> u64;
+
 /// Something that a binding asks of every gateway.
 struct Wanted<'a> {
     source: &'a Name,
@@ -25,7 +28,7 @@ struct Wanted<'a> {
     path: String,
     what: &'static str,
     value: u64,
-    of: fn(&Maxima) -> u64,
+    of: Most,
 }
 
 impl Control {
@@ -61,14 +64,9 @@ fn wanted(configuration: &Configuration) -> Vec<Wanted<'_>> {
             let versions = regional::resolve(configuration, bound).into_iter().chain(tried);
             let sizes = versions.map(|version| {
                 let path = format!("handlers[{index}]");
-                (
-                    path,
-                    "bytes of its component",
-                    Some(version.size),
-                    (|given| given.component_bytes) as fn(&Maxima) -> u64,
-                )
+                (path, "bytes of its component", Some(version.size), (|given| given.component_bytes) as Most)
             });
-            let limits: [(_, _, _, fn(&Maxima) -> u64); 3] = [
+            let limits: [(_, _, _, Most); 3] = [
                 (of("deadline_ms"), "milliseconds", deadline_ms.map(u64::from), |given| given.deadline_ms),
                 (of("memory_bytes"), "bytes of memory", memory_bytes, |given| given.memory_bytes),
                 (of("output_bytes"), "bytes of output", output_bytes, |given| given.output_bytes),

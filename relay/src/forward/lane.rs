@@ -144,7 +144,7 @@ impl LaneReader {
             Some(record::Record::Matched(matched)) => Some(matched),
             _ => None,
         });
-        let last = matched.clone().last().map(|matched| matched.log_sequence);
+        let last = matched.clone().next_back().map(|matched| matched.log_sequence);
         let unmatched: Vec<SourceCount> = matched
             .filter_map(|matched| matched.events.as_ref())
             .flat_map(|events| events.unmatched.iter().cloned())
