@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Fetches what the build and the tests need and cargo does not bring. Quick and harmless when run again.
 #
-# Exit status 1 if nats-server or the guests' target is missing afterwards: nothing runs without them. Without the
-# Python packages only the tests by outside clients are skipped; those say so themselves.
+# Exit status 1 if nats-server or the guests' target is missing afterwards: nothing runs without them.
+# Without the Python packages only the tests by outside clients are skipped; those say so themselves.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

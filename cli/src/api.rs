@@ -35,10 +35,11 @@ pub(crate) struct ApiArgs {
     /// http://127.0.0.1:8400]
     #[arg(long, value_name = "URL")]
     api: Option<Url>,
-    /// The admin API's bearer token; other users of the machine can read arguments, so prefer the variable [env:
-    /// FLOODGATE_TOKEN]
+    /// The admin API's bearer token; other users of the machine can read arguments, so prefer the
+    /// variable [env: FLOODGATE_TOKEN]
     ///
-    /// Left out together with --api, both are taken from .floodgate/dev/ready.json in this folder or one above.
+    /// Left out together with --api, both are taken from .floodgate/dev/ready.json
+    /// in this folder or one above.
     #[arg(long, value_name = "TOKEN", value_parser = secret)]
     token: Option<Secret>,
 }
@@ -161,7 +162,8 @@ impl Api {
         self.answer(self.http.post(url.clone()).timeout(ASKING_TIMEOUT).json(document), url).await
     }
 
-    /// Puts a document under `/v1/` and these segments, with this query: `dry_run=true` asks what that would do.
+    /// Puts a document under `/v1/` and these segments, with this query:
+    /// `dry_run=true` asks what that would do.
     ///
     /// # Errors
     /// As [`Self::get`].
@@ -192,7 +194,8 @@ impl Api {
         self.answer(typed, url).await
     }
 
-    /// Reads lines from under `/v1/` and these segments for as long as they come. Longer ones than `most` bytes end it.
+    /// Reads lines from under `/v1/` and these segments for as long as they come.
+    /// Longer ones than `most` bytes end it.
     ///
     /// # Errors
     /// As [`Self::get`].
@@ -363,7 +366,8 @@ impl From<ApiError> for Failure {
 mod tests {
     use super::*;
 
-    /// An argument with a value from the environment would be named in messages about others that are missing.
+    /// An argument with a value from the environment would be named in messages
+    /// about others that are missing.
     #[test]
     fn what_is_missing_is_named_and_nothing_else() {
         let command = <crate::Cli as clap::CommandFactory>::command();

@@ -46,7 +46,8 @@ struct Summary<'a> {
     progress: Option<&'a Progress>,
 }
 
-/// Shows the difference, applies it, and waits until every shard routes by it and each region that can be reached serves it.
+/// Shows the difference, applies it, and waits until every shard routes by it and each region
+/// that can be reached serves it.
 ///
 /// # Errors
 /// If the file is wrong, the API refuses, or it is not in force in time wherever it can be.

@@ -1,4 +1,5 @@
-//! `floodgate backup` and `floodgate restore`: the relay's crate does the work, this asks for it and shows what it says.
+//! `floodgate backup` and `floodgate restore`: the relay's crate does the work, this asks
+//! for it and shows what it says.
 
 mod progress;
 mod show;
@@ -40,14 +41,16 @@ pub(crate) struct RestoreArgs {
     /// Delete them even if a region's hold events that the centre does not have: those are lost
     #[arg(long, requires = "replace")]
     discard_unreplicated: bool,
-    /// Accept a region's backup that is older than the dedup window: what the centre had from it is delivered again
+    /// Accept a region's backup that is older than the dedup window:
+    /// what the centre had from it is delivered again
     #[arg(long)]
     deliver_again: bool,
-    /// Restore a region although the centre does not answer, so that nobody sees whether a relay runs (stop them all), or
-    /// what the centre has
+    /// Restore a region although the centre does not answer, so that nobody sees whether a relay runs (stop
+    /// them all), or what the centre has
     #[arg(long, requires = "region")]
     centre_is_away: bool,
-    /// How many replicas the streams get, 1 or 3, if not what the configuration says, or else as many as they had
+    /// How many replicas the streams get, 1 or 3, if not what the configuration says,
+    /// or else as many as they had
     #[arg(long, value_name = "N", value_parser = replicas)]
     replicas: Option<Replicas>,
     /// Print what came of it as JSON

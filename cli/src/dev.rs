@@ -39,7 +39,8 @@ pub(crate) struct DevArgs {
     /// How many shards the centre has; fixed at the first run in DIR
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     shards: u32,
-    /// Where keys, configuration, streams and logs are kept between runs; nobody else may be able to change it
+    /// Where keys, configuration, streams and logs are kept between runs; nobody
+    /// else may be able to change it
     #[arg(long, value_name = "DIR", default_value = ".floodgate/dev")]
     dir: PathBuf,
     /// The first port: the admin API's. 0 chooses free ports and keeps to them
@@ -58,7 +59,8 @@ pub(crate) struct DevArgs {
 
 /// Runs a deployment until SIGTERM or SIGINT.
 pub(crate) fn run(args: DevArgs) -> Result<(), Failure> {
-    // One thread, the main one, starts every part: the kernel ends a part when the thread that started it ends.
+    // One thread, the main one, starts every part:
+    // the kernel ends a part when the thread that started it ends.
     output::block_on(async {
         let shutdown = shutdown::on_signal_or_hangup().map_err(Failure::work)?;
         serve(args, shutdown).await
@@ -103,8 +105,8 @@ async fn attend(
     }
 }
 
-/// Starts the parts in order, and waits until all are ready. A part that ends before that ends the start: its log
-/// says why, and a loop of restarts would hide it.
+/// Starts the parts in order, and waits until all are ready. A part that ends before that ends the start:
+/// its log says why, and a loop of restarts would hide it.
 async fn start(site: &Site, supervisor: &mut Supervisor) -> Result<(), Failure> {
     let prober = Prober::new(site.ca_file()).map_err(Failure::work)?;
     for stages in [&[Stage::Nats][..], &[Stage::Relay, Stage::Gateway]] {

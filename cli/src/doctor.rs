@@ -1,5 +1,6 @@
-//! `floodgate doctor`: looks at a host, by its configuration files, and at a deployment, by the admin API, and says of
-//! whatever is wrong why it matters and what to do. It changes nothing, and what it tries is refused or has no effect.
+//! `floodgate doctor`: looks at a host, by its configuration files, and at a deployment, by the
+//! admin API, and says of whatever is wrong why it matters and what to do.
+//! It changes nothing, and what it tries is refused or has no effect.
 
 mod certificate;
 mod clock;
@@ -36,7 +37,8 @@ pub(crate) struct DoctorArgs {
     /// The relay's configuration on this host
     #[arg(long, value_name = "FILE")]
     relay: Option<PathBuf>,
-    /// The monitoring page of a nats-server on this host (its `http` port): the one place that says whether it syncs
+    /// The monitoring page of a nats-server on this host (its `http` port):
+    /// the one place that says whether it syncs
     #[arg(long, value_name = "URL")]
     monitor: Option<Url>,
     #[command(flatten)]
@@ -82,8 +84,8 @@ pub(crate) async fn run(args: DoctorArgs) -> Result<(), Failure> {
     }
 }
 
-/// The API that is named, else the one that the relay's configuration names, else, where nothing was named at all, that of
-/// the `floodgate dev` that runs here.
+/// The API that is named, else the one that the relay's configuration names, else, where nothing was named at
+/// all, that of the `floodgate dev` that runs here.
 fn api(args: ApiArgs, relay: Option<&RelayConfig>, nothing_named: bool) -> Result<Option<Api>, Failure> {
     if args.is_given() || nothing_named {
         return Ok(Some(Api::new(args)?));

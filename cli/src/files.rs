@@ -16,8 +16,8 @@ pub(crate) enum Readers {
     Everybody,
 }
 
-/// Replaces a file. Synced before it takes the name: a key that is lost after it was used takes what was sealed to it
-/// along.
+/// Replaces a file. Synced before it takes the name: a key that is lost after it was used takes
+/// what was sealed to it along.
 pub(crate) fn write(path: &Path, contents: &[u8], readers: Readers) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // `tempfile` makes its files with mode 0600.

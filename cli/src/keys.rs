@@ -1,5 +1,5 @@
-//! `floodgate keys`: what the parts of a deployment prove themselves with. What is there stays, so that each command can
-//! be given again and again.
+//! `floodgate keys`: what the parts of a deployment prove themselves with.
+//! What is there stays, so that each command can be given again and again.
 
 mod authority;
 mod certificate;
@@ -28,8 +28,8 @@ pub(crate) enum KeysCommand {
         #[arg(long, default_value = "Floodgate CA")]
         name: String,
     },
-    /// Make a server's certificate, PREFIX.pem and PREFIX.key; made anew if it is of another authority, has other
-    /// names or ends soon
+    /// Make a server's certificate, PREFIX.pem and PREFIX.key; made anew if it is of another authority,
+    /// has other names or ends soon
     Certificate(certificate::CertificateArgs),
     /// Make a NATS user's key: the seed in FILE, the public key in FILE.pub
     Nkey {

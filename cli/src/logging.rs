@@ -6,10 +6,11 @@ use tracing_subscriber::EnvFilter;
 
 use crate::exit::Failure;
 
-/// Which logs to write, in `tracing-subscriber`'s directives, such as `debug` or `info,floodgate_relay=debug`.
+/// Which logs to write, in `tracing-subscriber`'s directives, such as `debug` or
+/// `info,floodgate_relay=debug`.
 const VARIABLE: &str = "FLOODGATE_LOG";
-/// The storage engine speaks of its own upkeep at `info`. TLS and HTTP/2 have a line at `warn` for what a stranger sends
-/// wrongly, as often as it is sent.
+/// The storage engine speaks of its own upkeep at `info`. TLS and HTTP/2 have a line at `warn` for what a
+/// stranger sends wrongly, as often as it is sent.
 const DEFAULT: &str = "info,lsm_tree=warn,fjall=warn,rustls=error,h2=error";
 
 /// For a command that says itself what it finds.

@@ -28,11 +28,13 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::exit::Failure;
 
-/// glibc's takes a tenth of a gateway's time, and, as it keeps memory for each thread apart, three times a relay's memory.
+/// glibc's takes a tenth of a gateway's time, and, as it keeps memory for each thread apart,
+/// three times a relay's memory.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// A multi-region gateway for webhooks: verified, transformed and durable at the edge, delivered once from the centre.
+/// A multi-region gateway for webhooks: verified, transformed and durable at the edge,
+/// delivered once from the centre.
 #[derive(Parser)]
 #[command(name = "floodgate", version, max_term_width = 100)]
 struct Cli {
@@ -52,7 +54,8 @@ enum Command {
     Apply(apply::ApplyArgs),
     /// Show whether the books balance; exit status 1 if they do not
     Books(books::BooksArgs),
-    /// Go on with what is there of a stream of the centre that is lost; its shard stands still until then, or a restore
+    /// Go on with what is there of a stream of the centre that is lost; its shard stands
+    /// still until then, or a restore
     AcceptLoss(accept_loss::AcceptLossArgs),
     /// Look at events
     #[command(subcommand)]
@@ -64,7 +67,8 @@ enum Command {
     /// Make keys, certificates and tokens of a deployment; what is there stays
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Check this host, and the deployment, and say what to do about what is wrong; exit status 1 if something is
+    /// Check this host, and the deployment, and say what to do about what is wrong;
+    /// exit status 1 if something is
     Doctor(doctor::DoctorArgs),
     /// Save what the centre's NATS holds, or a region's, into a folder
     Backup(backup::BackupArgs),
@@ -87,7 +91,8 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     let quiet = matches!(command, Command::Backup(_) | Command::Restore(_) | Command::Doctor(_));
     logging::install(quiet)?;
-    // Several TLS providers may be compiled in; this process uses one. An error means that it is installed already.
+    // Several TLS providers may be compiled in; this process uses one.
+    // An error means that it is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match command {
         Command::Gateway(file) => serve::gateway(&file),

@@ -1,7 +1,7 @@
 //! What the client commands share: a small runtime, and text on stdout.
 //!
-//! Senders, handlers and consumers choose some of what is printed. All of it goes through [`print`], [`print_json`] or
-//! [`json_line`], which let nothing through that could steer a terminal or hide in one.
+//! Senders, handlers and consumers choose some of what is printed. All of it goes through [`print`],
+//! [`print_json`] or [`json_line`], which let nothing through that could steer a terminal or hide in one.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use crate::exit::Failure;
 
-/// What shows as nothing although Unicode counts it among letters, signs and marks: joiners, fillers of Hangul, the
-/// empty pattern of Braille, variation selectors.
+/// What shows as nothing although Unicode counts it among letters, signs and marks:
+/// joiners, fillers of Hangul, the empty pattern of Braille, variation selectors.
 const BLANKS: [RangeInclusive<char>; 9] = [
     '\u{34f}'..='\u{34f}',
     '\u{115f}'..='\u{1160}',
@@ -55,7 +55,8 @@ fn write(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// A text from outside, as a part of one line: what is no visible character of its own is written as `\u{202e}`.
+/// A text from outside, as a part of one line: what is no visible character of its
+/// own is written as `\u{202e}`.
 pub(crate) fn printable(text: &str) -> String {
     escaped(text, |_| false)
 }
@@ -91,8 +92,8 @@ fn escaped_json(json: &str) -> String {
     })
 }
 
-/// Whether a character shows, as itself and in its place. Those that Rust escapes in a debug print do not: controls,
-/// marks of direction, zero widths, foreign spaces, tags, unassigned ones.
+/// Whether a character shows, as itself and in its place. Those that Rust escapes in a debug print do not:
+/// controls, marks of direction, zero widths, foreign spaces, tags, unassigned ones.
 fn is_visible(c: char) -> bool {
     if c.is_ascii() {
         return matches!(c, ' '..='~');

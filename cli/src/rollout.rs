@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep};
 use crate::api::{Api, ApiError};
 use crate::output::printable;
 
-/// How long regions that can be reached are waited for: a gateway compiles what it binds first, and an interpreter of
-/// JavaScript or Python takes a small machine with several gateways most of a minute.
+/// How long regions that can be reached are waited for: a gateway compiles what it binds first, and an
+/// interpreter of JavaScript or Python takes a small machine with several gateways most of a minute.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How long shards are waited for: a takeover takes a lease's length and what the new writer has to read.
 const ROUTING_PATIENCE: Duration = Duration::from_secs(60);
@@ -99,8 +99,8 @@ struct RefusedSource {
     as_before: bool,
 }
 
-/// Waits until every shard routes by `revision` and each region that can be reached serves it. Says on stderr what a
-/// gateway refuses as soon as that is known.
+/// Waits until every shard routes by `revision` and each region that can be reached serves it.
+/// Says on stderr what a gateway refuses as soon as that is known.
 pub(crate) async fn wait(api: &Api, revision: u64) -> Result<Progress, ApiError> {
     let mut told = BTreeSet::new();
     let began = Instant::now();
@@ -145,8 +145,8 @@ impl Progress {
         format!("{}{regions}", self.routing.render(revision))
     }
 
-    /// What is not as it should be, in one line; none if the revision is in force wherever it can be. Of what gateways
-    /// refuse, only what is `meant` counts.
+    /// What is not as it should be, in one line; none if the revision is in force wherever it can be.
+    /// Of what gateways refuse, only what is `meant` counts.
     pub(crate) fn shortfall(&self, revision: u64, meant: impl Fn(&str) -> bool) -> Option<String> {
         let late = self.regions.iter().filter(|region| region.is_late()).count();
         let refused = self.regions.iter().flat_map(|region| &region.refused);

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 /// The exit status after a second signal: what a shell gives for SIGINT.
 const IMPATIENT: i32 = 130;
 
-/// A token that the first signal cancels. The second ends the process at once; nothing is lost by that, only cut.
+/// A token that the first signal cancels. The second ends the process at once;
+/// nothing is lost by that, only cut.
 ///
 /// # Errors
 /// If the handlers cannot be installed.
@@ -36,8 +37,8 @@ pub(crate) fn hangups() -> io::Result<mpsc::Receiver<()>> {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            // Full: the reading that is about to begin sees the files as they are now. Closed: the part is stopping, and
-            // SIGHUP must not end it sooner.
+            // Full: the reading that is about to begin sees the files as they are now. Closed:
+            // the part is stopping, and SIGHUP must not end it sooner.
             let _ = sender.try_send(());
         }
     });

@@ -1,8 +1,8 @@
 //! Runs a program that cannot outlive the process that started it.
 //!
 //! `floodgate dev` starts its parts through this. The kernel delivers the parent-death signal also when `dev`
-//! itself is killed with SIGKILL; asking for it in the new process needs no unsafe code between fork and exec,
-//! and `exec` keeps both the process id and the request.
+//! itself is killed with SIGKILL; asking for it in the new process needs no unsafe code between fork and
+//! exec, and `exec` keeps both the process id and the request.
 
 use std::ffi::OsString;
 use std::io;
@@ -46,8 +46,8 @@ struct CannotRun {
     source: io::Error,
 }
 
-/// SIGKILL rather than SIGTERM: the next `dev` must find the ports and folders free. All that was acknowledged is
-/// on disk already.
+/// SIGKILL rather than SIGTERM: the next `dev` must find the ports and folders free.
+/// All that was acknowledged is on disk already.
 #[cfg(target_os = "linux")]
 fn die_with_parent() -> io::Result<()> {
     Ok(nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?)

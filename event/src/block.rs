@@ -1,7 +1,7 @@
 //! Blocks: the events that one regional message holds.
 //!
-//! A gateway encodes each event in the task that received it; sealing a block then only joins the pieces. That
-//! works because a protobuf message is the concatenation of its fields.
+//! A gateway encodes each event in the task that received it; sealing a block then only joins the pieces.
+//! That works because a protobuf message is the concatenation of its fields.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -5,8 +5,9 @@ use serde_json::value::RawValue;
 
 use crate::snapshot::Digest256;
 
-/// The most bytes of a document: what fits one NATS message of 8 MiB with room to spare. A destination takes some 560 bytes,
-/// a source some 600 and 150 more for each region, so that 10,000 destinations with a few hundred sources fit.
+/// The most bytes of a document: what fits one NATS message of 8 MiB with room to spare.
+/// A destination takes some 560 bytes, a source some 600 and 150 more for each region, so that 10,000
+/// destinations with a few hundred sources fit.
 pub const MAX_BYTES: usize = 7 * 1024 * 1024;
 
 #[derive(Serialize, Deserialize)]

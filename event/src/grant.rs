@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Name;
 
-/// What a handler may ask of the host. What is not granted is not there: lines go nowhere, clocks stand at the Unix
-/// epoch, random numbers are the same for all events, and a key or counter that is not named is a fault.
+/// What a handler may ask of the host. What is not granted is not there:
+/// lines go nowhere, clocks stand at the Unix epoch, random numbers are the same for all events, and a key or
+/// counter that is not named is a fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Grants {

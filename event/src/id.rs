@@ -1,5 +1,5 @@
-//! Event ids: 16 bytes that are also the dedup key, so that every region answers with the same id for the same
-//! event and a copy that slipped through would keep its `webhook-id`.
+//! Event ids: 16 bytes that are also the dedup key, so that every region answers with the same id for the
+//! same event and a copy that slipped through would keep its `webhook-id`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -54,8 +54,8 @@ impl EventId {
         &self.0
     }
 
-    /// Each field is preceded by its length, so that no two field lists hash alike; the label keeps kinds apart
-    /// and carries the version of the derivation.
+    /// Each field is preceded by its length, so that no two field lists hash alike; the label keeps kinds
+    /// apart and carries the version of the derivation.
     fn derive(label: &[u8], fields: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         hash.update(b"floodgate/event/");

@@ -1,4 +1,5 @@
-//! The vocabulary that Floodgate's parts share: ids and keys, envelopes and blocks, subjects, snapshots, seals.
+//! The vocabulary that Floodgate's parts share: ids and keys, envelopes and blocks,
+//! subjects, snapshots, seals.
 //!
 //! Nothing here does I/O. The gateway and the relay never call each other; they meet in these types and in
 //! stream subjects. The wire formats are in `proto/floodgate/v1/floodgate.proto` and described in

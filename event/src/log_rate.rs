@@ -1,5 +1,5 @@
-//! How often one kind of line may be written. What others can cause at any rate must not fill the log's disk, nor hide
-//! what else is in it.
+//! How often one kind of line may be written. What others can cause at any rate must not fill the log's disk,
+//! nor hide what else is in it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,8 +9,8 @@ const BURST: u32 = 5;
 /// The time until one more.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Admits a few lines at once and then one each ten seconds, and counts the others. One for each kind of line and
-/// whatever it is about, so that none hides another.
+/// Admits a few lines at once and then one each ten seconds, and counts the others.
+/// One for each kind of line and whatever it is about, so that none hides another.
 #[derive(Debug, Default)]
 pub struct LogRate(Mutex<State>);
 
@@ -29,7 +29,8 @@ impl LogRate {
         Self::default()
     }
 
-    /// How many lines were left out since the last one, if one may be written now. Else it counts as left out.
+    /// How many lines were left out since the last one, if one may be written now.
+    /// Else it counts as left out.
     pub fn admit(&self) -> Option<u64> {
         self.admit_at(Instant::now())
     }

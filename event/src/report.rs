@@ -127,6 +127,7 @@ pub struct Difference {
     pub promoted: String,
     /// What the tried version decided.
     pub tried: String,
-    /// The parts that differ: `outcome`, `reason`, `body`, `type`, `lane`, `headers`, `children`, `status`, `deliver`.
+    /// The parts that differ: `outcome`, `reason`, `body`, `type`, `lane`, `headers`,
+    /// `children`, `status`, `deliver`.
     pub parts: Vec<String>,
 }

@@ -51,8 +51,8 @@ pub struct Share(u16);
 impl Share {
     const WHOLE: u16 = 10_000;
 
-    /// Whether the event is among this share. The id decides, so that copies in two regions go the same way, and an
-    /// event that is in a small share is in every larger one.
+    /// Whether the event is among this share. The id decides, so that copies in two regions go the same way,
+    /// and an event that is in a small share is in every larger one.
     pub fn takes(self, event: &EventId) -> bool {
         let bytes = event.as_bytes();
         // Ids are hashes, or ULIDs whose last half is random.

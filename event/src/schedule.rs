@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The waits between attempts. The first attempt is at once; after the last wait's attempt the delivery is dead.
+/// The waits between attempts. The first attempt is at once; after the last wait's
+/// attempt the delivery is dead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<u64>", into = "Vec<u64>")]
 pub struct RetrySchedule(Vec<u64>);
@@ -28,8 +29,8 @@ impl RetrySchedule {
 
     /// The wait after failed attempt number `attempt` (from 1), or none if that was the last.
     ///
-    /// `spread` in 0..1 picks the place within ±20 %; `retry_after`, what the consumer asked for, lengthens the
-    /// wait up to [`Self::MAX_WAIT_SECONDS`] and never shortens it.
+    /// `spread` in 0..1 picks the place within ±20 %; `retry_after`, what the consumer asked for, lengthens
+    /// the wait up to [`Self::MAX_WAIT_SECONDS`] and never shortens it.
     pub fn wait_after(&self, attempt: u32, spread: f64, retry_after: Option<Duration>) -> Option<Duration> {
         let index = usize::try_from(attempt.checked_sub(1)?).ok()?;
         let seconds = *self.0.get(index)? as f64;

@@ -1,5 +1,6 @@
 //! Secrets at rest and on their way: sealed to the public key of whoever may read them, by
-//! [RFC 9180](https://www.rfc-editor.org/rfc/rfc9180) (HPKE base mode, X25519, HKDF-SHA256, ChaCha20-Poly1305).
+//! [RFC 9180](https://www.rfc-editor.org/rfc/rfc9180) (HPKE base mode, X25519,
+//! HKDF-SHA256, ChaCha20-Poly1305).
 //!
 //! A source's secret is sealed to each region and to the centre; a destination's to the centre alone. What it
 //! belongs to is bound in as associated data, so that a sealed secret cannot be moved to another object.

@@ -1,5 +1,5 @@
-//! What a region knows of the configuration: an immutable document per revision, which the relay writes into the
-//! region's own KV bucket and gateways serve from, also while the centre is away.
+//! What a region knows of the configuration: an immutable document per revision, which the relay writes into
+//! the region's own KV bucket and gateways serve from, also while the centre is away.
 
 use std::collections::BTreeMap;
 

@@ -30,7 +30,8 @@ impl Scheme {
         }
     }
 
-    /// How old (and, for Standard Webhooks, how far ahead) a signed time may be; none for schemes without one.
+    /// How old (and, for Standard Webhooks, how far ahead) a signed time may be;
+    /// none for schemes without one.
     pub const fn default_tolerance_seconds(self) -> Option<u64> {
         match self {
             Self::Github => None,
@@ -55,8 +56,8 @@ impl Scheme {
         }
     }
 
-    /// Whether the signature covers what stands there. What it does not cover, anyone with one captured request
-    /// can change, so it must not decide what is a duplicate.
+    /// Whether the signature covers what stands there. What it does not cover, anyone with one captured
+    /// request can change, so it must not decide what is a duplicate.
     pub fn covers(self, locator: &Locator) -> bool {
         match locator {
             Locator::Json(_) => true,
@@ -76,7 +77,8 @@ impl Scheme {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawLocator", into = "RawLocator")]
 pub enum Locator {
-    /// A JSON pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) into the body; strings and numbers count.
+    /// A JSON pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) into the body;
+    /// strings and numbers count.
     Json(String),
     /// A header, by its lower-case name.
     Header(String),
@@ -294,8 +296,8 @@ impl Intake {
     }
 }
 
-/// What a binding asks for its handler, per event. What is left out is the gateway's default; the maxima are each
-/// gateway's own.
+/// What a binding asks for its handler, per event. What is left out is the gateway's default; the
+/// maxima are each gateway's own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HandlerLimits {

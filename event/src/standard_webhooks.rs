@@ -1,5 +1,5 @@
-//! Signatures of the [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks) specification,
-//! version 1 (HMAC-SHA256): the gateway checks them, the relay makes them.
+//! Signatures of the [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks)
+//! specification, version 1 (HMAC-SHA256): the gateway checks them, the relay makes them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;

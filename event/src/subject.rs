@@ -5,7 +5,8 @@ use crate::Lane;
 /// Header of a regional message: how many events the block holds, as `source=count` pairs joined by `;`.
 /// Books count from it without opening blocks.
 pub const EVENTS_HEADER: &str = "Floodgate-Events";
-/// Header of a central message that holds a regional block: [`Tallies`](crate::tally::Tallies) of its verdicts.
+/// Header of a central message that holds a regional block:
+/// [`Tallies`](crate::tally::Tallies) of its verdicts.
 pub const VERDICTS_HEADER: &str = "Floodgate-Verdicts";
 /// Header of a central or set-aside message: `region/incarnation/lane/sequence` of the regional message.
 pub const ORIGIN_HEADER: &str = "Floodgate-Origin";
@@ -46,8 +47,8 @@ pub fn log(shard: u32, lane: Lane) -> String {
     format!("events.{shard}.{lane}")
 }
 
-/// Where a writer of a shard's log puts up its fence, which each of its appends then names. Nothing else goes there, and
-/// the last one must never be purged.
+/// Where a writer of a shard's log puts up its fence, which each of its appends then names.
+/// Nothing else goes there, and the last one must never be purged.
 pub fn log_fence(shard: u32) -> String {
     format!("events.{shard}.fence")
 }
@@ -131,8 +132,8 @@ pub fn lease_key(shard: u32) -> String {
     format!("shard.{shard}")
 }
 
-/// Prefix of the inboxes in which gateways get their answers; apart from the relay's, so that a gateway's user need not
-/// be allowed to read those.
+/// Prefix of the inboxes in which gateways get their answers; apart from the relay's, so that a gateway's
+/// user need not be allowed to read those.
 pub const GATEWAY_INBOX: &str = "_INBOX_gateway";
 
 /// Where a region's gateways take requests to replay an event.

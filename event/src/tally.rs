@@ -1,4 +1,5 @@
-//! Verdicts counted by source, as the header of a central message gives them. Books fold it without opening blocks.
+//! Verdicts counted by source, as the header of a central message gives them.
+//! Books fold it without opening blocks.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! Golden bytes: what is on disk in a region or the centre must go on being readable. A change here is a change of
-//! format: raise the version and say so in `docs/formats.md`.
+//! Golden bytes: what is on disk in a region or the centre must go on being readable.
+//! A change here is a change of format: raise the version and say so in `docs/formats.md`.
 
 use bytes::Bytes;
 use floodgate_event::format::{VERSION, decode};

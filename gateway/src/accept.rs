@@ -54,7 +54,8 @@ impl Received {
         self.raw
     }
 
-    /// The bytes after content decoding. Costs an attacker little to make expensive, so only for verified requests.
+    /// The bytes after content decoding. Costs an attacker little to make expensive, so
+    /// only for verified requests.
     ///
     /// # Errors
     /// If they do not decode, or to more than the limit, or there is no memory for them.

@@ -1,5 +1,5 @@
-//! `gateway.toml`: read, checked and turned into what the rooms use, so that nothing past this point meets a bad
-//! value or a missing file.
+//! `gateway.toml`: read, checked and turned into what the rooms use, so that nothing past this point meets a
+//! bad value or a missing file.
 
 mod file;
 mod limits;
@@ -39,8 +39,8 @@ pub struct Config {
     pub drain: Drain,
     /// Bounds of handlers.
     pub handlers: handle::Limits,
-    /// What compiles handlers in a process of its own: a program and its arguments. Not in the file; without it they are
-    /// compiled in this process.
+    /// What compiles handlers in a process of its own: a program and its arguments.
+    /// Not in the file; without it they are compiled in this process.
     pub compile_command: Vec<OsString>,
     /// The machine's swap devices. Not in the file.
     pub swaps: handle::Swaps,
@@ -152,7 +152,8 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.into(), source })
 }
 
-/// A name for a gateway that was given none. It need not outlive the process: reports of gone gateways expire.
+/// A name for a gateway that was given none. It need not outlive the process:
+/// reports of gone gateways expire.
 fn random_name(region: &Name) -> Name {
     let region = &region.as_str()[..region.len().min(Name::MAX_LEN - 9)];
     // Only characters of a name, begun by those of one, and within its length.

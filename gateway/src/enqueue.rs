@@ -1,6 +1,6 @@
-//! The way onto the disk: events are coalesced into blocks, and [`Enqueued`] is only made from a block's publish
-//! ack. Within its time a block is published again if a cluster changes its leader or a connection is lost; with a single
-//! server that is out of reach it fails at once, and the sender tries again.
+//! The way onto the disk: events are coalesced into blocks, and [`Enqueued`] is only made from a block's
+//! publish ack. Within its time a block is published again if a cluster changes its leader or a connection is
+//! lost; with a single server that is out of reach it fails at once, and the sender tries again.
 
 mod acks;
 mod publisher;
@@ -55,7 +55,8 @@ pub(crate) enum NotEnqueued {
     /// What handlers made of it does not fit a message.
     #[error("event too large for a block")]
     TooLarge,
-    /// Its block got no ack. It may be on disk all the same, which is harmless: the sender's next try is a duplicate.
+    /// Its block got no ack. It may be on disk all the same, which is harmless:
+    /// the sender's next try is a duplicate.
     #[error("no publish ack")]
     NoAck,
 }
@@ -127,7 +128,8 @@ impl Enqueue {
         }
         // Once as it waits, once in the block.
         memory.grow_by(2 * size).map_err(|_| NotEnqueued::Memory)?;
-        // The answer is held until it is written, which may be long after the block. The chain has counted it.
+        // The answer is held until it is written, which may be long after the block.
+        // The chain has counted it.
         let answer = answer.map(|answer| {
             let held = memory.split(answer.body.len());
             (answer, held)

@@ -1,9 +1,9 @@
-//! Runs the handlers of a source over its events: WebAssembly components of the world in `sdk/wit`, each on a fresh
-//! instance per event, under limits of time, memory and output.
+//! Runs the handlers of a source over its events: WebAssembly components of the world in `sdk/wit`, each on a
+//! fresh instance per event, under limits of time, memory and output.
 //!
-//! A [`Loader`] turns components into [`Handler`]s, compiled in a process under limits or from the cache; a [`Chain`] runs the handlers that a source binds and
-//! is the only thing that turns a [`Verified`](crate::stage::Verified) event into a
-//! [`Handled`](crate::stage::Handled) one.
+//! A [`Loader`] turns components into [`Handler`]s, compiled in a process under limits or from
+//! the cache; a [`Chain`] runs the handlers that a source binds and is the only thing that turns a
+//! [`Verified`](crate::stage::Verified) event into a [`Handled`](crate::stage::Handled) one.
 
 mod allowance;
 mod breaker;

@@ -1,6 +1,6 @@
-//! The gateway of a region: accepts webhooks, verifies their signatures, runs the source's handlers, and answers
-//! 2xx once the event is on disk in the region's JetStream. `accept → verify → handle → enqueue`; `region` wires
-//! the rooms together.
+//! The gateway of a region: accepts webhooks, verifies their signatures, runs the source's handlers,
+//! and answers 2xx once the event is on disk in the region's JetStream.
+//! `accept → verify → handle → enqueue`; `region` wires the rooms together.
 
 mod accept;
 pub mod config;

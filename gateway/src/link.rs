@@ -16,8 +16,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Messages that may wait in the client, so that it is we who hold the queue.
 const CLIENT_CAPACITY: usize = 1_024;
 
-/// A connection with a gateway's rights, for whoever looks at a region from a gateway's place. An unreachable server is
-/// tried again for as long as it lives.
+/// A connection with a gateway's rights, for whoever looks at a region from a gateway's place.
+/// An unreachable server is tried again for as long as it lives.
 ///
 /// # Errors
 /// If the client cannot be made.

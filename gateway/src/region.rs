@@ -46,8 +46,8 @@ use crate::metrics::Metrics;
 
 /// The memory for connections and answers of the operators' port.
 const OPERATIONS_BYTES: usize = 32 * 1024 * 1024;
-/// How long blocks may take to be on disk or given up once nothing more comes: each has twice its `publish_timeout_ms`,
-/// which is a minute at most.
+/// How long blocks may take to be on disk or given up once nothing more comes:
+/// each has twice its `publish_timeout_ms`, which is a minute at most.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// Why a gateway could not start, or did not stop in order.
@@ -81,7 +81,8 @@ pub enum GatewayError {
     /// Swap was turned on. Everything that was accepted is answered.
     #[error("swap was turned on: handlers cannot run safely before a restart")]
     Swap,
-    /// What was enqueued was neither on disk nor given up in time; its senders got no answer and will try again.
+    /// What was enqueued was neither on disk nor given up in time; its senders got no
+    /// answer and will try again.
     #[error("events were still on their way to the disk {0:?} after the last was accepted")]
     DrainTimeout(Duration),
 }
@@ -175,8 +176,9 @@ fn loader(config: &Config, engine: Engine) -> Result<Loader, GatewayError> {
     Ok(Loader::new(engine, Compiler::new(config.compile_command.clone()), cache))
 }
 
-/// Serves until it must stop; then says for a while that it is not ready, finishes what it accepted, and flushes,
-/// whatever peers do: a request that does not come whole, or an answer that is not read, keeps nobody waiting.
+/// Serves until it must stop; then says for a while that it is not ready, finishes what it accepted,
+/// and flushes, whatever peers do: a request that does not come whole, or an answer that is not
+/// read, keeps nobody waiting.
 async fn serve<S: Service>(port: Port<Checking<S>>, state: &State, drain: Drain) -> Result<(), GatewayError> {
     let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
     let mut serving = tokio::spawn(port.serve(stop.clone(), cut.clone()));

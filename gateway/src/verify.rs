@@ -1,5 +1,5 @@
-//! Signatures, identity and the envelope. Only [`Verifier::verify`] builds a [`Verified`], and [`Verifier::restore`] of
-//! what was one before.
+//! Signatures, identity and the envelope. Only [`Verifier::verify`] builds a [`Verified`], and
+//! [`Verifier::restore`] of what was one before.
 
 mod envelope;
 mod fields;
@@ -98,7 +98,8 @@ impl Verifier {
     /// Checks the signature and then, and only then, looks into the body.
     ///
     /// # Errors
-    /// [`Refusal::SignatureRefused`], whatever is wrong with the body's encoding, or [`Refusal::TypeRefused`].
+    /// [`Refusal::SignatureRefused`], whatever is wrong with the body's encoding,
+    /// or [`Refusal::TypeRefused`].
     pub(crate) fn verify(&self, mut request: Received) -> Result<Verified, Refusal> {
         let now = time::unix_micros(request.at()) / 1_000_000;
         let secret = self.keys.check(&request.parts().headers, request.raw(), now);

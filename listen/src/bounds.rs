@@ -7,7 +7,8 @@ use std::time::Duration;
 pub struct Bounds {
     /// Connections at once; more wait in the kernel's backlog.
     pub connections: usize,
-    /// Connections that the kernel keeps until they are accepted. It cuts this to its own `net.core.somaxconn`.
+    /// Connections that the kernel keeps until they are accepted.
+    /// It cuts this to its own `net.core.somaxconn`.
     pub backlog: u32,
     /// Requests at once on an HTTP/2 connection.
     pub streams: u32,

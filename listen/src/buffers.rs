@@ -1,5 +1,5 @@
-//! What a connection's own buffers hold, counted: heads that are not here whole, bodies that nobody has taken, answers
-//! that the peer does not take.
+//! What a connection's own buffers hold, counted: heads that are not here whole, bodies that nobody has
+//! taken, answers that the peer does not take.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use crate::memory::{Exhausted, Reservation};
 pub(crate) const CONNECTION_BYTES: usize = 16 * 1024;
 /// What more it takes while its peer does not read: the buffers of HTTP and TLS.
 const BLOCKED_BYTES: usize = 48 * 1024;
-/// What a byte of HTTP/2 may become: a whole header field by reference (HPACK, RFC 7541 section 6.1), which takes its
-/// place in a map that grows by doubling.
+/// What a byte of HTTP/2 may become: a whole header field by reference (HPACK, RFC 7541 section 6.1), which
+/// takes its place in a map that grows by doubling.
 const FIELD_BYTES: usize = 160;
 /// What a header list takes at most, in its own lengths: each field counts as 32 bytes and its own at least
 /// (RFC 9113 section 6.5.2).
 const LIST_FACTOR: usize = FIELD_BYTES / 32;
-/// How much of HTTP/2 is read before it is dealt with: as one read may bring so many heads, all of them are in memory
-/// until each has been counted.
+/// How much of HTTP/2 is read before it is dealt with: as one read may bring so many heads, all of them are
+/// in memory until each has been counted.
 const TURN_BYTES: usize = 16 * 1024;
 
 /// The memory of one connection's buffers.

@@ -237,8 +237,8 @@ fn http1(bounds: &Bounds) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        // A request that came whole is worked on to its end, whether its sender waits or has closed its side; and the
-        // socket is not read while that happens.
+        // A request that came whole is worked on to its end, whether its sender waits or has closed its side;
+        // and the socket is not read while that happens.
         .half_close(true)
         .header_read_timeout(bounds.head)
         // Counted when a head is whole, so that the verdict does not depend on how it was cut into segments.

@@ -1,5 +1,5 @@
-//! Answers to the heads that hyper refuses itself. It gives those a bare status, and has no place to say more; this
-//! stands between it and the socket and puts the service's answer in the place of that status.
+//! Answers to the heads that hyper refuses itself. It gives those a bare status, and has no place to say
+//! more; this stands between it and the socket and puts the service's answer in the place of that status.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -1,5 +1,5 @@
-//! A port and its connections: accepts within bounds, speaks TLS and HTTP, and ends whatever makes others wait: peers
-//! that send nothing, read nothing, or hoard memory. What is answered is the service's affair.
+//! A port and its connections: accepts within bounds, speaks TLS and HTTP, and ends whatever makes others
+//! wait: peers that send nothing, read nothing, or hoard memory. What is answered is the service's affair.
 
 mod activity;
 mod answer;
@@ -38,8 +38,8 @@ pub trait Service: Send + Sync + 'static {
         + Unpin
         + 'static;
 
-    /// Answers one. Called as soon as its head is here, and before anything waits: many may come at once, and a head
-    /// that is not taken is best dropped before the future is made.
+    /// Answers one. Called as soon as its head is here, and before anything waits:
+    /// many may come at once, and a head that is not taken is best dropped before the future is made.
     fn call(
         self: Arc<Self>,
         request: Request<Payload>,

@@ -1,5 +1,5 @@
-//! The memory for connections, requests and answers: one bound for all of them, taken before bytes are held, with
-//! shares of it, so that no connection and no address takes everyone's.
+//! The memory for connections, requests and answers: one bound for all of them, taken before bytes are held,
+//! with shares of it, so that no connection and no address takes everyone's.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

@@ -26,8 +26,8 @@ use crate::watch::Stops;
 /// How long to wait when accepting fails for lack of file descriptors or memory.
 const OUT_OF_RESOURCES_WAIT: Duration = Duration::from_millis(100);
 
-/// Binds and listens, with room for `backlog` connections that wait to be accepted: the standard library's 128 overflow
-/// in a burst, and each that is left out waits a second.
+/// Binds and listens, with room for `backlog` connections that wait to be accepted:
+/// the standard library's 128 overflow in a burst, and each that is left out waits a second.
 ///
 /// # Errors
 /// If the address cannot be bound.

@@ -1,4 +1,5 @@
-//! A socket that tells the connection's [`Activity`] what passes through it, and reads no more at once than is asked.
+//! A socket that tells the connection's [`Activity`] what passes through it, and reads no
+//! more at once than is asked.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,7 +11,8 @@ use tokio::net::TcpStream;
 
 use crate::activity::Activity;
 
-/// The most bytes of a TLS handshake. Clients send 300 to 4,000; rustls alone would buffer 64 KiB of an unfinished one.
+/// The most bytes of a TLS handshake. Clients send 300 to 4,000; rustls alone would buffer
+/// 64 KiB of an unfinished one.
 const HANDSHAKE_BYTES: usize = 16 * 1024;
 
 /// A TCP connection, below TLS.

@@ -79,8 +79,8 @@ impl Watch {
         loop {
             tokio::select! {
                 () = self.stops.stop.cancelled() => {
-                    // Whoever has only just connected: its first request is on its way. Whoever has sent nothing by then
-                    // has nothing to lose.
+                    // Whoever has only just connected: its first request is on its way.
+                    // Whoever has sent nothing by then has nothing to lose.
                     let _ = timeout(FIRST_REQUEST, self.activity.begun()).await;
                     break;
                 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_nats::{ReconnectToServer, Server, ServerAddr};
 
-/// The pause before a server is tried that has not failed: short, as others may be waiting, and still no busy loop if
-/// a server lets us in and puts us out again.
+/// The pause before a server is tried that has not failed: short, as others may be waiting, and still no busy
+/// loop if a server lets us in and puts us out again.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The pause before a server is tried again that failed once; doubled with each failure.
 const PAUSE: Duration = Duration::from_millis(100);

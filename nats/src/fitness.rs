@@ -44,7 +44,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The consumers that a stream's readers, books and purges may need at once; nats-server's own default is 1,000.
+/// The consumers that a stream's readers, books and purges may need at once;
+/// nats-server's own default is 1,000.
 const LEAST_CONSUMERS: i32 = 200;
 
 /// All that makes a stream unfit, the worst first.

@@ -1,5 +1,5 @@
-//! How gateway and relay reach a NATS server: what their configuration files say of it, and a connection that goes on by
-//! another server when one goes.
+//! How gateway and relay reach a NATS server: what their configuration files say of it, and a connection that
+//! goes on by another server when one goes.
 
 mod choice;
 pub mod fitness;

@@ -12,8 +12,9 @@ use crate::servers::{Current, Servers};
 /// How often it is looked whether a server is connected.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// A connection that is retried for ever, by another server if one goes or is about to. Only the servers that the
-/// configuration names are used: what a cluster says of itself may be addresses that cannot be reached from here.
+/// A connection that is retried for ever, by another server if one goes or is about to.
+/// Only the servers that the configuration names are used:
+/// what a cluster says of itself may be addresses that cannot be reached from here.
 /// Clones share it; with the last one it no longer leaves a server in lame duck mode.
 #[derive(Clone, Debug)]
 pub struct Link {
@@ -35,7 +36,8 @@ pub struct LinkError(#[source] async_nats::ConnectError);
 pub struct NeedsRestart;
 
 impl Link {
-    /// Starts connecting and returns at once. `configure` adds to the client's options; `observe` hears of each event.
+    /// Starts connecting and returns at once. `configure` adds to the client's options;
+    /// `observe` hears of each event.
     ///
     /// # Errors
     /// If the client cannot be made.
@@ -75,8 +77,8 @@ impl Link {
         if self.servers.differ_in_identity_only(servers) { Ok(()) } else { Err(NeedsRestart) }
     }
 
-    /// Shows the identity of these from the next connection on; the one that is open goes on. A server that no longer
-    /// knows the old one closes it. Returns whether it is another one.
+    /// Shows the identity of these from the next connection on; the one that is open goes on.
+    /// A server that no longer knows the old one closes it. Returns whether it is another one.
     pub fn adopt(&self, servers: &Servers) -> bool {
         self.identity.set(servers.identity())
     }

@@ -25,8 +25,8 @@ pub struct Settings {
     pub password_file: Option<PathBuf>,
     /// Holds the seed of a user's nkey; instead of `user`.
     pub nkey_file: Option<PathBuf>,
-    /// The authorities, in PEM, one of which must have signed the servers' certificates; no others are trusted then, and
-    /// no connection is without TLS.
+    /// The authorities, in PEM, one of which must have signed the servers' certificates; no others are
+    /// trusted then, and no connection is without TLS.
     pub ca_file: Option<PathBuf>,
 }
 

@@ -124,8 +124,8 @@ fn mount(endpoints: Vec<Endpoint>) -> Router<ApiState> {
     endpoints.into_iter().fold(Router::new(), |router, endpoint| router.route(endpoint.path, endpoint.route))
 }
 
-/// Waits until a change is in force, unless the caller does not; none for a dry run. A change that left everything as it is
-/// may still be on its way from before.
+/// Waits until a change is in force, unless the caller does not; none for a dry run.
+/// A change that left everything as it is may still be on its way from before.
 async fn in_force(state: &ApiState, changed: &Changed<()>, write: Write, scope: Scope<'_>) -> Option<bool> {
     let revision = changed.after.revision;
     match write {

@@ -1,14 +1,15 @@
 //! Appending to a stream that has one writer.
 //!
-//! A writer begins with a fence, on a subject that only fences have. Every append after it names that fence by its
-//! sequence (`Nats-Expected-Last-Subject-Sequence`), a fencing token: once another writer has put up its own, the stream
-//! refuses whatever still comes from this one. It also says which sequence it expects to follow
-//! (`Nats-Expected-Last-Sequence`), so that no append takes another's place. An append whose ack is lost is settled by
-//! reading what stands at its sequence: the very bytes that were sent, or somebody else's. Nothing is ever appended twice.
+//! A writer begins with a fence, on a subject that only fences have. Every append after it names that
+//! fence by its sequence (`Nats-Expected-Last-Subject-Sequence`), a fencing token:
+//! once another writer has put up its own, the stream refuses whatever still comes from this one.
+//! It also says which sequence it expects to follow (`Nats-Expected-Last-Sequence`), so that no append takes
+//! another's place. An append whose ack is lost is settled by reading what stands at its sequence:
+//! the very bytes that were sent, or somebody else's. Nothing is ever appended twice.
 //!
-//! The appends that come while one is under way wait, and go as one atomic batch whose first message names the fence
-//! ([ADR-50](https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-50.md)): a batch is synced as a
-//! whole, and a stream with replicas looks at a fence for one message at a time.
+//! The appends that come while one is under way wait, and go as one atomic batch whose first message names
+//! the fence ([ADR-50](https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-50.md)):
+//! a batch is synced as a whole, and a stream with replicas looks at a fence for one message at a time.
 
 mod target;
 
@@ -71,8 +72,8 @@ pub struct Append {
 }
 
 impl FencedAppender {
-    /// Puts up a fence at the stream's end, waiting out an unreachable server. Whatever an earlier writer still has
-    /// under way is refused from here on; [`Self::last_sequence`] is the fence's.
+    /// Puts up a fence at the stream's end, waiting out an unreachable server. Whatever an earlier writer
+    /// still has under way is refused from here on; [`Self::last_sequence`] is the fence's.
     ///
     /// # Errors
     /// [`AppendError::Superseded`] if the lease is lost meanwhile.
@@ -112,15 +113,18 @@ impl FencedAppender {
         self.pending.len()
     }
 
-    /// Whether an append's ack did not come, so that what is under way must be settled before anything else is sent.
+    /// Whether an append's ack did not come, so that what is under way must be settled
+    /// before anything else is sent.
     pub fn in_doubt(&self) -> bool {
         self.pending.iter().any(|pending| pending.ack.is_doubtful())
     }
 
-    /// Sends an append, or has it wait for those under way, without waiting for its ack, which [`Self::settle`] does.
+    /// Sends an append, or has it wait for those under way, without waiting for its ack,
+    /// which [`Self::settle`] does.
     ///
     /// # Errors
-    /// If it is sent: [`AppendError::Superseded`] if the lease is lost, [`AppendError::TooLarge`] if no server takes it.
+    /// If it is sent: [`AppendError::Superseded`] if the lease is lost,
+    /// [`AppendError::TooLarge`] if no server takes it.
     pub async fn submit(&mut self, append: Append) -> Result<(), AppendError> {
         let ack = if self.pending.is_empty() {
             Ack::of(self.target.send(&append, self.confirmed).await?)
@@ -131,12 +135,12 @@ impl FencedAppender {
         Ok(())
     }
 
-    /// Waits until the oldest submitted append is on disk, and returns its sequence. Pending for ever if there is
-    /// none. Cancel-safe: an append whose wait is dropped is settled by the next call.
+    /// Waits until the oldest submitted append is on disk, and returns its sequence. Pending for ever if
+    /// there is none. Cancel-safe: an append whose wait is dropped is settled by the next call.
     ///
     /// # Errors
-    /// [`AppendError::Superseded`] once another writer was there or the lease is lost, [`AppendError::TooLarge`] if no
-    /// server takes one that was to be sent now.
+    /// [`AppendError::Superseded`] once another writer was there or the lease is lost,
+    /// [`AppendError::TooLarge`] if no server takes one that was to be sent now.
     pub async fn settle(&mut self) -> Result<u64, AppendError> {
         loop {
             let Some(oldest) = self.pending.front_mut() else { return std::future::pending().await };
@@ -185,7 +189,8 @@ impl FencedAppender {
         self.settle().await
     }
 
-    /// Settles appends whose acks did not come: what stands in the stream is done, the rest is sent again in order.
+    /// Settles appends whose acks did not come: what stands in the stream is done, the
+    /// rest is sent again in order.
     async fn resolve(&mut self) -> Result<(), AppendError> {
         let first = self.confirmed + 1;
         for (pending, sequence) in self.pending.iter_mut().zip(first..) {

@@ -1,8 +1,8 @@
 //! Backup and restore of what NATS holds, by JetStream's own snapshots: of the centre, or of one region.
 //!
-//! Nothing stops while a backup is made, so its streams are not of one moment, and the order in which they are taken
-//! makes up for it (see [`Place::streams`]). What a restore brings back is older than what it replaces; [`outlook`]
-//! says what the difference means.
+//! Nothing stops while a backup is made, so its streams are not of one moment, and the order in which they
+//! are taken makes up for it (see [`Place::streams`]). What a restore brings back is older than what it
+//! replaces; [`outlook`] says what the difference means.
 
 mod folder;
 mod guard;
@@ -43,8 +43,9 @@ pub trait Progress {
 impl Place {
     /// The streams to save, in the order in which they are saved.
     ///
-    /// A journal that knew more than the log would pass over what is appended to the log again, so the journal goes
-    /// first; the set-aside messages and the components are named by what is saved before them, so they go last.
+    /// A journal that knew more than the log would pass over what is appended to the log again, so
+    /// the journal goes first; the set-aside messages and the components are named by what is saved
+    /// before them, so they go last.
     pub fn streams(&self, shards: u32) -> Vec<String> {
         let bucket = |bucket: &str| format!("KV_{bucket}");
         let handlers = format!("OBJ_{}", subject::HANDLERS_BUCKET);

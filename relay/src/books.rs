@@ -1,8 +1,8 @@
 //! The books: what came in, and what became of it, folded from the streams at one cut.
 //!
-//! `accepted` is counted in the regional streams, verdicts in the central log, `in_transit` behind the cursor; how stored
-//! events were routed in the journal, `to_match` behind its cursor in the log. No term is computed from the others, so a
-//! message that goes missing shows as a difference.
+//! `accepted` is counted in the regional streams, verdicts in the central log, `in_transit` behind the
+//! cursor; how stored events were routed in the journal, `to_match` behind its cursor in the log.
+//! No term is computed from the others, so a message that goes missing shows as a difference.
 
 mod log_fold;
 mod region_fold;
@@ -57,7 +57,8 @@ pub struct ShardBooks {
     pub progress: Progress,
 }
 
-/// Takes the books. Folds are kept between calls, and thrown away when a stream lost a message within what they cover.
+/// Takes the books. Folds are kept between calls, and thrown away when a stream lost a
+/// message within what they cover.
 pub struct Bookkeeper {
     centre: Context,
     regions: Vec<RegionStreams>,
@@ -100,8 +101,8 @@ impl Bookkeeper {
         Self { centre, regions, shards, state: Mutex::default() }
     }
 
-    /// Takes the books now. Those who ask while they are being taken wait, and share the next ones: however many ask,
-    /// one at a time reads streams.
+    /// Takes the books now. Those who ask while they are being taken wait, and share the next ones:
+    /// however many ask, one at a time reads streams.
     ///
     /// # Errors
     /// If the centre's streams cannot be read. A region out of reach is no error: it is listed as unknown.
@@ -151,8 +152,8 @@ impl Bookkeeper {
         Ok(books)
     }
 
-    /// A purge that comes between reading the log and reading its region would be missing from the one and gone from the
-    /// other. It is noted in the log before it happens, so a note that came meanwhile shows it.
+    /// A purge that comes between reading the log and reading its region would be missing from the one and
+    /// gone from the other. It is noted in the log before it happens, so a note that came meanwhile shows it.
     async fn take_shard(&self, shard: &ShardBooks, folds: &mut Folds) -> Result<Books, BooksError> {
         for tries in 1.. {
             let (books, through) = self.try_shard(shard, folds).await?;
@@ -217,8 +218,8 @@ impl Bookkeeper {
         Place { region, centre, shard, shards, feed }
     }
 
-    /// What a feed held up to and with `through`, for a purge to note before it happens; none if no message of it is
-    /// behind what was noted before.
+    /// What a feed held up to and with `through`, for a purge to note before it happens; none if no message
+    /// of it is behind what was noted before.
     ///
     /// # Errors
     /// If the region or the centre cannot be read.

@@ -1,9 +1,10 @@
-//! The centre's streams as the deployment knows them: how many shards there are, and which streams they write.
+//! The centre's streams as the deployment knows them:
+//! how many shards there are, and which streams they write.
 //!
-//! The relay's other parts take a stream of the right name for the one they know. A log that was deleted and made anew
-//! would look like an empty one whose events are routed already. So each stream's making is noted in the control bucket
-//! and marked in the stream itself, and a stream that is gone, is another one, or is shorter than what was read from it
-//! stops its shard, until it is restored or its loss is accepted.
+//! The relay's other parts take a stream of the right name for the one they know. A log that was deleted and
+//! made anew would look like an empty one whose events are routed already. So each stream's making is noted
+//! in the control bucket and marked in the stream itself, and a stream that is gone, is another one, or is
+//! shorter than what was read from it stops its shard, until it is restored or its loss is accepted.
 
 mod note;
 mod watch;

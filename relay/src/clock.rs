@@ -1,9 +1,10 @@
 //! The relay's time: what it writes into the log, what makes a retry due, and by what the ledger forgets.
 //!
-//! No single clock is believed. This host's, the centre's server's and each region's server's are compared all the time,
-//! and the largest group of those that agree is right ([`votes`]); where no two agree, the centre's is. Between two answers
-//! the monotonic clock carries the time on, for a bounded while. So one clock that jumps is outvoted. If all of them jump
-//! together, the relay follows after a minute, writes nothing into the log meanwhile, and forgets nothing for an hour.
+//! No single clock is believed. This host's, the centre's server's and each region's server's are compared
+//! all the time, and the largest group of those that agree is right ([`votes`]); where no two agree, the
+//! centre's is. Between two answers the monotonic clock carries the time on, for a bounded while.
+//! So one clock that jumps is outvoted. If all of them jump together, the relay follows after a minute,
+//! writes nothing into the log meanwhile, and forgets nothing for an hour.
 
 mod ask;
 mod votes;
@@ -19,8 +20,8 @@ pub(crate) use self::ask::follow;
 use self::votes::{Moment, Votes};
 use crate::metrics::ClockMetrics;
 
-/// A time of the log that is further ahead than this of every clock was written by a clock that was wrong. Nearer ones are
-/// waited for: the log's time stands still until then.
+/// A time of the log that is further ahead than this of every clock was written by a clock that was wrong.
+/// Nearer ones are waited for: the log's time stands still until then.
 const MOST_AHEAD: Duration = Duration::from_secs(3_600);
 
 /// Whose clock.
@@ -119,14 +120,15 @@ impl Clock {
         self.votes().earliest(moment)
     }
 
-    /// Whether the time was compared, goes on as it should, and has done so for an hour: only then is anything forgotten.
+    /// Whether the time was compared, goes on as it should, and has done so for an hour:
+    /// only then is anything forgotten.
     pub fn is_steady(&self) -> bool {
         let moment = self.moment();
         self.votes().is_steady(moment)
     }
 
-    /// The time of a block that follows one of `previous_us`: never an earlier one, unless every clock says that the earlier
-    /// one is far in the future. It must not become the time of all that follows.
+    /// The time of a block that follows one of `previous_us`: never an earlier one, unless every clock says
+    /// that the earlier one is far in the future. It must not become the time of all that follows.
     pub fn following(&self, previous_us: u64) -> u64 {
         let moment = self.moment();
         let votes = self.votes();

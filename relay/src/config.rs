@@ -56,8 +56,8 @@ pub struct Config {
     /// How uploads are checked.
     #[serde(default)]
     pub handlers: Handlers,
-    /// Tells the relay to read the files again that its file names: keys, credentials and the admin token. Not in the
-    /// file.
+    /// Tells the relay to read the files again that its file names:
+    /// keys, credentials and the admin token. Not in the file.
     #[serde(skip)]
     pub reload: Option<mpsc::Receiver<()>>,
     /// Where it was read.
@@ -106,8 +106,8 @@ pub struct Forward {
     /// Networks that deliveries may reach although they are private, loopback or otherwise special.
     #[serde(default)]
     pub allow_networks: Vec<IpNet>,
-    /// The most deliveries that a shard holds for a destination that is disabled or paused. Beyond that the oldest
-    /// are discarded.
+    /// The most deliveries that a shard holds for a destination that is disabled or paused.
+    /// Beyond that the oldest are discarded.
     #[serde(default = "default_max_held")]
     pub max_held: u64,
 }
@@ -210,7 +210,8 @@ impl Config {
             "history.kept_seconds",
             "at most 2592000 (30 days)",
         )?;
-        // A restored region is read again as far back as it kept: what the ledger has forgotten would be delivered again.
+        // A restored region is read again as far back as it kept:
+        // what the ledger has forgotten would be delivered again.
         require(
             self.history.kept_seconds <= u64::from(self.dedup.window_days) * 86_400,
             "history.kept_seconds",

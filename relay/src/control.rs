@@ -137,11 +137,12 @@ pub(crate) enum Mode {
 }
 
 impl Control {
-    /// Reads the configuration, waiting for the centre where need be, and starts to keep everything up to date with
-    /// it. Routes are right from the first look.
+    /// Reads the configuration, waiting for the centre where need be, and starts to keep everything up to
+    /// date with it. Routes are right from the first look.
     ///
     /// # Errors
-    /// If the stored configuration cannot be read by this version, no check can be run, or `shutdown` came first.
+    /// If the stored configuration cannot be read by this version, no check can be
+    /// run, or `shutdown` came first.
     pub async fn start(context: ControlContext) -> Result<Self, StartError> {
         let checker = Checker::new(context.check_command)?;
         let vault = Arc::new(Vault::new(context.opening_key, context.region_keys));
@@ -375,7 +376,8 @@ impl Control {
             if mode == Mode::DryRun {
                 return Ok(preview);
             }
-            // What was checked is what is written: another change meanwhile is looked at together with this one.
+            // What was checked is what is written: another change meanwhile is looked
+            // at together with this one.
             let checked = preview.before.revision;
             let changed = self.0.store.change(|configuration| match configuration.revision == checked {
                 true => apply(configuration),

@@ -1,5 +1,5 @@
-//! Dedup: whether an event is already in the central log, whatever region this copy came through and however long ago
-//! the first one did.
+//! Dedup: whether an event is already in the central log, whatever region this copy came through and however
+//! long ago the first one did.
 
 pub mod claim;
 pub mod ledger;

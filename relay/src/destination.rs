@@ -32,8 +32,8 @@ impl Routes {
         Self { revision, destinations, subscriptions }
     }
 
-    /// The destinations that subscribed to events of this source and type, those whose deliveries are held too, each once,
-    /// by name.
+    /// The destinations that subscribed to events of this source and type, those whose deliveries are
+    /// held too, each once, by name.
     pub fn matching(&self, source: &str, event_type: &str) -> impl Iterator<Item = &Arc<Destination>> {
         self.subscriptions.matching(source, event_type)
     }
@@ -65,14 +65,16 @@ pub struct Destination {
     pub retry: RetrySchedule,
     /// Whether deliveries carry the original request's headers.
     pub original_headers: bool,
-    /// False after it answered 410, until it is put again, or where the operator says so. Its deliveries are held.
+    /// False after it answered 410, until it is put again, or where the operator says
+    /// so. Its deliveries are held.
     pub enabled: bool,
-    /// Why its secrets cannot be used, if they cannot. Its events are matched, and wait until it is put again.
+    /// Why its secrets cannot be used, if they cannot.
+    /// Its events are matched, and wait until it is put again.
     pub unopened: Option<String>,
     /// The operator's wish. Its deliveries are held.
     pub paused: bool,
-    /// The configuration's revision from which on it is there: what was matched by an earlier one was for another
-    /// destination of the same name.
+    /// The configuration's revision from which on it is there: what was matched by an earlier one was for
+    /// another destination of the same name.
     pub created: u64,
     /// The revision at which it was last put. Tells the settings of an attempt from those that came later.
     pub put: u64,

@@ -6,10 +6,10 @@
 //!              └───────◀────────────────┴────── outcome ◀────────┘
 //! ```
 //!
-//! The journal is the truth. What a lane matched and how each attempt ended is appended there first, by one writer,
-//! and folded into the index; workers find their deliveries in the index only. So a crash anywhere leaves a journal
-//! that says what remains to be done: at worst an attempt whose outcome was not recorded is repeated, under the
-//! same `webhook-id`.
+//! The journal is the truth. What a lane matched and how each attempt ended is appended there first, by
+//! one writer, and folded into the index; workers find their deliveries in the index only.
+//! So a crash anywhere leaves a journal that says what remains to be done:
+//! at worst an attempt whose outcome was not recorded is repeated, under the same `webhook-id`.
 
 mod attempt;
 mod backlog;
@@ -67,8 +67,8 @@ pub struct ForwardContext {
     pub shard: u32,
     /// The relay's name, written into the fence for people to read.
     pub relay: String,
-    /// The right to write the shard's journal. Must outlive `shutdown` by the drain, or attempts that finish during
-    /// it cannot be recorded.
+    /// The right to write the shard's journal. Must outlive `shutdown` by the drain, or attempts that finish
+    /// during it cannot be recorded.
     pub lease: Lease,
     /// Destinations, as they are now.
     pub routes: watch::Receiver<Arc<Routes>>,
@@ -125,7 +125,8 @@ struct Opened {
     fence: u64,
 }
 
-/// Takes over the journal, then matching: no event may be matched by less than what was confirmed before this term.
+/// Takes over the journal, then matching: no event may be matched by less than what was
+/// confirmed before this term.
 async fn open(context: &ForwardContext) -> Result<Opened, ForwardError> {
     let Opened { journal, writer, fence } = open_journal(context).await?;
     let writer = follow_log(context, writer).await?;
@@ -136,8 +137,8 @@ async fn open(context: &ForwardContext) -> Result<Opened, ForwardError> {
     }
 }
 
-/// Takes over the journal: a fence, so that whatever an earlier writer has under way is refused, then all that it
-/// wrote into the index.
+/// Takes over the journal: a fence, so that whatever an earlier writer has under way is refused, then all
+/// that it wrote into the index.
 async fn open_journal(context: &ForwardContext) -> Result<Opened, ForwardError> {
     let ForwardContext { jetstream, shard, lease, index, metrics, .. } = context;
     let stream = subject::journal_stream(*shard);
@@ -154,8 +155,8 @@ async fn open_journal(context: &ForwardContext) -> Result<Opened, ForwardError> 
     Ok(Opened { journal, writer, fence })
 }
 
-/// Tells the journal which log its records are about, before anything is read from that. Where the log before was lost,
-/// and somebody accepted it, that voids what is journaled of the lost part.
+/// Tells the journal which log its records are about, before anything is read from that.
+/// Where the log before was lost, and somebody accepted it, that voids what is journaled of the lost part.
 async fn follow_log(context: &ForwardContext, mut writer: Writer) -> Result<Writer, ForwardError> {
     let (known, log) = (context.index.log()?, context.log.identity());
     if known != log {

@@ -1,12 +1,13 @@
 //! The right to write a shard's central log: one holder at a time, an epoch per holder.
 //!
-//! The lease stands in a KV bucket of the centre. Its holder rewrites it every third of its length; whoever wants it
-//! takes over after seeing the same revision for a whole length on its own monotonic clock, so clocks of hosts are
-//! never compared. A holder counts the length from *before* it asked for a renewal, so it stops first. What it had
-//! under way by then is refused by the stream itself: see [`append`](crate::append).
+//! The lease stands in a KV bucket of the centre. Its holder rewrites it every third of its length; whoever
+//! wants it takes over after seeing the same revision for a whole length on its own monotonic clock, so
+//! clocks of hosts are never compared. A holder counts the length from *before* it asked for a renewal, so it
+//! stops first. What it had under way by then is refused by the stream itself: see [`append`](crate::append).
 //!
-//! Whoever is far behind the log watches and does not take it, so that it goes to one that can begin at once, if there is
-//! one. A contender that is alone loses nothing by that: it must fold the log before it writes anyway.
+//! Whoever is far behind the log watches and does not take it, so that it goes to one that can begin
+//! at once, if there is one. A contender that is alone loses nothing by that:
+//! it must fold the log before it writes anyway.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -106,8 +107,8 @@ impl Contender {
         Self { store, key: subject::lease_key(shard), holder, length }
     }
 
-    /// Waits for the lease, then keeps it until it is lost or given up. `None` on shutdown; a lease that is held
-    /// outlives it, so that what is under way can be recorded.
+    /// Waits for the lease, then keeps it until it is lost or given up.
+    /// `None` on shutdown; a lease that is held outlives it, so that what is under way can be recorded.
     pub async fn acquire(&self, shutdown: &CancellationToken) -> Option<Lease> {
         self.acquire_when(&Ready, shutdown).await
     }

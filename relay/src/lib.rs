@@ -1,5 +1,5 @@
-//! The relay: copies every region into the central log, drops duplicates, forwards events to their consumers, and
-//! holds the control plane. `replicate → dedup → forward`; `route` wires the rooms together.
+//! The relay: copies every region into the central log, drops duplicates, forwards events to their consumers,
+//! and holds the control plane. `replicate → dedup → forward`; `route` wires the rooms together.
 
 pub mod api;
 pub mod append;

@@ -100,7 +100,8 @@ impl EventLookup {
         &self.shards
     }
 
-    /// Finds an event: the stored copy, or else the last one seen. Knows of events as long as the ledger does.
+    /// Finds an event: the stored copy, or else the last one seen.
+    /// Knows of events as long as the ledger does.
     ///
     /// # Errors
     /// If the ledger or the log cannot be read.

@@ -12,7 +12,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(3);
 /// How long an API request or an append's ack may take before it counts as in doubt.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection that is retried, in the background, for as long as it lives. `label` names the other side in logs.
+/// A connection that is retried, in the background, for as long as it lives.
+/// `label` names the other side in logs.
 ///
 /// # Errors
 /// If a file that the settings name cannot be used. An unreachable server is not an error.

@@ -1,5 +1,5 @@
-//! How far each feed is replicated in time, and since when a region is out of reach. What the ledger's days and the
-//! books wait for.
+//! How far each feed is replicated in time, and since when a region is out of reach.
+//! What the ledger's days and the books wait for.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

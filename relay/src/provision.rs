@@ -134,8 +134,8 @@ pub async fn region(context: &Context, wanted: Wanted) -> Result<(), ProvisionEr
     ensure::objects(context, subject::HANDLERS_BUCKET, wanted.rest()).await
 }
 
-/// Keeps a region provisioned until `shutdown`: one that lost its disk gets its streams back. Notes settings of its
-/// streams that make them unfit, which are somebody's choice and stay.
+/// Keeps a region provisioned until `shutdown`: one that lost its disk gets its streams back.
+/// Notes settings of its streams that make them unfit, which are somebody's choice and stay.
 pub(crate) async fn keep_region(
     name: &str,
     context: &Context,

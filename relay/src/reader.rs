@@ -16,8 +16,8 @@ use tokio::time::sleep;
 
 pub(crate) use self::temporary::Temporary;
 
-/// Messages that one pull may ask for: of whole ones, and of headers only. What a link's round trip lets through
-/// depends on it.
+/// Messages that one pull may ask for: of whole ones, and of headers only.
+/// What a link's round trip lets through depends on it.
 const BATCH_MESSAGES: usize = 1_024;
 const BATCH_HEADERS: usize = 4_096;
 /// Bytes that one pull may bring; more than the largest message (8 MiB), or that one would never come.
@@ -30,14 +30,14 @@ const EXPIRES: Duration = Duration::from_secs(20);
 const INACTIVE: Duration = Duration::from_secs(60);
 /// The first and the longest wait before a failed read is tried again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
-/// How often a scan is taken up before it is given up: in a cluster a pull may come before its server knows where the new
-/// consumer is.
+/// How often a scan is taken up before it is given up: in a cluster a pull may come before its server
+/// knows where the new consumer is.
 const SCAN_TRIES: u32 = 5;
 /// Wait before an unreachable server is asked for a message again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// An ordered reader. It keeps no state in the server that matters: whatever goes wrong, it begins again behind the
-/// last message it gave out.
+/// An ordered reader. It keeps no state in the server that matters:
+/// whatever goes wrong, it begins again behind the last message it gave out.
 pub struct StreamReader {
     context: Context,
     stream: String,
@@ -174,8 +174,8 @@ impl StreamReader {
     /// Visits the messages that are there now, each once, up to and with sequence `through`.
     ///
     /// # Errors
-    /// As [`Self::try_next`], if that goes on, or at once if no consumer can be had; then some messages were visited and the
-    /// scan must be begun anew.
+    /// As [`Self::try_next`], if that goes on, or at once if no consumer can be had; then some messages were
+    /// visited and the scan must be begun anew.
     pub async fn scan(mut self, through: u64, mut visit: impl FnMut(&ReadMessage)) -> Result<(), ReadError> {
         let mut tries = 1;
         loop {

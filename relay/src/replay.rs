@@ -1,5 +1,6 @@
-//! Replaying quarantined events: each goes through its source's handlers once more, in a gateway, and from there the
-//! way of every event, which resolves the quarantined copy. Ids stay, so replaying twice is harmless.
+//! Replaying quarantined events: each goes through its source's handlers once more, in a gateway,
+//! and from there the way of every event, which resolves the quarantined copy.
+//! Ids stay, so replaying twice is harmless.
 //!
 //! Jobs live in the memory of the relay that was asked: with it they end, and what they did stays done.
 

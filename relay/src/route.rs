@@ -194,8 +194,8 @@ async fn connect_regions(config: &Config) -> Result<(Vec<Link>, Vec<RegionLink>)
     Ok((connections, links))
 }
 
-/// Waits for the centre, and learns from it what the deployment is made of. Streams that are known and gone are not made
-/// anew.
+/// Waits for the centre, and learns from it what the deployment is made of.
+/// Streams that are known and gone are not made anew.
 async fn provision_centre(
     context: &Context,
     config: &Config,

@@ -20,14 +20,16 @@ const CONNECTIONS: usize = 512;
 const BACKLOG: u32 = 1_024;
 /// Bytes of a request's line and headers.
 const HEAD_BYTES: usize = 32 * 1024;
-/// How long a request may take to begin and to have its headers here, and so how long a connection may be idle.
+/// How long a request may take to begin and to have its headers here, and so how
+/// long a connection may be idle.
 const HEAD_TIME: Duration = Duration::from_secs(20);
 /// How long a peer may take no byte of an answer.
 const WRITE_TIME: Duration = Duration::from_secs(20);
 /// When the relay stops: how long requests that are not here whole may take, and how long all others may.
 const LAST_BYTES: Duration = Duration::from_secs(1);
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
-/// The memory for connections and heads. Bodies and answers are bounded by how many requests the API takes at once.
+/// The memory for connections and heads. Bodies and answers are bounded by how many
+/// requests the API takes at once.
 const MEMORY_BYTES: usize = 32 * 1024 * 1024;
 
 /// A router on a bound address.

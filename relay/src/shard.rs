@@ -1,5 +1,5 @@
-//! One shard: follows the log and the journal while another relay writes them, and writes them itself while it holds
-//! the lease.
+//! One shard: follows the log and the journal while another relay writes them, and writes them
+//! itself while it holds the lease.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -113,7 +113,8 @@ async fn an_append_whose_ack_was_lost_is_known_again() -> Result {
     Ok(())
 }
 
-/// What makes the stream refuse it after another's fence: an append names the fence, and a batch's first one does.
+/// What makes the stream refuse it after another's fence:
+/// an append names the fence, and a batch's first one does.
 #[tokio::test(flavor = "multi_thread")]
 async fn appends_and_batches_name_the_fence() -> Result {
     let Some(centre) = Centre::start("appends_and_batches_name_the_fence").await? else { return Ok(()) };
@@ -166,7 +167,8 @@ async fn many_appends_stand_in_order_in_as_many_batches_as_they_need() -> Result
     Ok(())
 }
 
-/// Two that believe to be the only writer. The first's fence stands in the log, `before`, and the second's fence.
+/// Two that believe to be the only writer. The first's fence stands in the log,
+/// `before`, and the second's fence.
 struct Duel {
     /// The first's.
     lease: Lease,
@@ -202,7 +204,8 @@ impl Centre {
         self.duel_after(&["before"]).await
     }
 
-    /// The same; of what the first submitted only the first append is on disk, and the others wait to be sent.
+    /// The same; of what the first submitted only the first append is on disk, and
+    /// the others wait to be sent.
     async fn duel_after(&self, submitted: &[&'static str]) -> Result<Duel> {
         let lease = self.lease("first").await?;
         let mut first = self.appender(&lease).await?;

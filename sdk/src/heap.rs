@@ -1,7 +1,8 @@
 //! The allocator of a guest: small blocks from free lists by size, all others from the standard library's.
 //!
-//! A handler lives for one event, in which it makes some tens of small strings and vectors. Here that is a few instructions
-//! each, where a general allocator looks for neighbours to join; what is freed serves the next block of its size.
+//! A handler lives for one event, in which it makes some tens of small strings and vectors.
+//! Here that is a few instructions each, where a general allocator looks for neighbours to join; what is
+//! freed serves the next block of its size.
 
 #![allow(unsafe_code)]
 
@@ -92,8 +93,9 @@ const PIECE_LAYOUT: Layout = match Layout::from_size_align(PIECE, STEP) {
     Err(_) => panic!("a power of two"),
 };
 
-// SAFETY: blocks of one list have its size and are aligned to 16, as pieces begin so and are cut at multiples; each is
-// with one owner, or in its list, or part of what is left of a piece. Layouts that are not small never meet the lists.
+// SAFETY: blocks of one list have its size and are aligned to 16, as pieces begin so and are cut at
+// multiples; each is with one owner, or in its list, or part of what is left of a piece.
+// Layouts that are not small never meet the lists.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match list(layout) {

@@ -1,14 +1,16 @@
 //! What the standard library asks of WASI in every program, answered within the guest.
 //!
-//! For `wasm32-wasip2` the C library under `std` imports the environment, standard streams, terminals and `exit`, used or
-//! not. A gateway gives nothing behind them, but each import costs every fresh instance; together about a third of what
-//! a small handler costs. Here they are ordinary functions of the same names, to which the linker binds the library's
-//! calls, with the answers that the gateway would give: no variables, no input, output that goes nowhere, and a trap for
-//! `exit`; waiting is over at once, as clocks stand still. What programs rarely call (`poll` and `splice` on these
-//! streams) is imported, and knows no such stream. Clocks and random numbers are not here: those the gateway gives. Should a later `std` use other names, it
+//! For `wasm32-wasip2` the C library under `std` imports the environment, standard streams, terminals and
+//! `exit`, used or not. A gateway gives nothing behind them, but each import costs every fresh instance;
+//! together about a third of what a small handler costs. Here they are ordinary functions of the same names,
+//! to which the linker binds the library's calls, with the answers that the gateway would give: no variables,
+//! no input, output that goes nowhere, and a trap for `exit`; waiting is over at once, as clocks stand still.
+//! What programs rarely call (`poll` and `splice` on these streams) is imported, and knows no such stream.
+//! Clocks and random numbers are not here: those the gateway gives. Should a later `std` use other names, it
 //! imports them again, and the handler is slower, not wrong.
 //!
-//! Signatures are those of the [canonical ABI] for WASI 0.2; a result is written where its last argument points.
+//! Signatures are those of the [canonical ABI] for WASI 0.2; a result is written
+//! where its last argument points.
 //!
 //! [canonical ABI]: https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md
 

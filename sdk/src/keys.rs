@@ -1,10 +1,10 @@
 //! Keys that the host holds: a handler signs and verifies with them, and never sees them.
 //!
-//! The source's configuration has the keys, and its binding grants each to the handler. In a native test a key is what
-//! [`provide`] says.
+//! The source's configuration has the keys, and its binding grants each to the handler.
+//! In a native test a key is what [`provide`] says.
 
-/// The HMAC-SHA256 ([RFC 2104](https://www.rfc-editor.org/rfc/rfc2104)) of `data` under a key of the source: 32 bytes. A
-/// key that is not granted ends the handler.
+/// The HMAC-SHA256 ([RFC 2104](https://www.rfc-editor.org/rfc/rfc2104)) of `data` under a key of the source:
+/// 32 bytes. A key that is not granted ends the handler.
 pub fn sign(key: &str, data: &[u8]) -> Vec<u8> {
     host::sign(key, data)
 }

@@ -29,8 +29,9 @@
 //! `floodgate:handler/handler`; for any other target the function stays what it is, and `cargo test` runs it.
 //! Build with `crate-type = ["cdylib"]` and `floodgate handler build`.
 //!
-//! Each event gets a fresh instance: nothing that a handler keeps in a static outlives it. Clocks stand still at the
-//! event's time of receipt and random numbers are seeded from its id, so that a replay gives the same bytes.
+//! Each event gets a fresh instance: nothing that a handler keeps in a static outlives it.
+//! Clocks stand still at the event's time of receipt and random numbers are seeded from its id, so that a
+//! replay gives the same bytes.
 
 mod builder;
 pub mod counters;

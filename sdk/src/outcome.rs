@@ -75,7 +75,8 @@ impl Change {
         serde_json::to_vec(body).map(|bytes| self.body(bytes))
     }
 
-    /// Sets the type, at most 256 bytes. Unless a lane is set too, the source's lane for the new type is taken.
+    /// Sets the type, at most 256 bytes. Unless a lane is set too, the source's lane
+    /// for the new type is taken.
     pub fn event_type(mut self, event_type: impl Into<String>) -> Self {
         self.event_type = Some(event_type.into());
         self

@@ -26,7 +26,8 @@ listen senders
     balance roundrobin
     option httpchk GET /readyz
     http-check expect status 200
-    # A host that says nothing any more: what is open to it ends after 3 s, what is being opened goes to another.
+    # A host that says nothing any more: what is open to it ends after 3 s, what is
+    # being opened goes to another.
     default-server check inter 500ms fall 2 rise 2
     option srvtcpka
     srvtcpka-idle 1s

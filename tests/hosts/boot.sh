@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The first process of a test's host, in namespaces of its own: `boot.sh FOLDER NAME ADDRESS DISK GROUP`. With a GROUP, which
-# is the name of a control group, the host boots systemd; else this stays, and stands in for an init.
+# The first process of a test's host, in namespaces of its own: `boot.sh FOLDER NAME ADDRESS DISK GROUP`.
+# With a GROUP, which is the name of a control group, the host boots systemd; else this
+# stays, and stands in for an init.
 set -euo pipefail
 readonly folder=$1 name=$2 address=$3 disk=${4:-} group=${5:-}
 readonly root=$folder/root
@@ -35,7 +36,8 @@ readonly sshd="/usr/sbin/sshd -D -e -f /dev/null -h /etc/floodgate-test-ssh/host
     -o PermitRootLogin=prohibit-password -o PidFile=none -o UseDNS=no -o MaxStartups=100:30:200
     -o AuthorizedKeysFile=/etc/floodgate-test-ssh/authorized_keys"
 
-# What this machine's administrator enabled is not started on the host: of units it has Debian's own, and sshd.
+# What this machine's administrator enabled is not started on the host:
+# of units it has Debian's own, and sshd.
 install_units() {
     local units=$root/etc/systemd/system
     [[ ! -e $units/ssh-of-the-test.service ]] || return 0

@@ -1,4 +1,5 @@
-//! The relay's host clock jumps, as Debian's libfaketime shows it to the process: by 400 days for some seconds, and back.
+//! The relay's host clock jumps, as Debian's libfaketime shows it to the process:
+//! by 400 days for some seconds, and back.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -76,7 +76,8 @@ fn config(scene: &Scene, name: &str) -> Result<String> {
     Ok(scene.deployment.find(name)?.to_string_lossy().into_owned())
 }
 
-/// A stream that discards, a secret that all can read, a certificate that has expired, and a user with every right.
+/// A stream that discards, a secret that all can read, a certificate that has expired,
+/// and a user with every right.
 async fn plant(scene: &Scene) -> Result<()> {
     let nats = scene.deployment.region_nats("eu").await?;
     let config = nats.get_stream("IN_BULK").await?.cached_info().config.clone();

@@ -1,8 +1,9 @@
-//! A 2xx means durable: each one follows an fsync of the region's stream that covers its event, as the kernel saw it.
+//! A 2xx means durable: each one follows an fsync of the region's stream that covers its
+//! event, as the kernel saw it.
 //!
-//! `strace` watches the region's nats-server. For each acknowledged event the outside reader tells which message
-//! holds it; that message's id is looked for in the bytes that were written to the stream's block files, and a later
-//! fsync of the same file must have ended before the 200 was read.
+//! `strace` watches the region's nats-server. For each acknowledged event the outside reader tells which
+//! message holds it; that message's id is looked for in the bytes that were written to the stream's block
+//! files, and a later fsync of the same file must have ended before the 200 was read.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -151,8 +152,8 @@ struct Call {
     end: Micros,
 }
 
-/// Reads `PID TIME name(fd<path>, …) = n <seconds>`; a call that another thread's interrupts is on two lines, the
-/// second of which begins with `<... name resumed>`.
+/// Reads `PID TIME name(fd<path>, …) = n <seconds>`; a call that another thread's interrupts is on two lines,
+/// the second of which begins with `<... name resumed>`.
 fn parse(trace: &str) -> Result<Vec<Call>> {
     let mut unfinished = BTreeMap::new();
     let mut calls = Vec::new();

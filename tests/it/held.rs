@@ -1,5 +1,5 @@
-//! What waits for a destination that is disabled, paused, changed or deleted: nothing is lost that was not deleted, and
-//! the books stay exact.
+//! What waits for a destination that is disabled, paused, changed or deleted:
+//! nothing is lost that was not deleted, and the books stay exact.
 
 use std::fs;
 use std::time::Duration;
@@ -24,8 +24,8 @@ async fn only_deleting_a_destination_discards_what_waits_for_it() -> Result<()> 
     .await
 }
 
-/// One answer of 410 among many events: what it was for is dead, and everything else waits until the destination is put
-/// again, also over a crash of the relay.
+/// One answer of 410 among many events: what it was for is dead, and everything else waits until the
+/// destination is put again, also over a crash of the relay.
 async fn gone_holds_the_backlog(scene: &Scene) -> Result<()> {
     scene.consumer.answer_with(StatusCode::GONE);
     put(scene, "consumer", &scene.consumer, json!({"concurrency": 1})).await?;
@@ -99,8 +99,8 @@ async fn a_late_gone_says_nothing_of_the_new_url(scene: &Scene) -> Result<()> {
     put(scene, "consumer", &scene.consumer, json!({})).await
 }
 
-/// A destination with a backlog is deleted, and put again at once: what waited for the one that was deleted goes, and
-/// what comes for the new one arrives.
+/// A destination with a backlog is deleted, and put again at once:
+/// what waited for the one that was deleted goes, and what comes for the new one arrives.
 async fn put_again_under_the_same_name(scene: &Scene) -> Result<()> {
     let (failing, new) = (Consumer::start().await?, Consumer::start().await?);
     failing.answer_with(StatusCode::INTERNAL_SERVER_ERROR);

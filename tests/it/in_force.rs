@@ -1,5 +1,5 @@
-//! What is confirmed is in force: a change that was answered holds for every event after it, and what keeps a change from
-//! being in force is told by name.
+//! What is confirmed is in force: a change that was answered holds for every event after it, and what keeps a
+//! change from being in force is told by name.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -170,7 +170,8 @@ async fn what_gateways_do_not_give_is_refused(scene: &Scene) -> Result<()> {
     Ok(())
 }
 
-/// The centre's key is lost and another one made: events are stored and wait, and all secrets can be given again.
+/// The centre's key is lost and another one made: events are stored and wait, and all
+/// secrets can be given again.
 async fn a_relay_with_another_key_goes_on(scene: &Scene) -> Result<()> {
     let key = scene.deployment.find("centre.key")?;
     fs::write(&key, OpeningKey::generate().to_text().expose())?;

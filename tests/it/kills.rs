@@ -1,5 +1,5 @@
-//! `kill -9` under load: nothing acknowledged is lost, nothing is stored twice, and a consumer sees a repeat only
-//! if the relay was killed between a delivery and its record.
+//! `kill -9` under load: nothing acknowledged is lost, nothing is stored twice, and a consumer sees a repeat
+//! only if the relay was killed between a delivery and its record.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

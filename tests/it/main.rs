@@ -1,5 +1,5 @@
-//! The end-to-end tests: real processes on this machine, started by `floodgate dev` on free ports of the loopback
-//! address. One at a time: each loads the machine, and some kill.
+//! The end-to-end tests: real processes on this machine, started by `floodgate dev` on free ports of the
+//! loopback address. One at a time: each loads the machine, and some kill.
 
 mod attack;
 mod bad_input;

@@ -1,5 +1,5 @@
-//! What a consumer that asks for the original headers gets: bytes that the provider's signature holds for, and headers
-//! as they were sent.
+//! What a consumer that asks for the original headers gets: bytes that the provider's signature holds for,
+//! and headers as they were sent.
 
 use std::io::Write as _;
 use std::time::Duration;

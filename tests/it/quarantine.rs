@@ -64,7 +64,8 @@ async fn quarantined_events_are_listed_and_replayed_through_a_chosen_version() -
     .await
 }
 
-/// Three that pass, and three with poison, of which the last goes to both regions; gives the ids of the latter.
+/// Three that pass, and three with poison, of which the last goes to both regions;
+/// gives the ids of the latter.
 async fn send_some_poisoned(scene: &Scene, secret: &str) -> Result<Vec<String>> {
     let mut poisoned = Vec::new();
     for (number, regions) in [(1, &["eu"][..]), (2, &["us"]), (3, &["eu", "us"])] {
@@ -147,8 +148,8 @@ async fn a_child_of_a_split_is_replayed_by_itself_also_while_its_region_is_away(
     .await
 }
 
-/// A split's parent lists its children and is found by its provider's id, which no signature covers here; and what is
-/// not quarantined cannot be replayed as if it were.
+/// A split's parent lists its children and is found by its provider's id, which no signature covers here; and
+/// what is not quarantined cannot be replayed as if it were.
 async fn split_is_shown(scene: &Scene, parent: &str, child: &str) -> Result<()> {
     let whole = scene.admin.get(&format!("/v1/events/{parent}")).await?;
     let children: Vec<_> = whole["children"].as_array().into_iter().flatten().collect();

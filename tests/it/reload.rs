@@ -1,5 +1,6 @@
-//! SIGHUP: gateway and relay read certificates and keys again, and go on whatever stands in them. Without any NATS: a
-//! part that waits for its server, perhaps because of a password that is out of date, must hear it too.
+//! SIGHUP: gateway and relay read certificates and keys again, and go on whatever stands in them.
+//! Without any NATS: a part that waits for its server, perhaps because of a password that is
+//! out of date, must hear it too.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -39,8 +39,8 @@ async fn a_version_takes_over_or_is_taken_back() -> Result<()> {
     .await
 }
 
-/// The fixture names the random number and the time that the handler must see for its event: the same in every run, in
-/// every process, on any machine.
+/// The fixture names the random number and the time that the handler must see for its event:
+/// the same in every run, in every process, on any machine.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_event_gives_the_same_bytes() -> Result<()> {
     let folder = programs::root().join("tests/guests/versioned");

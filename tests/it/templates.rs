@@ -1,5 +1,6 @@
-//! Handlers in each language from `floodgate handler new` on, as a newcomer begins them. They stay in a folder of the
-//! test's own; what their toolchains fetch comes out of the caches of cargo, npm, pip and zig when there again.
+//! Handlers in each language from `floodgate handler new` on, as a newcomer begins them.
+//! They stay in a folder of the test's own; what their toolchains fetch comes out of the caches of cargo,
+//! npm, pip and zig when there again.
 
 mod folder;
 mod registry;

@@ -209,8 +209,8 @@ impl Admin {
             .map_err(|error| Failure::from(error).during(format!("reading {body}")))
     }
 
-    /// Waits until the books are as they must be at the end of a test: everything that was stored is matched (each
-    /// event of a test has one destination), nothing is in transit or pending, and both balances hold.
+    /// Waits until the books are as they must be at the end of a test: everything that was stored is matched
+    /// (each event of a test has one destination), nothing is in transit or pending, and both balances hold.
     ///
     /// # Errors
     /// If that is not so at the limit, with the last books.

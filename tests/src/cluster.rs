@@ -38,7 +38,8 @@ pub struct Server {
 }
 
 impl Cluster {
-    /// Starts a cluster of `size` servers; of a single one there are no replicas. `extra` goes into each configuration.
+    /// Starts a cluster of `size` servers; of a single one there are no replicas.
+    /// `extra` goes into each configuration.
     ///
     /// # Errors
     /// If there is no nats-server, or it does not start.
@@ -171,8 +172,8 @@ pub async fn leader(context: &Context, stream: &str) -> Option<String> {
     stream.cached_info().cluster.as_ref()?.leader.clone()
 }
 
-/// Asks the kernel for ports for clients and for routes, all of them different; between here and their use another
-/// process could take one, which fails the test.
+/// Asks the kernel for ports for clients and for routes, all of them different; between here and their use
+/// another process could take one, which fails the test.
 fn free_ports(servers: usize) -> Result<Vec<[u16; 2]>> {
     let listen = || TcpListener::bind("127.0.0.1:0");
     let held: Vec<_> = (0..servers).map(|_| Ok([listen()?, listen()?])).collect::<Result<_>>()?;

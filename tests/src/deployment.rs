@@ -1,5 +1,5 @@
-//! A whole deployment on this machine, as `floodgate dev` starts it: real processes, killed and stopped by their
-//! ids.
+//! A whole deployment on this machine, as `floodgate dev` starts it:
+//! real processes, killed and stopped by their ids.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

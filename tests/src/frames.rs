@@ -40,8 +40,8 @@ pub fn data(stream: u32, bytes: &[u8]) -> Vec<u8> {
     frame(DATA, 0, stream, bytes)
 }
 
-/// A header block of a GET of `/` with so many fields of one byte each: references to an entry of HPACK's static table
-/// ([RFC 7541 §6.1](https://www.rfc-editor.org/rfc/rfc7541#section-6.1)).
+/// A header block of a GET of `/` with so many fields of one byte each: references to an entry of HPACK's
+/// static table ([RFC 7541 §6.1](https://www.rfc-editor.org/rfc/rfc7541#section-6.1)).
 pub fn fields(count: usize) -> Vec<u8> {
     // GET, https, the path `/`, the authority `a`, then `accept-charset` each time.
     let mut block = vec![0x82, 0x87, 0x84, 0x01, 0x01, b'a'];

@@ -1,9 +1,9 @@
-//! What Floodgate's end-to-end tests and its demo stand on: a deployment of real processes, a sender that signs
-//! with code of its own, a consumer that remembers, and readers from outside.
+//! What Floodgate's end-to-end tests and its demo stand on: a deployment of real processes, a sender that
+//! signs with code of its own, a consumer that remembers, and readers from outside.
 //!
-//! Nothing here uses Floodgate's code to judge Floodgate: signatures are made in [`sign`], deliveries are verified
-//! by a public library and streams are decoded by another language's protobuf (both in `tests/python`, called from
-//! [`outside`]).
+//! Nothing here uses Floodgate's code to judge Floodgate: signatures are made in [`sign`], deliveries
+//! are verified by a public library and streams are decoded by another language's protobuf (both in
+//! `tests/python`, called from [`outside`]).
 
 pub mod admin;
 pub mod cluster;

@@ -106,7 +106,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Posts one event until it is accepted. Refusals and broken connections are what faults look like from here.
+    /// Posts one event until it is accepted. Refusals and broken connections are what
+    /// faults look like from here.
     async fn send(&self, number: u64) -> Result<String> {
         let turn = usize::try_from(number)? % self.plan.regions.len();
         let region = &self.plan.regions[turn];

@@ -108,8 +108,8 @@ impl CentralLog {
         self.count(verdict).values().map(|&count| count as u64).sum()
     }
 
-    /// Checks what holds of every log: nothing is stored twice, no regional block is in it twice, every duplicate
-    /// points at a stored copy before it, and no writer went on after a later one's fence.
+    /// Checks what holds of every log: nothing is stored twice, no regional block is in it twice, every
+    /// duplicate points at a stored copy before it, and no writer went on after a later one's fence.
     ///
     /// # Errors
     /// Names the first thing that is otherwise.

@@ -15,8 +15,9 @@ pub fn root() -> &'static Path {
     here.parent().unwrap_or(here)
 }
 
-/// The `floodgate` command of the same build as this test. Cargo tells tests of another package neither where it
-/// is nor builds it for them, so it is looked for beside the running program and built where it is missing.
+/// The `floodgate` command of the same build as this test.
+/// Cargo tells tests of another package neither where it is nor builds it for them, so it is looked for
+/// beside the running program and built where it is missing.
 ///
 /// # Errors
 /// If it is missing and cannot be built.

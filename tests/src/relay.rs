@@ -1,4 +1,5 @@
-//! A second relay beside the one that `floodgate dev` runs, and relays that are run once with another configuration.
+//! A second relay beside the one that `floodgate dev` runs, and relays that are run once
+//! with another configuration.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -15,8 +16,8 @@ pub struct SecondRelay {
 }
 
 impl SecondRelay {
-    /// Starts one with a state folder and ports of its own, otherwise with the configuration of the first, and with these
-    /// variables in its environment.
+    /// Starts one with a state folder and ports of its own, otherwise with the configuration of the first,
+    /// and with these variables in its environment.
     ///
     /// # Errors
     /// If its configuration cannot be written, or it cannot be started.

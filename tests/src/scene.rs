@@ -53,8 +53,8 @@ impl Secrets {
 }
 
 impl Scene {
-    /// Sets the scene, runs a test in it, and prints the logs' ends if the test fails. A test that finds something
-    /// missing on this machine is skipped from there on, which is said aloud.
+    /// Sets the scene, runs a test in it, and prints the logs' ends if the test fails.
+    /// A test that finds something missing on this machine is skipped from there on, which is said aloud.
     ///
     /// # Errors
     /// The test's, or that the scene could not be set.

@@ -1,5 +1,5 @@
-//! Signs as GitHub, Stripe and Standard Webhooks senders do, from their documentation and apart from the gateway's
-//! code, so that a shared mistake cannot go unseen.
+//! Signs as GitHub, Stripe and Standard Webhooks senders do, from their documentation and apart from the
+//! gateway's code, so that a shared mistake cannot go unseen.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

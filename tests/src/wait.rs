@@ -12,8 +12,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Looks until there is something to see.
 ///
-/// A look that fails is only a failure if the last one before the limit does too: what is waited for is often the
-/// end of a fault.
+/// A look that fails is only a failure if the last one before the limit does too:
+/// what is waited for is often the end of a fault.
 ///
 /// # Errors
 /// At the limit, with what was awaited.

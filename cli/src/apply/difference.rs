@@ -1,4 +1,5 @@
-//! What two views of an object differ in, key by key. The API shows secrets by their ids only, and so does this.
+//! What two views of an object differ in, key by key.
+//! The API shows secrets by their ids only, and so does this.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! The file that `floodgate apply` reads: the admin API's documents in TOML, with secrets kept elsewhere if wanted.
+//! The file that `floodgate apply` reads: the admin API's documents in TOML, with
+//! secrets kept elsewhere if wanted.
 
 mod secret;
 
@@ -34,8 +35,8 @@ pub(crate) struct Object {
 pub(crate) struct Wanted(pub(crate) Vec<Object>);
 
 impl Kind {
-    /// Both, in the order in which they are put: an event may come as soon as there is a source for it, and must find its
-    /// destination then. They are deleted the other way round.
+    /// Both, in the order in which they are put: an event may come as soon as there is a source for it, and
+    /// must find its destination then. They are deleted the other way round.
     pub(crate) const ALL: [Self; 2] = [Self::Destinations, Self::Sources];
 
     pub(crate) const fn as_str(self) -> &'static str {

@@ -103,9 +103,10 @@ impl Plan {
         self.steps.iter().any(|step| step.puts(Kind::Sources) && step.name.as_str() == name)
     }
 
-    /// Takes the steps that change something, in an order in which no event comes before its destination or after it:
-    /// destinations are put before sources, and deleted after them, and each waits until those before are in force.
-    /// Answers with the revision that holds them all. What was done before a failure stays; applying again does the rest.
+    /// Takes the steps that change something, in an order in which no event comes before its destination
+    /// or after it: destinations are put before sources, and deleted after them, and each waits until
+    /// those before are in force. Answers with the revision that holds them all.
+    /// What was done before a failure stays; applying again does the rest.
     pub(crate) async fn apply(&self, api: &Api) -> Result<u64, Failure> {
         let mut revision = self.revision;
         self.take(api, |step| step.puts(Kind::Destinations), &mut revision).await?;

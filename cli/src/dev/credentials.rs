@@ -24,7 +24,8 @@ pub(crate) struct Credentials {
     pub(crate) centre_relay: Kept,
     /// What each region needs.
     pub(crate) regions: BTreeMap<Name, RegionCredentials>,
-    /// The password of the developers' NATS user; nobody needs to know it, since who connects without one is let in as that user.
+    /// The password of the developers' NATS user; nobody needs to know it, since who connects without
+    /// one is let in as that user.
     pub(crate) operator: Kept,
 }
 

@@ -79,7 +79,8 @@ pub(crate) fn oldest() -> String {
 struct Version(u32, u32, u32);
 
 impl Version {
-    /// Reads `nats-server: v2.15.1`; a suffix such as `-RC.1` is older than the version it leads to, and refused.
+    /// Reads `nats-server: v2.15.1`; a suffix such as `-RC.1` is older than the
+    /// version it leads to, and refused.
     fn parse(said: &str) -> Option<Self> {
         let (_, version) = said.rsplit_once('v')?;
         let mut parts = version.splitn(3, '.').map(|part| part.parse().ok());

@@ -65,8 +65,8 @@ impl Part {
         }
     }
 
-    /// Starts it. It gets a process group of its own, since Ctrl-C goes to all of the terminal's and the parts are to
-    /// be stopped in order; and it ends with this process, however that ends.
+    /// Starts it. It gets a process group of its own, since Ctrl-C goes to all of the terminal's and the
+    /// parts are to be stopped in order; and it ends with this process, however that ends.
     pub(crate) fn spawn(&self) -> io::Result<Child> {
         let log = self.open_log()?;
         Command::new(&self.floodgate)

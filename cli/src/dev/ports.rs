@@ -18,8 +18,8 @@ pub(crate) const DEFAULT_BASE: u16 = 8400;
 const HIGHEST_OFFSET: u16 = 41 + MAX as u16 - 1;
 /// The highest base.
 const HIGHEST_BASE: u16 = u16::MAX - HIGHEST_OFFSET;
-/// Free ports are chosen from here: below the ports that systems give to outgoing connections, one of which could
-/// otherwise take a part's port while the part is being restarted.
+/// Free ports are chosen from here: below the ports that systems give to outgoing connections, one of which
+/// could otherwise take a part's port while the part is being restarted.
 const FREE: std::ops::Range<u16> = 20_000..32_000;
 /// How many random ports are tried for a part.
 const MAX_TRIES: usize = 1_000;

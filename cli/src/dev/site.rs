@@ -159,7 +159,8 @@ pub(crate) enum SiteError {
     /// Certificates.
     #[error(transparent)]
     Certificates(#[from] CertificateError),
-    /// A nats-server's configuration cannot be written as JSON, for instance a folder's name that is not UTF-8.
+    /// A nats-server's configuration cannot be written as JSON, for instance a
+    /// folder's name that is not UTF-8.
     #[error("cannot write the configuration of nats-server")]
     Json(#[from] serde_json::Error),
     /// A part's configuration cannot be written as TOML, for the same reason.

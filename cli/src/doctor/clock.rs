@@ -1,5 +1,5 @@
-//! This host's clock beside a NATS server's, which puts its own time into what it says of a stream; and how long the way
-//! there and back takes.
+//! This host's clock beside a NATS server's, which puts its own time into what it says of a stream; and how
+//! long the way there and back takes.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use super::server;
 
 /// Questions, of which the quickest counts.
 const TRIES: u32 = 3;
-/// Off by so much it is time to act, and late. The providers' own clocks add to it, and a signature's time may be off by
-/// 300 s unless a source says otherwise.
+/// Off by so much it is time to act, and late. The providers' own clocks add to it, and a signature's time
+/// may be off by 300 s unless a source says otherwise.
 const WARN: Duration = Duration::from_secs(2);
 const WRONG: Duration = Duration::from_secs(30);
 /// A way there and back that replication feels.

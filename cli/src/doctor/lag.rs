@@ -1,5 +1,5 @@
-//! How far the centre is behind each region. Being behind is normal under load; standing still is not, so what is behind
-//! is looked at twice.
+//! How far the centre is behind each region. Being behind is normal under load; standing still is not, so
+//! what is behind is looked at twice.
 
 use std::collections::BTreeMap;
 
@@ -64,7 +64,8 @@ impl Cut {
         self.judge_journals(later, findings);
     }
 
-    /// A journal that takes nothing stops the deliveries of its shard, and no delivery is pending that would show it.
+    /// A journal that takes nothing stops the deliveries of its shard, and no delivery is
+    /// pending that would show it.
     fn judge_journals(&self, later: &Self, findings: &mut Findings) {
         let mut stuck: BTreeMap<u32, u64> = BTreeMap::new();
         for lane in later.lanes.iter().filter(|lane| self.is_unrouted(lane)) {

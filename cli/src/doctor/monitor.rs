@@ -1,5 +1,5 @@
-//! What a nats-server says of itself on its monitoring port: whether it syncs each message, and how full its store is.
-//! JetStream's API says neither.
+//! What a nats-server says of itself on its monitoring port: whether it syncs each message, and how full its
+//! store is. JetStream's API says neither.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -92,8 +92,8 @@ fn judge(page: &Page, findings: &mut Findings) {
     }
 }
 
-/// The setting is the running server's own, not a file's. That the disk below keeps what it says it has synced, nothing
-/// here can see.
+/// The setting is the running server's own, not a file's. That the disk below keeps what it says it has
+/// synced, nothing here can see.
 fn fsync(name: &str, config: &Config, findings: &mut Findings) {
     if config.sync_always {
         return findings.well(CHECK, name, "sync_interval is always");

@@ -1,5 +1,6 @@
-//! What a user must not be able to do, tried: each try says that it expects another stream than the one that would take it,
-//! so that a server which lets it through refuses it too, and says so. Nothing is written either way.
+//! What a user must not be able to do, tried: each try says that it expects another stream than the one
+//! that would take it, so that a server which lets it through refuses it too, and says so.
+//! Nothing is written either way.
 
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use tokio::time::timeout;
 use super::finding::{Advice, Findings};
 use super::server;
 
-/// A server that lets a try through answers it at once; silence for so long, on a connection that answers what is allowed
-/// before and after, means that it does not.
+/// A server that lets a try through answers it at once; silence for so long, on a connection that answers
+/// what is allowed before and after, means that it does not.
 const SILENCE: Duration = Duration::from_secs(2);
 /// The name of no stream.
 const NO_STREAM: &str = "FLOODGATE_DOCTOR";
@@ -28,8 +29,8 @@ enum Tried {
     Unclear,
 }
 
-/// A gateway must not be able to change what the region serves, to delete streams, or to report for others: a canary goes by
-/// what gateways report.
+/// A gateway must not be able to change what the region serves, to delete streams, or to report for others:
+/// a canary goes by what gateways report.
 pub(super) async fn gateway(name: &Name, client: &Client, findings: &mut Findings) {
     let snapshot = format!("$KV.{}.{}", subject::SNAPSHOT_BUCKET, subject::SNAPSHOT_KEY);
     // No stream is called so: who may delete it may delete any.

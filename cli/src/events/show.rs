@@ -1,4 +1,5 @@
-//! An event as people read it: what became of it first, then what it is, then each list as a table of its own.
+//! An event as people read it: what became of it first, then what it is, then each
+//! list as a table of its own.
 
 use serde_json::{Map, Value};
 

@@ -20,7 +20,8 @@ use crate::exit::Failure;
 use crate::output;
 use crate::table::Table;
 
-/// One run in so many more goes before those that are measured: caches and the pool's slot are then as under load.
+/// One run in so many more goes before those that are measured:
+/// caches and the pool's slot are then as under load.
 const WARM_UP_SHARE: u32 = 10;
 /// Runs between two steps of the progress bar.
 const STEP: u32 = 64;

@@ -63,8 +63,8 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Failure> {
     output::print(&format!("{}\n{} bytes, sha256 {}\n", path.display(), report.size, report.digest))
 }
 
-/// Builds a handler's component, after fetching what that needs and the folder lacks. What the tools say goes to
-/// standard error.
+/// Builds a handler's component, after fetching what that needs and the folder lacks.
+/// What the tools say goes to standard error.
 ///
 /// # Errors
 /// Names the tool that is missing and how to get it, or what failed.

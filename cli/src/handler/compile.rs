@@ -1,5 +1,5 @@
-//! `floodgate handler compile`: what a gateway runs on a component that it has no machine code of. The component on
-//! standard input, the code on standard output; or there, with exit status 1, why there is none.
+//! `floodgate handler compile`: what a gateway runs on a component that it has no machine code of. The
+//! component on standard input, the code on standard output; or there, with exit status 1, why there is none.
 
 use std::io::{self, Read as _, Write as _};
 use std::time::Duration;

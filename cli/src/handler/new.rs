@@ -65,7 +65,8 @@ fn dependency(sdk: Option<&Path>) -> Result<String, Failure> {
     };
     let missing = |error: io::Error| Failure::usage(format!("{}: {error}", folder.display()));
     let folder = folder.join("Cargo.toml").canonicalize().map_err(missing)?;
-    // A file's path has a parent. A Rust string literal is one of TOML too, but for escapes that paths don't need.
+    // A file's path has a parent. A Rust string literal is one of TOML too, but for
+    // escapes that paths don't need.
     Ok(format!("path = {:?}", folder.parent().unwrap_or(&folder)))
 }
 

@@ -1,5 +1,5 @@
-//! Gives up rights that a process needs no more, before it compiles what a stranger wrote: that can take any time and
-//! memory.
+//! Gives up rights that a process needs no more, before it compiles what a stranger wrote:
+//! that can take any time and memory.
 
 use std::time::Duration;
 

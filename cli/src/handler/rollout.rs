@@ -175,7 +175,8 @@ fn without_nulls(document: Value) -> Value {
     }
 }
 
-/// Says what was changed at once, and that it is so once regions serve it: until then events still run what ran before.
+/// Says what was changed at once, and that it is so once regions serve it:
+/// until then events still run what ran before.
 async fn tell(api: &Api, changed: &Changed, json: bool, text: &str) -> Result<(), Failure> {
     let revision = changed.revision;
     if !json {

@@ -73,7 +73,8 @@ fn anchor(pem: &str) -> Option<(RootCertStore, String)> {
     roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).ok()?).ok()?;
     let subject = &roots.roots.first()?.subject;
     let at = subject.windows(COMMON_NAME.len()).position(|window| window == COMMON_NAME)?;
-    // After the text's length, which is a single byte: no name is longer than 64 characters (RFC 5280, appendix A).
+    // After the text's length, which is a single byte:
+    // no name is longer than 64 characters (RFC 5280, appendix A).
     let text = subject.get(at + COMMON_NAME.len() + 1..)?;
     let name = String::from_utf8(text.to_vec()).ok()?;
     Some((roots, name))

@@ -39,8 +39,9 @@ impl Kept {
             .map_err(|source| KeyError::Unfit { path: path.to_owned(), source })
     }
 
-    /// Puts the public half beside a private one, unless it is there. That of another private one is replaced only if
-    /// this private one was just made: servers may know what stands there, and nobody else has what fits it.
+    /// Puts the public half beside a private one, unless it is there.
+    /// That of another private one is replaced only if this private one was just made:
+    /// servers may know what stands there, and nobody else has what fits it.
     pub(super) fn public(&mut self, private: &Path, text: impl fmt::Display) -> Result<(), KeyError> {
         let (path, text) = (public_path(private), text.to_string());
         match read(&path)? {

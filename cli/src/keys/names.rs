@@ -28,8 +28,8 @@ impl Names {
         self.0.first().map_or("", String::as_str)
     }
 
-    /// `GeneralNames` as they stand in a certificate (RFC 5280, 4.2.1.6): one that holds exactly these bytes is for these
-    /// names, all of them and no others.
+    /// `GeneralNames` as they stand in a certificate (RFC 5280, 4.2.1.6):
+    /// one that holds exactly these bytes is for these names, all of them and no others.
     pub(super) fn to_der(&self) -> Vec<u8> {
         let each = self.0.iter().flat_map(|name| match name.parse() {
             Ok(IpAddr::V4(address)) => tagged(IP_ADDRESS, &address.octets()),

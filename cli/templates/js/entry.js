@@ -1,4 +1,5 @@
-// What the gateway calls: it leads to the handler. An error becomes the event's fault; uncaught, it would be a trap.
+// What the gateway calls: it leads to the handler. An error becomes the event's fault;
+// uncaught, it would be a trap.
 import { handler } from "./handler.js";
 
 export function handle(event) {

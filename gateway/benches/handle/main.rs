@@ -1,6 +1,6 @@
-//! What one event costs a gateway in a handler, a fresh instance each, on one core: everything between a checked
-//! signature and the finished envelope. Beside each figure, in the same run, the same component under bare wasmtime with
-//! the same engine settings: instantiate, call, and nothing else.
+//! What one event costs a gateway in a handler, a fresh instance each, on one core:
+//! everything between a checked signature and the finished envelope. Beside each figure, in the same run, the
+//! same component under bare wasmtime with the same engine settings: instantiate, call, and nothing else.
 //!
 //! `cargo bench --bench handle` builds the guests it needs from `handlers/`.
 
@@ -23,8 +23,8 @@ use self::ours::Ours;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Events that are made ready at a time, few enough to lie in the processor's cache, as an event does that was just
-/// verified.
+/// Events that are made ready at a time, few enough to lie in the processor's cache, as an event
+/// does that was just verified.
 const BATCH: u64 = 16;
 
 /// One thread, as one core of a gateway.
@@ -32,8 +32,8 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// Times `run` over `count` inputs, each made beforehand; what it returns goes on in a gateway, so that its end does not
-/// count either.
+/// Times `run` over `count` inputs, each made beforehand; what it returns goes on in a gateway, so that
+/// its end does not count either.
 fn timed<T, R>(count: u64, mut make: impl FnMut() -> T, mut run: impl FnMut(Vec<T>) -> R) -> Duration {
     let mut took = Duration::ZERO;
     let mut left = count;

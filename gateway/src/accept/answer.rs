@@ -9,8 +9,8 @@ use http_body::Body as _;
 
 use crate::enqueue::Enqueued;
 
-/// Answers for an event that is durable. Only `enqueue` can make the [`Enqueued`] that it takes: there is no other
-/// way to a 2xx for an event.
+/// Answers for an event that is durable. Only `enqueue` can make the [`Enqueued`] that it takes:
+/// there is no other way to a 2xx for an event.
 pub(crate) fn durable(enqueued: Enqueued, status: AcceptedStatus) -> Response<Held> {
     let (id, answer) = enqueued.into_parts();
     if let Some((answer, memory)) = answer {
@@ -47,7 +47,8 @@ pub(crate) fn options(allow: &'static str) -> Response<Held> {
     response
 }
 
-/// Takes out content that must not follow ([RFC 9110 §6.4.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.4.1)):
+/// Takes out content that must not follow
+/// ([RFC 9110 §6.4.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.4.1)):
 /// hyper does it in HTTP/1 only, and not for 205.
 pub(crate) fn without_forbidden_content(method: &Method, mut response: Response<Held>) -> Response<Held> {
     let has_none = has_no_content(response.status());

@@ -11,8 +11,8 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::{body, head};
 
-/// A request's body, which knows whether its sender waits to be asked for it (`Expect: 100-continue`). Reading from it
-/// makes hyper send the 100.
+/// A request's body, which knows whether its sender waits to be asked for it (`Expect: 100-continue`).
+/// Reading from it makes hyper send the 100.
 pub(crate) struct Arriving {
     body: Payload,
     awaited: bool,
@@ -27,8 +27,8 @@ impl Arriving {
         (parts, Self { body, awaited })
     }
 
-    /// Ends it after a refusal. Returns whether the connection can be used for another request: what the sender was not
-    /// asked for it may send or not, so nobody can say where the next one would begin.
+    /// Ends it after a refusal. Returns whether the connection can be used for another request: what the
+    /// sender was not asked for it may send or not, so nobody can say where the next one would begin.
     pub(crate) async fn let_go(&mut self) -> bool {
         if !self.awaited {
             body::discard(self).await;

@@ -16,7 +16,8 @@ use super::{Received, Refusal};
 
 /// Bytes that must come within [`Pauses::longest`].
 const LEAST_PROGRESS: usize = 1024;
-/// How long a body may bring less than [`LEAST_PROGRESS`] while memory is short; and how often it is looked at.
+/// How long a body may bring less than [`LEAST_PROGRESS`] while memory is short;
+/// and how often it is looked at.
 const SHORT_PAUSE: Duration = Duration::from_millis(500);
 /// Bytes that room is made for at least where a body does not come in one piece.
 const LEAST_ROOM: usize = 1024;
@@ -43,8 +44,8 @@ pub(crate) struct Pauses {
     pub(crate) longest: Duration,
 }
 
-/// Reads a request to its end. Memory is taken for what arrives and not for what is announced, so that announcing costs
-/// nobody else theirs.
+/// Reads a request to its end. Memory is taken for what arrives and not for what is announced, so that
+/// announcing costs nobody else theirs.
 pub(crate) async fn receive(
     parts: Parts,
     body: &mut Arriving,

@@ -1,5 +1,5 @@
-//! What HTTP asks of a request's head and hyper leaves to the server. All of it is decided before the body is asked
-//! for: hyper answers `Expect: 100-continue` with a 100 at that moment.
+//! What HTTP asks of a request's head and hyper leaves to the server. All of it is decided before the body is
+//! asked for: hyper answers `Expect: 100-continue` with a 100 at that moment.
 
 use std::net::Ipv6Addr;
 
@@ -11,7 +11,8 @@ use super::Refusal;
 
 /// The most header fields of a request, in either protocol. HTTP/1's parser has the same limit.
 pub(super) const MAX_FIELDS: usize = 100;
-/// What a header field counts besides its name and value ([RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)).
+/// What a header field counts besides its name and value
+/// ([RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)).
 const FIELD_OVERHEAD: usize = 32;
 
 /// Checks a head of at most `max_bytes`.
@@ -31,8 +32,8 @@ pub(crate) fn check<B>(request: &Request<B>, max_bytes: usize) -> Result<(), Ref
     check_expectation(request.version(), request.headers())
 }
 
-/// Whether the sender waits for a 100 before it sends the body. After [`check`]: no other expectation is left then.
-/// HTTP/2's senders are sent none by hyper, and go on after a moment.
+/// Whether the sender waits for a 100 before it sends the body. After [`check`]:
+/// no other expectation is left then. HTTP/2's senders are sent none by hyper, and go on after a moment.
 pub(super) fn awaits_continue<B>(request: &Request<B>) -> bool {
     request.version() == Version::HTTP_11 && request.headers().contains_key(EXPECT)
 }
@@ -59,8 +60,8 @@ fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// [RFC 9113 §8.3.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1): `:authority`, or Host where there is none, and
-/// no two that differ.
+/// [RFC 9113 §8.3.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1):
+/// `:authority`, or Host where there is none, and no two that differ.
 fn check_authority(uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
     let mut hosts = headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-/// The path with unreserved characters decoded and other percent-encodings in upper case: `%61` and `a` are one
-/// ([RFC 3986 §6.2.2](https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2)). Nothing else is made equal: a slash more or
-/// less is another path, and dot segments, which clients resolve before they send, are not resolved here. One that
-/// arrives would get past a rule that a proxy in front has for the path as it stands.
+/// The path with unreserved characters decoded and other percent-encodings in upper case: `%61` and `a` are
+/// one ([RFC 3986 §6.2.2](https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2)). Nothing else is made equal:
+/// a slash more or less is another path, and dot segments, which clients resolve before they send, are not
+/// resolved here. One that arrives would get past a rule that a proxy in front has for the path as it stands.
 pub(crate) fn normal(path: &str) -> Cow<'_, str> {
     if !path.contains('%') {
         return Cow::Borrowed(path);

@@ -70,8 +70,8 @@ impl Checked {
             return Self::Refused(refusal, request.version(), Arriving::of(request).1);
         }
         if visit.memory.is_err() {
-            // Nothing is kept that is not counted. What can still be said needs no headers: that it cannot be taken, or
-            // how this process is.
+            // Nothing is kept that is not counted. What can still be said needs no headers:
+            // that it cannot be taken, or how this process is.
             *request.headers_mut() = HeaderMap::new();
         }
         Self::Good(request)

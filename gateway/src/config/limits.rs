@@ -28,8 +28,8 @@ pub struct Limits {
     pub max_header_bytes: u32,
     /// How long a TLS handshake may take.
     pub tls_handshake_seconds: u64,
-    /// How long the next request of a connection may take to begin and to have its headers here, in either protocol: so
-    /// long may a connection be idle.
+    /// How long the next request of a connection may take to begin and to have its headers here, in either
+    /// protocol: so long may a connection be idle.
     pub header_seconds: u64,
     /// How long a request's body may take.
     pub body_seconds: u64,
@@ -37,12 +37,13 @@ pub struct Limits {
     pub body_idle_seconds: u64,
     /// How long a peer may take no byte of an answer.
     pub write_seconds: u64,
-    /// Bytes of connections, requests, events and answers held at once, in all; past it requests get 503. What the process
-    /// takes besides is its code, its handlers and its streams: 60 to 150 MiB.
+    /// Bytes of connections, requests, events and answers held at once, in all; past it requests get 503.
+    /// What the process takes besides is its code, its handlers and its streams: 60 to 150 MiB.
     pub memory_bytes: usize,
     /// The part of `memory_bytes` that is kept for small requests.
     pub small_share_percent: usize,
-    /// Up to where a request is small, with all that it takes until it is answered: three to four times its body.
+    /// Up to where a request is small, with all that it takes until it is answered:
+    /// three to four times its body.
     pub small_request_bytes: usize,
     /// The part of `memory_bytes` that the requests of one address may take that are not small.
     pub address_share_percent: usize,
@@ -122,7 +123,8 @@ impl Limits {
             backlog: self.listen_backlog,
             streams: self.max_streams,
             head_bytes: self.max_header_bytes as usize,
-            // What is over the limit, and not over this, gets a problem document; the rest a bare 431 from h2.
+            // What is over the limit, and not over this, gets a problem document; the
+            // rest a bare 431 from h2.
             list_bytes: self.max_header_bytes.saturating_mul(EXPLAINED),
             handshake: Duration::from_secs(self.tls_handshake_seconds),
             head: Duration::from_secs(self.header_seconds),

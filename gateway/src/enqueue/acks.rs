@@ -1,5 +1,5 @@
-//! Publish acks, on one subscription. The client's own multiplexer keeps an entry for each request that was never
-//! answered; here whoever stops waiting takes the entry along.
+//! Publish acks, on one subscription. The client's own multiplexer keeps an entry for each request that was
+//! never answered; here whoever stops waiting takes the entry along.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};

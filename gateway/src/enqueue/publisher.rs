@@ -1,4 +1,5 @@
-//! Publishes blocks to one lane and shard, and tells the acks of the right stream from what else may be answered.
+//! Publishes blocks to one lane and shard, and tells the acks of the right stream
+//! from what else may be answered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,9 @@ use crate::metrics::Metrics;
 /// The most bytes of events in a block: a server takes messages of 8 MiB, of which headers need a part.
 pub(crate) const MAX_BLOCK_BYTES: usize = 8 * 1024 * 1024 - 64 * 1024;
 
-/// What JetStream says while a cluster chooses a leader, starts, stops or has too much to do, and, of a copy, while the
-/// block itself is still under way. Not of a full stream or disk, which do not pass by themselves within seconds.
+/// What JetStream says while a cluster chooses a leader, starts, stops or has too much to do, and, of
+/// a copy, while the block itself is still under way. Not of a full stream or disk, which do not pass
+/// by themselves within seconds.
 const PASSING: [ErrorCode; 10] = [
     ErrorCode::CLUSTER_INCOMPLETE,
     ErrorCode::CLUSTER_NOT_ACTIVE,
@@ -73,8 +75,8 @@ impl Publisher {
         self.timeout
     }
 
-    /// Returns once the block is on disk. It has its time from now on, and is given up earlier if what waits for it has
-    /// waited for twice as long.
+    /// Returns once the block is on disk. It has its time from now on, and is given up earlier if what waits
+    /// for it has waited for twice as long.
     pub(super) async fn publish(
         &self,
         block: SealedBlock,
@@ -89,9 +91,10 @@ impl Publisher {
         self.link.losses()
     }
 
-    /// Hands a message to the client. If there is no connection, one by another server is waited for; where there is no
-    /// other server it fails at once. (The client would keep the message, and send it after the sender has long been told
-    /// to try again. It may still do so with one that it is given just before it notices that the connection is lost.)
+    /// Hands a message to the client. If there is no connection, one by another server is
+    /// waited for; where there is no other server it fails at once.
+    /// (The client would keep the message, and send it after the sender has long been told to try again.
+    /// It may still do so with one that it is given just before it notices that the connection is lost.)
     pub(super) async fn send(&self, outgoing: &Outgoing) -> Result<Expected, PublishError> {
         if !self.link.is_up() && !self.link.has_others() {
             return Err(PublishError::Disconnected);
@@ -136,8 +139,8 @@ impl Publisher {
     }
 }
 
-/// What was wrong with a block's last try. It does not say that the block is not on disk: an earlier try, whose ack did not
-/// come, may have got it there, even if the last one was `Refused`.
+/// What was wrong with a block's last try. It does not say that the block is not on disk:
+/// an earlier try, whose ack did not come, may have got it there, even if the last one was `Refused`.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PublishError {
     #[error("not connected to NATS")]
@@ -203,7 +206,8 @@ mod tests {
         ] {
             assert!(passing.is_passing(), "{passing}");
         }
-        // Full streams (10077 with the reason as text, 10047, 10023, 10002, 10122); a message over max_msg_size.
+        // Full streams (10077 with the reason as text, 10047, 10023, 10002, 10122); a
+        // message over max_msg_size.
         for code in [10077, 10047, 10023, 10002, 10122, 10054] {
             assert!(!refused(503, code).is_passing(), "{code}");
         }

@@ -1,8 +1,8 @@
-//! What waits for the disk, and when it goes there. There is no linger: with nothing in flight an event goes as soon as
-//! the requests that had arrived with it are in its block too.
+//! What waits for the disk, and when it goes there. There is no linger: with nothing in flight an
+//! event goes as soon as the requests that had arrived with it are in its block too.
 //! While a block is in flight the next one goes when it has its share of events, or when the one before it is
-//! settled: the server syncs a stream's messages one after the other, so a smaller one would only cost a sync and not
-//! be sooner (as in Nagle's algorithm, [RFC 896](https://www.rfc-editor.org/rfc/rfc896)).
+//! settled: the server syncs a stream's messages one after the other, so a smaller one would only cost a sync
+//! and not be sooner (as in Nagle's algorithm, [RFC 896](https://www.rfc-editor.org/rfc/rfc896)).
 
 use std::collections::VecDeque;
 
@@ -44,8 +44,9 @@ impl From<&Limits> for Bounds {
     }
 }
 
-/// The queue of a lane and shard. Whoever hears that a block is due [takes](Queue::take) a batch, publishes it and
-/// [settles](Queue::settle) it; as long as something waits somebody is at it, so nothing is left behind.
+/// The queue of a lane and shard. Whoever hears that a block is due [takes](Queue::take) a
+/// batch, publishes it and [settles](Queue::settle) it; as long as something waits somebody is at
+/// it, so nothing is left behind.
 pub(super) struct Queue {
     /// The last one still takes entries.
     batches: VecDeque<Batch>,

@@ -1,10 +1,12 @@
-//! A block on its way: published, and published again under the same id for as long as there is time and it may help.
+//! A block on its way: published, and published again under the same id for as long as
+//! there is time and it may help.
 //!
-//! Whichever copy comes first is stored; the stream tells by the id that the others are copies, and says so in acks that
-//! are as good. What the block's time does not suffice for is not tried, and the client is given a message only while it
-//! is connected. A message that it was given before a loss was noticed it may still send once it is connected again, even
-//! after the answer to the senders went out. That does no harm: the id makes it a copy, and a block that is stored although
-//! its senders were told to try again is the usual doubt, which the events' own ids settle.
+//! Whichever copy comes first is stored; the stream tells by the id that the others are copies, and says so
+//! in acks that are as good. What the block's time does not suffice for is not tried, and the client is given
+//! a message only while it is connected. A message that it was given before a loss was noticed it may still
+//! send once it is connected again, even after the answer to the senders went out. That does no harm:
+//! the id makes it a copy, and a block that is stored although its senders were told to try again is the
+//! usual doubt, which the events' own ids settle.
 
 use std::time::Duration;
 
@@ -21,8 +23,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::acks::Expected;
 use super::publisher::{PublishError, Publisher};
 
-/// A try waits for its ack for this part of the whole time before another one is made. The server may have got it and be
-/// slow; more tries would make it slower still.
+/// A try waits for its ack for this part of the whole time before another one is made.
+/// The server may have got it and be slow; more tries would make it slower still.
 const SHARES: u32 = 4;
 /// The first pause before another try, doubled with each one.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

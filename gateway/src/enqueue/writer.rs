@@ -1,5 +1,5 @@
-//! Publishes the blocks of one lane and shard. A request puts its own event into the queue and, if that makes a block
-//! due, sets it going: no task in between has to be woken for each event.
+//! Publishes the blocks of one lane and shard. A request puts its own event into the queue and, if that makes
+//! a block due, sets it going: no task in between has to be woken for each event.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};

@@ -12,8 +12,8 @@ pub(crate) struct Threshold {
     pub(crate) pause: Duration,
 }
 
-/// One handler version's breaker, in one gateway process: closed, open after [`Threshold::faults`] failures in a row, half
-/// open for one event after each pause.
+/// One handler version's breaker, in one gateway process: closed, open after [`Threshold::faults`] failures
+/// in a row, half open for one event after each pause.
 #[derive(Debug)]
 pub(crate) struct Breaker {
     threshold: Threshold,
@@ -23,7 +23,8 @@ pub(crate) struct Breaker {
     retry_at_ms: AtomicU64,
 }
 
-// Counts may be off by the runs that end at the same moment; nothing is ordered by them, so `Relaxed` is enough.
+// Counts may be off by the runs that end at the same moment; nothing is ordered by
+// them, so `Relaxed` is enough.
 impl Breaker {
     pub(crate) fn new(threshold: Threshold) -> Self {
         Self { threshold, origin: Instant::now(), faults: AtomicU32::new(0), retry_at_ms: AtomicU64::new(0) }

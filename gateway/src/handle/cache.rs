@@ -1,7 +1,8 @@
 //! Compiled handlers on disk, so that a gateway that starts again serves at once.
 //!
-//! A file each, named by what it was made from and for, beginning with an HMAC-SHA256 over that and the code. Machine
-//! code runs unchecked, so what does not carry a MAC of this gateway's key is never looked at, let alone run.
+//! A file each, named by what it was made from and for, beginning with an HMAC-SHA256 over that and the code.
+//! Machine code runs unchecked, so what does not carry a MAC of this gateway's key is
+//! never looked at, let alone run.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
@@ -49,8 +50,8 @@ impl Entry {
 }
 
 impl Cache {
-    /// Opens the folder, making it for its owner alone if it is not there. The MAC's key is derived from the gateway's
-    /// own key, so that no other region and no guest can make a file that is believed.
+    /// Opens the folder, making it for its owner alone if it is not there. The MAC's key is derived from the
+    /// gateway's own key, so that no other region and no guest can make a file that is believed.
     ///
     /// # Errors
     /// If the folder cannot be made.
@@ -115,8 +116,8 @@ impl Cache {
         self.evict()
     }
 
-    /// Removes what was not used for longest until the rest fits. Also what a process left behind that was killed
-    /// while it wrote.
+    /// Removes what was not used for longest until the rest fits. Also what a process left behind that
+    /// was killed while it wrote.
     fn evict(&self) -> io::Result<()> {
         let mut files = files(&self.folder)?;
         files.sort_by_key(|file| file.used);

@@ -86,7 +86,8 @@ impl Chain {
     /// Runs the handlers over an event; each sees what those before it changed.
     ///
     /// # Errors
-    /// If a handler fails whose binding says `on_fault = "reject"`, or there is no memory for what one returned.
+    /// If a handler fails whose binding says `on_fault = "reject"`, or there is no
+    /// memory for what one returned.
     pub async fn run(&self, event: Verified) -> Result<Handled, NotHandled> {
         let shard = event.shard;
         let (mut draft, mut memory) = Draft::new(event, self.raw);
@@ -200,7 +201,8 @@ impl Chain {
         }
     }
 
-    /// Runs both versions over the event, and takes the promoted one's outcome, or a canary's that did not fail.
+    /// Runs both versions over the event, and takes the promoted one's outcome, or a
+    /// canary's that did not fail.
     async fn try_out<'a>(
         &self,
         link: &'a Link,
@@ -223,8 +225,8 @@ impl Chain {
         Ok(self.settle(&link.version, promoted, draft))
     }
 
-    /// Counts what the handler returned before anything else waits: until then only as many hold an uncounted outcome as
-    /// there are threads.
+    /// Counts what the handler returned before anything else waits: until then only as many hold an uncounted
+    /// outcome as there are threads.
     async fn run_one(
         &self,
         link: &Link,
@@ -257,7 +259,8 @@ impl Chain {
         (version, ran.result)
     }
 
-    /// Passes on what a handler logged: to this process's log, under the target `handler`, and to whoever follows it.
+    /// Passes on what a handler logged: to this process's log, under the target `handler`,
+    /// and to whoever follows it.
     fn publish(&self, version: &Version, draft: &Draft, lines: Vec<Line>) {
         let mut left_out = 0;
         for Line { level, message } in lines {
@@ -372,7 +375,8 @@ pub enum NotHandled {
     Memory(#[from] Exhausted),
 }
 
-/// A handler failed whose binding rejects the event then: a 5xx, so that the sender tries again. It is logged.
+/// A handler failed whose binding rejects the event then:
+/// a 5xx, so that the sender tries again. It is logged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("handler {handler} failed: {fault}")]
 pub struct Rejected {

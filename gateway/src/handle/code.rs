@@ -5,9 +5,9 @@ use wasmtime::component::Component;
 /// The most bytes of a handler's machine code; Python's has a third.
 pub(crate) const MAX_BYTES: usize = 256 * 1024 * 1024;
 
-/// Machine code that this program's own compiler made. It runs without any check, so a value of this type is made in
-/// three places alone: where the compiler returns, where the process that compiles has answered, and where a file's MAC was
-/// found right.
+/// Machine code that this program's own compiler made. It runs without any check, so a value of this type is
+/// made in three places alone: where the compiler returns, where the process that compiles has answered, and
+/// where a file's MAC was found right.
 pub struct Code(Vec<u8>);
 
 impl Code {
@@ -29,10 +29,10 @@ impl Code {
     /// Takes the code into use. The engine checks that it was made by its version and with its settings.
     #[allow(unsafe_code)]
     pub(super) fn to_component(&self, engine: &wasmtime::Engine) -> wasmtime::Result<Component> {
-        // SAFETY: `deserialize` wants unaltered output of `precompile_component`. Only that is ever made a `Code`: see the
-        // type. What a stranger uploads is refused if it is machine code (`inspect`) and else goes through the compiler; what
-        // lies on disk goes through `Cache::get`, whose MAC key no guest and no other user has. `cache::tests` alters files,
-        // cuts them and moves them.
+        // SAFETY: `deserialize` wants unaltered output of `precompile_component`. Only that is ever made a
+        // `Code`: see the type. What a stranger uploads is refused if it is machine code (`inspect`) and else
+        // goes through the compiler; what lies on disk goes through `Cache::get`, whose MAC key no guest and
+        // no other user has. `cache::tests` alters files, cuts them and moves them.
         unsafe { Component::deserialize(engine, &self.0) }
     }
 }

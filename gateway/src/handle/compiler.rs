@@ -1,5 +1,5 @@
-//! Compiles components in a process of their own: what a stranger wrote can take the compiler any time and memory, and
-//! may crash it.
+//! Compiles components in a process of their own: what a stranger wrote can take the compiler any time
+//! and memory, and may crash it.
 
 use std::ffi::OsString;
 use std::io;
@@ -25,8 +25,8 @@ const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 /// The exit status that says that the component was refused.
 const REFUSED: i32 = 1;
 
-/// Runs the compile command: the component on its standard input, and on its standard output the machine code, or with
-/// exit status 1 the reason why there is none.
+/// Runs the compile command: the component on its standard input, and on its standard output the machine
+/// code, or with exit status 1 the reason why there is none.
 #[derive(Debug)]
 pub struct Compiler {
     /// A program and its arguments; empty to compile in this process.
@@ -35,8 +35,8 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// `command` is a program and its arguments, which does what `floodgate handler compile` does. Without any, components
-    /// are compiled in this process, which is for tests.
+    /// `command` is a program and its arguments, which does what `floodgate handler compile` does.
+    /// Without any, components are compiled in this process, which is for tests.
     pub fn new(command: Vec<OsString>) -> Self {
         Self { command, permits: Semaphore::new(AT_ONCE) }
     }

@@ -8,7 +8,8 @@ use super::contract::RequestResult;
 use super::grant::Granted;
 use super::header::Pair;
 
-/// What a run may ask the host for. Shares the event's envelope: the request is copied only for a handler that asks.
+/// What a run may ask the host for. Shares the event's envelope:
+/// the request is copied only for a handler that asks.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     envelope: Arc<Event>,

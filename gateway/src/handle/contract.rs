@@ -79,10 +79,10 @@ pub(crate) struct Handle(Func);
 impl Handle {
     #[allow(unsafe_code)]
     pub(crate) async fn call(&self, store: &mut Store<Guest>, event: Input<'_>) -> wasmtime::Result<Answer> {
-        // SAFETY: `new_unchecked` wants a function of this very type. `Checked::start` alone makes a `Handle`, of the export
-        // whose type `HandlerPre::new` has compared with the same bindings in `Checked::new`. The safe way compares them
-        // again for each event, field by field, a twentieth of what the event costs. `hostile::upload` alters the world in
-        // one place after the other.
+        // SAFETY: `new_unchecked` wants a function of this very type. `Checked::start` alone makes a
+        // `Handle`, of the export whose type `HandlerPre::new` has compared with the same bindings in
+        // `Checked::new`. The safe way compares them again for each event, field by field, a twentieth of
+        // what the event costs. `hostile::upload` alters the world in one place after the other.
         let function = unsafe { TypedFunc::<(Input<'_>,), (Answer,)>::new_unchecked(self.0) };
         Ok(function.call_async(store, (event,)).await?.0)
     }
@@ -105,7 +105,8 @@ fn check_imports(engine: &wasmtime::Engine, component: &Component) -> Result<(),
     }
 }
 
-/// Finds what to call, whose type is checked by the bindings, and checks what else is exported under a name of the world's.
+/// Finds what to call, whose type is checked by the bindings, and checks what else is exported
+/// under a name of the world's.
 fn check_exports(component: &Component) -> Result<ComponentExportIndex, Breach> {
     let handle = component.get_export_index(None, HANDLE).ok_or(Breach::NoExport)?;
     match component.get_export(None, CHECK) {

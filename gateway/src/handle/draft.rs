@@ -140,8 +140,8 @@ impl Draft {
         }
     }
 
-    /// A lane that a handler chose stays; else a new type may have a lane. Children stay in their parent's lane,
-    /// because they share its block.
+    /// A lane that a handler chose stays; else a new type may have a lane.
+    /// Children stay in their parent's lane, because they share its block.
     fn move_to(&mut self, chosen: Option<Lane>, new_type: Option<&str>) {
         if self.is_child() {
             return;

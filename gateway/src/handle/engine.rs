@@ -23,7 +23,8 @@ use super::ticker::Ticker;
 use super::{Handler, LoadError};
 use super::{contract, inspect};
 
-/// Stack of a guest's native frames, in bytes. A Rust guest keeps its data in a stack of its own in linear memory.
+/// Stack of a guest's native frames, in bytes. A Rust guest keeps its data in a stack
+/// of its own in linear memory.
 const WASM_STACK_BYTES: usize = 512 * 1024;
 /// Stack that guest and host share, in bytes.
 const ASYNC_STACK_BYTES: usize = 1024 * 1024;
@@ -54,7 +55,8 @@ impl Engine {
     /// Starts an engine, its ticker thread and its metrics.
     ///
     /// # Errors
-    /// If a limit makes no sense, the machine cannot reserve the address space, or the metrics are there already.
+    /// If a limit makes no sense, the machine cannot reserve the address space, or the
+    /// metrics are there already.
     pub fn new(limits: Limits, registry: &Registry) -> Result<Self, EngineError> {
         Self::beside(Swaps::default(), limits, registry)
     }
@@ -74,8 +76,8 @@ impl Engine {
         Ok(Self(Arc::new(Inner { wasm, linker, limits, metrics, slots, ticker, swaps, scans })))
     }
 
-    /// Whether one event's data might be seen by the next: swap was turned on since this engine was made, which relies on
-    /// its being off. Only a new engine helps.
+    /// Whether one event's data might be seen by the next: swap was turned on since this engine was made,
+    /// which relies on its being off. Only a new engine helps.
     pub(crate) fn is_unsafe(&self) -> bool {
         self.0.scans && self.0.swaps.may_be_on()
     }
@@ -85,12 +87,13 @@ impl Engine {
         self.0.scans
     }
 
-    /// Compiles a component in this process and checks that it is a handler. Blocks, for seconds if the component is
-    /// large, and may take gigabytes: for what the caller wrote or a process under limits; a gateway has a
-    /// [`Loader`](super::Loader).
+    /// Compiles a component in this process and checks that it is a handler.
+    /// Blocks, for seconds if the component is large, and may take gigabytes:
+    /// for what the caller wrote or a process under limits; a gateway has a [`Loader`](super::Loader).
     ///
     /// # Errors
-    /// If it is not a component, too large, does not export `handle` as the world has it, or imports something else.
+    /// If it is not a component, too large, does not export `handle` as the world has it,
+    /// or imports something else.
     pub fn load(&self, component: &[u8]) -> Result<Handler, LoadError> {
         let began = Instant::now();
         let code = self.precompile(component)?;
@@ -98,7 +101,8 @@ impl Engine {
         Ok(handler.compiled_in(began.elapsed()))
     }
 
-    /// Compiles a component to machine code, which [`Loader`](super::Loader) and the program that it starts exchange.
+    /// Compiles a component to machine code, which [`Loader`](super::Loader) and the
+    /// program that it starts exchange.
     ///
     /// # Errors
     /// If it is not a component, too large, or does not compile.
@@ -188,8 +192,8 @@ impl Hasher for Sha256Hasher {
     }
 }
 
-/// The same in every process of a version of this program, but for what the pool reserves: code that one process
-/// compiles is run by another.
+/// The same in every process of a version of this program, but for what the pool reserves:
+/// code that one process compiles is run by another.
 fn config(limits: &Limits, scans: bool) -> Config {
     let mut config = Config::new();
     config

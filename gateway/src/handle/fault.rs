@@ -120,8 +120,8 @@ impl Fault {
         &self.message
     }
 
-    /// The functions that it failed in, innermost first, as far as the module names them: at most 8, each cut to 120
-    /// bytes and without control characters.
+    /// The functions that it failed in, innermost first, as far as the module names them:
+    /// at most 8, each cut to 120 bytes and without control characters.
     pub fn trace(&self) -> &[String] {
         &self.trace
     }

@@ -50,7 +50,8 @@ pub struct Run {
 }
 
 impl Handler {
-    /// Checks that a component is a handler; it runs within the default limits until it is [bound](Self::bind).
+    /// Checks that a component is a handler; it runs within the default limits until
+    /// it is [bound](Self::bind).
     pub(crate) fn new(engine: Engine, component: &Component) -> Result<Self, LoadError> {
         let component = Arc::new(Checked::new(engine.linker(), component)?);
         let share = Arc::new(Semaphore::new(engine.limits().share()));
@@ -92,7 +93,8 @@ impl Handler {
 
     /// The same within other limits.
     pub(crate) async fn run_within(&self, limits: RunLimits, event: Input<'_>, context: Context) -> Run {
-        // The wait is bounded by what the gateway takes in at once: each run before this one ends at its deadline.
+        // The wait is bounded by what the gateway takes in at once:
+        // each run before this one ends at its deadline.
         let _share = enter(&self.share).await;
         let _slot = enter(self.engine.slots()).await;
         let meter = Meter::new(limits.deadline(), self.takes_measured());

@@ -8,8 +8,8 @@ use super::fault::Fault;
 const MAX_PAIRS: usize = 64;
 /// The most bytes of one outcome's pairs.
 const MAX_BYTES: usize = 16 * 1024;
-/// Names that belong to the connection, to the message's framing or to who sends it (RFC 9110 §7.6.1 and §7.8, RFC 9113
-/// §8.2.2).
+/// Names that belong to the connection, to the message's framing or to who sends it (RFC 9110 §7.6.1
+/// and §7.8, RFC 9113 §8.2.2).
 const FRAMING: [&str; 14] = [
     "close",
     "connection",
@@ -26,8 +26,8 @@ const FRAMING: [&str; 14] = [
     "transfer-encoding",
     "upgrade",
 ];
-/// Names in an answer that are the server's to say: when it answered (RFC 9110 §6.6.1), where else it is (RFC 7838), and
-/// what it asks of clients of a proxy, which it is not.
+/// Names in an answer that are the server's to say: when it answered (RFC 9110 §6.6.1), where else it is
+/// (RFC 7838), and what it asks of clients of a proxy, which it is not.
 const SERVER: [&str; 4] = ["alt-svc", "date", "proxy-authenticate", "proxy-authentication-info"];
 /// Prefixes of the names under which Floodgate itself speaks to consumers.
 const OWN: [&str; 2] = ["webhook-", "floodgate-"];

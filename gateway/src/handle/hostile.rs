@@ -1,5 +1,5 @@
-//! Handlers that misbehave, and what becomes of them and of their neighbours. Nothing here looks at a clock: a guest that
-//! is not stopped hangs its test, and each test ends by asking a neighbour on the same engine.
+//! Handlers that misbehave, and what becomes of them and of their neighbours. Nothing here looks at a clock:
+//! a guest that is not stopped hangs its test, and each test ends by asking a neighbour on the same engine.
 
 mod chain;
 mod grants;

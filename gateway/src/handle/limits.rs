@@ -26,12 +26,13 @@ const LEAST_MEMORY_BYTES: usize = 2 * PAGE;
 /// The least output that can be asked for.
 const LEAST_OUTPUT_BYTES: usize = 1024;
 
-/// `[handlers]` in `gateway.toml`: the most that any binding may ask for, and the sizes of what all of them share.
+/// `[handlers]` in `gateway.toml`: the most that any binding may ask for, and the
+/// sizes of what all of them share.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// The most milliseconds that a handler may run for one event, 1 to 10,000. Time that it waits for a processor
-    /// while others run does not count, so that a spinning neighbour costs nobody else an event.
+    /// The most milliseconds that a handler may run for one event, 1 to 10,000. Time that it waits for a
+    /// processor while others run does not count, so that a spinning neighbour costs nobody else an event.
     pub max_deadline_ms: u32,
     /// The most milliseconds that all handlers together may run for one event, its children included; at
     /// least `max_deadline_ms` and at most 60,000. Versions that are tried beside others have as much again.
@@ -40,20 +41,21 @@ pub struct Limits {
     pub max_event_ms: Option<u32>,
     /// The most bytes of linear memory of one instance, in pages of 64 KiB, 1 MiB to 1 GiB.
     pub max_memory_bytes: usize,
-    /// The most bytes that a handler may return for one event, 1 KiB to 3 MiB: with the largest raw body they still
-    /// fit a block.
+    /// The most bytes that a handler may return for one event, 1 KiB to 3 MiB:
+    /// with the largest raw body they still fit a block.
     pub max_output_bytes: usize,
     /// Bytes of a component, at most 64 MiB.
     pub component_bytes: usize,
-    /// Events that are in handlers at the same time, 1 to 4,096; others wait their turn. One handler gets at most
-    /// [a quarter](Self::share) of it. Handlers never wait for anything, so a few per processor are enough.
+    /// Events that are in handlers at the same time, 1 to 4,096; others wait their turn.
+    /// One handler gets at most [a quarter](Self::share) of it. Handlers never wait for anything, so a
+    /// few per processor are enough.
     pub instances: u32,
     /// Failures in a row after which a handler version is not run, 1 to 1,000,000.
     pub breaker_faults: u32,
     /// Seconds after which one event tries it again, 1 to 3,600.
     pub breaker_seconds: u32,
-    /// The folder of compiled code, relative to the configuration file's; none means that handlers are compiled anew
-    /// at each start.
+    /// The folder of compiled code, relative to the configuration file's; none means that handlers are
+    /// compiled anew at each start.
     pub cache_dir: Option<PathBuf>,
     /// Bytes of that folder, 1 MiB to 1 TiB; what was not used for longest goes first.
     pub cache_bytes: u64,
@@ -77,8 +79,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Events that are in one handler at the same time: a quarter, so that a handler which spins on each event leaves
-    /// room for others.
+    /// Events that are in one handler at the same time: a quarter, so that a handler which spins on each
+    /// event leaves room for others.
     pub fn share(&self) -> usize {
         (self.instances as usize / 4).max(1)
     }
@@ -156,7 +158,8 @@ impl Limits {
     }
 }
 
-/// What one binding's handler may use up for one event. Made by [`Limits::resolve`] alone, so it is within the maxima.
+/// What one binding's handler may use up for one event. Made by [`Limits::resolve`] alone,
+/// so it is within the maxima.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunLimits {
     deadline: Duration,

@@ -105,8 +105,8 @@ impl From<wit::Level> for Level {
     }
 }
 
-/// `text` with control characters escaped, cut to at most `most` bytes at a character's edge: a guest must not
-/// forge lines of a log or move a terminal's cursor.
+/// `text` with control characters escaped, cut to at most `most` bytes at a character's edge:
+/// a guest must not forge lines of a log or move a terminal's cursor.
 pub(crate) fn printable(text: &str, most: usize) -> String {
     let mut out = String::with_capacity(text.len().min(most));
     for character in text.chars() {

@@ -1,4 +1,5 @@
-//! Measures how long a guest runs and stops it at its deadline, without ever holding a worker for longer than a tick.
+//! Measures how long a guest runs and stops it at its deadline, without ever holding a
+//! worker for longer than a tick.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -130,8 +131,9 @@ fn processor_ns() -> u64 {
     time.ok().and_then(|time| u64::try_from(time.as_nanos()).ok()).unwrap_or_default()
 }
 
-/// Has the guest in `store` give way at each tick, until its meter is over. The meter stands in the store, so that the
-/// callback holds nothing. `meter` should be a function by its name: that has no size, and boxing it allocates nothing.
+/// Has the guest in `store` give way at each tick, until its meter is over. The meter stands in the
+/// store, so that the callback holds nothing. `meter` should be a function by its name:
+/// that has no size, and boxing it allocates nothing.
 pub(crate) fn watch<T: 'static>(store: &mut Store<T>, meter: impl Fn(&T) -> &Meter + Send + Sync + 'static) {
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |context| {

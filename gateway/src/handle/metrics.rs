@@ -20,8 +20,8 @@ const BUCKETS: [f64; 12] =
 /// The outcome of a run that failed.
 pub(crate) const FAULT: &str = "fault";
 
-/// The metrics of all handlers of the process. Handlers, their versions and their counters are configured, so there are few;
-/// those of a version go with it.
+/// The metrics of all handlers of the process. Handlers, their versions and their counters are configured, so
+/// there are few; those of a version go with it.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     runs: IntCounterVec,

@@ -40,7 +40,8 @@ pub(crate) struct Birth<'a> {
 }
 
 impl Birth<'_> {
-    /// The child's envelope: its parent's, under an id that every run of this handler over this parent gives it.
+    /// The child's envelope: its parent's, under an id that every run of this handler
+    /// over this parent gives it.
     pub(crate) fn envelope(&self, parent: &Draft) -> Event {
         let received = parent.envelope();
         let digest = self.by.as_bytes();

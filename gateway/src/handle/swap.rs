@@ -19,8 +19,8 @@ impl Swaps {
         Self(file.into())
     }
 
-    /// Whether swap is on, or may be: pages that were swapped out while dirty can escape the scan by which a memory slot is
-    /// reset (wasmtime issue 14357), and one event's data would be seen by the next.
+    /// Whether swap is on, or may be: pages that were swapped out while dirty can escape the scan by which a
+    /// memory slot is reset (wasmtime issue 14357), and one event's data would be seen by the next.
     pub(crate) fn may_be_on(&self) -> bool {
         fs::read_to_string(&self.0).map_or(true, |text| lists_a_device(&text))
     }

@@ -38,8 +38,8 @@ impl Ticker {
         Ok(Self { thread, needed })
     }
 
-    /// Ticks from now on. A gateway without handlers has nothing to interrupt, and a thousand wake-ups a second are
-    /// not free.
+    /// Ticks from now on. A gateway without handlers has nothing to interrupt, and a thousand
+    /// wake-ups a second are not free.
     pub(crate) fn start(&self) {
         self.needed.store(true, Ordering::Release);
         self.thread.unpark();

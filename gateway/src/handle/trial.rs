@@ -16,7 +16,8 @@ use crate::stage::HandlerAnswer;
 pub struct Trial {
     spec: rollout::Trial,
     version: Arc<Version>,
-    /// What the binding grants, with counters that nobody reads: a trial must not be seen in what handlers count.
+    /// What the binding grants, with counters that nobody reads:
+    /// a trial must not be seen in what handlers count.
     granted: Arc<Granted>,
     score: Arc<Score>,
 }

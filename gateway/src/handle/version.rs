@@ -16,7 +16,8 @@ use super::metrics::VersionMetrics;
 use super::trouble::Trouble;
 use super::{Context, Engine, Fault, FaultKind, Handler, Input, Line, Outcome, RunLimits};
 
-/// Lines that a handler version may log in a second, over all events of this process; half of it again at once.
+/// Lines that a handler version may log in a second, over all events of this
+/// process; half of it again at once.
 const LINES_PER_SECOND: NonZeroU32 = NonZeroU32::new(200).unwrap();
 
 /// How often it is told what was left out of the log.
@@ -151,7 +152,8 @@ impl Version {
         &self.id
     }
 
-    /// Runs it over an event, unless its breaker is open. `permit` is what a checked outcome may still not be.
+    /// Runs it over an event, unless its breaker is open.
+    /// `permit` is what a checked outcome may still not be.
     pub(crate) async fn run(
         &self,
         event: Input<'_>,

@@ -35,8 +35,8 @@ impl Moment {
 
 /// A context without files, sockets, environment, arguments or output.
 ///
-/// Random numbers are the same for each run over an event, so a replay gives the same bytes. They are therefore
-/// no secret, and no handler may make keys of them.
+/// Random numbers are the same for each run over an event, so a replay gives the same bytes.
+/// They are therefore no secret, and no handler may make keys of them.
 pub(crate) fn inert(moment: Moment) -> WasiCtx {
     WasiCtx::builder()
         .allow_tcp(false)

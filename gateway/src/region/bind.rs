@@ -1,4 +1,5 @@
-//! Binds handlers to sources: one [`Version`] for all sources that bind it, kept over changes of configuration.
+//! Binds handlers to sources: one [`Version`] for all sources that bind it, kept
+//! over changes of configuration.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};

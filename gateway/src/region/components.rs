@@ -1,5 +1,5 @@
-//! Compiled handlers by digest: fetched once from the region's own store, compiled once, dropped when no source
-//! binds them any more.
+//! Compiled handlers by digest: fetched once from the region's own store, compiled once, dropped when no
+//! source binds them any more.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! Follows the region's configuration: reads the snapshot from the region's own KV bucket, and again whenever it
-//! changes. What cannot be served at all leaves the one before it in place.
+//! Follows the region's configuration: reads the snapshot from the region's own KV bucket, and again whenever
+//! it changes. What cannot be served at all leaves the one before it in place.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,8 +30,8 @@ pub(super) struct Follower {
     opener: Opener,
     /// The snapshot that is served, and its revision in the bucket.
     current: Option<(u64, Snapshot)>,
-    /// The bucket's revision that cannot be served: not tried again before the centre confirms it, which it does every 30 s.
-    /// Whether a compilation ends in time is also a matter of what else the machine does.
+    /// The bucket's revision that cannot be served: not tried again before the centre confirms it, which it
+    /// does every 30 s. Whether a compilation ends in time is also a matter of what else the machine does.
     refused: Option<u64>,
     /// A key came since the last look: what could not be opened is tried again.
     has_new_key: bool,
@@ -152,8 +152,8 @@ fn tell(served: &Served, before: Option<&Served>) {
     }
 }
 
-/// Whether it is what stood there before: in a cluster a server that lags behind may be the one that answers. A bucket
-/// that was made anew counts its revisions from 1, and what stands in it was confirmed later.
+/// Whether it is what stood there before: in a cluster a server that lags behind may be the one that answers.
+/// A bucket that was made anew counts its revisions from 1, and what stands in it was confirmed later.
 fn is_stale(revision: u64, snapshot: &Snapshot, (current_revision, current): &(u64, Snapshot)) -> bool {
     revision < *current_revision && snapshot.created_at_us <= current.created_at_us
 }

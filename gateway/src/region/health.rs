@@ -1,5 +1,5 @@
-//! Looks, again and again, whether every lane's stream is there, answers, and is fit to stand behind a 2xx; and whether
-//! handlers can still run.
+//! Looks, again and again, whether every lane's stream is there, answers, and is fit to stand behind a 2xx;
+//! and whether handlers can still run.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -149,8 +149,8 @@ impl Streams {
 }
 
 impl Fault {
-    /// Whether it is known of the stream, and not only that nobody can tell: the server may be slow, or its cluster
-    /// without a leader for a moment.
+    /// Whether it is known of the stream, and not only that nobody can tell:
+    /// the server may be slow, or its cluster without a leader for a moment.
     fn is_certain(&self) -> bool {
         match self {
             Self::Request(_) | Self::Malformed(_) | Self::NoLeader => false,

@@ -3,8 +3,8 @@
 use floodgate_event::Secret;
 use floodgate_event::seal::{OpeningKey, Owner, SealError, Sealed};
 
-/// What opens the region's secrets. The key before still does: between a change here and the centre's next change of
-/// configuration, secrets are sealed to it.
+/// What opens the region's secrets. The key before still does: between a change here and the centre's next
+/// change of configuration, secrets are sealed to it.
 #[derive(Debug)]
 pub(super) struct KeyRing {
     current: OpeningKey,

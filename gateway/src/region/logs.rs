@@ -1,5 +1,5 @@
-//! Publishes what handlers log to the region's NATS, for whoever follows it there. Nothing is kept: without a follower
-//! the server drops a line at once.
+//! Publishes what handlers log to the region's NATS, for whoever follows it there. Nothing is kept:
+//! without a follower the server drops a line at once.
 
 use std::time::SystemTime;
 
@@ -21,7 +21,8 @@ struct Published<'a> {
     entry: &'a Entry,
 }
 
-/// Publishes for ever. While the region's NATS is away lines are thrown away: they are in this process's own log too.
+/// Publishes for ever. While the region's NATS is away lines are thrown away:
+/// they are in this process's own log too.
 pub(super) async fn run(link: Link, region: Name, gateway: Name, mut entries: mpsc::Receiver<Entry>) {
     while let Some(entry) = entries.recv().await {
         if link.is_up() {

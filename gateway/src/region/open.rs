@@ -1,4 +1,5 @@
-//! Turns a snapshot into a [`Served`] configuration: all of it but the sources that this gateway cannot serve.
+//! Turns a snapshot into a [`Served`] configuration:
+//! all of it but the sources that this gateway cannot serve.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -66,8 +67,8 @@ impl Opener {
         }
     }
 
-    /// Opens a snapshot; `before` is what is served now. A source that cannot be used keeps back no other: it is served
-    /// [as it was](Self::as_before) where that may be, and is refused by name in any case.
+    /// Opens a snapshot; `before` is what is served now. A source that cannot be used keeps back no other:
+    /// it is served [as it was](Self::as_before) where that may be, and is refused by name in any case.
     ///
     /// # Errors
     /// If the snapshot as a whole cannot be used. Nothing has changed then.
@@ -113,8 +114,8 @@ impl Opener {
         })
     }
 
-    /// A gateway that starts is not ready before it can serve what it may soon be able to: until then others take its
-    /// requests. But it does not wait for ever for one source.
+    /// A gateway that starts is not ready before it can serve what it may soon be able to:
+    /// until then others take its requests. But it does not wait for ever for one source.
     fn may_begin_without(&self, refused: &BTreeMap<Name, Refused>) -> Result<(), OpenError> {
         let passing = refused.iter().find(|(_, refused)| !refused.is_final);
         match passing.filter(|_| self.started.elapsed() < START_PATIENCE) {
@@ -183,9 +184,10 @@ impl Opener {
         })
     }
 
-    /// What is served of a source that cannot be served as it is configured. If only its handlers cannot be bound, those
-    /// from before go on, behind the secrets and limits of now. If its secrets cannot be used, it goes on as a whole,
-    /// unless a secret was taken out meanwhile: what signs with that one must not be let in any more.
+    /// What is served of a source that cannot be served as it is configured.
+    /// If only its handlers cannot be bound, those from before go on, behind the secrets and limits of now.
+    /// If its secrets cannot be used, it goes on as a whole, unless a secret was taken out meanwhile:
+    /// what signs with that one must not be let in any more.
     fn as_before(
         &self,
         source: &snapshot::Source,

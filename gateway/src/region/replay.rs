@@ -1,5 +1,5 @@
-//! Takes requests to replay a quarantined event: through the source's chain as it is now, with a chosen version of a
-//! handler where one is named, and then the way of every event.
+//! Takes requests to replay a quarantined event: through the source's chain as it is now, with a chosen
+//! version of a handler where one is named, and then the way of every event.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -24,7 +24,8 @@ pub(super) struct State {
     stream_fault: watch::Sender<Option<String>>,
     /// Set once, if handlers can no longer run without seeing each other's data.
     unsafe_handlers: CancellationToken,
-    /// How long streams may be silent: as long as what is accepted meanwhile may still be made durable in time.
+    /// How long streams may be silent: as long as what is accepted meanwhile may
+    /// still be made durable in time.
     patience: Duration,
 }
 
@@ -146,8 +147,8 @@ impl State {
         }
     }
 
-    /// Whether an event that comes now may be made durable in time. While a cluster chooses a leader it may: gateways that
-    /// all said no at once would leave senders nobody to wait with.
+    /// Whether an event that comes now may be made durable in time. While a cluster chooses a leader it may:
+    /// gateways that all said no at once would leave senders nobody to wait with.
     pub(super) fn readiness(&self) -> Result<(), NotReady> {
         if self.is_draining() {
             return Err(NotReady::Draining);

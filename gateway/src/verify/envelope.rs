@@ -70,8 +70,8 @@ fn describe(parts: &Parts, peer: SocketAddr, scheme: Scheme) -> proto::Request {
     }
 }
 
-/// As text: bytes that are none become U+FFFD. As received it stands among the request's headers, and goes to consumers
-/// from there.
+/// As text: bytes that are none become U+FFFD. As received it stands among the request's headers, and
+/// goes to consumers from there.
 fn content_type(headers: &HeaderMap) -> String {
     headers
         .get(CONTENT_TYPE)

@@ -5,8 +5,8 @@ use subtle::ConstantTimeEq as _;
 
 use crate::accept::refusal::NotSigned;
 
-/// The value of a header that must be there exactly once, and in visible ASCII: of two lines it would be unclear
-/// which one counts.
+/// The value of a header that must be there exactly once, and in visible ASCII:
+/// of two lines it would be unclear which one counts.
 pub(super) fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, NotSigned> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

@@ -10,8 +10,9 @@ use super::Verifier;
 use crate::stage::Verified;
 
 impl Verifier {
-    /// Makes of a quarantined event what it was before handlers saw it. Its signature held when it came, and is not
-    /// checked again: its time has passed and its secret may be another one now. Time of receipt, id, lane and shard
+    /// Makes of a quarantined event what it was before handlers saw it.
+    /// Its signature held when it came, and is not checked again:
+    /// its time has passed and its secret may be another one now. Time of receipt, id, lane and shard
     /// stay what they were; how raw bytes are kept and types get lanes is what the source says now.
     ///
     /// # Errors

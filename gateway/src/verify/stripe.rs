@@ -1,5 +1,5 @@
-//! Stripe: `Stripe-Signature: t=<unix>,v1=<hex>,…` over `<t>.<body>`, keyed by the whole secret with its `whsec_`
-//! ([documentation](https://docs.stripe.com/webhooks/signature)).
+//! Stripe: `Stripe-Signature: t=<unix>,v1=<hex>,…` over `<t>.<body>`, keyed by the whole
+//! secret with its `whsec_` ([documentation](https://docs.stripe.com/webhooks/signature)).
 
 use hmac::Mac as _;
 use http::HeaderMap;

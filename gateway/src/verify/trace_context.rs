@@ -1,5 +1,5 @@
-//! [W3C Trace Context](https://www.w3.org/TR/trace-context/), kept with the event so that a delivery continues the
-//! sender's trace.
+//! [W3C Trace Context](https://www.w3.org/TR/trace-context/), kept with the event so that a delivery
+//! continues the sender's trace.
 
 use http::HeaderMap;
 

@@ -1,4 +1,5 @@
-//! A gateway whose streams are kept by a cluster of three servers: one of them goes, and no sender hears of it.
+//! A gateway whose streams are kept by a cluster of three servers:
+//! one of them goes, and no sender hears of it.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;

@@ -1,4 +1,5 @@
-//! The gateway against a real nats-server: `FLOODGATE_NATS_SERVER`, `.tools/nats-server`, or the one on `PATH`.
+//! The gateway against a real nats-server: `FLOODGATE_NATS_SERVER`,
+//! `.tools/nats-server`, or the one on `PATH`.
 
 // A harness for tests may stop at the first surprise.
 #![allow(clippy::unwrap_used, clippy::expect_used)]

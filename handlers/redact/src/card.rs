@@ -1,5 +1,5 @@
-//! Finds card numbers in text: 13 to 19 digits, alone or in groups joined by a space or a dash, that begin as cards do
-//! and end in the check digit of ISO/IEC 7812-1 (Luhn).
+//! Finds card numbers in text: 13 to 19 digits, alone or in groups joined by a space or a dash, that begin as
+//! cards do and end in the check digit of ISO/IEC 7812-1 (Luhn).
 
 use std::ops::Range;
 

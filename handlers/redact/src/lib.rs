@@ -1,4 +1,5 @@
-//! Blanks card numbers and personal fields in JSON payloads, and drops types that nobody wants, such as `ping`.
+//! Blanks card numbers and personal fields in JSON payloads, and drops types that
+//! nobody wants, such as `ping`.
 //!
 //! Card numbers are found in any string by their form and check digit; fields are found by name at any depth.
 //! A body that is not JSON cannot be searched for fields, so it is an error: better quarantined than leaked.

@@ -1,4 +1,5 @@
-//! Adds the region that received an event to its JSON body. `gateway/benches` measures what it costs a gateway.
+//! Adds the region that received an event to its JSON body.
+//! `gateway/benches` measures what it costs a gateway.
 
 use floodgate_sdk::{EditError, Event, Outcome};
 

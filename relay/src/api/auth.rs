@@ -12,8 +12,8 @@ use subtle::ConstantTimeEq;
 
 use super::{ApiError, ApiState};
 
-/// The hash of the token that requests must bear now; clones share it. Hashes are of one length, so that comparing them
-/// takes the same time whatever was sent.
+/// The hash of the token that requests must bear now; clones share it.
+/// Hashes are of one length, so that comparing them takes the same time whatever was sent.
 #[derive(Clone)]
 pub(crate) struct Token(Arc<RwLock<[u8; 32]>>);
 

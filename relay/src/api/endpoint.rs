@@ -1,5 +1,5 @@
-//! An endpoint: its method, path, handler and time limit in one place, so that they can be listed and compared with
-//! the OpenAPI document.
+//! An endpoint: its method, path, handler and time limit in one place, so that they can be listed and
+//! compared with the OpenAPI document.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Whether the relay is alive, and whether it can do its work; for balancers and supervisors, without a token.
+//! Whether the relay is alive, and whether it can do its work; for balancers and
+//! supervisors, without a token.
 
 use axum::extract::State;
 use floodgate_event::ProblemCode;

@@ -34,8 +34,8 @@ pub(super) async fn admit(State(state): State<ApiState>, request: Request, next:
     }
 }
 
-/// Answers 503 after `timeout`. What the request was doing ends with it, or is seen through by asking again: every
-/// write may be repeated.
+/// Answers 503 after `timeout`. What the request was doing ends with it, or is seen through by asking again:
+/// every write may be repeated.
 pub(super) async fn timed(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
     let detail =
         || format!("no answer within {} s; the change may have been made: try again", timeout.as_secs());

@@ -1,5 +1,6 @@
-//! Whether a source's `order_by` may change. It decides the shard of each event, and each shard knows its own ids only: a
-//! copy of an event that is stored already would go to another shard, and be stored and delivered again.
+//! Whether a source's `order_by` may change. It decides the shard of each event, and each shard knows
+//! its own ids only: a copy of an event that is stored already would go to another shard, and be
+//! stored and delivered again.
 
 use std::time::{Duration, SystemTime};
 

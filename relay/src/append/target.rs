@@ -78,8 +78,8 @@ impl Target {
         self.publish(append, headers).await
     }
 
-    /// Publishes what fits a batch of these; all of it is appended in order, or nothing. Gives an ack for each append that
-    /// was taken, at least one; none at all if the outcome is in doubt already.
+    /// Publishes what fits a batch of these; all of it is appended in order, or nothing. Gives an ack for
+    /// each append that was taken, at least one; none at all if the outcome is in doubt already.
     pub(super) async fn send_some(
         &self,
         appends: &[&Append],

@@ -1,5 +1,5 @@
-//! A backup's folder: written beside its final name and renamed once all of it is on disk, and looked through before
-//! anything of it is used.
+//! A backup's folder: written beside its final name and renamed once all of it is on disk, and looked through
+//! before anything of it is used.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Write as _};

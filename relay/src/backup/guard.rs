@@ -1,4 +1,5 @@
-//! Whether a relay or a gateway runs: it would make the streams that a restore is about, or go on writing them.
+//! Whether a relay or a gateway runs: it would make the streams that a restore is
+//! about, or go on writing them.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,8 +16,8 @@ use crate::lease;
 /// Gateways report every 5 s.
 const REPORTS: Duration = Duration::from_secs(10);
 
-/// Looks at every shard's lease for as long as a silent holder keeps it. One that is rewritten meanwhile has a holder
-/// that lives. A centre without leases has none.
+/// Looks at every shard's lease for as long as a silent holder keeps it.
+/// One that is rewritten meanwhile has a holder that lives. A centre without leases has none.
 pub(super) async fn no_relay_runs(
     centre: &Context,
     shards: u32,
@@ -49,8 +50,8 @@ async fn look(bucket: &Store, shard: u32) -> Result<Option<(u64, String)>, Backu
     Ok(holder.map(|holder| (entry.revision, holder)))
 }
 
-/// Looks at what gateways report of themselves for as long as two reports take. One that comes anew is of a gateway that
-/// lives. A region without reports has none.
+/// Looks at what gateways report of themselves for as long as two reports take.
+/// One that comes anew is of a gateway that lives. A region without reports has none.
 pub(super) async fn no_gateway_runs(region: &Context) -> Result<(), BackupError> {
     let Some(bucket) = link::find_bucket(region, subject::GATEWAYS_BUCKET).await? else { return Ok(()) };
     let look = |source| BackupError::Look { stream: bucket.stream_name.clone(), source };

@@ -1,4 +1,5 @@
-//! What a restore means for the rest of the deployment: what the relay will copy again, and what nobody has any more.
+//! What a restore means for the rest of the deployment:
+//! what the relay will copy again, and what nobody has any more.
 
 mod cursors;
 
@@ -41,8 +42,8 @@ pub struct FeedOutlook {
     pub region: Name,
     /// The lane.
     pub lane: Lane,
-    /// The last block that the central log has of the region's stream, in whichever shard; none if it has none, or cannot be
-    /// asked.
+    /// The last block that the central log has of the region's stream, in whichever shard; none if it
+    /// has none, or cannot be asked.
     pub copied_through: Option<u64>,
     /// The blocks that the region has: first and last sequence.
     pub held: (u64, u64),
@@ -74,8 +75,8 @@ pub(super) async fn ends(context: &Context, stream: &str, shards: u32) -> Result
     Ok(ends)
 }
 
-/// How many blocks of a regional stream the centre may not have, given where each shard's end: none only if each shard's
-/// log has its last one. All of them if the centre cannot be asked.
+/// How many blocks of a regional stream the centre may not have, given where each shard's end:
+/// none only if each shard's log has its last one. All of them if the centre cannot be asked.
 pub(super) fn unreplicated(region: &Name, info: &Info, ends: &[u64], known: Option<&Cursors>) -> u64 {
     let Some(lane) = lane_of(&info.config.name) else { return 0 };
     let Some(known) = known else { return info.state.messages };
@@ -89,8 +90,8 @@ pub(super) fn unreplicated(region: &Name, info: &Info, ends: &[u64], known: Opti
     (end - from).min(info.state.messages.max(1))
 }
 
-/// Looks at what there is after a restore. `replaced` are the streams that were there before it, `known` what the log
-/// had by then, where the restore was of a region.
+/// Looks at what there is after a restore. `replaced` are the streams that were there before it, `known` what
+/// the log had by then, where the restore was of a region.
 pub(super) async fn after(
     config: &Config,
     place: &Place,
@@ -133,8 +134,8 @@ fn region_feed(
         known.and_then(|known| known.furthest(region, lane, same)).map(|cursor| cursor.sequence);
     let before = replaced.iter().find(|info| info.config.name == saved.name);
     let before = before.filter(|info| cursors::created_us(info) == saved.created_us);
-    // Without the stream that was replaced nobody can say how far it went. Of several shards, what one has says nothing of
-    // the others' blocks before it.
+    // Without the stream that was replaced nobody can say how far it went.
+    // Of several shards, what one has says nothing of the others' blocks before it.
     let copied = copied_through.filter(|_| shards == 1).unwrap_or(0);
     let lost = before.map(|info| info.state.last_sequence.saturating_sub(saved.last_sequence.max(copied)));
     let lost = lost.filter(|&lost| shards == 1 || lost == 0);

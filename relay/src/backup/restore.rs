@@ -26,7 +26,8 @@ pub struct Permits {
     pub discard_unreplicated: bool,
     /// Also a region's backup that is older than ids are remembered.
     pub deliver_again: bool,
-    /// A region's restore goes on without the centre, if that does not answer: nobody sees then whether a relay runs.
+    /// A region's restore goes on without the centre, if that does not answer:
+    /// nobody sees then whether a relay runs.
     pub centre_is_away: bool,
     /// Another number of replicas than the configuration says, or else the backup's streams had.
     pub replicas: Option<Replicas>,
@@ -35,8 +36,8 @@ pub struct Permits {
 /// Puts the backup in `from` back. Whoever asks must have stopped every relay, and a region's gateways.
 ///
 /// # Errors
-/// If the backup is damaged or of another place, a relay runs, or something is in the way that `permits` does not name:
-/// then nothing was touched. Later ones name the stream; those before it are restored.
+/// If the backup is damaged or of another place, a relay runs, or something is in the way that `permits` does
+/// not name: then nothing was touched. Later ones name the stream; those before it are restored.
 pub async fn restore(
     config: &Config,
     place: &Place,
@@ -165,8 +166,8 @@ fn replicas(config: &Config, place: &Place, permits: Permits) -> Option<usize> {
     permits.replicas.or(configured).map(Replicas::count)
 }
 
-/// The configuration that the stream gets. A regional one is marked: it has the age of the one before, and may soon be
-/// as long, and yet another history, which the relay must not take for the one it knows.
+/// The configuration that the stream gets. A regional one is marked: it has the age of the one before, and
+/// may soon be as long, and yet another history, which the relay must not take for the one it knows.
 fn wanted(stream: &Stream, place: &Place, replicas: Option<usize>) -> Value {
     let mut config = stream.config.clone();
     if let Some(replicas) = replicas {

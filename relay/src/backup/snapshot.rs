@@ -1,5 +1,5 @@
-//! Taking one stream's snapshot: `$JS.API.STREAM.SNAPSHOT.<stream>`, whose chunks come to an inbox and are asked on by
-//! answering each.
+//! Taking one stream's snapshot: `$JS.API.STREAM.SNAPSHOT.<stream>`, whose chunks come to an inbox and are
+//! asked on by answering each.
 
 use std::time::Duration;
 

@@ -63,7 +63,8 @@ impl LogFold {
         if !stands {
             *self = Self { shape: Some(shape), ..Self::default() };
         }
-        // Half a step is none: whoever asked may be gone before it is done. Whole ones are kept for the next to ask.
+        // Half a step is none: whoever asked may be gone before it is done.
+        // Whole ones are kept for the next to ask.
         while self.through < through {
             let mut next = self.clone();
             next.fold(context, shard, through.min(self.through + STEP)).await?;
@@ -72,7 +73,8 @@ impl LogFold {
         Ok(through)
     }
 
-    /// Events that the log stored through a lane up to and with `through`: of what a release routed that did not count.
+    /// Events that the log stored through a lane up to and with `through`:
+    /// of what a release routed that did not count.
     pub(super) async fn stored_through(
         &mut self,
         context: &Context,

@@ -33,8 +33,8 @@ pub(super) struct RegionFold {
 struct Key {
     incarnation: String,
     purged_through: u64,
-    /// Messages deleted within the stream. Of several shards' blocks in one stream that says nothing: each purge of
-    /// another shard deletes some.
+    /// Messages deleted within the stream. Of several shards' blocks in one stream that says nothing:
+    /// each purge of another shard deletes some.
     deleted: u64,
 }
 
@@ -67,9 +67,9 @@ pub(super) struct Look {
 }
 
 impl Place<'_> {
-    /// What the feed held before what is still there: what was noted of the last purge, and, where the log that knew of a
-    /// later one was replaced by an older copy, what the log has of the blocks that are gone since. `first` is the
-    /// feed's first message that is still there.
+    /// What the feed held before what is still there: what was noted of the last purge, and, where the log
+    /// that knew of a later one was replaced by an older copy, what the log has of the blocks that are gone
+    /// since. `first` is the feed's first message that is still there.
     async fn base(&self, first: u64, cursor: &Cursor, known: PurgeBase) -> Result<PurgeBase, ReadError> {
         let gone = first.saturating_sub(1).min(cursor.sequence);
         if gone <= known.through {
@@ -227,8 +227,8 @@ impl RegionFold {
         Ok(())
     }
 
-    /// What the feed held up to and with `through`, which is at or before the cursor; none if no message of it is behind
-    /// what was noted before.
+    /// What the feed held up to and with `through`, which is at or before the cursor; none if no message of
+    /// it is behind what was noted before.
     pub(super) async fn accepted_through(
         &mut self,
         place: &Place<'_>,

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::reader::is_missing;
 
-/// What is noted in the metadata of a stream: the time of its making, in hex microseconds. Unlike that time itself it
-/// comes back with a backup, also in a cluster.
+/// What is noted in the metadata of a stream: the time of its making, in hex microseconds.
+/// Unlike that time itself it comes back with a backup, also in a cluster.
 pub(super) const MADE: &str = "floodgate_made";
 const FORMAT: u32 = 1;
 /// How often a change of the document is tried again because something else changed first.
@@ -174,7 +174,8 @@ impl Deployment {
     }
 }
 
-/// Takes all streams as a restore has put them back: they may end before what relays on other hosts have read of them.
+/// Takes all streams as a restore has put them back: they may end before what relays on
+/// other hosts have read of them.
 ///
 /// # Errors
 /// If the centre does not answer.
@@ -198,8 +199,8 @@ pub(crate) async fn accept_restored(context: &Context) -> Result<(), DeploymentE
 /// Reads what the deployment is made of, and notes it at its first start.
 ///
 /// # Errors
-/// [`DeploymentError::Shards`] if it was begun with another number of shards, [`DeploymentError::Unnoted`] if its streams
-/// say that there was a document once.
+/// [`DeploymentError::Shards`] if it was begun with another number of shards, [`DeploymentError::Unnoted`] if
+/// its streams say that there was a document once.
 pub(crate) async fn open(context: &Context, shards: u32) -> Result<Deployment, DeploymentError> {
     let known = load(context).await?;
     let found = match &known {
@@ -215,7 +216,8 @@ pub(crate) async fn open(context: &Context, shards: u32) -> Result<Deployment, D
     }
 }
 
-/// Of a deployment that an earlier release began: by the streams that are there. None if no writer was ever there.
+/// Of a deployment that an earlier release began: by the streams that are there.
+/// None if no writer was ever there.
 async fn shards_of_streams(context: &Context) -> Result<Option<u32>, DeploymentError> {
     let (mut shards, mut is_used) = (0, false);
     for shard in 0..MAX_SHARDS {

@@ -1,4 +1,5 @@
-//! Looking after the centre's streams: notes each one's making when it is seen first, and says which are lost.
+//! Looking after the centre's streams: notes each one's making when it is seen
+//! first, and says which are lost.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -273,7 +274,8 @@ impl Looker {
         let is_new =
             |stream: &String| deployment.streams.get(stream).is_none_or(|noted| noted.made.is_none());
         let new: Vec<String> = note::streams(self.count()).filter(is_new).collect();
-        // Nothing is read from the set-aside stream, so its loss stops nothing; a writer that cannot fill it stops.
+        // Nothing is read from the set-aside stream, so its loss stops nothing; a writer
+        // that cannot fill it stops.
         provision::central_stream(&self.context, subject::SET_ASIDE_STREAM, self.centre).await?;
         if new.is_empty() {
             return Ok(deployment);
@@ -353,7 +355,8 @@ struct Kept {
 }
 
 impl Kept {
-    /// An unreadable file counts as none: then a stream that went back is noticed by the journal's cursors only.
+    /// An unreadable file counts as none: then a stream that went back is noticed by
+    /// the journal's cursors only.
     fn read(state_dir: &Path) -> Self {
         let text = std::fs::read(state_dir.join(KEPT)).unwrap_or_default();
         Self { identities: serde_json::from_slice(&text).unwrap_or_default(), is_written: true }

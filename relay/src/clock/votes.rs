@@ -1,8 +1,8 @@
 //! Which of several clocks to believe.
 //!
-//! Each time the centre answers there is a vote. Voters are the centre's clock, this host's, each region's that answered
-//! lately, and the time as it was believed before, carried on by the monotonic clock. Those that differ by no more than
-//! [`AGREE`] vote together.
+//! Each time the centre answers there is a vote. Voters are the centre's clock, this host's, each region's
+//! that answered lately, and the time as it was believed before, carried on by the monotonic clock.
+//! Those that differ by no more than [`AGREE`] vote together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,8 +11,8 @@ use super::Who;
 
 /// Clocks that differ by no more agree. Hosts with an NTP client are within milliseconds.
 const AGREE: Duration = Duration::from_secs(10);
-/// How long the monotonic clock carries a reading on. It may itself be wrong, so without a newer one the time stands still
-/// from then on. Several times the pause between two questions.
+/// How long the monotonic clock carries a reading on. It may itself be wrong, so without a newer one the time
+/// stands still from then on. Several times the pause between two questions.
 const CARRIED: Duration = Duration::from_secs(30);
 /// Votes in a row, of one each 5 s, that it takes to believe in another time than before.
 const SETTLE: u32 = 12;

@@ -25,7 +25,8 @@ pub struct Region {
     sealing_key_file: Option<PathBuf>,
     /// Its NATS.
     pub nats: Settings,
-    /// On how many servers its streams are kept. Left out, new ones are on one, and existing ones stay as they are.
+    /// On how many servers its streams are kept. Left out, new ones are on one, and
+    /// existing ones stay as they are.
     pub replicas: Option<Replicas>,
     /// What its streams may hold. Left out, they are not limited, and existing ones stay as they are.
     #[serde(default)]
@@ -63,7 +64,8 @@ impl TryFrom<u8> for Replicas {
     }
 }
 
-/// The most bytes that each lane's stream of a region may hold; then it refuses, and senders are asked to come back.
+/// The most bytes that each lane's stream of a region may hold; then it refuses, and
+/// senders are asked to come back.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MaxBytes {

@@ -18,8 +18,8 @@ use super::store::Store;
 
 /// How often reports are looked at while there is a canary; gateways write theirs every 5 s.
 const ROUND: Duration = Duration::from_secs(2);
-/// A tried version that takes less than this per event is not called slow, whatever the other takes: below that the machine's
-/// noise decides.
+/// A tried version that takes less than this per event is not called slow, whatever the other takes:
+/// below that the machine's noise decides.
 const NEVER_SLOW_US: u64 = 1_000;
 
 /// Watches canaries.
@@ -134,7 +134,8 @@ fn decide(rollout: &Rollout, observed: &Observed, now_us: u64) -> Decision {
     if lasted && seen_enough && observed.everywhere { Decision::Advance } else { Decision::Wait }
 }
 
-/// Counts of few events are held against the fewest that a step needs, so that one failure among three is not a third.
+/// Counts of few events are held against the fewest that a step needs, so that one failure
+/// among three is not a third.
 fn over_budget(budget: &Budget, tally: &TrialTally) -> Option<String> {
     let whole = tally.events.max(budget.min_events);
     let TrialTally { events, faults, differences, tried_us, promoted_us } = *tally;

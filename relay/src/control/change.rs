@@ -1,5 +1,5 @@
-//! Changes to the configuration, as pure functions: the store tries one again when something else changed first.
-//! A change that leaves the configuration as it is makes no revision.
+//! Changes to the configuration, as pure functions: the store tries one again when something else changed
+//! first. A change that leaves the configuration as it is makes no revision.
 
 use floodgate_event::Name;
 use floodgate_event::seal::SealError;
@@ -173,8 +173,8 @@ impl Configuration {
         found(self.destinations.remove(name), Kind::Destination, name).map(drop)
     }
 
-    /// Holds the deliveries of a destination that answered 410. One that was put since, or is another one under the
-    /// same name, did not.
+    /// Holds the deliveries of a destination that answered 410. One that was put since, or is another one
+    /// under the same name, did not.
     pub(crate) fn disable_destination(&mut self, gone: &Gone, now_us: u64) {
         let destination = self.destinations.get_mut(&gone.destination);
         if let Some(destination) = destination.filter(|now| now.put == gone.put && now.delivery.enabled) {

@@ -1,5 +1,5 @@
-//! Checks an uploaded component in a child process: compiling what a stranger wrote can take any time and memory,
-//! and may crash the compiler.
+//! Checks an uploaded component in a child process: compiling what a stranger wrote can take any time and
+//! memory, and may crash the compiler.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
@@ -28,7 +28,8 @@ const RECKONED_DEADLINE_MS: u32 = 60;
 /// The most that is read of a check's answer, in bytes.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
-/// Runs the check command: the component on its standard input, `{"ok": bool, "error": text}` on its standard output.
+/// Runs the check command: the component on its standard input,
+/// `{"ok": bool, "error": text}` on its standard output.
 pub(crate) struct Checker {
     program: String,
     arguments: Vec<String>,
@@ -92,8 +93,9 @@ impl Checker {
         self.ask(&[], Bytes::new(), component, CHECK_TIMEOUT).await.map_err(|(_, error)| error)
     }
 
-    /// Checks that a component takes what these bindings give it; with the error comes which of them it is about, where
-    /// that is known. They go in as the first line of the input: who lists processes must not see them.
+    /// Checks that a component takes what these bindings give it; with the error comes which of them
+    /// it is about, where that is known. They go in as the first line of the input:
+    /// who lists processes must not see them.
     pub(crate) async fn check_params(
         &self,
         component: Bytes,

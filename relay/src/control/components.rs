@@ -27,8 +27,8 @@ impl Components {
         context.get_object_store(subject::HANDLERS_BUCKET).await.map(Self).map_err(ComponentError::Bucket)
     }
 
-    /// Whether a component of this size is there. Its description is written after its last byte, so that a copy
-    /// that was cut off is not.
+    /// Whether a component of this size is there. Its description is written after its last byte, so that a
+    /// copy that was cut off is not.
     pub(crate) async fn has(&self, digest: Digest256, size: u64) -> Result<bool, ComponentError> {
         match self.0.info(digest.to_string()).await {
             Ok(info) => Ok(!info.deleted && info.size as u64 == size),

@@ -52,8 +52,8 @@ pub(crate) struct Destination {
     pub(crate) tenant: Name,
     pub(crate) secrets: Vec<StoredSecret>,
     pub(crate) delivery: Delivery,
-    /// The revision from which on it is there. What was matched by an earlier one was for another destination of the
-    /// same name, which was deleted. 0 in configurations that were made before this was kept.
+    /// The revision from which on it is there. What was matched by an earlier one was for another destination
+    /// of the same name, which was deleted. 0 in configurations that were made before this was kept.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) created: u64,
     /// The revision at which it was last put. An answer of 410 to an attempt from before says nothing of it.

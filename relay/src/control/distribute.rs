@@ -1,5 +1,5 @@
-//! Brings the configuration to a region: first the components, then the snapshot that names them, so that a gateway
-//! never sees a snapshot before it can fetch all of it.
+//! Brings the configuration to a region: first the components, then the snapshot that names them, so that a
+//! gateway never sees a snapshot before it can fetch all of it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,8 +24,8 @@ use super::regional::{self, Incomplete, Regional};
 const ROUND: Duration = Duration::from_secs(30);
 /// The first wait after a failure; it doubles up to [`MAX_PAUSE`].
 const MIN_PAUSE: Duration = Duration::from_millis(250);
-/// How long a revision waits for secrets to be sealed to the region. After that it goes there with what is sealed, as one
-/// source must not keep back all others.
+/// How long a revision waits for secrets to be sealed to the region.
+/// After that it goes there with what is sealed, as one source must not keep back all others.
 const SEAL_PATIENCE: Duration = Duration::from_secs(5);
 /// The longest wait after a failure, and so how late a region that comes back is noticed.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
@@ -122,8 +122,8 @@ impl Distributor {
             _ => {}
         }
         let expected = stands.map_or(0, |entry| entry.revision);
-        // Also where only `created_at_us` differs: that is how a region learns that the centre still stands behind
-        // its configuration. The revision tells gateways that there is nothing to build.
+        // Also where only `created_at_us` differs: that is how a region learns that the centre still stands
+        // behind its configuration. The revision tells gateways that there is nothing to build.
         bucket.update(subject::SNAPSHOT_KEY, snapshot.to_bytes()?.into(), expected).await?;
         if there.is_none_or(|there| there.revision != snapshot.revision) {
             tracing::info!(region = %self.region.name, revision = snapshot.revision, "distributed the configuration");

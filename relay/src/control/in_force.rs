@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep};
 use super::Control;
 use super::regions::Asker;
 
-/// How long an answer to a change waits for it to be in force. After that the answer is 202, and the change comes into
-/// force when it does.
+/// How long an answer to a change waits for it to be in force. After that the answer is 202, and the change
+/// comes into force when it does.
 const WAIT: Duration = Duration::from_secs(10);
 /// The wait between two looks at a region.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -1,5 +1,5 @@
-//! What gateways give to handlers, as they report it: a binding that asks for more is refused before it is stored.
-//! Gateways would refuse it too, and then the source with it.
+//! What gateways give to handlers, as they report it: a binding that asks for more is refused before it is
+//! stored. Gateways would refuse it too, and then the source with it.
 
 use std::collections::BTreeSet;
 
@@ -32,8 +32,8 @@ struct Wanted<'a> {
 }
 
 impl Control {
-    /// Checks what `after` asks of gateways and `before` does not. Regions out of reach cannot be asked; a gateway of
-    /// theirs that gives less serves the source as it was before, and reports it.
+    /// Checks what `after` asks of gateways and `before` does not. Regions out of reach cannot be asked; a
+    /// gateway of theirs that gives less serves the source as it was before, and reports it.
     pub(super) async fn check_maxima(
         &self,
         before: &Configuration,

@@ -1,6 +1,7 @@
 //! `If-Match` and `If-None-Match` of a change
-//! ([RFC 9110, 13.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1)), compared with what is stored at the
-//! moment of the change itself: two editors who began from the same version cannot overwrite each other unseen.
+//! ([RFC 9110, 13.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1)), compared with what is
+//! stored at the moment of the change itself: two editors who began from the same version cannot
+//! overwrite each other unseen.
 
 use floodgate_event::Name;
 use floodgate_event::snapshot::Digest256;

@@ -13,9 +13,9 @@ use super::document::HandlerDocument;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Regional {
     pub(crate) snapshot: Snapshot,
-    /// The sources whose secrets are not all sealed to this region: for a moment after a region was added, until the
-    /// relay that may write has sealed them, and for longer where the centre cannot open them itself. They are in the
-    /// snapshot with what there is.
+    /// The sources whose secrets are not all sealed to this region:
+    /// for a moment after a region was added, until the relay that may write has sealed them, and for longer
+    /// where the centre cannot open them itself. They are in the snapshot with what there is.
     pub(crate) unsealed: Vec<Name>,
 }
 

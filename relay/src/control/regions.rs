@@ -126,8 +126,8 @@ async fn reports(bucket: &kv::Store) -> Result<Vec<GatewayReport>, async_nats::E
     Ok(reports)
 }
 
-/// A report, unless another version wrote it, or it speaks for another gateway than its key: a gateway may write its own
-/// key alone.
+/// A report, unless another version wrote it, or it speaks for another gateway than its key:
+/// a gateway may write its own key alone.
 fn read(key: &str, bytes: &[u8]) -> Option<GatewayReport> {
     serde_json::from_slice(bytes).ok().filter(|report: &GatewayReport| report.gateway == key)
 }

@@ -25,7 +25,8 @@ impl Configuration {
         Ok(())
     }
 
-    /// Ends what is tried; where nothing is, promotes what was promoted before. Answers with the promoted version.
+    /// Ends what is tried; where nothing is, promotes what was promoted before.
+    /// Answers with the promoted version.
     pub(crate) fn roll_back(&mut self, name: &Name, now_us: u64) -> Result<u32, Refused> {
         let handler = found(self.handlers.get_mut(name), Kind::Handler, name)?;
         if handler.rollout.is_some() {

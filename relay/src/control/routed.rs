@@ -1,5 +1,5 @@
-//! Which revision the writer of each shard routes by, as it stands in the centre's control bucket. A change is in
-//! force once every shard routes by it, and any relay can wait for that, whichever of them write.
+//! Which revision the writer of each shard routes by, as it stands in the centre's control bucket. A change
+//! is in force once every shard routes by it, and any relay can wait for that, whichever of them write.
 
 mod announce;
 #[cfg(test)]
@@ -71,7 +71,8 @@ impl Routed {
         all_route_by(&self.standings.borrow(), self.shards, revision)
     }
 
-    /// Waits until every shard routes by this revision or a later one. False if that is not so at the deadline.
+    /// Waits until every shard routes by this revision or a later one.
+    /// False if that is not so at the deadline.
     pub(crate) async fn in_force(&self, revision: u64, deadline: Instant) -> bool {
         let mut standings = self.standings.subscribe();
         let everywhere = |standings: &BTreeMap<u32, Standing>| all_route_by(standings, self.shards, revision);

@@ -20,8 +20,8 @@ enum KeyError {
     Unusable(#[from] standard_webhooks::InvalidKey),
 }
 
-/// Opens the destinations of each configuration, and keeps those that did not change: opening thousands takes the
-/// better part of a second, and nothing is routed by a revision before all of it is open.
+/// Opens the destinations of each configuration, and keeps those that did not change: opening thousands takes
+/// the better part of a second, and nothing is routed by a revision before all of it is open.
 pub(super) struct Router {
     vault: Arc<Vault>,
     configuration: Arc<Configuration>,
@@ -33,8 +33,8 @@ impl Router {
         Self { vault, configuration: Arc::default(), routes: Arc::default() }
     }
 
-    /// The routes of a configuration. A destination whose secrets cannot be opened is in them too, as held: without it
-    /// its events would be passed by, and with the routes before it nothing else could change.
+    /// The routes of a configuration. A destination whose secrets cannot be opened is in them too, as held:
+    /// without it its events would be passed by, and with the routes before it nothing else could change.
     pub(super) fn routes(&mut self, configuration: Arc<Configuration>) -> Arc<Routes> {
         let destinations = configuration.destinations.iter();
         let opened = destinations.map(|(name, stored)| {

@@ -35,8 +35,8 @@ pub(crate) struct Store {
     /// This process's changes queue here instead of conflicting with each other.
     changing: Mutex<()>,
     reachable: AtomicBool,
-    /// The latest revision that a region was found to have, or a shard to be routed by, where that is later than the
-    /// centre's.
+    /// The latest revision that a region was found to have, or a shard to be routed by, where that
+    /// is later than the centre's.
     seen_elsewhere: Arc<AtomicU64>,
     metrics: ControlMetrics,
 }
@@ -145,8 +145,8 @@ impl Store {
         let mut after = before.clone();
         let value = apply(&mut after)?;
         if after != before {
-            // Past what was seen before too: a centre restored from an older copy must not give out a revision
-            // that regions know with another content.
+            // Past what was seen before too: a centre restored from an older copy must not give out a
+            // revision that regions know with another content.
             let seen = self.seen_elsewhere.load(Ordering::Relaxed).max(self.latest.borrow().revision);
             after.revision = before.revision.max(seen) + 1;
         }
@@ -235,8 +235,8 @@ async fn read(bucket: &kv::Store) -> Result<Read, StoreError> {
     }
 }
 
-/// Writes if nothing else was written meanwhile. Where the answer is lost, what stands there decides: seals are
-/// random, so that the same bytes are this write.
+/// Writes if nothing else was written meanwhile. Where the answer is lost, what stands there decides:
+/// seals are random, so that the same bytes are this write.
 async fn write(bucket: &kv::Store, bytes: Bytes, expected: u64) -> Result<Written, StoreError> {
     let error = match bucket.update(subject::CONTROL_KEY, bytes.clone(), expected).await {
         Ok(_) => return Ok(Written::Yes),

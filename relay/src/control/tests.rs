@@ -22,7 +22,8 @@ struct Site {
     _may_write: watch::Sender<bool>,
 }
 
-/// A control plane of one region; components pass their checks if they begin with `ok`, after parameters or without.
+/// A control plane of one region; components pass their checks if they begin with `ok`,
+/// after parameters or without.
 async fn start(centre: &Server, region: Context, region_key: &OpeningKey, key: &OpeningKey) -> Site {
     let (disable, disabled) = mpsc::channel(8);
     let (may_write_sender, may_write) = watch::channel(true);

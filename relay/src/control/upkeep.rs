@@ -49,8 +49,8 @@ impl Upkeep {
         }
     }
 
-    /// Seals sources' secrets to regions that were added or got a new key, also when a relay that does not know
-    /// them yet has changed the configuration.
+    /// Seals sources' secrets to regions that were added or got a new key, also when a relay that does not
+    /// know them yet has changed the configuration.
     pub(crate) async fn seals(self: Arc<Self>, mut may_write: watch::Receiver<bool>) {
         let (mut changes, mut keys) = (self.store.subscribe(), self.vault.key_changes());
         while may_write.wait_for(|may| *may).await.is_ok() {
@@ -93,7 +93,8 @@ impl Upkeep {
         }
     }
 
-    /// Disables destinations as they are named. One whose turn a crash takes answers 410 to its next attempt too.
+    /// Disables destinations as they are named. One whose turn a crash takes answers
+    /// 410 to its next attempt too.
     pub(crate) async fn disable(self: Arc<Self>, mut gone: mpsc::Receiver<Gone>) {
         while let Some(gone) = gone.recv().await {
             while !self.try_disable(&gone).await {

@@ -1,5 +1,5 @@
-//! Taking a handler's component: checked, stored under its digest, then named by a version. In that order, so that
-//! a crash leaves at most a component that nothing names.
+//! Taking a handler's component: checked, stored under its digest, then named by a version.
+//! In that order, so that a crash leaves at most a component that nothing names.
 
 use std::time::SystemTime;
 

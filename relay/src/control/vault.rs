@@ -55,7 +55,8 @@ impl Vault {
     }
 
     /// Seals `given`, in order. A secret that is stored already keeps its id and its seals, so that the same
-    /// document twice makes the same configuration. A stored one that no longer opens counts as another secret.
+    /// document twice makes the same configuration.
+    /// A stored one that no longer opens counts as another secret.
     pub(crate) fn keep_or_seal(
         &self,
         given: &[Secret],
@@ -107,8 +108,8 @@ impl Vault {
         Ok(stored)
     }
 
-    /// Seals every source's secrets to the regions that cannot open them yet: new ones, and those with a new key.
-    /// Answers with the sources of which that cannot be done, since the centre itself cannot open them.
+    /// Seals every source's secrets to the regions that cannot open them yet: new ones, and those with a new
+    /// key. Answers with the sources of which that cannot be done, since the centre itself cannot open them.
     pub(crate) fn reseal(&self, configuration: &mut Configuration) -> Vec<(Name, SealError)> {
         let resealed = configuration.sources.iter_mut().map(|(name, stored)| {
             let resealed = self.reseal_source(name, stored);

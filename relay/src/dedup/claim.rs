@@ -43,8 +43,8 @@ impl Claimed {
     }
 }
 
-/// Decides by the ledger and by what was appended and is not in it yet: the ledger learns of an event only once the
-/// append is on disk.
+/// Decides by the ledger and by what was appended and is not in it yet:
+/// the ledger learns of an event only once the append is on disk.
 pub struct Deduplicator {
     ledger: Arc<Ledger>,
     pending: HashMap<EventId, Known>,
@@ -63,8 +63,8 @@ impl Deduplicator {
         Self { ledger, pending: HashMap::new(), appended: VecDeque::new() }
     }
 
-    /// Gives each event its verdict. `sequence` is the one that the block will have in the log; blocks are claimed in
-    /// the order in which they are appended.
+    /// Gives each event its verdict. `sequence` is the one that the block will have in the log; blocks are
+    /// claimed in the order in which they are appended.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -142,7 +142,8 @@ impl Deduplicator {
     }
 }
 
-/// One event's verdict. `claimed_by`: the stored copy of the same id (or of the same parent), if there is one.
+/// One event's verdict. `claimed_by`: the stored copy of the same id (or of the
+/// same parent), if there is one.
 fn judge(event: Event, id: EventId, claimed_by: Option<Known>) -> Entry {
     let mut verdict =
         Verdict { event_id: id.as_bytes().to_vec(), source: event.source.clone(), ..Verdict::default() };
@@ -184,7 +185,8 @@ fn tally_set_aside(set_aside: &SetAside) -> Tallies {
     tallies
 }
 
-/// A gateway only writes valid names; anything else is counted under one that no source can have been given by it.
+/// A gateway only writes valid names; anything else is counted under one that no
+/// source can have been given by it.
 fn source_name(text: &str) -> Name {
     text.parse().unwrap_or_else(|_| floodgate_event::source::unnamed())
 }

@@ -1,8 +1,8 @@
 //! The ledger: event ids on disk, and how far each region is replicated. A fold of the central log.
 //!
-//! An LSM tree (`fjall`), partitioned by the UTC day of the central append. A log block's ids, the cursor it moves and
-//! the checkpoint go in as one batch, after the append's ack and never before: what the ledger says is in the log.
-//! If the checkpoint does not fit the log, the folder is emptied and folded anew.
+//! An LSM tree (`fjall`), partitioned by the UTC day of the central append. A log block's ids, the cursor it
+//! moves and the checkpoint go in as one batch, after the append's ack and never before: what the ledger says
+//! is in the log. If the checkpoint does not fit the log, the folder is emptied and folded anew.
 
 mod cut;
 mod days;
@@ -27,11 +27,12 @@ use super::value::{Known, Position};
 
 /// Bytes of blocks kept in memory for lookups.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
-/// Bytes of write-ahead logs from which on their oldest are given back. They hold every write, of days that are dropped too.
+/// Bytes of write-ahead logs from which on their oldest are given back.
+/// They hold every write, of days that are dropped too.
 const JOURNAL_BYTES: u64 = 128 * 1024 * 1024;
 const FORM_KEY: &[u8] = b"form";
-/// Which keyspaces there are and what the fold puts into them. Written with the first checkpoint; a ledger with another
-/// one, or with none, lacks what this version folds. 2: what is quarantined.
+/// Which keyspaces there are and what the fold puts into them. Written with the first checkpoint; a ledger
+/// with another one, or with none, lacks what this version folds. 2: what is quarantined.
 const FORM: u8 = 2;
 const META: &str = "meta";
 
@@ -170,8 +171,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// What a replica teaches of ids. An id that is claimed already stays where it is; a flagged duplicate notes that
-    /// its sample is kept.
+    /// What a replica teaches of ids. An id that is claimed already stays where it is; a flagged duplicate
+    /// notes that its sample is kept.
     fn learned(&self, sequence: u64, replica: &Replica) -> Result<Vec<(EventId, Known)>, LedgerError> {
         let mut learned: Vec<(EventId, Known)> = Vec::with_capacity(replica.entries.len());
         for (index, entry) in replica.entries.iter().enumerate() {
@@ -212,7 +213,8 @@ impl Ledger {
         Ok(self.database.disk_space()?)
     }
 
-    /// Makes sure that what was folded survives a power cut. Not needed for correctness: what is lost is folded again.
+    /// Makes sure that what was folded survives a power cut. Not needed for correctness:
+    /// what is lost is folded again.
     ///
     /// # Errors
     /// If the disk fails.
@@ -231,8 +233,8 @@ impl Ledger {
     }
 }
 
-/// Whether this entry makes later copies duplicates: stored events do, and parents that a split replaced, so that
-/// parent and children are claimed as one.
+/// Whether this entry makes later copies duplicates: stored events do, and parents that a split replaced, so
+/// that parent and children are claimed as one.
 pub(super) fn claims(verdict: &proto::Verdict, event: &proto::Event) -> bool {
     match verdict.kind() {
         Kind::Stored => true,

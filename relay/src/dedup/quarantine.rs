@@ -1,7 +1,7 @@
 //! Which events are quarantined: a part of the ledger, and like all of it a fold of the central log.
 //!
-//! A quarantined copy puts an event into the index; a copy of the same id that was stored, filtered or answered takes
-//! it out again. Of several quarantined copies the last one stays.
+//! A quarantined copy puts an event into the index; a copy of the same id that was stored, filtered or
+//! answered takes it out again. Of several quarantined copies the last one stays.
 
 mod row;
 

@@ -22,8 +22,8 @@ impl From<Position> for proto::Position {
 pub struct Known {
     /// Where it stands.
     pub position: Position,
-    /// Whether it makes later copies duplicates. Stored events and the parents of splits do; what was filtered,
-    /// answered or quarantined does not.
+    /// Whether it makes later copies duplicates. Stored events and the parents of splits do; what was
+    /// filtered, answered or quarantined does not.
     pub claims: bool,
     /// Whether another body under the same id is a thing to flag: only where the id is the provider's.
     pub by_id: bool,

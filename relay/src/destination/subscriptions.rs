@@ -1,5 +1,5 @@
-//! Subscriptions by source and event type, so that an event is compared with the destinations that may want it, and
-//! not with all of them.
+//! Subscriptions by source and event type, so that an event is compared with the destinations that may want
+//! it, and not with all of them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -8,8 +8,9 @@ use floodgate_event::type_pattern::TypePattern;
 
 use super::{Destination, Subscription};
 
-/// The most pairs of a source and a pattern that a subscription is listed under. One with more is listed by its
-/// sources alone, and compared with each of their events: lists of 256 by 256 would take memory without end.
+/// The most pairs of a source and a pattern that a subscription is listed under.
+/// One with more is listed by its sources alone, and compared with each of their events:
+/// lists of 256 by 256 would take memory without end.
 const MAX_PAIRS: usize = 256;
 
 /// A place in [`Subscriptions::destinations`].

@@ -54,8 +54,8 @@ impl Desk {
         !self.stop.is_cancelled() && self.lease.is_held()
     }
 
-    /// Makes the next attempt at a delivery, and returns once its outcome is on disk. If the process dies before that,
-    /// the attempt is made again under the same number and the same `webhook-id`.
+    /// Makes the next attempt at a delivery, and returns once its outcome is on disk. If the process dies
+    /// before that, the attempt is made again under the same number and the same `webhook-id`.
     pub(super) async fn attempt(&self, courier: &Courier, queued: Queued) -> Ended {
         let Queued { id, attempts, .. } = queued;
         let put = courier.destination.put;

@@ -1,5 +1,5 @@
-//! How far the log is ahead of the journal, as a metric: also while nothing can be journaled, which the lanes themselves
-//! would not notice.
+//! How far the log is ahead of the journal, as a metric: also while nothing can be journaled, which the lanes
+//! themselves would not notice.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -18,8 +18,8 @@ use crate::destination::Destination;
 const MAX_RESPONSE: usize = 20 * 1024;
 /// The longest wait for a connection, name resolution and TLS included.
 const MAX_CONNECT: Duration = Duration::from_secs(10);
-/// A connection takes at most this share of an attempt's time, so that running out of it while connecting is told
-/// apart from running out of it while the consumer works.
+/// A connection takes at most this share of an attempt's time, so that running out of it while connecting is
+/// told apart from running out of it while the consumer works.
 const CONNECT_SHARE: f64 = 0.8;
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(60);

@@ -1,7 +1,7 @@
 //! What a worker does next: a bounded window on its destination's queue in the index.
 //!
-//! There is no other queue. A destination that cannot keep up has its deliveries on disk, and takes nothing from
-//! anybody else; one that keeps up finds them in the index's memory.
+//! There is no other queue. A destination that cannot keep up has its deliveries on disk, and takes nothing
+//! from anybody else; one that keeps up finds them in the index's memory.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use crate::clock::Clock;
 
 /// Deliveries of each queue that a worker holds ready.
 const WINDOW: usize = 256;
-/// How often retries are read from the beginning. In between they are read on behind the last one taken; a clock that
-/// was set back, or a wait of no time, puts some before it.
+/// How often retries are read from the beginning. In between they are read on behind the last one taken; a
+/// clock that was set back, or a wait of no time, puts some before it.
 const REWIND: Duration = Duration::from_secs(5);
 
 /// The window of one destination.
@@ -26,7 +26,8 @@ pub(super) struct Feed {
     destination: Name,
     first: Window,
     retry: Window,
-    /// Ready or under way, with the attempts recorded before. At most both windows and the destination's concurrency.
+    /// Ready or under way, with the attempts recorded before.
+    /// At most both windows and the destination's concurrency.
     taken: HashMap<DeliveryId, u32>,
     /// Those of them that are due again already: the journal is ahead of the task that made the attempt.
     again: HashMap<DeliveryId, Queued>,
@@ -151,7 +152,8 @@ impl Feed {
         }
     }
 
-    /// How long until there is something new to read, if nothing happens before. A full window is not read to.
+    /// How long until there is something new to read, if nothing happens before.
+    /// A full window is not read to.
     pub(super) fn wait(&self) -> Duration {
         let due = self.retry.next_due_us.filter(|_| self.retry.wants_more());
         let until_due = due.map(|due| Duration::from_micros(due.saturating_sub(self.clock.now_us())));

@@ -13,8 +13,8 @@ use super::index::{DeliveryIndex, JournalMessage};
 use super::metrics::ForwardMetrics;
 use crate::reader::{self, ReadMessage, StreamReader};
 
-/// Follows a shard's journal until `stop`. What a relay does that does not hold the lease: its API answers are fresh,
-/// and it can take over quickly.
+/// Follows a shard's journal until `stop`. What a relay does that does not hold the lease:
+/// its API answers are fresh, and it can take over quickly.
 ///
 /// # Errors
 /// If the index cannot be read or written. An unreachable server is waited for.
@@ -41,7 +41,8 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// Folds in the journal up to and with a sequence. Cancel-safe: a message is folded in whole or not at all.
+    /// Folds in the journal up to and with a sequence. Cancel-safe:
+    /// a message is folded in whole or not at all.
     pub(super) async fn up_to(&self, sequence: u64) -> Result<(), ForwardError> {
         let mut done = self.verified_checkpoint().await?;
         let (stream, filter) = (subject::journal_stream(self.shard), subject::journal_wildcard(self.shard));
@@ -74,7 +75,8 @@ impl Follower {
         Ok(0)
     }
 
-    /// A block that cannot be decoded counts as one without records, loudly: stopping at it would stop all deliveries.
+    /// A block that cannot be decoded counts as one without records, loudly:
+    /// stopping at it would stop all deliveries.
     fn decode(&self, message: ReadMessage) -> JournalMessage {
         let ReadMessage { sequence, payload, .. } = message;
         let digest = Sha256::digest(&payload).into();

@@ -1,8 +1,9 @@
 //! Which addresses deliveries may reach.
 //!
-//! A destination's URL is chosen by whoever may configure destinations, and the relay stands inside the network.
-//! So the address is checked at connect time, after resolution: only addresses that passed are given to the
-//! connector, and a name that resolves anew to something else is checked anew. Redirects are never followed.
+//! A destination's URL is chosen by whoever may configure destinations, and the relay stands inside the
+//! network. So the address is checked at connect time, after resolution: only addresses that passed are
+//! given to the connector, and a name that resolves anew to something else is checked anew.
+//! Redirects are never followed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -30,8 +31,8 @@ const SPECIAL_V4: [Ipv4Net; 16] = [
     v4(255, 255, 255, 255, 32),
 ];
 
-/// The only part of IPv6 that is global unicast. Loopback, unspecified, mapped IPv4, NAT64, ULA, link-local and
-/// multicast are all outside.
+/// The only part of IPv6 that is global unicast. Loopback, unspecified, mapped IPv4, NAT64, ULA, link-local
+/// and multicast are all outside.
 const GLOBAL_V6: Ipv6Net = v6([0x2000, 0, 0], 3);
 
 /// Parts of it that are not: Teredo and other protocol assignments, documentation, 6to4.
@@ -119,7 +120,8 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// An address that deliveries may not reach. The configuration's fault, of the destination or of `allow_networks`.
+/// An address that deliveries may not reach. The configuration's fault, of the
+/// destination or of `allow_networks`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{address} is not a public address, and not in `forward.allow_networks`")]
 pub struct Refused {

@@ -1,9 +1,10 @@
 //! The delivery index: what the journal adds up to.
 //!
-//! It holds every delivery with its state, the queue of open ones by due time, attempts, dead letters, totals and
-//! each lane's cursor, all on disk. One journal message is folded in by one atomic batch that also moves the
-//! checkpoint, so a crash at any moment leaves the index at some message of the journal. It is not synced: what a
-//! power cut takes is folded in again, and an index that does not fit the journal is rebuilt from it.
+//! It holds every delivery with its state, the queue of open ones by due time, attempts, dead letters,
+//! totals and each lane's cursor, all on disk. One journal message is folded in by one atomic batch that
+//! also moves the checkpoint, so a crash at any moment leaves the index at some message of the journal.
+//! It is not synced: what a power cut takes is folded in again, and an index that does not fit the
+//! journal is rebuilt from it.
 
 mod fold;
 mod key;

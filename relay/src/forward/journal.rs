@@ -1,5 +1,5 @@
-//! Writing the journal: one task appends, everybody else waits for it. While a block is on its way to disk the next
-//! one fills, so that a sync is shared by all that happened during the one before it.
+//! Writing the journal: one task appends, everybody else waits for it. While a block is on its way to disk
+//! the next one fills, so that a sync is shared by all that happened during the one before it.
 
 use std::sync::Arc;
 use std::time::Instant;

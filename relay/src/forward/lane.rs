@@ -1,7 +1,8 @@
 //! Reading one lane of the log, and deciding who gets each event.
 //!
-//! What was matched is journaled before anything is delivered, together with the cursor. After a crash the reader
-//! begins behind the last block that was journaled, so no event is passed over and none is matched twice.
+//! What was matched is journaled before anything is delivered, together with the cursor.
+//! After a crash the reader begins behind the last block that was journaled, so no event is passed
+//! over and none is matched twice.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,8 +22,8 @@ use crate::reader::{ReadMessage, StreamReader};
 
 /// Deliveries after which a batch is journaled, and that one record names at most.
 const BATCH_DELIVERIES: usize = 4096;
-/// Bytes of one record's targets at most. A block can match thousands of destinations, and a message of the journal
-/// must stay below what the server takes, 8 MiB.
+/// Bytes of one record's targets at most. A block can match thousands of destinations, and a message of the
+/// journal must stay below what the server takes, 8 MiB.
 const RECORD_BYTES: usize = BLOCK_BYTES / 2;
 /// Blocks that nobody gets may go by without a record, up to this many.
 const MAX_UNRECORDED: u64 = 256;
@@ -209,7 +210,8 @@ fn targets(routes: &Routes, stored: &Stored, events: &mut Events) -> Vec<Target>
     indexes.into_iter().map(target).collect()
 }
 
-/// Cuts what was matched of a block into records of a bounded size. All but the last say that there is more to come.
+/// Cuts what was matched of a block into records of a bounded size.
+/// All but the last say that there is more to come.
 fn parts(matched: Matched) -> Vec<Matched> {
     let Matched { log_sequence, lane, config_revision, events, .. } = matched;
     let part = |targets| Matched { log_sequence, lane, config_revision, targets, events: None, more: true };

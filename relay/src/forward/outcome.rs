@@ -50,9 +50,9 @@ impl Judgement {
     }
 }
 
-/// Judges attempt `number` (from 1). `spread` in 0..1 places the next one within the schedule's jitter. `is_current`
-/// says whether the destination is still the one that was attempted: if it is not, an answer of 410 is about what
-/// it was before, and the delivery goes to what it is now.
+/// Judges attempt `number` (from 1). `spread` in 0..1 places the next one within the schedule's jitter.
+/// `is_current` says whether the destination is still the one that was attempted:
+/// if it is not, an answer of 410 is about what it was before, and the delivery goes to what it is now.
 pub(crate) fn judge(
     answer: &Answer,
     is_current: bool,

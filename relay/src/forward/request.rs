@@ -16,8 +16,8 @@ const SOURCE: HeaderName = HeaderName::from_static("floodgate-source");
 const REGION: HeaderName = HeaderName::from_static("floodgate-region");
 const ATTEMPT: HeaderName = HeaderName::from_static("floodgate-attempt");
 
-/// Headers that belong to one connection (RFC 9110 §7.6.1), or to the original request's framing and authority.
-/// `accept-encoding` is about the answer, which is Floodgate's to read.
+/// Headers that belong to one connection (RFC 9110 §7.6.1), or to the original request's framing and
+/// authority. `accept-encoding` is about the answer, which is Floodgate's to read.
 const CONNECTION_HEADERS: [HeaderName; 13] = [
     header::ACCEPT_ENCODING,
     header::CONNECTION,
@@ -83,8 +83,8 @@ struct Body {
 }
 
 impl Body {
-    /// As the handlers left it, after content decoding. With the original headers, a body that no handler changed
-    /// goes in the encoding that the provider signed. None if the event has no body.
+    /// As the handlers left it, after content decoding. With the original headers, a body that no handler
+    /// changed goes in the encoding that the provider signed. None if the event has no body.
     fn of(event: &Event, original: bool) -> Option<Self> {
         let raw = event.request.as_ref().and_then(|request| request.raw.as_ref());
         let raw_is_wanted = event.payload.is_none() || (original && event.payload_is_raw_decoded);
@@ -95,8 +95,8 @@ impl Body {
         }
     }
 
-    /// Content type as the handlers left it; where they left it alone, byte for byte. An encoding belongs to the bytes
-    /// that were received, so it goes with those only.
+    /// Content type as the handlers left it; where they left it alone, byte for byte.
+    /// An encoding belongs to the bytes that were received, so it goes with those only.
     fn describe(&self, headers: &mut HeaderMap, event: &Event) {
         let received = event.request.as_ref().map_or(&[][..], |request| &request.headers);
         let kept = |value: &HeaderValue| {
@@ -116,7 +116,8 @@ impl Body {
             }
         }
         if self.bytes.is_empty() {
-            // The client says nothing of a length where there is no body, and some consumers ask for one (RFC 9110 §8.6).
+            // The client says nothing of a length where there is no body, and some consumers ask
+            // for one (RFC 9110 §8.6).
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
         }
     }
@@ -136,7 +137,8 @@ fn sign(headers: &mut HeaderMap, destination: &Destination, id: &str, timestamp:
     headers.insert(standard::SIGNATURE_HEADER, text(&signatures.join(" ")));
 }
 
-/// The original request's headers, byte for byte and in order, but for those of its connection and of its body.
+/// The original request's headers, byte for byte and in order, but for those of its
+/// connection and of its body.
 fn append_original(headers: &mut HeaderMap, pairs: &[Header]) {
     let named_by_connection: Vec<_> =
         values(pairs, &header::CONNECTION).flat_map(|value| list(&value)).collect();

@@ -36,7 +36,8 @@ pub(super) struct Worker {
     retries: usize,
     /// No attempt begins before this: the consumer asked for it, or the rate does.
     not_before: Instant,
-    /// What it works for now, as [`Destination::created`] and [`Destination::put`]; none before the first look.
+    /// What it works for now, as [`Destination::created`] and [`Destination::put`];
+    /// none before the first look.
     created: Option<u64>,
     put: Option<u64>,
 }
@@ -84,7 +85,8 @@ impl Worker {
     /// Until the destination changes, or no attempt may begin any more.
     async fn work_for(&mut self, destination: Arc<Destination>) -> Result<(), ForwardError> {
         if self.created != Some(destination.created) {
-            // Those of an earlier destination of this name; the one that is there now has nothing to do with them.
+            // Those of an earlier destination of this name; the one that is there now has
+            // nothing to do with them.
             self.discard_before(destination.created).await?;
             self.created = Some(destination.created);
         }
@@ -147,8 +149,8 @@ impl Worker {
     /// Begins attempts while there is room and something to do.
     fn start(&mut self, route: &Route) {
         let concurrency = usize::from(route.courier.destination.concurrency.get());
-        // A delivery is in the index only after the routes that it was matched by were in force: one that is not for
-        // the destination as it is known here shows by a change that was not looked at yet.
+        // A delivery is in the index only after the routes that it was matched by were in force: one that is
+        // not for the destination as it is known here shows by a change that was not looked at yet.
         while self.running.len() < concurrency
             && self.not_before <= Instant::now()
             && self.desk.is_open()
@@ -202,8 +204,9 @@ impl Worker {
         held.map_or_else(|| self.feed.wait(), |held| held.min(self.feed.wait()))
     }
 
-    /// The destination is not there, by the routes of this revision. What they or earlier ones matched is discarded;
-    /// what later ones matched is for a destination that this process has yet to hear of. True once nothing is left.
+    /// The destination is not there, by the routes of this revision. What they or earlier ones matched is
+    /// discarded; what later ones matched is for a destination that this process has yet to hear of.
+    /// True once nothing is left.
     async fn clear(&mut self, revision: u64) -> Result<bool, ForwardError> {
         (self.created, self.put) = (None, None);
         self.discard_before(revision.saturating_add(1)).await?;

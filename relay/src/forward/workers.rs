@@ -15,8 +15,8 @@ use super::courier::Dispatch;
 use super::worker::{Worker, changed};
 use crate::destination::Routes;
 
-/// How often to look for open deliveries of destinations that nobody works for: a lane's reader may have matched
-/// events by routes that changed a moment later.
+/// How often to look for open deliveries of destinations that nobody works for:
+/// a lane's reader may have matched events by routes that changed a moment later.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// Keeps workers going until the desk closes, then waits for them.

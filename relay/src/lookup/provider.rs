@@ -1,5 +1,5 @@
-//! Finding an event by its provider's id, which is what people have. An id that the signature covers leads to the event's
-//! own; another one stands in the log only, of which the newest part is looked through.
+//! Finding an event by its provider's id, which is what people have. An id that the signature covers leads to
+//! the event's own; another one stands in the log only, of which the newest part is looked through.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ const LOOK_LIMIT: Duration = Duration::from_secs(8);
 const AT_ONCE: usize = 32;
 
 impl EventLookup {
-    /// The events that have this provider's id: at most one of each source if the id is covered by signatures, else the
-    /// newest one that is found. Children of a split are their parent's.
+    /// The events that have this provider's id: at most one of each source if the id is covered by
+    /// signatures, else the newest one that is found. Children of a split are their parent's.
     ///
     /// # Errors
     /// If a ledger or the log cannot be read.

@@ -118,8 +118,8 @@ impl EventLookup {
         Ok(not_taken)
     }
 
-    /// Up to `limit` quarantined events that were appended before `before`, newest first. A page may hold fewer and
-    /// still not be the last: `next` says.
+    /// Up to `limit` quarantined events that were appended before `before`, newest first.
+    /// A page may hold fewer and still not be the last: `next` says.
     ///
     /// # Errors
     /// If a ledger cannot be read.
@@ -138,7 +138,8 @@ impl EventLookup {
     }
 }
 
-/// One page of several shards'. What lies behind the end of a page that is not its shard's last is not known yet.
+/// One page of several shards'. What lies behind the end of a page that is not its
+/// shard's last is not known yet.
 fn merge(pages: Vec<Page>, limit: usize) -> Page {
     let known_to = pages.iter().filter_map(|page| page.next).max();
     let mut rows: Vec<_> = pages.into_iter().flat_map(|page| page.rows).collect();

@@ -1,4 +1,5 @@
-//! One stream or bucket: made if it is missing, and brought to what the configuration says of replicas and size.
+//! One stream or bucket: made if it is missing, and brought to what the
+//! configuration says of replicas and size.
 
 use async_nats::jetstream::stream::Config;
 use async_nats::jetstream::{Context, kv, object_store};

@@ -1,5 +1,5 @@
-//! Consumers that live as long as their reader. A stream takes 1,000 by default, and one that is left behind counts until
-//! the server forgets it.
+//! Consumers that live as long as their reader. A stream takes 1,000 by default, and one that is left behind
+//! counts until the server forgets it.
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{Consumer, pull};
@@ -7,8 +7,8 @@ use async_nats::jetstream::stream::ConsumerErrorKind;
 use tokio::runtime::Handle;
 use ulid::Ulid;
 
-/// Deletes its consumer when it is dropped. If that does not reach the server, the consumer's `inactive_threshold` ends
-/// it.
+/// Deletes its consumer when it is dropped. If that does not reach the server, the consumer's
+/// `inactive_threshold` ends it.
 pub(crate) struct Temporary {
     context: Context,
     stream: String,
@@ -16,7 +16,8 @@ pub(crate) struct Temporary {
 }
 
 impl Temporary {
-    /// Makes a consumer under a name of its own, so that it can be deleted even if the answer to its making is lost.
+    /// Makes a consumer under a name of its own, so that it can be deleted even if the
+    /// answer to its making is lost.
     ///
     /// # Errors
     /// If the server refuses it or does not answer.

@@ -44,8 +44,8 @@ pub(super) struct Courier {
 }
 
 impl Courier {
-    /// Has an event replayed. One that was replayed without the answer coming through is replayed again, and the
-    /// second copy is a duplicate.
+    /// Has an event replayed. One that was replayed without the answer coming through is replayed again, and
+    /// the second copy is a duplicate.
     pub(super) async fn replay(&self, quarantined: Quarantined, handler: Option<&Version>) -> Outcome {
         let Quarantined { shard, event: Some(event), .. } = quarantined else {
             return Outcome::Failed("the central log does not have it".to_owned());

@@ -21,7 +21,8 @@ const PAGE: usize = 256;
 pub(super) struct Scope {
     pub(super) shard: u32,
     pub(super) count: u64,
-    /// The newest event when the replay started. What is quarantined later, perhaps by the replay, is not its own.
+    /// The newest event when the replay started. What is quarantined later, perhaps by
+    /// the replay, is not its own.
     pub(super) through: Key,
 }
 

@@ -10,8 +10,8 @@ use super::stage::Origin;
 use crate::dedup::ledger::{Cursor, Feed};
 use crate::reader::ReadMessage;
 
-/// Each feed's cursor, with where in the log it stands: memory grows with the feeds and not with the log. Messages may
-/// be noted in any order.
+/// Each feed's cursor, with where in the log it stands: memory grows with the feeds and not with the log.
+/// Messages may be noted in any order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LogCursors(HashMap<Feed, (u64, Cursor)>);
 

@@ -22,8 +22,8 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// The first and the longest wait before an unreachable region is asked again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
-/// What `floodgate restore` notes in the metadata of a regional stream: its own time. The restored stream is as old as the
-/// one before it, and may be as long again before anybody looks.
+/// What `floodgate restore` notes in the metadata of a regional stream: its own time.
+/// The restored stream is as old as the one before it, and may be as long again before anybody looks.
 pub(crate) const RESTORED: &str = "floodgate_restored";
 
 /// One lane of one region, for one shard.
@@ -52,7 +52,8 @@ pub struct FeedReader {
     pub metrics: ReplicationMetrics,
 }
 
-/// How long the region's stream was at some moment: once it is read so far, all is replicated that was accepted before.
+/// How long the region's stream was at some moment:
+/// once it is read so far, all is replicated that was accepted before.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     at_us: u64,
@@ -108,8 +109,8 @@ impl FeedReader {
         self.send(Work::Begin { feed: self.feed.clone(), current }).await
     }
 
-    /// Notices blocks that the region threw away although the log does not have them, as a centre that was restored from
-    /// too old a copy finds. Of several shards' blocks in one stream, gaps say nothing.
+    /// Notices blocks that the region threw away although the log does not have them, as a centre that was
+    /// restored from too old a copy finds. Of several shards' blocks in one stream, gaps say nothing.
     fn pass_over_missing(&mut self, first: u64) {
         let missing = first.saturating_sub(self.cursor.sequence + 1);
         if missing == 0 || self.shards > 1 {
@@ -166,8 +167,8 @@ impl FeedReader {
         Ok(replicated)
     }
 
-    /// Whether the stream is still the one that is being read. Also marks how long it is, so that a reader that is never idle
-    /// gets past some mark too.
+    /// Whether the stream is still the one that is being read. Also marks how long it is, so that a reader
+    /// that is never idle gets past some mark too.
     async fn still_fits(&self, mark: &mut Option<Mark>, reader: &StreamReader) -> bool {
         let at_us = self.clock.earliest_us();
         let Ok(info) = self.look().await else {
@@ -196,8 +197,8 @@ impl FeedReader {
     }
 }
 
-/// The incarnation that begins now, if the stream is not the one that the cursor is about: its time of creation, when it
-/// was restored, if ever, and a count of how often that very stream went back.
+/// The incarnation that begins now, if the stream is not the one that the cursor is about:
+/// its time of creation, when it was restored, if ever, and a count of how often that very stream went back.
 pub(crate) fn next_incarnation(cursor: &Cursor, info: &Info) -> Option<String> {
     let restored = info.config.metadata.get(RESTORED).map(|at| format!("-{at}")).unwrap_or_default();
     let created = format!("{:x}{restored}", info.created.unix_timestamp_nanos() / 1_000);

@@ -1,7 +1,8 @@
 //! Forgetting ids: which ledger days no copy can come for any more.
 //!
-//! It is noted in the log and happens when that is folded, so every relay's ledger drops the same days at the same place.
-//! No event's own time counts for it, as gateways' clocks are not asked: only when the regions' streams were looked at.
+//! It is noted in the log and happens when that is folded, so every relay's ledger drops the same days
+//! at the same place. No event's own time counts for it, as gateways' clocks are not asked:
+//! only when the regions' streams were looked at.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Throwing away what a region no longer needs to keep: what is in the central log and older than the kept history.
+//! Throwing away what a region no longer needs to keep:
+//! what is in the central log and older than the kept history.
 //!
 //! What the purged part held is noted in the log first, so that the books go on knowing it.
 
@@ -74,7 +75,8 @@ impl Purger {
         if is_another || info.state.messages == 0 || through < info.state.first_sequence {
             return Ok(());
         }
-        // Of several shards' blocks in one stream there may be none of this one, or a purge that was noted did not happen.
+        // Of several shards' blocks in one stream there may be none of this one, or a purge that
+        // was noted did not happen.
         let incarnation = cursor.incarnation;
         if let Some(accepted) = self.books.accepted_through(self.shard, feed, &incarnation, through).await? {
             self.note(feed, incarnation, through, accepted).await?;

@@ -13,9 +13,9 @@ use crate::reader::ReadMessage;
 /// Wait before a copy is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Copies a message into the set-aside stream, however long that takes. Its origin is its message id, so a copy made twice
-/// within the server's duplicate window is kept once. The feed waits until then, and only that feed: what cannot be kept
-/// is not passed over.
+/// Copies a message into the set-aside stream, however long that takes.
+/// Its origin is its message id, so a copy made twice within the server's duplicate window is kept once.
+/// The feed waits until then, and only that feed: what cannot be kept is not passed over.
 pub async fn set_aside(context: &Context, origin: &Origin, message: &ReadMessage, reason: &str) {
     let name = origin.to_header();
     tracing::error!(origin = name, reason, "a regional message cannot be decoded and is set aside");

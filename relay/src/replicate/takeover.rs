@@ -1,5 +1,5 @@
-//! Keeping the ledger level with the log: as a follower while another process writes, and once more, up to this
-//! process's own fence, before it writes itself.
+//! Keeping the ledger level with the log: as a follower while another process writes, and once more, up to
+//! this process's own fence, before it writes itself.
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
@@ -42,7 +42,8 @@ pub async fn follow(context: &Context, shard: u32, ledger: &Ledger) -> Result<()
     fold(context, shard, ledger, u64::MAX).await
 }
 
-/// Puts up a fence and folds the log up to it. After that the ledger knows all that any writer before ever appended.
+/// Puts up a fence and folds the log up to it. After that the ledger knows all that any
+/// writer before ever appended.
 ///
 /// # Errors
 /// If the lease is lost meanwhile, or the ledger's disk fails.

@@ -1,5 +1,5 @@
-//! Whether this process could take over a shard soon: its ledger and its delivery index are nearly level with what they are
-//! folds of.
+//! Whether this process could take over a shard soon: its ledger and its delivery index are nearly level
+//! with what they are folds of.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +11,8 @@ use crate::dedup::ledger::Ledger;
 use crate::forward::DeliveryIndex;
 use crate::lease::Readiness;
 
-/// Messages of the log or of the journal that are folded within about a second. Whoever has more to fold leaves the lease to
-/// another relay, if there is one.
+/// Messages of the log or of the journal that are folded within about a second.
+/// Whoever has more to fold leaves the lease to another relay, if there is one.
 pub const NEARLY_LEVEL: u64 = 1_024;
 
 /// How far this process is behind.

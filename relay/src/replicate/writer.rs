@@ -1,5 +1,5 @@
-//! The one writer of a shard's central log: takes regional messages in, gives verdicts, appends, and lets the ledger
-//! learn what is on disk.
+//! The one writer of a shard's central log: takes regional messages in, gives verdicts, appends, and lets the
+//! ledger learn what is on disk.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -144,7 +144,8 @@ impl Writer {
         self.append(claimed).await
     }
 
-    /// A position that is in the log already is passed over before the ledger is asked: its events' verdicts stand.
+    /// A position that is in the log already is passed over before the ledger is asked:
+    /// its events' verdicts stand.
     fn is_replicated(&self, origin: &Origin) -> bool {
         let cursor = self.cursors.get(&origin.feed);
         cursor.is_some_and(|at| at.incarnation == origin.incarnation && origin.sequence <= at.sequence)

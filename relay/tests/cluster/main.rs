@@ -1,5 +1,5 @@
-//! The relay's streams on clusters of three servers: made so, brought so, written and read while their leaders die, and put
-//! back from a backup.
+//! The relay's streams on clusters of three servers: made so, brought so, written and read while their
+//! leaders die, and put back from a backup.
 
 mod restore;
 
@@ -49,7 +49,8 @@ async fn config_of(context: &Context, stream: &str) -> Result<Config> {
     Ok(context.get_stream(stream).await?.cached_info().config.clone())
 }
 
-/// A lease that is had at once: the key of whoever holds it is deleted, of which that holder learns at its next renewal.
+/// A lease that is had at once: the key of whoever holds it is deleted, of which that holder
+/// learns at its next renewal.
 async fn lease(context: &Context) -> Result<Lease> {
     let store = context.get_key_value(subject::LEASE_BUCKET).await?;
     store.delete(subject::lease_key(0)).await?;
@@ -172,7 +173,8 @@ async fn existing_streams_are_brought_to_what_is_configured() -> Result<()> {
     Ok(())
 }
 
-/// Published until it is stored or refused: servers that only just got a stream may let a message go unanswered.
+/// Published until it is stored or refused: servers that only just got a stream may
+/// let a message go unanswered.
 async fn publish(context: &Context, number: usize) -> Result<Result<(), PublishError>> {
     wait::until("an answer to a message", ANSWER_LIMIT, async || {
         let answered = publish_once(context, number).await;

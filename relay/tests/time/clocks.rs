@@ -1,5 +1,6 @@
-//! Clocks that jump, forward and back, one at a time, while events and second copies of them come and relays take over from
-//! each other. Whatever they show: nothing is stored twice within the window, and the log's time is right.
+//! Clocks that jump, forward and back, one at a time, while events and second copies of them come and
+//! relays take over from each other. Whatever they show: nothing is stored twice within the window,
+//! and the log's time is right.
 //!
 //! The faults come from a seed, which a failure names. `FLOODGATE_CLOCK_SEED` plays it again.
 

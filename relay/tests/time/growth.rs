@@ -1,6 +1,7 @@
 //! The ledger's size, day after day: it must level off, on the relay that writes and on the one that follows.
 //!
-//! A short form by default; `FLOODGATE_GROWTH_EVENTS=200000` and `FLOODGATE_GROWTH_DAYS=40` make it a long one.
+//! A short form by default; `FLOODGATE_GROWTH_EVENTS=200000` and
+//! `FLOODGATE_GROWTH_DAYS=40` make it a long one.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -1,5 +1,5 @@
-//! The ledger over days, and clocks that jump, on a real nats-server: real streams, the relay's own parts in this process,
-//! and a time that passes as fast as the test says.
+//! The ledger over days, and clocks that jump, on a real nats-server:
+//! real streams, the relay's own parts in this process, and a time that passes as fast as the test says.
 
 #[path = "../../src/clock/world.rs"]
 #[allow(dead_code, reason = "the unit tests use the rest")]

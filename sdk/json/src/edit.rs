@@ -30,7 +30,8 @@ impl Edit {
     /// Begins with a text, whose byte order mark is left out if it has one.
     ///
     /// # Errors
-    /// If it is not an object or array from its beginning to its end. What its texts and numbers say is not looked at.
+    /// If it is not an object or array from its beginning to its end.
+    /// What its texts and numbers say is not looked at.
     pub fn new(text: &[u8]) -> Result<Self, EditError> {
         let text = without_bom(text);
         let holds = matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));

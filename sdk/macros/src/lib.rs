@@ -6,8 +6,9 @@ use syn::{Error, FnArg, ItemFn};
 
 /// Makes a function the crate's handler.
 ///
-/// It takes `&Event` and, if it wants, a second argument that implements `Deserialize`: the parameters that
-/// the source's configuration gives the handler. A source whose parameters are not of that type cannot bind it. It returns `Result<Outcome, E>` where `E: Display`; an error is a
+/// It takes `&Event` and, if it wants, a second argument that implements `Deserialize`:
+/// the parameters that the source's configuration gives the handler. A source whose parameters are
+/// not of that type cannot bind it. It returns `Result<Outcome, E>` where `E: Display`; an error is a
 /// fault of the handler, and the source's `on_fault` says what happens then.
 ///
 /// The function itself stays as it is, so that tests call it. A crate has one handler.

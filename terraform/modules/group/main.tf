@@ -1,4 +1,5 @@
-# A group of hosts that keep each other's streams: what region and centre have in common. Only `part` tells them apart.
+# A group of hosts that keep each other's streams: what region and centre have in common.
+# Only `part` tells them apart.
 
 locals {
   hosts = [for entry in var.hosts : merge(entry, {
@@ -20,8 +21,8 @@ resource "terraform_data" "founded" {
   }
 }
 
-# One after the other: programs are uploaded to all at once, but the next host is touched only when the one before is
-# ready again.
+# One after the other: programs are uploaded to all at once, but the next host is touched only when
+# the one before is ready again.
 module "host_1" {
   source          = "../host"
   name            = local.hosts[0].host.name
@@ -80,8 +81,8 @@ locals {
   ssh      = concat([module.host_1.ssh], module.host_2[*].ssh, module.host_3[*].ssh)
 }
 
-# What a host is asked to remember once the group may go; without it nothing is removed from a host. Made anew, a removal that
-# was given up is over.
+# What a host is asked to remember once the group may go; without it nothing is removed from a host.
+# Made anew, a removal that was given up is over.
 resource "terraform_data" "may_go" {
   count      = length(var.hosts)
   input      = local.ssh[count.index]

@@ -33,8 +33,8 @@ locals {
   ])
 }
 
-# The host itself. Destroyed last; then nothing of Floodgate is left on it, if its group was allowed to go. Another way in
-# is no other host.
+# The host itself. Destroyed last; then nothing of Floodgate is left on it, if its group was allowed to go.
+# Another way in is no other host.
 resource "terraform_data" "presence" {
   input = {
     ssh  = local.ssh
@@ -88,7 +88,8 @@ resource "terraform_data" "release" {
   }
 }
 
-# Configuration, secrets and services. The installer restarts what changed, and returns when this host is ready again.
+# Configuration, secrets and services. The installer restarts what changed, and returns
+# when this host is ready again.
 resource "terraform_data" "install" {
   # Only makes this host wait for the one before it: a change of an input runs nothing.
   input = var.after

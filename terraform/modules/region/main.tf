@@ -36,8 +36,8 @@ module "group" {
   after                = var.centre_ready
 }
 
-# Goes first when the region is removed. Asks the centre twice: with the gateways up, so that a region whose link is down
-# goes on serving; and when they have stopped, after which nothing more can come.
+# Goes first when the region is removed. Asks the centre twice: with the gateways up, so that a region whose
+# link is down goes on serving; and when they have stopped, after which nothing more can come.
 resource "terraform_data" "departure" {
   input = {
     region = var.name

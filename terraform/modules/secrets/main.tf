@@ -1,4 +1,5 @@
-# Keys, tokens and certificates, made by `floodgate keys` into a folder. Terraform knows only when to make them.
+# Keys, tokens and certificates, made by `floodgate keys` into a folder.
+# Terraform knows only when to make them.
 
 locals {
   tools = sha256(join("", [for file in sort(tolist(fileset("${path.module}/files", "*"))) : filesha256("${path.module}/files/${file}")]))
@@ -10,7 +11,8 @@ locals {
   dir = abspath(pathexpand(var.secrets_dir))
 }
 
-# Made once: another folder or another name makes no other CA. The folder keeps this one's id, by which it is known again.
+# Made once: another folder or another name makes no other CA.
+# The folder keeps this one's id, by which it is known again.
 resource "terraform_data" "ca" {
   provisioner "local-exec" {
     command     = "${path.module}/files/ca.sh"

@@ -1,5 +1,6 @@
-# Two regions and a centre on AWS. What goes on the hosts is the same as everywhere: roots/ssh, used as a module.
-# A provider is bound to one AWS region, so that another Floodgate region is another provider and another two modules.
+# Two regions and a centre on AWS. What goes on the hosts is the same as everywhere:
+# roots/ssh, used as a module. A provider is bound to one AWS region, so that another Floodgate region is
+# another provider and another two modules.
 
 terraform {
   required_version = ">= 1.8"

@@ -9,7 +9,8 @@ locals {
     floodgate   = { path = var.binaries.floodgate, sha256 = filesha256(var.binaries.floodgate) }
     nats_server = { path = var.binaries.nats_server, sha256 = filesha256(var.binaries.nats_server) }
   }
-  # Each host with what `ssh` says for all of them; by name, so that the order in which they are written down means nothing.
+  # Each host with what `ssh` says for all of them; by name, so that the order in which they are
+  # written down means nothing.
   hosts = { for name, hosts in merge({ for name, region in var.regions : name => region.hosts }, { "" = var.centre.hosts }) :
     name => values({ for host in hosts : host.name => merge(host, {
       ssh_port         = try(coalesce(host.ssh_port, var.ssh.ssh_port), 22)
@@ -17,7 +18,8 @@ locals {
       private_key_file = try(coalesce(host.private_key_file, var.ssh.private_key_file), null)
     }) })
   }
-  # A region's streams hold what comes in while the centre is out of reach, besides the history that they keep.
+  # A region's streams hold what comes in while the centre is out of reach, besides
+  # the history that they keep.
   max_bytes = { for name, region in var.regions : name => {
     for lane, share in region.lane_shares :
     lane => ceil((region.outage_hours * 3600 + var.centre.relay.kept_seconds) * region.events_per_second * region.event_bytes * share)

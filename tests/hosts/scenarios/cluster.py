@@ -20,7 +20,8 @@ from .failure import settled_books
 
 METRICS_PORT = 9400
 AS_RELAY = "setpriv --reuid=floodgate-relay --regid=floodgate-relay --init-groups /opt/floodgate/bin/floodgate"
-# Where a backup waits on a host of the centre, in a folder of the relay's user, and how many events a second come in meanwhile.
+# Where a backup waits on a host of the centre, in a folder of the relay's user, and how many events
+# a second come in meanwhile.
 BACKUPS = "/var/lib/floodgate/backups"
 BACKUP = f"{BACKUPS}/one"
 BACKUP_RATE = 20

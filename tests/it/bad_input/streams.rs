@@ -98,8 +98,8 @@ async fn no_ack_in_time_gives_503() -> Result<()> {
         scene.deployment.signal("nats-eu", Signal::SIGCONT)?;
         refused_for_now(&answer?);
 
-        // The provider tries again. Whether the first try reached the stream after all, nobody can know; the event
-        // is stored once in any case.
+        // The provider tries again. Whether the first try reached the stream after all, nobody can know; the
+        // event is stored once in any case.
         let id = wait::until("the region to accept again", LIMIT, async || {
             let answer = scene.sender.post("eu", &scene.standard("msg_1", "{}")?).await?;
             Ok(Some(answer.accepted()?.to_owned()))

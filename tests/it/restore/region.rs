@@ -13,7 +13,8 @@ use super::{LIMIT, backup_folder, lose_disk, run, send};
 
 const EVENTS: u64 = 100;
 
-/// The restored stream goes past its old end before the relay looks at it: what it holds below must come all the same.
+/// The restored stream goes past its old end before the relay looks at it:
+/// what it holds below must come all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_region_comes_back_from_a_backup_and_what_it_accepts_then_is_delivered() -> Result<()> {
     Scene::play(async |scene| {
@@ -59,7 +60,8 @@ async fn ask(scene: &Scene, more: &[&str]) -> Result<Said> {
     run(scene, "restore", &arguments).await
 }
 
-/// Blocks that only the region has are not deleted for an older copy, nor is anything when the copy is damaged.
+/// Blocks that only the region has are not deleted for an older copy, nor is
+/// anything when the copy is damaged.
 async fn refused_while_it_would_lose_something(scene: &Scene) -> Result<()> {
     let unreplicated = ask(scene, &["--replace"]).await?;
     assert!(unreplicated.err.contains("--discard-unreplicated"), "{unreplicated:?}");

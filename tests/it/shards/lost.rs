@@ -1,4 +1,5 @@
-//! A central stream that is lost stops its shard, loudly, until somebody decides; one that is stuck shows in the books.
+//! A central stream that is lost stops its shard, loudly, until somebody decides; one that
+//! is stuck shows in the books.
 
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 const LIMIT: Duration = Duration::from_secs(90);
-/// Requests for the books at once, how often, and the consumers that a region's stream may have then: each shard's own
-/// reader, and what the last request is about to delete.
+/// Requests for the books at once, how often, and the consumers that a region's stream may have then:
+/// each shard's own reader, and what the last request is about to delete.
 const ASKERS: usize = 20;
 const ASKED: usize = 10;
 const CONSUMERS: usize = 20;

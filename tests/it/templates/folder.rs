@@ -47,8 +47,8 @@ impl Folder {
         Ok(fs::write(path, text.replacen(from, to, 1))?)
     }
 
-    /// Runs the command in the folder. Rust's dependencies are compiled once for all runs of this test; an upload would
-    /// go to a port that nobody can listen on.
+    /// Runs the command in the folder. Rust's dependencies are compiled once for all runs of this test; an
+    /// upload would go to a port that nobody can listen on.
     pub(super) async fn floodgate(&self, arguments: &[&str]) -> Result<Ended> {
         let mut command = Command::new(programs::floodgate()?);
         command

@@ -18,7 +18,8 @@ const CONFIGURATION: &str = include_str!("../../demo/floodgate.toml");
 
 /// Runs `floodgate` against a deployment.
 pub(super) struct Tools {
-    /// Secrets and tokens go by the environment, which other users cannot read, and not by arguments, which they can.
+    /// Secrets and tokens go by the environment, which other users cannot read, and not by
+    /// arguments, which they can.
     environment: Vec<(&'static str, String)>,
 }
 
@@ -46,8 +47,8 @@ impl Tools {
         Self { environment }
     }
 
-    /// Builds a handler and runs its fixtures under the production engine; gives how many there are. The command
-    /// fails if one of them does.
+    /// Builds a handler and runs its fixtures under the production engine; gives how many there are.
+    /// The command fails if one of them does.
     pub(super) async fn build_handler(&self, folder: &str) -> Result<usize> {
         self.run(&["handler", "build", folder]).await?;
         let said = self.run(&["handler", "test", folder, "--json"]).await?;

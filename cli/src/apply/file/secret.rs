@@ -20,7 +20,8 @@ enum Kept {
     File(PathBuf),
 }
 
-/// Replaces `{ env = "VAR" }` and `{ file = "path" }` by what stands there. A relative path begins at `folder`.
+/// Replaces `{ env = "VAR" }` and `{ file = "path" }` by what stands there.
+/// A relative path begins at `folder`.
 pub(super) fn resolve(secret: &mut Value, folder: &Path) -> Result<(), SecretError> {
     if secret.is_string() {
         return Ok(());

@@ -73,8 +73,8 @@ impl Server<'_> {
     }
 }
 
-/// A gateway publishes blocks and its own report, under its name and no other, reads the snapshot and the handlers, answers what the relay wants
-/// replayed, and nothing else.
+/// A gateway publishes blocks and its own report, under its name and no other, reads the snapshot and the
+/// handlers, answers what the relay wants replayed, and nothing else.
 fn gateway_permissions(name: &str) -> Value {
     let blocks = Lane::ALL.iter().map(|&lane| subject::regional_wildcard(lane));
     let lanes = Lane::ALL.iter().map(|&lane| stream_info(subject::regional_stream(lane)));

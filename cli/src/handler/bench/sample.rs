@@ -31,7 +31,8 @@ impl Sample {
         Summary { median_us: self.quantile(50), p99_us: self.quantile(99) }
     }
 
-    /// The run that this many of a hundred took at most as long as (nearest rank), to a tenth of a microsecond.
+    /// The run that this many of a hundred took at most as long as (nearest rank),
+    /// to a tenth of a microsecond.
     fn quantile(&self, percent: usize) -> f64 {
         let rank = (self.0.len() * percent).div_ceil(100);
         let duration = self.0.get(rank.saturating_sub(1)).copied().unwrap_or_default();

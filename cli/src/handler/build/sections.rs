@@ -1,4 +1,5 @@
-//! The sections of a core module: what debuggers read is left out, the functions' names stay for traces of faults.
+//! The sections of a core module: what debuggers read is left out, the functions'
+//! names stay for traces of faults.
 
 use std::iter;
 use std::ops::Range;
@@ -10,8 +11,8 @@ const CUSTOM: u8 = 0;
 /// What the names of sections with debugging information (DWARF) begin with.
 const DEBUG: &[u8] = b".debug_";
 
-/// The module without its sections of debugging information. One that is malformed comes back as it is, for others to
-/// refuse.
+/// The module without its sections of debugging information. One that is malformed comes back as
+/// it is, for others to refuse.
 pub(super) fn without_debug(module: Vec<u8>) -> Vec<u8> {
     let Some(kept) = kept(&module) else { return module };
     iter::once(0..HEADER).chain(kept).flat_map(|range| &module[range]).copied().collect()

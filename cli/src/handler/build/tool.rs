@@ -1,4 +1,5 @@
-//! The programs that make components. What they run is strangers' code, so none of them gets the admin API's token.
+//! The programs that make components. What they run is strangers' code, so none of them
+//! gets the admin API's token.
 
 use std::ffi::OsStr;
 use std::io;

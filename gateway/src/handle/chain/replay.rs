@@ -6,8 +6,8 @@ use super::{Chain, Link};
 use crate::handle::Version;
 
 impl Chain {
-    /// The part of the chain that starts with the handler `from`; all of it if that is none. What a child of a split
-    /// goes through, since its parent has what came before.
+    /// The part of the chain that starts with the handler `from`; all of it if that is none.
+    /// What a child of a split goes through, since its parent has what came before.
     ///
     /// # Errors
     /// If the chain has no such handler.

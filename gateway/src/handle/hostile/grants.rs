@@ -8,7 +8,8 @@ use floodgate_event::Secret;
 use super::guests::{Guest, engine, input};
 use crate::handle::{Context, FaultKind, Granted, Handler, Outcome};
 
-/// Signs `header` with the key `a`, verifies the signature, which must hold, and does it again with a wrong one.
+/// Signs `header` with the key `a`, verifies the signature, which must hold, and
+/// does it again with a wrong one.
 const SIGN: &str = "(call $sign (i32.const 16) (i32.const 1) (i32.const 18) (i32.const 6) (i32.const 512))
     (if (i32.ne (i32.load (i32.const 516)) (i32.const 32)) (then (unreachable)))
     (if (i32.eqz (call $verify (i32.const 16) (i32.const 1) (i32.const 18) (i32.const 6)

@@ -1,5 +1,5 @@
-//! Guests: each is a core module in text form around one `handle`, made a component by the tools that real guests are
-//! made with.
+//! Guests: each is a core module in text form around one `handle`, made a component by the tools
+//! that real guests are made with.
 
 use std::sync::Arc;
 

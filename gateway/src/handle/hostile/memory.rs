@@ -6,7 +6,8 @@ use super::guests::{Guest, PASS, engine, handling, input, load, resident_bytes, 
 use crate::handle::{FaultKind, LoadError, Outcome};
 
 const MIB: usize = 1 << 20;
-/// What may stay with the process after many runs: what slots keep, and what the allocator has not given back.
+/// What may stay with the process after many runs:
+/// what slots keep, and what the allocator has not given back.
 const SLACK: usize = 96 * MIB;
 
 #[tokio::test]

@@ -63,7 +63,8 @@ async fn what_is_no_handler_is_refused_and_named() {
     unharmed(&engine).await;
 }
 
-/// `handle` is called without another look at its type: all that differs in it must be found here, down to names and cases.
+/// `handle` is called without another look at its type: all that differs in it must be found
+/// here, down to names and cases.
 #[tokio::test]
 async fn worlds_that_differ_in_one_place_are_refused() {
     let engine = engine();

@@ -23,8 +23,8 @@ const MAX_WAITING: usize = 256;
 /// How often an empty line says that the connection still stands.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Follows a handler's lines. Nothing is kept of them, so that only those from now on are there, and a reader that cannot
-/// keep up loses some.
+/// Follows a handler's lines. Nothing is kept of them, so that only those from now on are there, and a reader
+/// that cannot keep up loses some.
 pub(super) async fn follow(
     State(state): State<ApiState>,
     PathName(name): PathName,

@@ -1,4 +1,5 @@
-//! How far the central log has each region, read from the log's own messages: no relay runs that could be asked.
+//! How far the central log has each region, read from the log's own messages:
+//! no relay runs that could be asked.
 
 use std::collections::HashMap;
 
@@ -12,8 +13,8 @@ use crate::dedup::ledger::{Cursor, Feed};
 use crate::reader::{ReadError, StreamReader};
 use crate::replicate::cursors::LogCursors;
 
-/// The last block of each feed that the log has, by shard: blocks of all shards share a region's stream, and each shard's
-/// log has only its own.
+/// The last block of each feed that the log has, by shard: blocks of all shards share a region's stream, and
+/// each shard's log has only its own.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cursors(Vec<HashMap<Feed, Cursor>>);
 

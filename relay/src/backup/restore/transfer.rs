@@ -1,5 +1,6 @@
-//! Sending one stream's snapshot: `$JS.API.STREAM.RESTORE.<stream>` names a subject for its chunks, each of which is
-//! answered, the last (an empty one) by what stands there then. In a cluster the server that unpacks them may be any.
+//! Sending one stream's snapshot: `$JS.API.STREAM.RESTORE.<stream>` names a subject for its chunks,
+//! each of which is answered, the last (an empty one) by what stands there then.
+//! In a cluster the server that unpacks them may be any.
 
 use std::path::Path;
 use std::time::Duration;
@@ -97,7 +98,8 @@ fn is_passing(error: &async_nats::jetstream::Error) -> bool {
     error.code() == UNAVAILABLE || error.error_code() == ErrorCode::CLUSTER_NO_PEERS
 }
 
-/// Waits until a server leads the stream and has all of it: in a cluster that is chosen after the last answer.
+/// Waits until a server leads the stream and has all of it:
+/// in a cluster that is chosen after the last answer.
 async fn until_led(context: &Context, stream: &Stream) -> Result<(), BackupError> {
     let end = Instant::now() + AGREE_LIMIT;
     let mut missing = "no server leads it";
@@ -161,7 +163,8 @@ impl Sending<'_> {
         sent.map_err(|_| broken(self.stream, GONE))
     }
 
-    /// Sends the first chunk until it is taken: our server may hear of the other's subscription after its answer.
+    /// Sends the first chunk until it is taken: our server may hear of the other's
+    /// subscription after its answer.
     async fn first(&mut self, chunk: Bytes) -> Result<(), BackupError> {
         let end = Instant::now() + AGREE_LIMIT;
         loop {

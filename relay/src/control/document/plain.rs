@@ -1,5 +1,5 @@
-//! Messages of the libraries that read documents, in the words of whoever wrote the document: a number is no `u64` to
-//! them, and an object no `struct`.
+//! Messages of the libraries that read documents, in the words of whoever wrote the document:
+//! a number is no `u64` to them, and an object no `struct`.
 
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
@@ -29,7 +29,8 @@ pub(super) fn json(path: String, error: &serde_json::Error) -> Invalid {
     }
 }
 
-/// A message of serde with the names of Rust's types put into words. It is only shown: nothing is decided by it.
+/// A message of serde with the names of Rust's types put into words.
+/// It is only shown: nothing is decided by it.
 pub(super) fn message(text: &str) -> String {
     let text = text.replacen("unknown variant ", "unknown value ", 1);
     let Some((found, rest)) = text.rsplit_once(", expected ") else { return text };

@@ -16,7 +16,8 @@ use super::{Document, Invalid, field};
 
 /// `PUT /v1/sources/{name}`.
 ///
-/// The fields of [`Intake`] are listed and not flattened in: `flatten` and `deny_unknown_fields` do not go together.
+/// The fields of [`Intake`] are listed and not flattened in:
+/// `flatten` and `deny_unknown_fields` do not go together.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceDocument {
@@ -109,8 +110,8 @@ impl SourceDocument {
     pub const MAX_TYPE_BYTES: usize = 256;
     /// The longest tolerance, in seconds: a day.
     pub const MAX_TOLERANCE_SECONDS: u64 = 86_400;
-    /// The bounds of `max_config_age_seconds`. A region's configuration is confirmed every 30 s; less than four
-    /// times that would refuse requests whenever a confirmation is late.
+    /// The bounds of `max_config_age_seconds`. A region's configuration is confirmed every 30 s; less than
+    /// four times that would refuse requests whenever a confirmation is late.
     pub const CONFIG_AGE_SECONDS: std::ops::RangeInclusive<u64> = 120..=30 * 86_400;
 
     /// Everything but verification and handlers.

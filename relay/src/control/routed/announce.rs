@@ -1,5 +1,5 @@
-//! A writer says which revision it routes by: before its first event no less than was confirmed before, and after
-//! that whenever its routes are replaced.
+//! A writer says which revision it routes by: before its first event no less than was confirmed before, and
+//! after that whenever its routes are replaced.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,11 +54,11 @@ enum Said {
 }
 
 impl Announcer {
-    /// Takes the key over under this epoch, once this process routes by no less than was confirmed: events may have been
-    /// accepted because of that. Nothing may be matched before.
+    /// Takes the key over under this epoch, once this process routes by no less than was confirmed:
+    /// events may have been accepted because of that. Nothing may be matched before.
     ///
-    /// The key is written by compare-and-set, so whatever an earlier writer still confirms is either seen here or
-    /// refused to it.
+    /// The key is written by compare-and-set, so whatever an earlier writer still confirms is either
+    /// seen here or refused to it.
     pub(crate) async fn claim(&mut self, epoch: u64, lease: &Lease) -> Result<(), Superseded> {
         let mut behind_since = None;
         while lease.is_held() {
@@ -102,8 +102,8 @@ impl Announcer {
         self.routes.changed().await.is_ok()
     }
 
-    /// Reads the configuration, and gives the routes time to follow it. Returns whether the centre answered. Later
-    /// changes must go past what was confirmed, even if it is in the centre no more.
+    /// Reads the configuration, and gives the routes time to follow it. Returns whether the centre answered.
+    /// Later changes must go past what was confirmed, even if it is in the centre no more.
     async fn catch_up(&mut self, confirmed: u64) -> bool {
         self.store.must_pass(confirmed);
         let looked = self.store.refresh().await;
@@ -119,7 +119,8 @@ impl Announcer {
         sleep(PAUSE).await;
     }
 
-    /// Writes the key unless it says that already. `forced`: also where it says more than this process routes by.
+    /// Writes the key unless it says that already. `forced`:
+    /// also where it says more than this process routes by.
     async fn say(&self, revision: u64, epoch: u64, forced: bool) -> Result<Said, RoutedError> {
         let (stands, at) = self.stands().await?;
         if let Some(stands) = &stands {
@@ -148,8 +149,8 @@ impl Announcer {
         Ok(entry.map_or((None, 0), |entry| (decode(&entry), entry.revision)))
     }
 
-    /// Whether a writer of this epoch speaks after what stands there. An epoch that is higher than the last fence of the
-    /// journal is from before the journal was made anew.
+    /// Whether a writer of this epoch speaks after what stands there.
+    /// An epoch that is higher than the last fence of the journal is from before the journal was made anew.
     async fn may_follow(&self, stands: &Standing, epoch: u64) -> Result<bool, RoutedError> {
         Ok(stands.epoch <= epoch || self.last_fence().await? == epoch)
     }

@@ -1,6 +1,6 @@
-//! A model of routing: two relays over a real nats-server, and an actor who changes destinations, has events stored and
-//! kills relays as a seed says. It holds the journal to one rule: an event that is stored after a change was confirmed
-//! is matched by it. Bugs are planted, to see that the rule finds them.
+//! A model of routing: two relays over a real nats-server, and an actor who changes destinations, has events
+//! stored and kills relays as a seed says. It holds the journal to one rule: an event that is stored after a
+//! change was confirmed is matched by it. Bugs are planted, to see that the rule finds them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -424,7 +424,8 @@ async fn append(centre: &Context, shard: u32, event_type: &str) -> u64 {
     published.unwrap().await.unwrap().sequence
 }
 
-/// Who gets the event of each log block, by shard and sequence, as the journal says once it has come to these ends.
+/// Who gets the event of each log block, by shard and sequence, as the journal says
+/// once it has come to these ends.
 async fn matched(centre: &Context, ends: &BTreeMap<u32, u64>) -> Journal {
     let mut all = BTreeMap::new();
     for (&shard, &end) in ends {

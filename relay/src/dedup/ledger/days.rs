@@ -1,7 +1,7 @@
 //! The ledger's partitions: ids by the UTC day of the log's time, so that old ones are dropped whole.
 //!
-//! The log's time goes back where a wrong clock had written one far ahead. A day that is ahead then was written before that
-//! block, and goes with the day of that block: its own may be years away.
+//! The log's time goes back where a wrong clock had written one far ahead. A day that is ahead then was
+//! written before that block, and goes with the day of that block: its own may be years away.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
-//! What one journal message changes. The rules here are the meaning of the journal:
-//! a `Matched` counts only beyond its lane's cursor, an `Attempt` only if it is the recorded one plus 1, and nothing
-//! that is closed changes any more. So a message that was written twice, or a record that came too late, is harmless.
+//! What one journal message changes. The rules here are the meaning of the journal: a `Matched` counts only
+//! beyond its lane's cursor, an `Attempt` only if it is the recorded one plus 1, and nothing that is closed
+//! changes any more. So a message that was written twice, or a record that came too late, is harmless.
 //! Of a block that was matched in part, what is known already does not count again.
 
 use std::collections::{BTreeMap, HashMap};

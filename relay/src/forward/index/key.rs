@@ -70,8 +70,8 @@ pub(super) fn event_prefix(log_sequence: u64, index: u32) -> [u8; 12] {
     prefix
 }
 
-/// Where an open delivery stands in its destination's queue. First attempts have no due time (0) and stand in the
-/// order of the journal, ahead of all retries; retries stand in order of due time.
+/// Where an open delivery stands in its destination's queue. First attempts have no due time (0) and stand in
+/// the order of the journal, ahead of all retries; retries stand in order of due time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct QueuePlace {
     /// Unix time in microseconds; 0 for a first attempt.

@@ -44,8 +44,8 @@ pub(crate) struct Queued {
 #[derive(Clone, Debug)]
 pub(crate) struct Scan {
     pub(crate) queue: Queue,
-    /// The key to read on behind; from the beginning if none. What was taken leaves traces until the storage engine
-    /// tidies up, and going over them each time would cost more the busier a destination is.
+    /// The key to read on behind; from the beginning if none. What was taken leaves traces until the storage
+    /// engine tidies up, and going over them each time would cost more the busier a destination is.
     pub(crate) behind: Option<Vec<u8>>,
     /// Due until then: Unix time in microseconds.
     pub(crate) until_us: u64,
@@ -64,8 +64,8 @@ pub(crate) struct Page {
 }
 
 impl DeliveryIndex {
-    /// Deliveries that are due: also those whose time is further ahead than any schedule puts it. A clock was wrong when it
-    /// was written, and nobody can tell by how much.
+    /// Deliveries that are due: also those whose time is further ahead than any schedule puts it.
+    /// A clock was wrong when it was written, and nobody can tell by how much.
     pub(crate) fn page(&self, destination: &Name, scan: Scan) -> Result<Page, IndexError> {
         let (from, to) = scan.queue.span();
         let from = match scan.behind {

@@ -1,4 +1,5 @@
-//! Forgetting the deliveries of a part of the log that is lost. What comes to stand there instead are other events.
+//! Forgetting the deliveries of a part of the log that is lost.
+//! What comes to stand there instead are other events.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +12,12 @@ use super::row::{Phase, Row};
 use super::tables::{Tables, dead_key, decode, tally_key};
 use prost::Message as _;
 
-/// Deliveries that one batch removes. A crash between two of them is harmless: the record is folded again, and finds the
-/// rest.
+/// Deliveries that one batch removes. A crash between two of them is harmless:
+/// the record is folded again, and finds the rest.
 const CHUNK: usize = 10_000;
 
-/// Removes the deliveries of everything behind `through`; the open ones of them count as discarded. Gives what that
-/// changed, by destination.
+/// Removes the deliveries of everything behind `through`; the open ones of them count as discarded.
+/// Gives what that changed, by destination.
 pub(super) fn forget_behind(tables: &Tables, through: u64) -> Result<BTreeMap<Name, Moved>, IndexError> {
     let mut closed = BTreeMap::new();
     let Some(first) = through.checked_add(1) else { return Ok(closed) };

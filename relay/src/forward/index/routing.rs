@@ -1,7 +1,9 @@
-//! What became of stored events as such: routed to at least one destination, or to none. Counted by lane and source.
+//! What became of stored events as such: routed to at least one destination, or to none.
+//! Counted by lane and source.
 //!
-//! Records of earlier releases do not say. What a lane routed up to and with the last of them, and what stands of a log
-//! that went back, is *uncounted*: the books take the events that the log stored up to there for routed.
+//! Records of earlier releases do not say. What a lane routed up to and with the last of them,
+//! and what stands of a log that went back, is *uncounted*: the books take the events that the log
+//! stored up to there for routed.
 
 use std::collections::{BTreeMap, HashMap};
 

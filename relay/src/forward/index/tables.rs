@@ -21,8 +21,8 @@ const CHECKPOINT: &[u8] = b"checkpoint";
 /// Which log the journal is about.
 pub(super) const LOG_KEY: &[u8] = b"log";
 const FORM_KEY: &[u8] = b"form";
-/// What the fold puts into the tables, and what entries are like. An index of another form, or of none, is emptied and
-/// folded anew.
+/// What the fold puts into the tables, and what entries are like.
+/// An index of another form, or of none, is emptied and folded anew.
 const FORM: u8 = 2;
 const TALLY_PREFIX: &[u8] = b"tally/";
 const DEAD_PREFIX: &[u8] = b"dead/";

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Brings a host to what its staging folder says, as root: users, folders, tools, releases, configuration, services.
-# What did not change is neither written nor restarted, so that it can be run at any time.
+# Brings a host to what its staging folder says, as root: users, folders, tools, releases, configuration,
+# services. What did not change is neither written nor restarted, so that it can be run at any time.
 set -euo pipefail
 staging=$(cd "$(dirname "$0")" && pwd)
 readonly staging
@@ -83,7 +83,8 @@ forget_old_releases() {
         xargs -r -d '\n' rm -f
 }
 
-# Secrets and configuration alike: for root to write and the service that uses it to read, and for no other one.
+# Secrets and configuration alike: for root to write and the service that uses it to
+# read, and for no other one.
 install_configuration() {
     local file
     find "$etc" -type f -printf '%P\n' | while read -r file; do
@@ -133,7 +134,8 @@ reader_of() {
     else user_of "$part"; fi
 }
 
-# `uses SERVICE FILE`: nats-server has files of its own, gateway and relay all the others; the CA is everyone's.
+# `uses SERVICE FILE`: nats-server has files of its own, gateway and relay all the
+# others; the CA is everyone's.
 uses() {
     case $2 in
         ca.pem) true ;;
@@ -179,7 +181,8 @@ restart_what_changed() {
     "$opt/bin/floodgate-host" stop "$part"
     [[ -z $nats_changed ]] || { "$opt/bin/floodgate-host" stop nats; "$opt/bin/floodgate-host" start nats; note nats; }
     within "$port_wait" 'nats-server listens' nats_listens
-    # A group that is being founded cannot be current before most of it is there; Terraform asks again at the end.
+    # A group that is being founded cannot be current before most of it is there;
+    # Terraform asks again at the end.
     [[ ! -e $installed/joined ]] || within "$current_wait" 'every stream copy of this nats-server is current' nats_current
     "$opt/bin/floodgate-host" start "$part"
     note "$part"

@@ -1,7 +1,8 @@
-# shellcheck shell=bash disable=SC2034
-# What the scripts on a host share. Sourced by bash; needs nothing but coreutils, awk and setpriv, which every Debian has.
+# shellcheck shell=bash disable=SC2034 What the scripts on a host share.
+# Sourced by bash; needs nothing but coreutils, awk and setpriv, which every Debian has.
 
-# All of these are root's, so that no service can put a link where root writes. A service owns one folder: `data_of`.
+# All of these are root's, so that no service can put a link where root writes.
+# A service owns one folder: `data_of`.
 readonly opt=/opt/floodgate etc=/etc/floodgate var=/var/lib/floodgate run=/run/floodgate log=/var/log/floodgate
 # Everyone who may look into $etc; which files are whose is said by their own groups.
 readonly common_group=floodgate

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Keeps one service running on a host without systemd: restarts with back-off, rotates its log, watches nats-server.
-# SIGTERM stops the service in its own way and ends this.
+# Keeps one service running on a host without systemd: restarts with back-off, rotates its log, watches
+# nats-server. SIGTERM stops the service in its own way and ends this.
 set -uo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . /opt/floodgate/lib/lib.sh

@@ -1,5 +1,5 @@
-# shellcheck shell=bash
-# What the scripts that make secrets share. Each runs on the machine that runs Terraform, and keeps what is there.
+# shellcheck shell=bash What the scripts that make secrets share.
+# Each runs on the machine that runs Terraform, and keeps what is there.
 set -euo pipefail
 umask 077
 
@@ -25,8 +25,8 @@ certificate() {
         --days "$certificate_days" --renew-within-days "$renew_within_days"
 }
 
-# `generation FILE N`: user keys N and N+1. Servers let both in, so that after a rotation a client may come with its new
-# key before its server has been rolled; older ones are let in no more.
+# `generation FILE N`: user keys N and N+1. Servers let both in, so that after a rotation a client may come
+# with its new key before its server has been rolled; older ones are let in no more.
 generation() {
     "$FLOODGATE" keys nkey "$1.$2.nk"
     "$FLOODGATE" keys nkey "$1.$(($2 + 1)).nk"

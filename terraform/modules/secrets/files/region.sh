@@ -16,7 +16,8 @@ users() {
         name=${entry%%=*}
         user gateway "$keys/gateways/$name.$1" "$name"
     done
-    # Earlier versions gave all gateways of a region one key. It is let in while they are rolled, and cannot report.
+    # Earlier versions gave all gateways of a region one key.
+    # It is let in while they are rolled, and cannot report.
     [[ ! -e $keys/gateway.$1.nk.pub ]] || user gateway "$keys/gateway.$1" none
     user relay "$keys/relay.$1"
 }

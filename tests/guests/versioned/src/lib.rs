@@ -1,5 +1,5 @@
-//! A handler in several versions: the one that `GUEST_VERSION` names when it is built. Version 2 fails on every event; the
-//! others stamp their number on it.
+//! A handler in several versions: the one that `GUEST_VERSION` names when it is built.
+//! Version 2 fails on every event; the others stamp their number on it.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::Read as _;

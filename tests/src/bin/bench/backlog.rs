@@ -1,5 +1,5 @@
-//! `bench backlog`: how fast a centre copies and delivers what a region gathered while it was away, in small blocks, beside
-//! bare publishes of as many messages to the same nats-server.
+//! `bench backlog`: how fast a centre copies and delivers what a region gathered while it was away, in small
+//! blocks, beside bare publishes of as many messages to the same nats-server.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,8 @@ const IN_FLIGHT: usize = 16;
 /// Between two looks, and the longest that a round may take.
 const PAUSE: Duration = Duration::from_millis(20);
 const LIMIT: Duration = Duration::from_secs(120);
-/// What is measured goes from a tenth of the backlog to nine tenths: without taking over, and without the last ones.
+/// What is measured goes from a tenth of the backlog to nine tenths:
+/// without taking over, and without the last ones.
 const PART: u64 = 10;
 
 struct Round {

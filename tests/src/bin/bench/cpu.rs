@@ -1,5 +1,5 @@
-//! Processor time and age of processes. Processor time says more than rates on a machine whose processors are shared with
-//! others.
+//! Processor time and age of processes. Processor time says more than rates on a machine whose
+//! processors are shared with others.
 
 use std::time::Duration;
 

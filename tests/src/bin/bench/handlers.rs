@@ -1,4 +1,5 @@
-//! `make bench-handlers`, its second part: what handlers do to a whole gateway. The first is a benchmark of the library.
+//! `make bench-handlers`, its second part: what handlers do to a whole gateway.
+//! The first is a benchmark of the library.
 
 use floodgate_tests::sign::{self, Signed};
 use floodgate_tests::{Result, Scene, guests};
@@ -17,8 +18,8 @@ pub(crate) async fn run() -> Result<()> {
     Scene::play(async |scene| start::run(scene, &decent).await).await
 }
 
-/// A source with a handler of the same name, which is a version of its own, with a breaker of its own. Answers with what was
-/// written; the regions need not serve it yet.
+/// A source with a handler of the same name, which is a version of its own, with a breaker of its own.
+/// Answers with what was written; the regions need not serve it yet.
 pub(crate) async fn bind(scene: &Scene, name: &str, component: &[u8], params: Value) -> Result<Value> {
     scene.admin.upload(name, named(component, name)).await?.succeeded()?;
     let document = json!({

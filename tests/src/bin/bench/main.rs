@@ -1,7 +1,7 @@
-//! `make bench`: how many signed events per second a gateway acknowledges from disk, beside a bare hyper server that
-//! only checks the same signatures. Everything runs on this machine at the same time: the load generator, and the
-//! server under test in a process of its own, with a real nats-server that syncs every block. Rounds alternate, so
-//! that whatever else the machine does hits both alike.
+//! `make bench`: how many signed events per second a gateway acknowledges from disk, beside a bare hyper
+//! server that only checks the same signatures. Everything runs on this machine at the same time:
+//! the load generator, and the server under test in a process of its own, with a real nats-server that syncs
+//! every block. Rounds alternate, so that whatever else the machine does hits both alike.
 
 mod backlog;
 mod bare;
@@ -35,7 +35,8 @@ const WARM_UP: Duration = Duration::from_secs(1);
 const SECONDS: u64 = 2;
 
 fn main() -> ExitCode {
-    // What reads the gateway's metrics needs to know it, also for plain HTTP. Fails only where it is done already.
+    // What reads the gateway's metrics needs to know it, also for plain HTTP.
+    // Fails only where it is done already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let work = || -> Result<()> {
         match std::env::args().nth(1).as_deref() {

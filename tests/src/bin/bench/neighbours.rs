@@ -1,5 +1,6 @@
-//! What a handler's neighbours notice of it when it misbehaves: answers of a source with a decent handler, while another
-//! source of the same gateway gets events too. All at fixed rates; a time counts from when its request was due.
+//! What a handler's neighbours notice of it when it misbehaves:
+//! answers of a source with a decent handler, while another source of the same gateway gets events too.
+//! All at fixed rates; a time counts from when its request was due.
 
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,8 @@ use tokio::time::sleep_until;
 use super::handlers::{bind, event};
 use super::times::{median, milliseconds, percentile};
 
-/// What the other source has, and how many events a second it gets. `spin` takes its whole 50 ms each time: at 10 a second
-/// half a processor.
+/// What the other source has, and how many events a second it gets. `spin` takes its whole 50 ms each time:
+/// at 10 a second half a processor.
 const OTHERS: [(&str, u64); 5] = [("none", 0), ("decent", 10), ("spin", 10), ("exhaust", 10), ("panic", 10)];
 /// Rounds of each; they alternate, so that whatever else the machine does hits all alike.
 const ROUNDS: usize = 7;

@@ -1,5 +1,5 @@
-//! A region in a temporary folder: nats-server, the streams and the snapshot that a relay would have put there, and
-//! a gateway, each a process of its own.
+//! A region in a temporary folder: nats-server, the streams and the snapshot that a relay would have put
+//! there, and a gateway, each a process of its own.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;

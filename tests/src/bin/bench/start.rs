@@ -1,5 +1,5 @@
-//! How soon a gateway serves after its start, with many handlers: from its process's beginning, as the kernel has it, to its
-//! first answer that went through one of them.
+//! How soon a gateway serves after its start, with many handlers: from its process's beginning, as the kernel
+//! has it, to its first answer that went through one of them.
 
 use std::time::Duration;
 
