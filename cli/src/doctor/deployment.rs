@@ -328,7 +328,7 @@ mod tests {
                 r#"{{"name": "eu", "reachable": true, "revision": {revision}, "error": null, "gateways": [{gateway}]}}"#
             )
         };
-        let text = |revision| {
+        let text = |revision: u64| {
             let routed = r#"[{"shard": 0, "revision": 8}, {"shard": 1, "revision": 7}]"#;
             format!(
                 r#"{{"revision": {revision}, "shards": 3, "routed": {routed}, "items": [{}]}}"#,
