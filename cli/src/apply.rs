@@ -84,7 +84,7 @@ fn finish(
         return output::print_json(&Summary { dry_run, changes, revision, warnings, progress });
     }
     for warning in warnings {
-        eprintln!("warning: {}", output::lines(&warning));
+        eprintln!("warning: {}", output::lines(warning));
     }
     done.map_or(Ok(()), |(revision, progress)| output::print(&progress.render(revision)))
 }

@@ -101,11 +101,15 @@ impl Books {
         let mut deliveries = Table::new(["deliveries", "matched", "="].into_iter().chain(outcomes));
         for (name, source) in &self.sources {
             events.row(source.events.cells(name));
-            source.events.routing_cells(name).map(|cells| stored.row(cells));
+            if let Some(cells) = source.events.routing_cells(name) {
+                stored.row(cells);
+            }
             deliveries.row(source.deliveries.cells(name));
         }
         events.row(self.events.cells("in all"));
-        self.events.routing_cells("in all").map(|cells| stored.row(cells));
+        if let Some(cells) = self.events.routing_cells("in all") {
+            stored.row(cells);
+        }
         deliveries.row(self.deliveries.cells("in all"));
         let unknown: String = self.unknown.iter().map(Unknown::line).collect();
         let stored = self.events.routed.map(|_| format!("{}\n", stored.render())).unwrap_or_default();

@@ -11,6 +11,7 @@ mod ports;
 mod probe;
 mod ready;
 mod regions;
+mod shards;
 mod site;
 mod supervisor;
 
@@ -36,9 +37,9 @@ pub(crate) struct DevArgs {
     /// The regions, separated by commas; at most 9
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "eu,us")]
     regions: Vec<Name>,
-    /// How many shards the centre has; fixed at the first run in DIR
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
-    shards: u32,
+    /// How many shards the centre has, at the first run in DIR [default: 1]; later runs keep to it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    shards: Option<u32>,
     /// Where keys, configuration, streams and logs are kept between runs; nobody
     /// else may be able to change it
     #[arg(long, value_name = "DIR", default_value = ".floodgate/dev")]
@@ -73,8 +74,9 @@ async fn serve(args: DevArgs, shutdown: CancellationToken) -> Result<(), Failure
     let directory = Directory::open(&args.dir).map_err(Failure::work)?;
     let ready_file = args.ready_file.unwrap_or_else(|| directory.path("ready.json"));
     let ready_file = ReadyFile::new(ready_file).map_err(Failure::work)?;
+    let shards = shards::choose(args.shards, &directory)?;
     let ports = ports::choose(args.port_base, &regions, &directory)?;
-    let site = Site::prepare(directory, &regions, args.shards, ports, !args.http).map_err(Failure::work)?;
+    let site = Site::prepare(directory, &regions, shards, ports, !args.http).map_err(Failure::work)?;
     let mut supervisor = Supervisor::new(site.parts(&nats_server).map_err(Failure::work)?);
     let result = attend(&site, &mut supervisor, &ready_file, &shutdown).await;
     ready_file.remove();

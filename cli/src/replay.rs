@@ -30,9 +30,9 @@ pub(crate) struct ReplayArgs {
     /// Those that this handler failed on; with @VERSION, through that version whatever sources bind
     #[arg(long, value_name = "HANDLER[@VERSION]")]
     handler: Option<Handler>,
-    /// This one; may be given more than once
+    /// This one, by its own id or its provider's; may be given more than once
     #[arg(long, value_name = "EVENT")]
-    id: Vec<EventId>,
+    id: Vec<String>,
     /// Events per second [default: 100]
     #[arg(long, value_name = "N")]
     rate: Option<NonZeroU32>,
@@ -115,7 +115,11 @@ pub(crate) async fn run(args: ReplayArgs) -> Result<(), Failure> {
     let pinned = handler
         .as_ref()
         .and_then(|handler| Some(Pinned { name: handler.name.clone(), version: handler.version? }));
-    let filter = Filter { status, source, handler: handler.map(|handler| handler.name), ids: id };
+    let mut ids = Vec::with_capacity(id.len());
+    for id in &id {
+        ids.push(event_id(&api, id).await?);
+    }
+    let filter = Filter { status, source, handler: handler.map(|handler| handler.name), ids };
     let order = Order { filter, handler: pinned, rate_per_second: rate, dry_run };
     if dry_run {
         return preview(&api, &order, json).await;
@@ -128,6 +132,19 @@ pub(crate) async fn run(args: ReplayArgs) -> Result<(), Failure> {
         output::print(&ended.render())?;
     }
     ended.verdict()
+}
+
+/// An event's id as it is; of its provider's the event's own, as the API knows it.
+async fn event_id(api: &Api, text: &str) -> Result<EventId, ApiError> {
+    #[derive(Deserialize)]
+    struct Known {
+        id: String,
+    }
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let known: Known = api.get(&["events", text]).await?;
+    known.id.parse().map_err(|error| ApiError::Answer(serde::de::Error::custom(error)))
 }
 
 async fn preview(api: &Api, order: &Order, json: bool) -> Result<(), Failure> {

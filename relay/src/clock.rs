@@ -80,6 +80,14 @@ impl Clock {
         Self(Arc::new(Shared { host, votes, votes_held, metrics }))
     }
 
+    /// By this host's, with a centre that agrees.
+    #[cfg(test)]
+    pub(crate) fn of_tests() -> Self {
+        let clock = Self::new(None);
+        clock.heard(Who::Centre, clock.now_us(), clock.monotonic());
+        clock
+    }
+
     /// A server's clock stood at `at_us` when this host's monotonic clock stood at `monotonic`.
     pub fn heard(&self, who: Who, at_us: u64, monotonic: Duration) {
         let moment = self.moment();
@@ -118,6 +126,17 @@ impl Clock {
     pub fn earliest_us(&self) -> u64 {
         let moment = self.moment();
         self.votes().earliest(moment)
+    }
+
+    /// The same.
+    pub fn earliest(&self) -> SystemTime {
+        time::from_unix_micros(self.earliest_us())
+    }
+
+    /// What a server's clock shows now, in Unix microseconds; none if it has not answered lately.
+    pub(crate) fn shown_by(&self, who: &Who) -> Option<u64> {
+        let moment = self.moment();
+        self.votes().shown_by(who, moment)
     }
 
     /// Whether the time was compared, goes on as it should, and has done so for an hour:
@@ -171,4 +190,4 @@ impl std::fmt::Display for Who {
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod world;
+pub(crate) mod world;

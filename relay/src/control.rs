@@ -45,13 +45,13 @@ pub use store::{ChangeError, StoreError};
 pub use upload::UploadError;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_nats::jetstream::Context;
+use floodgate_event::Name;
 use floodgate_event::causes::chain;
 use floodgate_event::seal::OpeningKey;
 use floodgate_event::source::Locator;
-use floodgate_event::{Name, time};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -66,6 +66,7 @@ use self::routing::Router;
 use self::store::{MAX_CONFLICTS, Store};
 use self::upkeep::Upkeep;
 use self::vault::Vault;
+use crate::clock::Clock;
 use crate::destination::{Gone, Routes};
 use crate::forward::SsrfGuard;
 
@@ -92,6 +93,8 @@ pub struct ControlContext {
     pub disable: mpsc::Receiver<Gone>,
     /// Which addresses deliveries may reach, to warn of others.
     pub guard: SsrfGuard,
+    /// The time of what it writes.
+    pub clock: Clock,
     /// What it shows of itself.
     pub(crate) metrics: ControlMetrics,
     /// What a test plants.
@@ -121,6 +124,7 @@ struct Inner {
     centre: Context,
     regions: Vec<Asker>,
     guard: SsrfGuard,
+    clock: Clock,
     routes: watch::Receiver<Arc<Routes>>,
     routed: Routed,
     tasks: TaskTracker,
@@ -146,7 +150,7 @@ impl Control {
     pub async fn start(context: ControlContext) -> Result<Self, StartError> {
         let checker = Checker::new(context.check_command)?;
         let vault = Arc::new(Vault::new(context.opening_key, context.region_keys));
-        let (metrics, shards) = (context.metrics, context.shards);
+        let (metrics, shards, clock) = (context.metrics, context.shards, context.clock);
         let store = Arc::new(open(&context.centre, &metrics, &context.shutdown).await?);
         let mut router = Router::new(vault.clone());
         let opened = tokio::task::block_in_place(|| router.routes(store.latest()));
@@ -160,15 +164,25 @@ impl Control {
         for region in context.regions {
             let failure = watch::Sender::new(None);
             let (name, link) = (region.name.clone(), region.context.clone());
-            regions.push(Asker { name, context: link, failure: failure.subscribe() });
-            tasks.spawn(
-                distributor(region, &context.centre, shards, &store, &context.may_write, failure).run(),
-            );
+            regions.push(Asker { name, context: link, failure: failure.subscribe(), clock: clock.clone() });
+            let distributor = Distributor {
+                region,
+                centre: context.centre.clone(),
+                shards,
+                configuration: store.subscribe(),
+                may_write: context.may_write.clone(),
+                clock: clock.clone(),
+                failure,
+                seen: store.seen_elsewhere(),
+                unsealed_since: None,
+            };
+            tasks.spawn(distributor.run());
         }
         let route_watch = routes.subscribe();
         let upkeep = Arc::new(Upkeep {
             store: store.clone(),
             vault: vault.clone(),
+            clock: clock.clone(),
             metrics,
             #[cfg(test)]
             planted: context.planted,
@@ -177,8 +191,12 @@ impl Control {
         tasks.spawn(upkeep.clone().routes(router, routes));
         tasks.spawn(routed.clone().follow());
         tasks.spawn(upkeep.clone().seals(context.may_write.clone()));
-        let canaries =
-            Canaries { store: store.clone(), regions: regions.clone(), may_write: context.may_write };
+        let canaries = Canaries {
+            store: store.clone(),
+            regions: regions.clone(),
+            may_write: context.may_write,
+            clock: clock.clone(),
+        };
         tasks.spawn(canaries.run());
         tasks.spawn(upkeep.disable(context.disable));
         tasks.tracker.close();
@@ -190,6 +208,7 @@ impl Control {
             centre: context.centre,
             regions,
             guard: context.guard,
+            clock,
             routes: route_watch,
             routed,
             tasks: tasks.tracker,
@@ -220,6 +239,11 @@ impl Control {
     /// Which revision each shard is routed by, as its writer says.
     pub(crate) fn routed(&self) -> &Routed {
         &self.0.routed
+    }
+
+    /// The time of what it writes.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
     }
 
     /// Whether the centre answered when it was last asked, at most some seconds ago.
@@ -299,13 +323,13 @@ impl Control {
     }
 
     pub(crate) async fn promote(&self, handler: &Name, version: u32) -> Result<Changed<()>, ChangeError> {
-        let now = now_us();
+        let now = self.0.clock.now_us();
         self.bind(Mode::Write, |configuration| configuration.promote(handler, version, now)).await
     }
 
     /// Answers with the version that is promoted again.
     pub(crate) async fn roll_back(&self, handler: &Name) -> Result<Changed<u32>, ChangeError> {
-        let now = now_us();
+        let now = self.0.clock.now_us();
         // It ran with these parameters before, and the way back must not wait for a compiler.
         self.change(Mode::Write, |configuration| configuration.roll_back(handler, now)).await
     }
@@ -315,7 +339,7 @@ impl Control {
         handler: &Name,
         document: &ShadowDocument,
     ) -> Result<Changed<()>, ChangeError> {
-        let now = now_us();
+        let now = self.0.clock.now_us();
         self.bind(Mode::Write, |configuration| configuration.shadow(handler, document, now)).await
     }
 
@@ -324,12 +348,12 @@ impl Control {
         handler: &Name,
         document: &CanaryDocument,
     ) -> Result<Changed<()>, ChangeError> {
-        let now = now_us();
+        let now = self.0.clock.now_us();
         self.bind(Mode::Write, |configuration| configuration.canary(handler, document, now)).await
     }
 
     pub(crate) async fn stop_rollout(&self, handler: &Name) -> Result<Changed<()>, ChangeError> {
-        let now = now_us();
+        let now = self.0.clock.now_us();
         self.change(Mode::Write, |configuration| configuration.stop_rollout(handler, now)).await
     }
 
@@ -392,10 +416,6 @@ impl Control {
     }
 }
 
-fn now_us() -> u64 {
-    time::unix_micros(SystemTime::now())
-}
-
 /// What runs until `shutdown`.
 struct Tasks {
     tracker: TaskTracker,
@@ -408,27 +428,6 @@ impl Tasks {
         self.tracker.spawn(async move {
             shutdown.run_until_cancelled(task).await;
         });
-    }
-}
-
-fn distributor(
-    region: RegionLink,
-    centre: &Context,
-    shards: u32,
-    store: &Store,
-    may_write: &watch::Receiver<bool>,
-    failure: watch::Sender<Option<String>>,
-) -> Distributor {
-    let (centre, configuration, seen) = (centre.clone(), store.subscribe(), store.seen_elsewhere());
-    Distributor {
-        region,
-        centre,
-        shards,
-        configuration,
-        may_write: may_write.clone(),
-        failure,
-        seen,
-        unsealed_since: None,
     }
 }
 

@@ -89,6 +89,7 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
         check_command: config.handlers.check_command.clone().unwrap_or_default(),
         disable: disabled,
         guard: SsrfGuard::new(config.forward.allow_networks.clone()),
+        clock: clock.clone(),
         metrics: ControlMetrics::register(&registry)?,
         #[cfg(test)]
         planted: Default::default(),

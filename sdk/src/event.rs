@@ -150,7 +150,7 @@ impl Event {
     /// ```
     ///
     /// # Errors
-    /// If it is not a JSON object or array.
+    /// If it is not JSON.
     pub fn edit(&self) -> Result<Edit, EditError> {
         Edit::new(&self.body)
     }

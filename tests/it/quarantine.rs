@@ -172,6 +172,9 @@ async fn split_is_shown(scene: &Scene, parent: &str, child: &str) -> Result<()> 
     let said = json_of(&preview)?;
     assert_eq!((preview.status.code(), &said["matched"]), (Some(1), &json!(0)), "{said}");
     assert_eq!(said["not_taken"][0]["id"], child, "{said}");
+    let by_provider_id = ["replay", "--status", "quarantined", "--id", "delivery-1", "--dry-run", "--json"];
+    let said = json_of(&floodgate(scene, &by_provider_id).await?)?;
+    assert_eq!(said["not_taken"][0]["id"], parent, "{said}");
     Ok(())
 }
 

@@ -1,15 +1,19 @@
 //! The ready file: how to reach a deployment, written once all of it is ready.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use floodgate_event::Name;
-use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
 use crate::files::{self, Readers};
 use crate::table::Table;
+
+/// The largest file that is taken for one.
+const MAX_BYTES: u64 = 1024 * 1024;
 
 /// What the file says, but for the processes.
 #[derive(Clone, Debug, Serialize)]
@@ -71,9 +75,9 @@ impl Ready {
 pub(crate) struct ReadyFile(PathBuf);
 
 impl ReadyFile {
-    /// A ready file in this place; removes the one that a killed run left there.
+    /// A ready file in this place; removes the one that a killed run left there, and nothing else.
     pub(crate) fn new(path: PathBuf) -> Result<Self, ReadyFileError> {
-        match fs::remove_file(&path) {
+        match remove(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => Err(ReadyFileError { path, source }),
             _ => Ok(Self(path)),
         }
@@ -103,6 +107,27 @@ impl ReadyFile {
     }
 }
 
+/// Removes what is a ready file, or empty as `mktemp` makes files.
+fn remove(path: &Path) -> io::Result<()> {
+    if fs::metadata(path)?.is_file() {
+        let mut text = Vec::new();
+        File::open(path)?.take(MAX_BYTES).read_to_end(&mut text)?;
+        if text.is_empty() || serde_json::from_slice::<Known>(&text).is_ok() {
+            return fs::remove_file(path);
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "something else is there, which is not replaced"))
+}
+
+/// What tells a ready file from other files.
+#[derive(Deserialize)]
+struct Known {
+    #[serde(rename = "admin")]
+    _admin: IgnoredAny,
+    #[serde(rename = "processes")]
+    _processes: IgnoredAny,
+}
+
 /// The ready file cannot be written or removed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the ready file {}", path.display())]
@@ -114,6 +139,24 @@ pub(crate) struct ReadyFileError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_but_a_ready_file_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ready.json");
+        for (there, is_replaced) in [
+            ("", true),
+            (r#"{"admin": {}, "regions": {}, "processes": {}}"#, true),
+            ("{}", false),
+            ("[sources.a]", false),
+        ] {
+            fs::write(&path, there).unwrap();
+            assert_eq!(ReadyFile::new(path.clone()).is_ok(), is_replaced, "{there}");
+            assert_eq!(path.exists(), !is_replaced, "{there}");
+        }
+        assert!(ReadyFile::new(folder.path().to_owned()).is_err());
+        assert!(ReadyFile::new(folder.path().join("none")).is_ok());
+    }
 
     #[test]
     fn form_is_what_scripts_read() {

@@ -17,7 +17,21 @@ const EVERYWHERE: &str = "deployment";
 
 #[derive(Deserialize)]
 struct Regions {
+    /// The centre's. This and the shards are not told by a relay of an earlier release.
+    #[serde(default)]
+    revision: u64,
+    #[serde(default)]
+    shards: u32,
+    /// A shard that no writer has spoken for yet is missing.
+    #[serde(default)]
+    routed: Vec<Routed>,
     items: Vec<Region>,
+}
+
+#[derive(Deserialize)]
+struct Routed {
+    shard: u32,
+    revision: u64,
 }
 
 #[derive(Deserialize)]
@@ -34,8 +48,18 @@ struct Gateway {
     gateway: String,
     revision: u64,
     error: Option<String>,
+    #[serde(default)]
+    refused: Vec<Refused>,
     reported_at: String,
     stale: bool,
+}
+
+/// A source that a gateway does not serve as it is configured.
+#[derive(Deserialize)]
+struct Refused {
+    source: String,
+    reason: String,
+    as_before: bool,
 }
 
 /// What the relay itself says needs attention. Relays of earlier releases are not asked.
@@ -77,7 +101,7 @@ struct Deliveries {
 /// Asks the API for everything.
 pub(super) async fn check(api: &Api, findings: &mut Findings) {
     match api.get::<Regions>(&["regions"]).await {
-        Ok(regions) => revisions(&regions.items, findings),
+        Ok(regions) => revisions(&regions, findings),
         Err(error) => return unanswered(&error, findings),
     }
     // A relay of an earlier release has no such page.
@@ -139,13 +163,29 @@ const UNFIT: Advice<'static> = Advice(
 );
 const OTHER: Advice<'static> = Advice("The relay says so.", "see its log");
 
-/// Every region and gateway must serve the same.
-fn revisions(regions: &[Region], findings: &mut Findings) {
-    let latest = regions.iter().filter_map(|region| region.revision).max().unwrap_or(0);
-    for region in regions {
+/// Every shard must route by what the centre has, and every region and gateway serve it.
+fn revisions(regions: &Regions, findings: &mut Findings) {
+    let served = regions.items.iter().filter_map(|region| region.revision);
+    let latest = served.fold(regions.revision, u64::max);
+    (0..regions.shards).for_each(|shard| routing(regions, shard, latest, findings));
+    for region in &regions.items {
         self::region(region, latest, findings);
         region.gateways.iter().for_each(|gateway| self::gateway(&region.name, gateway, latest, findings));
     }
+}
+
+fn routing(regions: &Regions, shard: u32, latest: u64, findings: &mut Findings) {
+    let routed = regions.routed.iter().find(|routed| routed.shard == shard).map(|routed| routed.revision);
+    let found = match routed {
+        Some(revision) if revision >= latest => return,
+        Some(revision) => format!("events are matched by revision {revision}, not {latest}"),
+        None => "no relay matches its events".to_owned(),
+    };
+    let advice = Advice(
+        "Its events are delivered as the configuration was before, or not at all.",
+        "wait a minute; then see the log of the relay that writes the shard",
+    );
+    findings.wrong_is("routing", format!("shard {shard}"), found, advice);
 }
 
 fn region(region: &Region, latest: u64, findings: &mut Findings) {
@@ -162,7 +202,7 @@ fn region(region: &Region, latest: u64, findings: &mut Findings) {
         wrong(error.clone(), "Changes do not get there.", "what it says; see the relay's log");
     }
     if region.reachable && region.revision != Some(latest) {
-        let found = format!("revision {}, another region has {latest}", region.revision.unwrap_or(0));
+        let found = format!("revision {}, not {latest}", region.revision.unwrap_or(0));
         wrong(
             found,
             "The regions judge the same webhook differently.",
@@ -201,8 +241,20 @@ fn gateway(region: &str, gateway: &Gateway, latest: u64, findings: &mut Findings
             let found = format!("serves revision {}, not {latest}", gateway.revision);
             findings.wrong_is("gateway", subject, found, advice);
         }
-        None => findings.well("gateway", subject, format!("serves revision {}", gateway.revision)),
+        None if gateway.refused.is_empty() => {
+            findings.well("gateway", subject, format!("serves revision {}", gateway.revision));
+        }
+        None => gateway.refused.iter().for_each(|refused| source(refused, &subject, findings)),
     }
+}
+
+fn source(refused: &Refused, gateway: &str, findings: &mut Findings) {
+    let Refused { source, reason, as_before } = refused;
+    let then = if *as_before { "goes on as it was" } else { "its requests get 503" };
+    let advice =
+        Advice("The region serves all but this source as configured.", "put the source again without it");
+    let subject = format!("sources.{source} of {gateway}");
+    findings.wrong_is("source", subject, format!("{then}: {reason}"), advice);
 }
 
 fn balance(books: &Books, findings: &mut Findings) {
@@ -230,7 +282,7 @@ mod tests {
     fn found(regions: &str) -> Vec<(String, State)> {
         let regions: Regions = serde_json::from_str(regions).unwrap();
         let mut findings = Findings::default();
-        revisions(&regions.items, &mut findings);
+        revisions(&regions, &mut findings);
         findings.all().iter().map(|finding| (finding.subject.clone(), finding.state)).collect()
     }
 
@@ -265,5 +317,29 @@ mod tests {
             ("us-1 in us", State::Warning),
         ];
         assert_eq!(found, expected.map(|(subject, state)| (subject.to_owned(), state)));
+    }
+
+    #[test]
+    fn what_all_regions_lack_is_named_too() {
+        let gateway = r#"{"gateway": "eu-1", "revision": 7, "error": null, "reported_at": "t", "stale": false,
+            "refused": [{"source": "a", "reason": "no such key", "as_before": false}]}"#;
+        let region = |revision: u64| {
+            format!(
+                r#"{{"name": "eu", "reachable": true, "revision": {revision}, "error": null, "gateways": [{gateway}]}}"#
+            )
+        };
+        let text = |revision: u64| {
+            let routed = r#"[{"shard": 0, "revision": 8}, {"shard": 1, "revision": 7}]"#;
+            format!(
+                r#"{{"revision": {revision}, "shards": 3, "routed": {routed}, "items": [{}]}}"#,
+                region(revision.min(7))
+            )
+        };
+        let wrong = |revision| {
+            let found = found(&text(revision)).into_iter();
+            found.filter(|(_, state)| *state == State::Wrong).map(|(subject, _)| subject).collect::<Vec<_>>()
+        };
+        assert_eq!(wrong(7), ["shard 2", "sources.a of eu-1 in eu"]);
+        assert_eq!(wrong(8), ["shard 1", "shard 2", "eu", "eu-1 in eu"]);
     }
 }

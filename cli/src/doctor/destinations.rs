@@ -19,6 +19,8 @@ struct Destination {
     #[serde(default)]
     paused: bool,
     answered_410_at: Option<String>,
+    /// Why its secrets cannot be opened, if they cannot.
+    held: Option<String>,
     #[serde(default)]
     deliveries: Deliveries,
 }
@@ -46,6 +48,10 @@ impl Destination {
         let Deliveries { pending, dead } = self.deliveries;
         let waits = format!("{pending} deliveries are held, {dead} dead");
         let held = "Its deliveries wait, up to forward.max_held; past that the oldest are given up.";
+        if let Some(why) = &self.held {
+            let advice = Advice(held, "put it again, with its secrets");
+            return findings.wrong_is(CHECK, self.name.as_str(), format!("held: {why}; {waits}"), advice);
+        }
         let (state, found, advice) = match (&self.answered_410_at, self.enabled, self.paused, dead) {
             (Some(at), false, ..) => (
                 State::Wrong,
@@ -92,7 +98,8 @@ mod tests {
                 {"name": "off", "enabled": false, "deliveries": {"pending": 0, "dead": 0}},
                 {"name": "waits", "enabled": true, "paused": true},
                 {"name": "fails", "enabled": true, "deliveries": {"pending": 0, "dead": 4}},
-                {"name": "older", "enabled": true}
+                {"name": "sealed", "enabled": true, "held": "sealed to another key"},
+                {"name": "older", "enabled": true, "held": null}
             ]}"#,
         )
         .unwrap();
@@ -105,10 +112,11 @@ mod tests {
             ("off", State::Warning),
             ("waits", State::Warning),
             ("fails", State::Warning),
+            ("sealed", State::Wrong),
             ("destinations", State::Well),
         ];
         assert_eq!(found, expected);
         assert_eq!(findings.all()[0].found, "disabled: it answered 410 on t; 7 deliveries are held, 1 dead");
-        assert!(findings.all()[4].found.starts_with("2 take"));
+        assert!(findings.all()[5].found.starts_with("2 take"));
     }
 }

@@ -78,8 +78,10 @@ fn certificates(file: &Path, findings: &mut Findings) {
     match found {
         Ok(validity) => {
             let (state, found) = judge(validity, OffsetDateTime::now_utc());
-            let advice =
-                Advice("Nobody connects to an expired certificate.", "renew it, then restart what uses it");
+            let advice = Advice(
+                "Nobody connects to an expired certificate.",
+                "renew it, then send SIGHUP to what uses it (systemctl reload)",
+            );
             findings.judged(state, "certificate", subject, found, advice);
         }
         Err(error) => {

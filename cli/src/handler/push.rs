@@ -79,9 +79,9 @@ pub(crate) async fn run(args: PushArgs) -> Result<(), Failure> {
 impl Upload {
     fn make(path: &Path, name: Option<Name>, fixtures: Option<PathBuf>) -> Result<Self, Failure> {
         if !path.is_dir() {
-            let name = name.ok_or_else(|| nameless(path))?;
             let unreadable = |source| Failure::usage(Unreadable { path: path.to_owned(), source });
             let component = fs::read(path).map_err(unreadable)?;
+            let name = name.ok_or_else(|| nameless(path))?;
             return Ok(Self { name, component, fixtures, limits: HandlerLimits::default() });
         }
         let project = Project::open(path)?;

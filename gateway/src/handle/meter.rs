@@ -228,9 +228,9 @@ mod tests {
     async fn a_wait_that_takes_longer_because_nothing_ran_counts_as_one_step() {
         let meter = Meter::new(Duration::from_millis(50), false);
         let mut wait = Wait::begin(&meter);
-        poll_fn(|context| Poll::Ready(assert!(wait.poll(&meter, context).is_pending()))).await;
+        assert!(poll_fn(|context| Poll::Ready(wait.poll(&meter, context))).await.is_pending());
         tokio::time::advance(Duration::from_secs(60)).await;
-        poll_fn(|context| Poll::Ready(assert!(wait.poll(&meter, context).is_pending()))).await;
+        assert!(poll_fn(|context| Poll::Ready(wait.poll(&meter, context))).await.is_pending());
         assert_eq!(meter.ran(), WAIT_STEP);
     }
 

@@ -154,7 +154,7 @@ impl Opener {
         let mut used = InUse::default();
         match self.chain(name, source, failed, &mut used) {
             Ok(chain) => Ok((verified.with(Arc::new(chain)), used)),
-            Err(fault) => Err(Unopened { verified: Some(verified), fault }),
+            Err(fault) => Err(Unopened { verified: Some(Box::new(verified)), fault }),
         }
     }
 
@@ -192,7 +192,7 @@ impl Opener {
         &self,
         source: &snapshot::Source,
         before: &Source,
-        verified: Option<Verified>,
+        verified: Option<Box<Verified>>,
     ) -> Option<(Source, InUse)> {
         let used = InUse::of(&before.chain);
         if let Some(verified) = verified {
@@ -282,7 +282,7 @@ impl Verified {
 /// A source that cannot be served as it is configured.
 struct Unopened {
     /// What can be served of it, if only its handlers cannot.
-    verified: Option<Verified>,
+    verified: Option<Box<Verified>>,
     fault: SourceError,
 }
 

@@ -93,7 +93,16 @@ mod tests {
 
     #[test]
     fn what_cannot_be_searched_does_not_go_on() {
-        assert_eq!(run("push", "email=a@b.c"), Err("not a JSON object or array".into()));
+        assert_eq!(run("push", "email=a@b.c"), Err("not JSON".into()));
+    }
+
+    #[test]
+    fn a_single_text_or_number_is_searched_as_well() {
+        let masked = Outcome::change().body("\"[card 4242]\"");
+        assert_eq!(run("push", "\"4242 4242 4242 4242\""), Ok(masked.into()));
+        for harmless in ["\"hello\"", "5", "null", " true\n"] {
+            assert_eq!(run("push", harmless), Ok(Outcome::Pass), "{harmless}");
+        }
     }
 
     #[test]

@@ -29,23 +29,17 @@ struct Paths;
 impl Service for Paths {
     type Body = Held;
 
-    fn call(
-        self: Arc<Self>,
-        request: Request<Payload>,
-        visit: Visit,
-    ) -> impl Future<Output = Response<Held>> + Send + 'static {
-        async move {
-            let Ok(mut memory) = visit.memory else { return status(503) };
-            match request.uri().path() {
-                "/large" => match memory.grow_by(LARGE) {
-                    Ok(()) => Response::new(Held::new(vec![b'x'; LARGE], memory.split(LARGE))),
-                    Err(_) => status(503),
-                },
-                _ => match request.into_body().collect().await {
-                    Ok(body) => Response::new(Held::from(body.to_bytes())),
-                    Err(_) => status(400),
-                },
-            }
+    async fn call(self: Arc<Self>, request: Request<Payload>, visit: Visit) -> Response<Held> {
+        let Ok(mut memory) = visit.memory else { return status(503) };
+        match request.uri().path() {
+            "/large" => match memory.grow_by(LARGE) {
+                Ok(()) => Response::new(Held::new(vec![b'x'; LARGE], memory.split(LARGE))),
+                Err(_) => status(503),
+            },
+            _ => match request.into_body().collect().await {
+                Ok(body) => Response::new(Held::from(body.to_bytes())),
+                Err(_) => status(400),
+            },
         }
     }
 

@@ -96,6 +96,10 @@ impl Votes {
         is_fresh && self.is_agreed(moment) && moment.monotonic.saturating_sub(self.stepped) >= STEADY
     }
 
+    pub(super) fn shown_by(&self, who: &Who, moment: Moment) -> Option<u64> {
+        self.fresh(moment).find(|(fresh, _)| *fresh == who).map(|(_, at_us)| at_us)
+    }
+
     /// By how much each clock is ahead of the believed time, as of the last vote.
     pub(super) fn off(&self) -> impl Iterator<Item = (&Who, &i64)> {
         self.off.iter()

@@ -1,13 +1,12 @@
 //! Takes canaries from step to step by what all regions' gateways report of them, or rolls them back.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use floodgate_event::Name;
 use floodgate_event::causes::chain;
 use floodgate_event::report::TrialTally;
 use floodgate_event::rollout::TrialKind;
-use floodgate_event::time;
 use futures::future::join_all;
 use tokio::sync::watch;
 
@@ -15,6 +14,7 @@ use super::configuration::{Budget, Configuration, Rollout};
 use super::regions::{Asker, Reports};
 use super::rollout::RolloutId;
 use super::store::Store;
+use crate::clock::Clock;
 
 /// How often reports are looked at while there is a canary; gateways write theirs every 5 s.
 const ROUND: Duration = Duration::from_secs(2);
@@ -28,6 +28,8 @@ pub(crate) struct Canaries {
     pub(crate) regions: Vec<Asker>,
     /// Of several relays one decides.
     pub(crate) may_write: watch::Receiver<bool>,
+    /// By what a step has lasted long enough.
+    pub(crate) clock: Clock,
 }
 
 /// What is known of a canary's present step.
@@ -50,6 +52,7 @@ impl Canaries {
     /// Goes on for as long as it is polled.
     pub(crate) async fn run(mut self) {
         while self.may_write.wait_for(|may| *may).await.is_ok() {
+            self.clock.agreed().await;
             let configuration = self.store.latest();
             let canaries = canaries(&configuration);
             if !canaries.is_empty() {
@@ -65,7 +68,7 @@ impl Canaries {
     async fn judge(&self, canary: &Canary, reports: &[Option<Reports>]) {
         let Canary { at, rollout, .. } = canary;
         let observed = observe(canary, reports);
-        let now = time::unix_micros(SystemTime::now());
+        let now = self.clock.now_us();
         let decision = decide(rollout, &observed, now);
         if decision == Decision::Wait {
             return;

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::KeyValueError;
 use async_nats::jetstream::kv::{self, EntryError, Operation, UpdateError};
 use floodgate_event::causes::chain;
 use floodgate_event::snapshot::{Snapshot, SnapshotError};
-use floodgate_event::{Name, subject, time};
+use floodgate_event::{Name, subject};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -18,6 +18,7 @@ use super::RegionLink;
 use super::components::{ComponentError, Components};
 use super::configuration::Configuration;
 use super::regional::{self, Incomplete, Regional};
+use crate::clock::Clock;
 
 /// How often a region that has everything is looked at again, and its snapshot confirmed: `created_at_us` is
 /// never older than this and a round's length while the region can be reached.
@@ -38,6 +39,8 @@ pub(crate) struct Distributor {
     pub(crate) configuration: watch::Receiver<Arc<Configuration>>,
     /// Only one relay writes to regions.
     pub(crate) may_write: watch::Receiver<bool>,
+    /// The time of snapshots.
+    pub(crate) clock: Clock,
     /// Why the last round failed, for whoever asks; none after one that did not.
     pub(crate) failure: watch::Sender<Option<String>>,
     /// Where a later revision in the region than the centre's is noted, so that the next change goes past it.
@@ -51,6 +54,8 @@ impl Distributor {
     pub(crate) async fn run(mut self) {
         let mut pause = MIN_PAUSE;
         while self.may_write.wait_for(|may| *may).await.is_ok() {
+            // A snapshot of the future would keep later ones out of a region whose revisions begin anew.
+            self.clock.agreed().await;
             let configuration = self.configuration.borrow_and_update().clone();
             let wait = match self.round(&configuration).await {
                 Ok(()) => {
@@ -71,7 +76,7 @@ impl Distributor {
     }
 
     async fn round(&mut self, configuration: &Configuration) -> Result<(), DistributeError> {
-        let now = time::unix_micros(SystemTime::now());
+        let now = self.clock.now_us();
         let made = regional::snapshot(configuration, &self.region.name, self.shards, now)?;
         let Regional { snapshot, unsealed } = made;
         self.await_seals(unsealed)?;

@@ -1,17 +1,18 @@
 //! What each region has and serves of the configuration, asked when somebody wants to know.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::kv;
+use async_nats::jetstream::kv::{self, Operation};
 use floodgate_event::report::{GatewayReport, RefusedSource};
 use floodgate_event::snapshot::Snapshot;
-use floodgate_event::{Name, subject, time};
+use floodgate_event::{Name, subject};
 use futures::StreamExt;
 use serde::Serialize;
 use tokio::sync::watch;
 
 use super::view::rfc3339;
+use crate::clock::{Clock, Who};
 
 /// How long a region may take to answer before it counts as out of reach.
 const ASK_TIMEOUT: Duration = Duration::from_secs(3);
@@ -52,6 +53,7 @@ pub(crate) struct Asker {
     pub(crate) name: Name,
     pub(crate) context: Context,
     pub(crate) failure: watch::Receiver<Option<String>>,
+    pub(crate) clock: Clock,
 }
 
 /// What a region's gateways report of themselves.
@@ -64,6 +66,8 @@ pub(crate) struct Reports {
 #[derive(Clone, Debug)]
 pub(crate) struct Reported {
     pub(crate) report: GatewayReport,
+    /// When the region's server took it, by that server's clock: Unix time in microseconds.
+    pub(crate) taken_at_us: u64,
     /// Too old to say what the gateway does now.
     pub(crate) stale: bool,
 }
@@ -109,19 +113,26 @@ impl Asker {
 
     async fn try_reports(&self) -> Result<Reports, async_nats::Error> {
         let reports = reports(&self.context.get_key_value(subject::GATEWAYS_BUCKET).await?).await?;
-        let now = time::unix_micros(SystemTime::now());
-        let gateways = reports.into_iter().map(|report| Reported::new(report, now)).collect();
+        // By the same clock as the reports' times: a gateway's own, or this host's, may be off.
+        let server = self.clock.shown_by(&Who::Region(self.name.clone()));
+        let now = server.unwrap_or_else(|| self.clock.now_us());
+        let gateways = reports.into_iter().map(|(report, taken)| Reported::new(report, taken, now)).collect();
         Ok(Reports { gateways })
     }
 }
 
-async fn reports(bucket: &kv::Store) -> Result<Vec<GatewayReport>, async_nats::Error> {
+/// With when the region's server took each.
+async fn reports(bucket: &kv::Store) -> Result<Vec<(GatewayReport, u64)>, async_nats::Error> {
     let mut keys = bucket.keys().await?.take(MAX_GATEWAYS);
     let mut reports = Vec::new();
     while let Some(key) = keys.next().await {
         let key = key?;
         // One that expired meanwhile is not there.
-        reports.extend(bucket.get(&key).await?.and_then(|bytes| read(&key, &bytes)));
+        let Some(entry) = bucket.entry(&key).await?.filter(|entry| entry.operation == Operation::Put) else {
+            continue;
+        };
+        let taken_at_us = u64::try_from(entry.created.unix_timestamp_nanos() / 1_000).unwrap_or_default();
+        reports.extend(read(&key, &entry.value).map(|report| (report, taken_at_us)));
     }
     Ok(reports)
 }
@@ -133,21 +144,21 @@ fn read(key: &str, bytes: &[u8]) -> Option<GatewayReport> {
 }
 
 impl Reported {
-    fn new(report: GatewayReport, now_us: u64) -> Self {
-        let age = Duration::from_micros(now_us.saturating_sub(report.reported_at_us));
-        Self { report, stale: age > STALE_AFTER }
+    fn new(report: GatewayReport, taken_at_us: u64, now_us: u64) -> Self {
+        let age = Duration::from_micros(now_us.saturating_sub(taken_at_us));
+        Self { report, taken_at_us, stale: age > STALE_AFTER }
     }
 }
 
 impl GatewayView {
     fn new(reported: Reported) -> Self {
-        let Reported { report, stale } = reported;
+        let Reported { report, taken_at_us, stale } = reported;
         Self {
             gateway: report.gateway,
             revision: report.revision,
             error: report.error,
             refused: report.refused,
-            reported_at: rfc3339(report.reported_at_us),
+            reported_at: rfc3339(taken_at_us),
             stale,
         }
     }

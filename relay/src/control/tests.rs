@@ -2,12 +2,15 @@
 
 pub(crate) mod server;
 
+use floodgate_event::report::GatewayReport;
 use floodgate_event::snapshot::Snapshot;
 use floodgate_event::subject;
 
 use self::server::Server;
 use super::document::read_json;
 use super::*;
+use crate::clock::Who;
+use crate::clock::world::{DAY, MOST_OFF, World};
 
 const ANY: Precondition = Precondition { if_match: None, if_none_match: None };
 
@@ -25,6 +28,17 @@ struct Site {
 /// A control plane of one region; components pass their checks if they begin with `ok`,
 /// after parameters or without.
 async fn start(centre: &Server, region: Context, region_key: &OpeningKey, key: &OpeningKey) -> Site {
+    start_by(Clock::of_tests(), centre, region, region_key, key).await
+}
+
+/// The same, at the time of this clock.
+async fn start_by(
+    clock: Clock,
+    centre: &Server,
+    region: Context,
+    region_key: &OpeningKey,
+    key: &OpeningKey,
+) -> Site {
     let (disable, disabled) = mpsc::channel(8);
     let (may_write_sender, may_write) = watch::channel(true);
     let shutdown = CancellationToken::new();
@@ -40,6 +54,7 @@ async fn start(centre: &Server, region: Context, region_key: &OpeningKey, key: &
         check_command: ["/bin/sh", "-c", check].map(str::to_owned).to_vec(),
         disable: disabled,
         guard: SsrfGuard::new(Vec::new()),
+        clock,
         metrics: ControlMetrics::register(&prometheus::Registry::new()).unwrap(),
         planted: planted::Planted::default(),
         shutdown: shutdown.clone(),
@@ -174,4 +189,59 @@ async fn a_region_with_a_new_key_is_sealed_to_at_the_next_start() {
     let snapshot = snapshot_of(&context, 3).await;
     let sealed = &snapshot.sources["github"].secrets[0].secret;
     assert_eq!(new.open(sealed, vault::source(&name("default"), &name("github"))).unwrap().expose(), "s");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_s_clock_that_is_off_dates_no_snapshot() {
+    let centre = Server::start(None).await;
+    let context = centre.context().await;
+    server::provision(&context).await;
+    let (key, eu) = (OpeningKey::generate(), OpeningKey::generate());
+    let world = World::new(&["eu"]);
+    let clock = world.clock();
+    world.run(&clock, 1);
+    world.set(&Who::Host, 400 * DAY);
+    let site = start_by(clock.clone(), &centre, context.clone(), &eu, &key).await;
+
+    // The clock has jumped, and nobody has said yet who is right.
+    let put = site.control.put_source(&name("github"), &source("s", "[]"), Mode::Write, &ANY).await.unwrap();
+    assert!(!clock.is_agreed());
+    world.run(&clock, 1);
+    let snapshot = snapshot_of(&context, put.after.revision).await;
+    let off = snapshot.created_at_us.abs_diff(world.truth());
+    assert!(off <= MOST_OFF, "created {off} µs off");
+
+    let uploaded = site.control.upload(&name("redact"), "ok".into(), &ANY).await.unwrap();
+    let version = site.control.configuration().handlers["redact"].versions[0].clone();
+    assert_eq!(version.version, uploaded.version);
+    assert!(version.created_at_us.abs_diff(world.truth()) <= MOST_OFF, "{}", version.created_at_us);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_whose_clock_is_off_reports_like_any_other() {
+    let centre = Server::start(None).await;
+    let context = centre.context().await;
+    server::provision(&context).await;
+    let (key, eu) = (OpeningKey::generate(), OpeningKey::generate());
+    let site = start(&centre, context.clone(), &eu, &key).await;
+    let reports = context.get_key_value(subject::GATEWAYS_BUCKET).await.unwrap();
+    for (gateway, reported_at_us) in [("behind", 1), ("ahead", u64::MAX)] {
+        let text =
+            format!(r#"{{"gateway": "{gateway}", "revision": 7, "reported_at_us": {reported_at_us}}}"#);
+        serde_json::from_str::<GatewayReport>(&text).unwrap();
+        reports.put(gateway, text.into()).await.unwrap();
+    }
+    let shown = serde_json::to_value(site.control.regions().await).unwrap();
+    let gateways = shown[0]["gateways"].as_array().unwrap();
+    assert_eq!(gateways.len(), 2, "{shown}");
+    let this_year = &rfc3339_now()[..4];
+    for gateway in gateways {
+        assert_eq!(gateway["stale"], false, "{gateway}");
+        assert!(gateway["reported_at"].as_str().unwrap().starts_with(this_year), "{gateway}");
+    }
+    assert_eq!(shown[0]["serving"], 7);
+}
+
+fn rfc3339_now() -> String {
+    view::rfc3339(Clock::of_tests().now_us())
 }

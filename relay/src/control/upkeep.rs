@@ -1,16 +1,16 @@
 //! What the control plane does by itself when the configuration changes.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use floodgate_event::causes::chain;
-use floodgate_event::time::unix_micros;
 use tokio::sync::{mpsc, watch};
 
 use super::metrics::ControlMetrics;
 use super::routing::Router;
 use super::store::Store;
 use super::vault::Vault;
+use crate::clock::Clock;
 use crate::destination::{Gone, Routes};
 
 /// The wait before something that failed is tried again.
@@ -20,6 +20,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) struct Upkeep {
     pub(crate) store: Arc<Store>,
     pub(crate) vault: Arc<Vault>,
+    pub(crate) clock: Clock,
     pub(crate) metrics: ControlMetrics,
     #[cfg(test)]
     pub(crate) planted: super::planted::Planted,
@@ -104,7 +105,7 @@ impl Upkeep {
     }
 
     async fn try_disable(&self, gone: &Gone) -> bool {
-        let now_us = unix_micros(SystemTime::now());
+        let now_us = self.clock.now_us();
         let disable = self.store.change(|configuration| {
             configuration.disable_destination(gone, now_us);
             Ok(())

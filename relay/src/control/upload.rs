@@ -1,11 +1,9 @@
 //! Taking a handler's component: checked, stored under its digest, then named by a version.
 //! In that order, so that a crash leaves at most a component that nothing names.
 
-use std::time::SystemTime;
-
 use bytes::Bytes;
+use floodgate_event::Name;
 use floodgate_event::snapshot::Digest256;
-use floodgate_event::{Name, time};
 
 use super::checker::CheckError;
 use super::components::{ComponentError, Components};
@@ -32,7 +30,7 @@ impl Control {
             self.0.checker.check(component.clone()).await?;
         }
         Components::open(&self.0.centre).await?.put(digest, &component).await?;
-        let (size, now) = (component.len() as u64, time::unix_micros(SystemTime::now()));
+        let (size, now) = (component.len() as u64, self.0.clock.now_us());
         let changed = self.change(Mode::Write, |configuration| {
             configuration.check(precondition, Kind::Handler, name)?;
             configuration.add_version(name, digest, size, now)

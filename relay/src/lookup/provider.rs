@@ -1,5 +1,6 @@
 //! Finding an event by its provider's id, which is what people have. An id that the signature covers leads to
-//! the event's own; another one stands in the log only, of which the newest part is looked through.
+//! the event's own, and so does one that the source trusts without (`dedup = "delivery"`); another one stands
+//! in the log only, of which the newest part is looked through.
 
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ const LOOK_LIMIT: Duration = Duration::from_secs(8);
 const AT_ONCE: usize = 32;
 
 impl EventLookup {
-    /// The events that have this provider's id: at most one of each source if the id is covered by
-    /// signatures, else the newest one that is found. Children of a split are their parent's.
+    /// The events that have this provider's id: those of sources that make events' ids of it, else the newest
+    /// one that is found. Children of a split are their parent's.
     ///
     /// # Errors
     /// If a ledger or the log cannot be read.
@@ -30,8 +31,8 @@ impl EventLookup {
     ) -> Result<Vec<FoundEvent>, LookupError> {
         let mut found = Vec::new();
         for (tenant, source) in sources {
-            let id = EventId::from_provider_id(tenant, source, provider_id);
-            found.extend(self.find(id).await?);
+            found.extend(self.find(EventId::from_provider_id(tenant, source, provider_id)).await?);
+            found.extend(self.find(EventId::from_delivery(tenant, source, provider_id)).await?);
         }
         if found.is_empty() {
             let until = Instant::now() + LOOK_LIMIT;

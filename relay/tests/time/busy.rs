@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 use super::site::{Relay, Result, Site, feed, until};
 use super::world::World;
 
-fn metrics() -> ReplicationMetrics {
-    ReplicationMetrics::register(&prometheus::Registry::new()).unwrap()
+fn metrics() -> Result<ReplicationMetrics> {
+    Ok(ReplicationMetrics::register(&prometheus::Registry::new())?)
 }
 
 /// For each block that is read there are two more: whenever the stream is looked at, its end is further on.
@@ -22,7 +22,7 @@ async fn a_region_whose_reader_is_never_idle_is_replicated_through() -> Result {
     world.run(&clock, 1);
     let relay = Relay::start(&site, "relay", clock.clone())?;
     let (work, mut inbox) = mpsc::channel(1);
-    let reading = tokio::spawn(relay.reader(Lane::Standard, 1, work, metrics()).run());
+    let reading = tokio::spawn(relay.reader(Lane::Standard, 1, work, metrics()?).run());
     site.publish(Lane::Standard, 0, &[0]).await?;
     let began = world.truth();
     let through = || relay.progress.through_us(&[feed(Lane::Standard)]);
@@ -58,7 +58,7 @@ async fn a_lane_that_only_another_shard_uses_is_replicated_through() -> Result {
     }
     let relay = Relay::start(&site, "relay", clock.clone())?;
     let (work, mut inbox) = mpsc::channel(16);
-    let reading = tokio::spawn(relay.reader(Lane::Bulk, 2, work, metrics()).run());
+    let reading = tokio::spawn(relay.reader(Lane::Bulk, 2, work, metrics()?).run());
     let through = || relay.progress.through_us(&[feed(Lane::Bulk)]);
     until("the lane to be replicated through", || through() == world.truth()).await?;
 

@@ -2,7 +2,11 @@
 //! real streams, the relay's own parts in this process, and a time that passes as fast as the test says.
 
 #[path = "../../src/clock/world.rs"]
-#[allow(dead_code, reason = "the unit tests use the rest")]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "the unit tests use the rest; it is compiled into tests alone"
+)]
 mod world;
 
 mod busy;

@@ -30,14 +30,12 @@ impl Edit {
     /// Begins with a text, whose byte order mark is left out if it has one.
     ///
     /// # Errors
-    /// If it is not an object or array from its beginning to its end.
-    /// What its texts and numbers say is not looked at.
+    /// If it is not one JSON value from its beginning to its end. What its texts and numbers say is not looked at.
     pub fn new(text: &[u8]) -> Result<Self, EditError> {
         let text = without_bom(text);
-        let holds = matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
         // A pointer into it has the outermost values looked at one by one.
         let inside = pointer("/")?;
-        if holds && scan::find(text, [Some(&inside)]).whole {
+        if scan::find(text, [Some(&inside)]).whole {
             Ok(Self(text.to_vec()))
         } else {
             Err(EditError::NotJson)
@@ -212,7 +210,7 @@ fn with_comma(text: &[u8], member: Range<usize>) -> Range<usize> {
 /// Why a text cannot be edited so.
 #[derive(Debug)]
 pub enum EditError {
-    /// It is not JSON, or a single text or number.
+    /// It is not JSON.
     NotJson,
     /// Not a JSON pointer, or one that cannot be edited at.
     Pointer(String),
@@ -231,7 +229,7 @@ pub enum EditError {
 impl fmt::Display for EditError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotJson => f.write_str("not a JSON object or array"),
+            Self::NotJson => f.write_str("not JSON"),
             Self::Pointer(at) => write!(f, "`{at}` is not a JSON pointer that can be edited at"),
             Self::NoObject(at) => write!(f, "there is no object that `{at}` could stand in"),
             Self::Value { at, source } => write!(f, "the value at `{at}`: {source}"),
@@ -318,11 +316,41 @@ mod tests {
 
     #[test]
     fn what_is_not_json_from_end_to_end_is_refused() {
-        for bad in ["", "a=b", "3", "\"x\"", "{", "{\"a\":1", "{\"a\":1} x", "{\"a\" 1}", "{'a':1}", "[1,]x"]
-        {
+        for bad in [
+            "",
+            "a=b",
+            "NaN",
+            "3 4",
+            "\"x",
+            "\"x\" y",
+            "{",
+            "{\"a\":1",
+            "{\"a\":1} x",
+            "{\"a\" 1}",
+            "{'a':1}",
+            "[1,]x",
+        ] {
             assert!(matches!(Edit::new(bad.as_bytes()), Err(EditError::NotJson)), "{bad}");
         }
         assert_eq!(Edit::new(b"\xef\xbb\xbf{}").unwrap().as_bytes(), b"{}");
+    }
+
+    #[test]
+    fn a_single_text_or_number_is_a_document_too() {
+        for (before, after) in [
+            ("\"x\"", "\"-\""),
+            (" \"\\ud83d\"\n", " \"-\"\n"),
+            ("5", "5"),
+            (" null ", " null "),
+            ("117.63331139400017", "117.63331139400017"),
+        ] {
+            let mut body = edit(before);
+            body.rewrite(|value| value.text.map(|_| "-".to_owned())).unwrap();
+            assert!(matches!(body.set_member("a", &1), Err(EditError::NoObject(_))), "{before}");
+            assert_eq!((body.get::<u64>("/a").unwrap(), body.remove("/a").unwrap()), (None, false));
+            assert_eq!(text(body), after);
+        }
+        assert!(matches!(edit("\"a\nb\"").rewrite(|_| None), Err(EditError::NotJson)));
     }
 
     #[test]

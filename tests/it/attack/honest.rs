@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use floodgate_tests::{Failure, Result, Scene};
 use futures::future::try_join_all;
+use tokio::sync::Mutex;
 
 const SENDERS: usize = 8;
 /// Between two tries of one event, as a sender backs off at least.
@@ -30,15 +30,15 @@ impl Honest {
         let (all, next) = (Mutex::new(Self::default()), Mutex::new(numbers));
         let worker = || async {
             loop {
-                let Some(number) = next.lock().unwrap().next() else { return Ok::<(), Failure>(()) };
+                let Some(number) = next.lock().await.next() else { return Ok::<(), Failure>(()) };
                 send(scene, number, &all).await?;
                 if number % 50 == 0 && scene.sender.get("eu", "/readyz").await.ok() != Some(200) {
-                    all.lock().unwrap().not_ready += 1;
+                    all.lock().await.not_ready += 1;
                 }
             }
         };
         try_join_all((0..SENDERS).map(|_| worker())).await?;
-        let mut all = all.into_inner().unwrap();
+        let mut all = all.into_inner();
         all.times.sort();
         Ok(all)
     }
@@ -55,13 +55,13 @@ async fn send(scene: &Scene, number: usize, all: &Mutex<Honest>) -> Result<()> {
         let started = Instant::now();
         match scene.sender.post("eu", &signed).await {
             Ok(answer) if answer.accepted().is_ok() => {
-                all.lock().unwrap().times.push(started.elapsed());
+                all.lock().await.times.push(started.elapsed());
                 return Ok(());
             }
             Ok(answer) if (400..500).contains(&answer.status) => {
                 return Err(Failure::new(format!("an honest event was answered {}", answer.status)));
             }
-            _ => all.lock().unwrap().refused += 1,
+            _ => all.lock().await.refused += 1,
         }
         tokio::time::sleep(RETRY_PAUSE).await;
     }

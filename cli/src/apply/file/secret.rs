@@ -50,7 +50,11 @@ pub(super) fn resolve(secret: &mut Value, folder: &Path) -> Result<(), SecretErr
 
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(MAX_SECRET_FILE).read_to_end(&mut bytes)?;
+    let read = std::fs::File::open(path)?.take(MAX_SECRET_FILE + 1).read_to_end(&mut bytes)?;
+    if read as u64 > MAX_SECRET_FILE {
+        let says = format!("more than {MAX_SECRET_FILE} bytes");
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, says));
+    }
     Ok(bytes)
 }
 
@@ -101,6 +105,8 @@ mod tests {
             ),
             (b"s3cret\0", "/key: the secret ends with a NUL (U+0000): take it out"),
             (b"\n", "/key: the secret is empty"),
+            (b"s3cret\ns3cret\n", "/key: the secret has a line feed (U+000A) in it: take it out"),
+            (&[b's'; 70_000], "/key: more than 65536 bytes"),
         ] {
             let refused = resolved(text).unwrap_err();
             assert!(refused.ends_with(says) && !refused.contains("s3cret"), "{refused}");

@@ -92,6 +92,7 @@ impl Relay {
                 check_command: Vec::new(),
                 disable: disabled,
                 guard: SsrfGuard::new(Vec::new()),
+                clock: Clock::of_tests(),
                 metrics: ControlMetrics::register(&prometheus::Registry::new()).unwrap(),
                 planted,
                 shutdown: stop.clone(),

@@ -1,0 +1,66 @@
+//! How many shards the deployment of a folder has: as many as it began with.
+
+use serde::Deserialize;
+
+use crate::exit::Failure;
+
+use super::directory::Directory;
+
+/// How many where neither the folder nor the command says it.
+const DEFAULT: u32 = 1;
+/// What the last run wrote for the relay.
+const FILE: &str = "config/relay.toml";
+
+/// What is read of it.
+#[derive(Deserialize)]
+struct RelayFile {
+    shards: u32,
+}
+
+/// The number of the last run, else what is asked for.
+///
+/// # Errors
+/// If another number is asked for: events would be in shards that nobody reads.
+pub(crate) fn choose(asked: Option<u32>, directory: &Directory) -> Result<u32, Failure> {
+    let text = directory.read(FILE).map_err(Failure::work)?;
+    // What cannot be read is written anew, and the relay itself knows the number.
+    let kept = text.and_then(|text| toml::from_str::<RelayFile>(&text).ok()).map(|file| file.shards);
+    match (asked, kept) {
+        (Some(asked), Some(kept)) if asked != kept => {
+            let folder = directory.path("");
+            Err(Failure::usage(ShardsError { asked, kept, folder: folder.display().to_string() }))
+        }
+        (asked, kept) => Ok(kept.or(asked).unwrap_or(DEFAULT)),
+    }
+}
+
+/// Another number than that of the first run.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "--shards {asked}: the deployment in {folder} has {kept}, which stays; leave it out, or choose another --dir"
+)]
+struct ShardsError {
+    asked: u32,
+    kept: u32,
+    folder: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_the_first_run_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(folder.path()).unwrap();
+        assert_eq!(choose(None, &directory).unwrap(), 1);
+        assert_eq!(choose(Some(4), &directory).unwrap(), 4);
+        directory.write(FILE, b"relay = \"relay-1\"\nshards = 4\n").unwrap();
+        assert_eq!(choose(None, &directory).unwrap(), 4);
+        assert_eq!(choose(Some(4), &directory).unwrap(), 4);
+        let Err(Failure::Usage(refused)) = choose(Some(2), &directory) else { panic!("2 for 4") };
+        assert!(refused.to_string().starts_with("--shards 2: the deployment in "), "{refused}");
+        directory.write(FILE, b"no TOML").unwrap();
+        assert_eq!(choose(Some(2), &directory).unwrap(), 2);
+    }
+}
