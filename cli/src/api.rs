@@ -248,6 +248,10 @@ impl Api {
     }
 
     fn url(&self, segments: &[&str]) -> Result<Url, ApiError> {
+        // They would be taken out of the path, and another page asked for.
+        if let Some(segment) = segments.iter().find(|segment| matches!(**segment, "" | "." | "..")) {
+            return Err(ApiError::Segment((*segment).to_owned()));
+        }
         let mut url = self.base.clone();
         // `cannot_be_a_base` was ruled out on the way in, but a URL says so only by an empty error.
         let mut path = url.path_segments_mut().map_err(|()| ApiError::Address(self.base.clone()))?;
@@ -321,6 +325,9 @@ pub(crate) enum ApiError {
     /// The address is none that HTTP knows.
     #[error("`{0}` is not the address of an API")]
     Address(Url),
+    /// What was given cannot be part of a path.
+    #[error("`{0}` is no id and no name")]
+    Segment(String),
     /// TLS could not be set up.
     #[error("cannot make an HTTP client")]
     Client(#[source] reqwest::Error),
@@ -353,7 +360,8 @@ impl From<ApiError> for Failure {
             | ApiError::Token(_)
             | ApiError::Variable(_)
             | ApiError::Local(_)
-            | ApiError::Address(_) => Self::usage(error),
+            | ApiError::Address(_)
+            | ApiError::Segment(_) => Self::usage(error),
             ApiError::Refused(problem) if problem.status == StatusCode::UNAUTHORIZED.as_u16() => {
                 Self::usage(error)
             }
@@ -400,6 +408,16 @@ mod tests {
             let refused = resolved(token).unwrap_err();
             assert!(matches!(refused, ApiError::Token(_)), "{token:?}");
             assert!(!refused.to_string().contains("t0"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_a_path_would_swallow_is_no_id() {
+        let args = ApiArgs { api: None, token: Some(Secret::new("t")) };
+        let api = Api::new(args).unwrap();
+        assert_eq!(api.url(&["events", "a/b"]).unwrap().path(), "/v1/events/a%2Fb");
+        for id in ["", ".", ".."] {
+            assert!(matches!(api.url(&["events", id]), Err(ApiError::Segment(_))), "{id}");
         }
     }
 }

@@ -54,6 +54,9 @@ struct Summary<'a> {
 pub(crate) async fn run(args: ApplyArgs) -> Result<(), Failure> {
     let ApplyArgs { api, file, dry_run, prune, json } = args;
     let wanted = Wanted::read(&file).map_err(Failure::usage)?;
+    if prune && wanted.0.is_empty() {
+        return Err(Failure::usage(NothingWanted { file }));
+    }
     let api = Api::new(api)?;
     let plan = Plan::make(&api, wanted, prune).await?;
     if !json {
@@ -70,6 +73,13 @@ pub(crate) async fn run(args: ApplyArgs) -> Result<(), Failure> {
         None => Ok(()),
         Some(shortfall) => Err(Failure::work(shortfall)),
     }
+}
+
+/// An empty file would delete everything: more likely it is the wrong one, or was cut off.
+#[derive(Debug, thiserror::Error)]
+#[error("{} names nothing, and --prune would delete every source and destination: name one at least", file.display())]
+struct NothingWanted {
+    file: PathBuf,
 }
 
 fn finish(

@@ -15,6 +15,7 @@ pub mod id;
 pub mod lane;
 pub mod log_rate;
 pub mod name;
+pub mod place;
 pub mod problem;
 pub mod replay;
 pub mod report;

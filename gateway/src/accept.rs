@@ -5,7 +5,6 @@ pub(crate) mod answer;
 pub(crate) mod arriving;
 pub(crate) mod body;
 mod content_coding;
-mod head;
 pub(crate) mod path;
 pub(crate) mod refusal;
 pub(crate) mod service;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use floodgate_event::seal::{OpeningKey, SealError, SealingKey};
 use floodgate_event::secret::Unfit;
-use floodgate_event::{Name, Secret};
+use floodgate_event::{Name, Secret, place};
 use floodgate_nats::{Servers, SettingsError};
 use tokio::sync::mpsc;
 
@@ -76,8 +76,11 @@ impl Config {
     /// Names the file and the key that is wrong.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = read(path)?;
-        let file = toml::from_str(&text)
-            .map_err(|source| ConfigError::Syntax { path: path.into(), source: Box::new(source) })?;
+        let file = toml::from_str(&text).map_err(|error| ConfigError::Syntax {
+            path: path.into(),
+            line: place::line(&text, error.span()),
+            message: error.message().to_owned(),
+        })?;
         Checker { path, folder: path.parent().unwrap_or(Path::new(".")) }.check(file)
     }
 }
@@ -173,12 +176,14 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// Not TOML, an unknown or missing key, or a value of the wrong type.
-    #[error("{path}: {source}")]
+    #[error("{path}, line {line}: {message}")]
     Syntax {
         /// Which file.
         path: PathBuf,
-        /// What and where.
-        source: Box<toml::de::Error>,
+        /// Where, from 1.
+        line: usize,
+        /// What.
+        message: String,
     },
     /// A value that does not go, by itself or with another one.
     #[error("{path}: `{key}`: {reason}")]
@@ -281,6 +286,7 @@ url = "nats://127.0.0.1:4222"
     fn bad_files_are_refused_by_name() {
         let cases = [
             ("unknown_key", format!("lisen = \"x\"\n{GOOD}")),
+            ("password_in_the_file", format!("{GOOD}user = \"gateway\"\npassword = \"s3cret\"\n")),
             ("unknown_key_in_table", format!("{GOOD}\n[limits]\nmax_conections = 1\n")),
             ("missing_key", GOOD.replace("region = \"eu\"\n", "")),
             ("bad_name", GOOD.replace("\"eu\"", "\"EU\"")),

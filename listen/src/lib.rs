@@ -11,6 +11,7 @@ mod head;
 mod memory;
 mod payload;
 mod port;
+mod rules;
 mod socket;
 mod watch;
 
@@ -29,6 +30,7 @@ pub use self::explained::Unread;
 pub use self::memory::{Account, Budget, Exhausted, Reservation, Shares};
 pub use self::payload::Payload;
 pub use self::port::{Port, PortMetrics, Tls, bind};
+pub use self::rules::{BadHead, MAX_FIELDS, awaits_continue, check_head};
 
 /// What answers requests.
 pub trait Service: Send + Sync + 'static {

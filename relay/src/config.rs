@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use floodgate_event::seal::{OpeningKey, SealError};
 use floodgate_event::secret::Unfit;
-use floodgate_event::{Name, Secret};
+use floodgate_event::{Name, Secret, place};
 use floodgate_nats::{Settings, SettingsError};
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -172,8 +172,10 @@ impl Config {
     /// Names the file and the key that is wrong, and what is allowed.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = fs::read_to_string(path).map_err(|error| ConfigError::Read(path.into(), error))?;
-        let config: Self =
-            toml::from_str(&text).map_err(|error| ConfigError::Parse(path.into(), Box::new(error)))?;
+        let config: Self = toml::from_str(&text).map_err(|error| {
+            let line = place::line(&text, error.span());
+            ConfigError::Parse(path.into(), line, error.message().to_owned())
+        })?;
         config.check().map_err(|(key, allowed)| ConfigError::Bounds(path.into(), key, allowed))?;
         config.check_connections().map_err(|(who, error)| ConfigError::Nats(path.into(), who, error))?;
         let config = config.in_folder(path.parent().unwrap_or(Path::new("")));
@@ -270,9 +272,9 @@ pub enum ConfigError {
     /// A file cannot be read.
     #[error("{}: cannot be read", .0.display())]
     Read(PathBuf, #[source] std::io::Error),
-    /// Not TOML of this form.
-    #[error("{}: {}", .0.display(), .1)]
-    Parse(PathBuf, #[source] Box<toml::de::Error>),
+    /// Not TOML of this form: in which line, from 1, and why.
+    #[error("{}, line {}: {}", .0.display(), .1, .2)]
+    Parse(PathBuf, usize, String),
     /// A value out of bounds.
     #[error("{}: `{}` is out of bounds: expected {}", .0.display(), .1, .2)]
     Bounds(PathBuf, &'static str, &'static str),

@@ -8,8 +8,8 @@ use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use floodgate_event::{Problem, ProblemCode, problem};
-use floodgate_listen::{Bounds, Budget, Payload, Port, PortMetrics, Unread, Visit};
-use http::header::{CONTENT_TYPE, HeaderValue};
+use floodgate_listen::{BadHead, Bounds, Budget, Payload, Port, PortMetrics, Unread, Visit, check_head};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
@@ -97,7 +97,11 @@ impl floodgate_listen::Service for Routed {
         visit: Visit,
     ) -> impl Future<Output = Response<Body>> + Send + 'static {
         let router = TowerToHyperService::new(self.0.clone());
+        let checked = check_head(&request, HEAD_BYTES);
         async move {
+            if let Err(bad) = checked {
+                return bad_head(bad);
+            }
             // Held until there is an answer.
             let Ok(_memory) = visit.memory else { return refusal(ProblemCode::Unavailable) };
             match hyper::service::Service::call(&router, request).await {
@@ -117,12 +121,30 @@ impl floodgate_listen::Service for Routed {
     }
 }
 
+fn bad_head<B: From<Vec<u8>>>(bad: BadHead) -> Response<B> {
+    let (code, what) = match bad {
+        BadHead::Malformed(what) => (ProblemCode::Malformed, what),
+        BadHead::NotImplemented(what) => (ProblemCode::NotImplemented, what),
+        BadHead::TooLarge { .. } => return refusal(ProblemCode::HeadersTooLarge),
+        BadHead::Expectation => (ProblemCode::ExpectationFailed, "`100-continue` or none"),
+    };
+    let mut response = answer(&Problem::with_detail(code, what));
+    // What a bad head says of its body's length is not to be relied on.
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
 fn refusal<B: From<Vec<u8>>>(code: ProblemCode) -> Response<B> {
+    answer(&Problem::new(code))
+}
+
+fn answer<B: From<Vec<u8>>>(problem: &Problem) -> Response<B> {
     // Strings and a number always serialize; an empty body would still carry the status.
-    let document = serde_json::to_vec(&Problem::new(code)).unwrap_or_default();
+    let document = serde_json::to_vec(problem).unwrap_or_default();
     let mut response = Response::new(document.into());
     // Every code's status is a valid one.
-    *response.status_mut() = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(problem::CONTENT_TYPE));
     response
 }
@@ -134,4 +156,55 @@ pub struct BindError {
     address: SocketAddr,
     #[source]
     error: std::io::Error,
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    async fn ask(address: SocketAddr, request: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn heads_that_http_forbids_are_refused_with_the_reason() {
+        let router = Router::new().route("/", get(async || "well").post(async |body: Bytes| body));
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into(), router).unwrap();
+        let address = listener.listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(listener.serve(shutdown.clone()));
+
+        let good = ask(address, "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+        assert!(good.starts_with("HTTP/1.1 200 ") && good.ends_with("\r\n\r\nwell"), "{good}");
+        for (request, status, what) in [
+            ("GET / HTTP/1.1\r\n\r\n", 400, "no Host header"),
+            ("GET / HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n", 400, "more than one Host header"),
+            ("GET / HTTP/1.1\r\nhost: a b\r\n\r\n", 400, "invalid Host header"),
+            (
+                "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+                501,
+                "chunked",
+            ),
+            (
+                "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+                400,
+                "chunked",
+            ),
+            ("POST / HTTP/1.1\r\nhost: a\r\nexpect: x\r\ncontent-length: 1\r\n\r\n", 417, "100-continue"),
+        ] {
+            let answer = ask(address, request).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
+            assert!(answer.contains(problem::CONTENT_TYPE) && answer.contains(what), "{request}: {answer}");
+        }
+        shutdown.cancel();
+        serving.await.unwrap();
+    }
 }

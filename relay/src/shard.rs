@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use floodgate_event::subject;
+use floodgate_event::{LogRate, subject};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -198,6 +198,7 @@ impl Shard {
                     clock: self.clock.clone(),
                     look_every: LOOK_EVERY,
                     metrics: self.replication_metrics.clone(),
+                    lines: LogRate::new(),
                 };
                 tasks.spawn(reader.run());
             }

@@ -5,8 +5,8 @@ mod secret;
 
 use std::path::{Path, PathBuf};
 
-use floodgate_event::Name;
 use floodgate_event::name::InvalidName;
+use floodgate_event::{Name, place};
 use floodgate_relay::control::document::{self, DestinationDocument, Invalid, SourceDocument};
 use serde::Serialize;
 use serde_json::Value;
@@ -141,8 +141,7 @@ fn read_text(path: &Path) -> std::io::Result<String> {
 
 /// The library's own message shows the line that is wrong, and a secret may stand in it.
 fn syntax(text: &str, path: &Path, error: &toml::de::Error) -> FileError {
-    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-    let line = before.matches('\n').count() + 1;
+    let line = place::line(text, error.span());
     FileError::Syntax { file: path.to_owned(), line, message: error.message().to_owned() }
 }
 

@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use floodgate_event::Name;
 use floodgate_event::source::HandlerLimits;
+use floodgate_event::{Name, place};
 use serde::Deserialize;
 
 use super::language::Language;
@@ -85,7 +85,7 @@ impl Manifest {
         let path = || path.to_owned();
         let syntax = |error: toml::de::Error| ProjectError::Syntax {
             path: path(),
-            line: line(text, &error),
+            line: place::line(text, error.span()),
             message: error.message().to_owned(),
         };
         let document = toml::Deserializer::parse(text).map_err(syntax)?;
@@ -95,11 +95,6 @@ impl Manifest {
             message: error.inner().message().to_owned(),
         })
     }
-}
-
-fn line(text: &str, error: &toml::de::Error) -> usize {
-    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-    before.matches('\n').count() + 1
 }
 
 /// Why a folder is no handler's. Always the fault of whoever named or wrote it.

@@ -4,12 +4,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use floodgate_listen::Payload;
+use floodgate_listen::{Payload, awaits_continue};
 use http::Request;
 use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
 
-use super::{body, head};
+use super::body;
 
 /// A request's body, which knows whether its sender waits to be asked for it (`Expect: 100-continue`).
 /// Reading from it makes hyper send the 100.
@@ -21,7 +21,7 @@ pub(crate) struct Arriving {
 impl Arriving {
     /// Takes a request apart.
     pub(crate) fn of(request: Request<Payload>) -> (Parts, Self) {
-        let awaited = head::awaits_continue(&request);
+        let awaited = awaits_continue(&request);
         let (parts, body) = request.into_parts();
         let awaited = awaited && !body.is_end_stream();
         (parts, Self { body, awaited })

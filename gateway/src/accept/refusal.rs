@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use floodgate_event::{Problem, ProblemCode, problem};
-use floodgate_listen::{Exhausted, Held};
+use floodgate_listen::{BadHead, Exhausted, Held, MAX_FIELDS};
 use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
-
-use super::head::MAX_FIELDS;
 
 /// When a sender should try again after a 503. Senders back off by themselves; this is the least.
 const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
@@ -139,6 +137,17 @@ impl NotSigned {
             Self::Malformed(_) => "header_malformed",
             Self::Stale { .. } => "stale",
             Self::NoMatch { .. } => "no_match",
+        }
+    }
+}
+
+impl From<BadHead> for Refusal {
+    fn from(bad: BadHead) -> Self {
+        match bad {
+            BadHead::Malformed(what) => Self::Malformed(what),
+            BadHead::NotImplemented(what) => Self::NotImplemented(what),
+            BadHead::TooLarge { limit } => Self::HeadTooLarge { limit },
+            BadHead::Expectation => Self::ExpectationFailed,
         }
     }
 }

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use floodgate_listen::{Held, Payload, Unread, Visit};
+use floodgate_listen::{Held, Payload, Unread, Visit, check_head};
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
 
 use super::arriving::Arriving;
-use super::{Refusal, answer, head};
+use super::{Refusal, answer};
 
 /// What answers requests whose heads are good.
 pub(crate) trait Service: Send + Sync + 'static {
@@ -66,8 +66,8 @@ enum Checked {
 
 impl Checked {
     fn new(mut request: Request<Payload>, visit: &Visit, max_bytes: usize) -> Self {
-        if let Err(refusal) = head::check(&request, max_bytes) {
-            return Self::Refused(refusal, request.version(), Arriving::of(request).1);
+        if let Err(bad) = check_head(&request, max_bytes) {
+            return Self::Refused(bad.into(), request.version(), Arriving::of(request).1);
         }
         if visit.memory.is_err() {
             // Nothing is kept that is not counted. What can still be said needs no headers:

@@ -80,7 +80,7 @@ impl Desk {
         let attempt = run.record(&answer, &judgement, took, self.clock.now());
         let hold = judgement.hold;
         if self.journal.record(vec![attempt]).await.is_ok() {
-            self.follow_up(&run, put, &event, &answer, &judgement);
+            self.follow_up(&run, courier, &event, &answer, &judgement);
         }
         Ended { delivery: run.id, hold, put }
     }
@@ -114,7 +114,7 @@ impl Desk {
     fn follow_up(
         &self,
         run: &Run,
-        put: u64,
+        courier: &Courier,
         event: &Result<Arc<Event>, Missing>,
         answer: &Answer,
         judgement: &Judgement,
@@ -129,11 +129,14 @@ impl Desk {
         let status = Some(answer.status()).filter(|&status| status != 0);
         let error = Some(answer.error()).filter(|error| !error.is_empty());
         if judgement.is_dead() {
-            tracing::warn!(destination, event_id, number, status, error, "delivery is dead");
+            // All of a backlog may die at once; each stands among the dead letters.
+            if let Some(left_out) = courier.deaths.admit() {
+                tracing::warn!(destination, event_id, number, status, error, left_out, "delivery is dead");
+            }
         } else {
             tracing::debug!(destination, event_id, number, status, error, "attempt failed");
         }
-        let gone = || Gone { destination: run.id.destination.clone(), put };
+        let gone = || Gone { destination: run.id.destination.clone(), put: courier.destination.put };
         if judgement.disable && self.disable.try_send(gone()).is_err() {
             tracing::warn!(destination, "cannot be disabled now: the next answer of 410 asks again");
         }

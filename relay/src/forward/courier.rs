@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use floodgate_event::LogRate;
 use reqwest::{Client, redirect};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
@@ -64,7 +65,8 @@ impl Dispatch {
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(destination.concurrency.get().into())
             .build()?;
-        Ok(Courier { client, guard: self.guard.clone(), clock: self.clock.clone(), destination })
+        let (guard, clock) = (self.guard.clone(), self.clock.clone());
+        Ok(Courier { client, guard, clock, destination, deaths: Arc::default() })
     }
 }
 
@@ -75,6 +77,8 @@ pub(crate) struct Courier {
     guard: SsrfGuard,
     clock: Clock,
     pub(crate) destination: Arc<Destination>,
+    /// Of the lines about its dead deliveries.
+    pub(crate) deaths: Arc<LogRate>,
 }
 
 impl Courier {

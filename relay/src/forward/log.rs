@@ -9,6 +9,7 @@ use async_nats::jetstream::stream::{
     DirectGetError, DirectGetErrorKind, RawMessageError, RawMessageErrorKind, Stream,
 };
 use bytes::Bytes;
+use floodgate_event::LogRate;
 use floodgate_event::format::{self, DecodeError};
 use floodgate_event::proto::{Event, LogBlock, log_block, verdict};
 use quick_cache::Weighter;
@@ -28,6 +29,8 @@ pub(crate) struct Log {
     context: Context,
     stream: String,
     cache: Cache<u64, Arc<Stored>, ByBytes>,
+    /// Of the lines about what cannot be read now.
+    unreachable: LogRate,
 }
 
 /// The events that a log block stored; gaps where it stored none.
@@ -99,7 +102,8 @@ impl Weighter<u64, Arc<Stored>> for ByBytes {
 
 impl Log {
     pub(crate) fn new(context: Context, stream: String) -> Self {
-        Self { context, stream, cache: Cache::with_weighter(CACHE_BLOCKS, CACHE_BYTES, ByBytes) }
+        let cache = Cache::with_weighter(CACHE_BLOCKS, CACHE_BYTES, ByBytes);
+        Self { context, stream, cache, unreachable: LogRate::new() }
     }
 
     /// Keeps a block in memory that is wanted soon.
@@ -114,7 +118,9 @@ impl Log {
                 Ok(stored) => return stored.get(index).ok_or(Missing::Entry),
                 Err(ReadError::Missing(missing)) => return Err(missing),
                 Err(ReadError::Unreachable(error)) => {
-                    tracing::warn!(stream = self.stream, sequence, %error, "cannot read the log");
+                    if let Some(left_out) = self.unreachable.admit() {
+                        tracing::warn!(stream = self.stream, sequence, %error, left_out, "cannot read the log");
+                    }
                 }
             }
             tokio::time::sleep(RETRY_PAUSE).await;

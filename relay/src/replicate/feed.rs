@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::Info;
-use floodgate_event::subject;
+use floodgate_event::{LogRate, subject};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -50,6 +50,8 @@ pub struct FeedReader {
     pub look_every: Duration,
     /// Metrics.
     pub metrics: ReplicationMetrics,
+    /// Of the lines about what is set aside.
+    pub lines: LogRate,
 }
 
 /// How long the region's stream was at some moment:
@@ -160,7 +162,7 @@ impl FeedReader {
         if let Content::SetAside(reason) = &replicated.content {
             self.metrics.set_aside(&self.feed);
             tokio::select! {
-                () = set_aside(&self.centre, &replicated.origin, message, &reason.reason) => {}
+                () = set_aside(&self.centre, &replicated.origin, message, &reason.reason, &self.lines) => {}
                 () = self.writer.closed() => return Err(WriterGone),
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::message::PublishMessage;
-use floodgate_event::subject;
+use floodgate_event::{LogRate, subject};
 
 use super::stage::Origin;
 use crate::reader::ReadMessage;
@@ -16,11 +16,27 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Copies a message into the set-aside stream, however long that takes.
 /// Its origin is its message id, so a copy made twice within the server's duplicate window is kept once.
 /// The feed waits until then, and only that feed: what cannot be kept is not passed over.
-pub async fn set_aside(context: &Context, origin: &Origin, message: &ReadMessage, reason: &str) {
+/// The log names as many as `lines` admits; each stands in the stream, with its reason.
+pub async fn set_aside(
+    context: &Context,
+    origin: &Origin,
+    message: &ReadMessage,
+    reason: &str,
+    lines: &LogRate,
+) {
     let name = origin.to_header();
-    tracing::error!(origin = name, reason, "a regional message cannot be decoded and is set aside");
+    if let Some(left_out) = lines.admit() {
+        tracing::error!(
+            origin = name,
+            reason,
+            left_out,
+            "a regional message cannot be decoded and is set aside"
+        );
+    }
     while let Err(error) = copy(context, &name, origin, message, reason).await {
-        tracing::error!(origin = name, %error, "cannot set the message aside");
+        if let Some(left_out) = lines.admit() {
+            tracing::error!(origin = name, %error, left_out, "cannot set the message aside");
+        }
         tokio::time::sleep(RETRY_PAUSE).await;
     }
 }

@@ -8,7 +8,7 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use floodgate_event::block::{Destination, EncodedEvent, SealedBlock};
 use floodgate_event::proto::{Event, KeyKind, LogBlock, Request};
-use floodgate_event::{EventId, Lane, format, subject};
+use floodgate_event::{EventId, Lane, LogRate, format, subject};
 use floodgate_relay::append::AppendError;
 use floodgate_relay::clock::Clock;
 use floodgate_relay::dedup::ledger::{Feed, Ledger};
@@ -212,6 +212,7 @@ impl Relay {
             clock: self.clock.clone(),
             look_every: Duration::from_millis(20),
             metrics,
+            lines: LogRate::new(),
         }
     }
 

@@ -57,6 +57,18 @@ fn unknown_keys_in_files_are_refused_by_name_and_file() -> Result<()> {
 }
 
 #[test]
+fn a_file_that_names_nothing_prunes_nothing() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("floodgate.toml");
+    fs::write(&path, "# cut off\n")?;
+    let output = run(&["apply", "--prune", "--api", "http://127.0.0.1:9", "-f"], &path)?;
+    assert_eq!(output.status.code(), Some(WRONG_USAGE));
+    let says = String::from_utf8_lossy(&output.stderr);
+    assert!(says.contains("floodgate.toml names nothing, and --prune would delete every source"), "{says}");
+    Ok(())
+}
+
+#[test]
 fn a_secret_loses_its_line_end_and_is_refused_with_anything_else_unseen() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("floodgate.toml");

@@ -1,5 +1,5 @@
-//! What HTTP asks of a request's head and hyper leaves to the server. All of it is decided before the body is
-//! asked for: hyper answers `Expect: 100-continue` with a 100 at that moment.
+//! What HTTP asks of a request's head and hyper leaves to the server. A service asks this before it asks for
+//! the body: hyper answers `Expect: 100-continue` with a 100 at that moment.
 
 use std::net::Ipv6Addr;
 
@@ -7,19 +7,33 @@ use http::header::{EXPECT, HOST, TRANSFER_ENCODING};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 
-use super::Refusal;
-
 /// The most header fields of a request, in either protocol. HTTP/1's parser has the same limit.
-pub(super) const MAX_FIELDS: usize = 100;
+pub const MAX_FIELDS: usize = 100;
 /// What a header field counts besides its name and value
 /// ([RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)).
 const FIELD_OVERHEAD: usize = 32;
+
+/// Why a request must not be served, whatever it is about. Always the sender's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadHead {
+    /// 400: it cannot mean anything.
+    Malformed(&'static str),
+    /// 501: part of HTTP, and not of this server.
+    NotImplemented(&'static str),
+    /// 431: larger than this many bytes, or of more than [`MAX_FIELDS`] fields.
+    TooLarge {
+        /// In bytes, as HTTP/2 counts them.
+        limit: usize,
+    },
+    /// 417: it expects something else than 100-continue.
+    Expectation,
+}
 
 /// Checks a head of at most `max_bytes`.
 ///
 /// # Errors
 /// If the request must not be served, whatever it is about.
-pub(crate) fn check<B>(request: &Request<B>, max_bytes: usize) -> Result<(), Refusal> {
+pub fn check_head<B>(request: &Request<B>, max_bytes: usize) -> Result<(), BadHead> {
     if request.version() == Version::HTTP_2 {
         // HTTP/1's parser has counted the bytes on the wire.
         check_size(request, max_bytes)?;
@@ -32,13 +46,13 @@ pub(crate) fn check<B>(request: &Request<B>, max_bytes: usize) -> Result<(), Ref
     check_expectation(request.version(), request.headers())
 }
 
-/// Whether the sender waits for a 100 before it sends the body. After [`check`]:
+/// Returns true if the sender waits for a 100 before it sends the body. After [`check_head`]:
 /// no other expectation is left then. HTTP/2's senders are sent none by hyper, and go on after a moment.
-pub(super) fn awaits_continue<B>(request: &Request<B>) -> bool {
+pub fn awaits_continue<B>(request: &Request<B>) -> bool {
     request.version() == Version::HTTP_11 && request.headers().contains_key(EXPECT)
 }
 
-fn check_size<B>(request: &Request<B>, max_bytes: usize) -> Result<(), Refusal> {
+fn check_size<B>(request: &Request<B>, max_bytes: usize) -> Result<(), BadHead> {
     let uri = request.uri();
     let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
     let target = uri.path().len() + uri.query().map_or(0, str::len) + authority;
@@ -46,39 +60,39 @@ fn check_size<B>(request: &Request<B>, max_bytes: usize) -> Result<(), Refusal> 
         request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD);
     let bytes = request.method().as_str().len() + target + fields.sum::<usize>();
     let fits = bytes <= max_bytes && request.headers().len() <= MAX_FIELDS;
-    if fits { Ok(()) } else { Err(Refusal::HeadTooLarge { limit: max_bytes }) }
+    if fits { Ok(()) } else { Err(BadHead::TooLarge { limit: max_bytes }) }
 }
 
 /// [RFC 9112 §3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2). HTTP/1.0 may leave it out.
-fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
+fn check_host(version: Version, headers: &HeaderMap) -> Result<(), BadHead> {
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
-        (_, Some(_)) => Err(Refusal::Malformed("more than one Host header")),
+        (_, Some(_)) => Err(BadHead::Malformed("more than one Host header")),
         (Some(host), None) => host_of(host).map(drop),
         (None, None) if version < Version::HTTP_11 => Ok(()),
-        (None, None) => Err(Refusal::Malformed("no Host header")),
+        (None, None) => Err(BadHead::Malformed("no Host header")),
     }
 }
 
 /// [RFC 9113 §8.3.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1):
 /// `:authority`, or Host where there is none, and no two that differ.
-fn check_authority(uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+fn check_authority(uri: &Uri, headers: &HeaderMap) -> Result<(), BadHead> {
     let mut hosts = headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
-        (_, Some(_)) => return Err(Refusal::Malformed("more than one Host header")),
+        (_, Some(_)) => return Err(BadHead::Malformed("more than one Host header")),
         (host, None) => host.map(host_of).transpose()?,
     };
     match (uri.authority(), host) {
         (Some(authority), Some(host)) if !is_same(authority, &host, uri.scheme_str()) => {
-            Err(Refusal::Malformed("Host differs from :authority"))
+            Err(BadHead::Malformed("Host differs from :authority"))
         }
-        (None, None) => Err(Refusal::Malformed("neither :authority nor Host")),
+        (None, None) => Err(BadHead::Malformed("neither :authority nor Host")),
         _ => Ok(()),
     }
 }
 
-fn host_of(value: &HeaderValue) -> Result<Authority, Refusal> {
-    let invalid = || Refusal::Malformed("invalid Host header");
+fn host_of(value: &HeaderValue) -> Result<Authority, BadHead> {
+    let invalid = || BadHead::Malformed("invalid Host header");
     let authority = Authority::try_from(value.as_bytes()).map_err(|_| invalid())?;
     if names_a_host(&authority) { Ok(authority) } else { Err(invalid()) }
 }
@@ -109,7 +123,7 @@ fn is_same(one: &Authority, other: &Authority, scheme: Option<&str>) -> bool {
 }
 
 /// Only `chunked` is decoded. What is not the last coding, hyper refuses itself.
-fn check_coding(headers: &HeaderMap) -> Result<(), Refusal> {
+fn check_coding(headers: &HeaderMap) -> Result<(), BadHead> {
     let mut codings = 0;
     let mut chunked = 0;
     for coding in headers.get_all(TRANSFER_ENCODING).iter().flat_map(members) {
@@ -119,15 +133,15 @@ fn check_coding(headers: &HeaderMap) -> Result<(), Refusal> {
     match (codings, chunked) {
         (0, _) | (1, 1) => Ok(()),
         // RFC 9112 §6.1: never applied twice.
-        (_, 2..) => Err(Refusal::Malformed("chunked more than once")),
-        _ => Err(Refusal::NotImplemented("transfer codings other than chunked")),
+        (_, 2..) => Err(BadHead::Malformed("chunked more than once")),
+        _ => Err(BadHead::NotImplemented("transfer codings other than chunked")),
     }
 }
 
 /// The target's form ([RFC 9112 §3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2)).
-fn check_target(method: &Method, uri: &Uri) -> Result<(), Refusal> {
+fn check_target(method: &Method, uri: &Uri) -> Result<(), BadHead> {
     if method == Method::CONNECT {
-        return Err(Refusal::NotImplemented("CONNECT"));
+        return Err(BadHead::NotImplemented("CONNECT"));
     }
     let is_web = matches!(uri.scheme_str(), None | Some("http" | "https"));
     let names_a_host = uri.authority().is_none_or(names_a_host);
@@ -135,15 +149,15 @@ fn check_target(method: &Method, uri: &Uri) -> Result<(), Refusal> {
     if is_web && names_a_host && has_path {
         Ok(())
     } else {
-        Err(Refusal::Malformed("invalid request target"))
+        Err(BadHead::Malformed("invalid request target"))
     }
 }
 
 /// [RFC 9110 §10.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1). HTTP/1.0 has no expectations.
-fn check_expectation(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
+fn check_expectation(version: Version, headers: &HeaderMap) -> Result<(), BadHead> {
     let met = |member: &[u8]| member.eq_ignore_ascii_case(b"100-continue");
     let all_met = headers.get_all(EXPECT).iter().flat_map(members).all(met);
-    if version < Version::HTTP_11 || all_met { Ok(()) } else { Err(Refusal::ExpectationFailed) }
+    if version < Version::HTTP_11 || all_met { Ok(()) } else { Err(BadHead::Expectation) }
 }
 
 /// The members of a list, without those that are empty.
@@ -167,9 +181,12 @@ mod tests {
     }
 
     fn status(version: Version, target: &str, headers: &[(&str, &[u8])]) -> u16 {
-        match check(&head(version, target, headers), MAX) {
+        match check_head(&head(version, target, headers), MAX) {
             Ok(()) => 200,
-            Err(refusal) => refusal.into_response().status().as_u16(),
+            Err(BadHead::Malformed(_)) => 400,
+            Err(BadHead::NotImplemented(_)) => 501,
+            Err(BadHead::TooLarge { .. }) => 431,
+            Err(BadHead::Expectation) => 417,
         }
     }
 
@@ -240,7 +257,7 @@ mod tests {
         let of = |method: &str, target: &str| {
             let mut request = head(Version::HTTP_11, target, &[("host", b"a")]);
             *request.method_mut() = method.parse().unwrap();
-            check(&request, MAX).is_ok()
+            check_head(&request, MAX).is_ok()
         };
         assert!(of("POST", "/in/a") && of("POST", "http://a/in/a") && of("OPTIONS", "*"));
         assert!(!of("POST", "*") && !of("POST", "a:1") && !of("CONNECT", "a:1"));
