@@ -175,6 +175,7 @@ impl Control {
                 failure,
                 seen: store.seen_elsewhere(),
                 unsealed_since: None,
+                lacking_since: None,
             };
             tasks.spawn(distributor.run());
         }
@@ -322,39 +323,74 @@ impl Control {
         .await
     }
 
-    pub(crate) async fn promote(&self, handler: &Name, version: u32) -> Result<Changed<()>, ChangeError> {
+    pub(crate) async fn promote(
+        &self,
+        handler: &Name,
+        version: u32,
+        precondition: &Precondition,
+    ) -> Result<Changed<()>, ChangeError> {
         let now = self.0.clock.now_us();
-        self.bind(Mode::Write, |configuration| configuration.promote(handler, version, now)).await
+        self.bind(Mode::Write, |configuration| {
+            configuration.check(precondition, Kind::Handler, handler)?;
+            configuration.promote(handler, version, now)
+        })
+        .await
     }
 
     /// Answers with the version that is promoted again.
-    pub(crate) async fn roll_back(&self, handler: &Name) -> Result<Changed<u32>, ChangeError> {
+    pub(crate) async fn roll_back(
+        &self,
+        handler: &Name,
+        precondition: &Precondition,
+    ) -> Result<Changed<u32>, ChangeError> {
         let now = self.0.clock.now_us();
         // It ran with these parameters before, and the way back must not wait for a compiler.
-        self.change(Mode::Write, |configuration| configuration.roll_back(handler, now)).await
+        self.change(Mode::Write, |configuration| {
+            configuration.check(precondition, Kind::Handler, handler)?;
+            configuration.roll_back(handler, now)
+        })
+        .await
     }
 
     pub(crate) async fn shadow(
         &self,
         handler: &Name,
         document: &ShadowDocument,
+        precondition: &Precondition,
     ) -> Result<Changed<()>, ChangeError> {
         let now = self.0.clock.now_us();
-        self.bind(Mode::Write, |configuration| configuration.shadow(handler, document, now)).await
+        self.bind(Mode::Write, |configuration| {
+            configuration.check(precondition, Kind::Handler, handler)?;
+            configuration.shadow(handler, document, now)
+        })
+        .await
     }
 
     pub(crate) async fn canary(
         &self,
         handler: &Name,
         document: &CanaryDocument,
+        precondition: &Precondition,
     ) -> Result<Changed<()>, ChangeError> {
         let now = self.0.clock.now_us();
-        self.bind(Mode::Write, |configuration| configuration.canary(handler, document, now)).await
+        self.bind(Mode::Write, |configuration| {
+            configuration.check(precondition, Kind::Handler, handler)?;
+            configuration.canary(handler, document, now)
+        })
+        .await
     }
 
-    pub(crate) async fn stop_rollout(&self, handler: &Name) -> Result<Changed<()>, ChangeError> {
+    pub(crate) async fn stop_rollout(
+        &self,
+        handler: &Name,
+        precondition: &Precondition,
+    ) -> Result<Changed<()>, ChangeError> {
         let now = self.0.clock.now_us();
-        self.change(Mode::Write, |configuration| configuration.stop_rollout(handler, now)).await
+        self.change(Mode::Write, |configuration| {
+            configuration.check(precondition, Kind::Handler, handler)?;
+            configuration.stop_rollout(handler, now)
+        })
+        .await
     }
 
     /// What gateways report, by region; none of those that do not answer.
@@ -376,6 +412,15 @@ impl Control {
         futures::future::join_all(self.0.regions.iter().map(Asker::ask)).await
     }
 
+    /// A snapshot that does not fit its message would keep back all that is changed after it. It may be larger
+    /// than what it is made from: each binding is resolved to a version there.
+    fn check_snapshots(&self, after: &Configuration) -> Result<(), Refused> {
+        // They differ by their region's name alone.
+        let regions = self.0.regions.iter().map(|region| &region.name);
+        let Some(region) = regions.max_by_key(|name| name.as_str().len()) else { return Ok(()) };
+        regional::check_size(after, region, self.0.routed.shards())
+    }
+
     async fn change<T>(
         &self,
         mode: Mode,
@@ -395,6 +440,7 @@ impl Control {
     ) -> Result<Changed<T>, ChangeError> {
         for _ in 0..MAX_CONFLICTS {
             let preview = self.0.store.preview(&apply).await?;
+            self.check_snapshots(&preview.after)?;
             self.check_maxima(&preview.before, &preview.after).await.map_err(Refused::from)?;
             self.check_fit(&preview.before, &preview.after).await?;
             if mode == Mode::DryRun {

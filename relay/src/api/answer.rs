@@ -77,7 +77,7 @@ impl<'a, T> Put<'a, T> {
 }
 
 /// 202 for what is stored and not in force yet.
-fn status(in_force: Option<bool>) -> StatusCode {
+pub(super) fn status(in_force: Option<bool>) -> StatusCode {
     if in_force == Some(false) { StatusCode::ACCEPTED } else { StatusCode::OK }
 }
 

@@ -59,7 +59,7 @@ impl From<Refused> for ApiError {
                 ProblemCode::Conflict
             }
             Refused::Precondition { .. } => ProblemCode::PreconditionFailed,
-            Refused::Invalid(_) | Refused::Full { .. } => ProblemCode::Invalid,
+            Refused::Invalid(_) | Refused::Full { .. } | Refused::Snapshot { .. } => ProblemCode::Invalid,
             Refused::Seal(_) => return Self::ours(ProblemCode::Internal, &refused),
         };
         Self::new(code, refused.to_string())
@@ -78,7 +78,9 @@ impl From<StoreError> for ApiError {
             | StoreError::Write(_)
             | StoreError::History(_)
             | StoreError::Watch(_) => Self::ours(ProblemCode::Unavailable, &error),
-            StoreError::Deleted | StoreError::Format(_) => Self::ours(ProblemCode::Internal, &error),
+            StoreError::Deleted | StoreError::Format(_) | StoreError::Unreadable(_) => {
+                Self::ours(ProblemCode::Internal, &error)
+            }
         }
     }
 }

@@ -15,8 +15,8 @@ use floodgate_event::snapshot::Digest256;
 use serde::{Deserialize, Serialize};
 
 use self::live::Live;
-use super::answer::{Listed, Removed, Tagged};
-use super::extract::{Body, Checked, PathName};
+use super::answer::{Listed, Removed, Tagged, status};
+use super::extract::{Body, Checked, PathName, Wait};
 use super::{ApiError, ApiState, Endpoint};
 use crate::control::document::{Document, Invalid};
 use crate::control::view::HandlerView;
@@ -66,6 +66,14 @@ struct Promoted {
     name: Name,
     promoted: u32,
     revision: u64,
+    /// Whether every region runs it.
+    in_force: bool,
+}
+
+impl IntoResponse for Promoted {
+    fn into_response(self) -> Response {
+        (status(Some(self.in_force)), Json(self)).into_response()
+    }
 }
 
 async fn list(State(state): State<ApiState>) -> Response {
@@ -110,11 +118,14 @@ async fn upload(
 async fn promote(
     State(state): State<ApiState>,
     PathName(name): PathName,
+    wait: Wait,
+    expected: Precondition,
     Checked(promotion): Checked<Promotion>,
-) -> Result<Response, ApiError> {
+) -> Result<Promoted, ApiError> {
     let promoted = promotion.version.get();
-    let changed = state.control.promote(&name, promoted).await?;
-    Ok(Json(Promoted { name, promoted, revision: changed.after.revision }).into_response())
+    let revision = state.control.promote(&name, promoted, &expected).await?.after.revision;
+    let in_force = rollout::runs(&state, revision, &name, wait).await;
+    Ok(Promoted { name, promoted, revision, in_force })
 }
 
 async fn delete(

@@ -72,6 +72,16 @@ pub enum Refused {
         /// The bound.
         most: usize,
     },
+    /// What a region would get is too large.
+    #[error(
+        "what region `{region}` gets of the configuration would be larger than the {most} bytes that fit"
+    )]
+    Snapshot {
+        /// The region.
+        region: Name,
+        /// The bound.
+        most: usize,
+    },
     /// What is stored is not what the request says it is.
     #[error("{}", precondition(*.kind, .name, .stored.as_deref()))]
     Precondition {

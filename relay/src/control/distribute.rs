@@ -9,7 +9,7 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::context::KeyValueError;
 use async_nats::jetstream::kv::{self, EntryError, Operation, UpdateError};
 use floodgate_event::causes::chain;
-use floodgate_event::snapshot::{Snapshot, SnapshotError};
+use floodgate_event::snapshot::{Digest256, Snapshot, SnapshotError};
 use floodgate_event::{Name, subject};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -25,9 +25,9 @@ use crate::clock::Clock;
 const ROUND: Duration = Duration::from_secs(30);
 /// The first wait after a failure; it doubles up to [`MAX_PAUSE`].
 const MIN_PAUSE: Duration = Duration::from_millis(250);
-/// How long a revision waits for secrets to be sealed to the region.
-/// After that it goes there with what is sealed, as one source must not keep back all others.
-const SEAL_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a revision waits for secrets to be sealed to the region, and for components to be copied there.
+/// After that it goes there with what there is, as one source must not keep back all others.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest wait after a failure, and so how late a region that comes back is noticed.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
@@ -47,6 +47,8 @@ pub(crate) struct Distributor {
     pub(crate) seen: Arc<AtomicU64>,
     /// Since when secrets are missing.
     pub(crate) unsealed_since: Option<Instant>,
+    /// Since when a component cannot be brought to the region.
+    pub(crate) lacking_since: Option<Instant>,
 }
 
 impl Distributor {
@@ -80,8 +82,15 @@ impl Distributor {
         let made = regional::snapshot(configuration, &self.region.name, self.shards, now)?;
         let Regional { snapshot, unsealed } = made;
         self.await_seals(unsealed)?;
-        self.copy_components(&snapshot).await?;
-        self.write(&snapshot).await
+        let copied = self.copy_components(&snapshot).await;
+        if copied.is_ok() {
+            self.lacking_since = None;
+        } else if self.lacking_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE {
+            return copied;
+        }
+        // Gateways leave the sources that bind what is lacking as they were, and serve all others.
+        self.write(&snapshot).await?;
+        copied
     }
 
     /// Fails for a while where secrets are missing.
@@ -91,25 +100,30 @@ impl Distributor {
             return Ok(());
         };
         let since = *self.unsealed_since.get_or_insert_with(Instant::now);
-        match since.elapsed() < SEAL_PATIENCE {
+        match since.elapsed() < PATIENCE {
             true => Err(DistributeError::NotSealed(first)),
             false => Ok(()),
         }
     }
 
+    /// Copies all components that can be copied. Fails with the first that cannot.
     async fn copy_components(&self, snapshot: &Snapshot) -> Result<(), DistributeError> {
         if snapshot.handlers.is_empty() {
             return Ok(());
         }
         let region = Components::open(&self.region.context).await?;
         let centre = Components::open(&self.centre).await?;
+        let mut copied = Ok(());
         for (&digest, component) in &snapshot.handlers {
-            if !region.has(digest, component.size).await? {
-                region.put(digest, &centre.get(digest).await?).await?;
-                tracing::info!(region = %self.region.name, %digest, bytes = component.size, "copied a component");
+            match copy(&centre, &region, digest, component.size).await {
+                Ok(true) => {
+                    tracing::info!(region = %self.region.name, %digest, bytes = component.size, "copied a component");
+                }
+                Ok(false) => {}
+                Err(error) => copied = copied.and(Err(DistributeError::Lacking(digest, error))),
             }
         }
-        Ok(())
+        copied
     }
 
     async fn write(&self, snapshot: &Snapshot) -> Result<(), DistributeError> {
@@ -146,6 +160,20 @@ impl Distributor {
     }
 }
 
+/// Copies a component unless the region has it. Returns true if it was copied.
+async fn copy(
+    centre: &Components,
+    region: &Components,
+    digest: Digest256,
+    size: u64,
+) -> Result<bool, ComponentError> {
+    if region.has(digest, size).await? {
+        return Ok(false);
+    }
+    region.put(digest, &centre.get(digest).await?).await?;
+    Ok(true)
+}
+
 fn same_content(one: &Snapshot, other: &Snapshot) -> bool {
     let one = Snapshot { created_at_us: other.created_at_us, ..one.clone() };
     one == *other
@@ -166,6 +194,8 @@ pub(crate) enum DistributeError {
     NotSealed(Name),
     #[error(transparent)]
     Component(#[from] ComponentError),
+    #[error("component {0} cannot be copied to the region, and sources that bind it stay as they were")]
+    Lacking(Digest256, #[source] ComponentError),
     #[error("the region's snapshot bucket cannot be opened")]
     Bucket(#[from] KeyValueError),
     #[error("the region's snapshot cannot be read")]

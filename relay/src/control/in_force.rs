@@ -22,6 +22,8 @@ pub(crate) enum Scope<'a> {
     Routing,
     /// There, and with every region's gateways: a source.
     Everywhere(&'a Name),
+    /// With every region's gateways: which version of a handler runs.
+    Handler(&'a Name),
 }
 
 impl Control {
@@ -32,12 +34,23 @@ impl Control {
         match scope {
             Scope::Routing => routed.await,
             Scope::Everywhere(source) => {
-                let regions = self.0.regions.iter();
-                let served = join_all(regions.map(|region| served(region, revision, source, deadline)));
-                let (routed, served) = tokio::join!(routed, served);
-                routed && served.into_iter().all(|served| served)
+                let sources = [source.clone()];
+                let (routed, served) = tokio::join!(routed, self.served(revision, &sources, deadline));
+                routed && served
+            }
+            Scope::Handler(handler) => {
+                let configuration = self.configuration();
+                let bound = configuration.bindings(handler).map(|(source, _)| source.clone());
+                self.served(revision, &bound.collect::<Vec<_>>(), deadline).await
             }
         }
+    }
+
+    /// Waits until every region serves these sources as they are at this revision.
+    async fn served(&self, revision: u64, sources: &[Name], deadline: Instant) -> bool {
+        let regions = self.0.regions.iter();
+        let served = join_all(regions.map(|region| served(region, revision, sources, deadline)));
+        served.await.into_iter().all(|served| served)
     }
 
     /// Whether it is in force as far as is known without asking: for those who do not wait.
@@ -46,14 +59,12 @@ impl Control {
     }
 }
 
-/// Waits until every gateway of a region serves a source as it is at this revision.
-async fn served(region: &Asker, revision: u64, source: &Name, deadline: Instant) -> bool {
+/// Waits until every gateway of a region serves these sources as they are at this revision.
+async fn served(region: &Asker, revision: u64, sources: &[Name], deadline: Instant) -> bool {
     loop {
         let Some(reports) = region.reports().await else { return false };
         if reports.serving().is_some_and(|serving| serving >= revision) {
-            return reports
-                .fresh()
-                .all(|gateway| gateway.refused.iter().all(|refused| refused.source != *source));
+            return reports.serve_as_configured(sources);
         }
         if Instant::now() + PAUSE >= deadline {
             return false;

@@ -12,6 +12,9 @@ use super::change::{Kind, Refused};
 /// The most tags that a request may list.
 const MAX_TAGS: usize = 16;
 
+/// What may stand around an element of a list.
+const BLANKS: [char; 2] = [' ', '\t'];
+
 /// What must hold of the stored object; nothing by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Precondition {
@@ -39,32 +42,59 @@ pub(crate) fn tag(view: &impl Serialize) -> String {
 impl Tags {
     /// Reads a header's value: `*`, or quoted tags with commas between them. None if it is neither.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        if text.trim() == "*" {
+        if text.trim_matches(BLANKS) == "*" {
             return Some(Self::Any);
         }
-        let tags: Vec<_> = text.split(',').map(|tag| tag.trim().to_owned()).collect();
-        let quoted = |tag: &String| {
-            let inner = tag.strip_prefix("W/").unwrap_or(tag);
-            inner.len() >= 2 && inner.starts_with('"') && inner.ends_with('"')
-        };
-        (tags.len() <= MAX_TAGS && tags.iter().all(quoted)).then_some(Self::These(tags))
-    }
-
-    fn has(&self, tag: Option<&str>) -> bool {
-        match self {
-            Self::Any => tag.is_some(),
-            // Compared strongly: a weak tag never matches, as the API gives out none.
-            Self::These(tags) => tag.is_some_and(|tag| tags.iter().any(|one| one == tag)),
+        let (mut tags, mut rest) = (Vec::new(), text.trim_matches(BLANKS));
+        loop {
+            // Elements of a list may be empty (RFC 9110, 5.6.1).
+            rest = rest.trim_start_matches([' ', '\t', ',']);
+            if rest.is_empty() {
+                return (1..=MAX_TAGS).contains(&tags.len()).then_some(Self::These(tags));
+            }
+            let (tag, after) = split_tag(rest)?;
+            tags.push(tag.to_owned());
+            rest = after.trim_start_matches(BLANKS);
+            if !rest.is_empty() && !rest.starts_with(',') {
+                return None;
+            }
         }
     }
+
+    fn has(&self, tag: Option<&str>, same: impl Fn(&str, &str) -> bool) -> bool {
+        match self {
+            Self::Any => tag.is_some(),
+            Self::These(tags) => tag.is_some_and(|tag| tags.iter().any(|one| same(one, tag))),
+        }
+    }
+}
+
+/// The tag that a text begins with, and what follows it. A comma within the quotes belongs to the tag.
+fn split_tag(text: &str) -> Option<(&str, &str)> {
+    let opaque = text.strip_prefix("W/").unwrap_or(text).strip_prefix('"')?;
+    let length = opaque.find('"')?;
+    let of_a_tag = |byte: u8| byte > b' ' && byte != 0x7f;
+    opaque[..length].bytes().all(of_a_tag).then(|| text.split_at(text.len() - opaque.len() + length + 1))
+}
+
+/// For `If-Match`: a weak tag is never the same as another one.
+fn strongly(one: &str, other: &str) -> bool {
+    one == other && !one.starts_with("W/")
+}
+
+/// For `If-None-Match`: weak or not does not matter.
+fn weakly(one: &str, other: &str) -> bool {
+    let opaque = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
+    opaque(one) == opaque(other)
 }
 
 impl Precondition {
     /// Compares with the tag of what is stored, if there is anything.
     pub(crate) fn check(&self, kind: Kind, name: &Name, stored: Option<String>) -> Result<(), Refused> {
         let stored = stored.as_deref();
-        let matches = self.if_match.as_ref().is_none_or(|tags| tags.has(stored));
-        let clashes = self.if_none_match.as_ref().is_some_and(|tags| tags.has(stored));
+        let matches = self.if_match.as_ref().is_none_or(|tags| tags.has(stored, strongly));
+        // RFC 9110, 13.1.2 compares weakly here: proxies make tags weak when they compress an answer.
+        let clashes = self.if_none_match.as_ref().is_some_and(|tags| tags.has(stored, weakly));
         if matches && !clashes {
             return Ok(());
         }
@@ -92,12 +122,28 @@ mod tests {
         assert!(check(None, Some("*"), None) && !check(None, Some("*"), one));
         assert!(check(None, other, one) && !check(None, one, one));
         assert!(!check(Some("W/\"1\""), None, one), "a weak tag does not match");
+        assert!(!check(None, Some("W/\"1\""), one), "and it does clash: RFC 9110, 13.1.2");
+        assert!(check(None, Some("W/\"2\""), one));
     }
 
     #[test]
     fn what_is_not_a_list_of_tags_is_not_read() {
-        for text in ["", "1", "\"1", "\"1\", 2", "*, \"1\""] {
+        for text in ["", ",", "1", "\"1", "\"1\", 2", "*, \"1\"", "\"1\"\"2\"", "\"a b\"", "w/\"1\""] {
             assert_eq!(Tags::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn lists_are_read_as_the_rfc_writes_them() {
+        let read = |text: &str| match Tags::parse(text) {
+            Some(Tags::These(tags)) => tags,
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!(read("\"a,b\", W/\"c\""), ["\"a,b\"", "W/\"c\""], "a comma may stand in a tag");
+        assert_eq!(read(" ,\"a\",, \"\"\t,"), ["\"a\"", "\"\""], "and an element may be empty");
+        let many = |count| vec!["\"a\""; count].join(",");
+        assert_eq!(read(&many(MAX_TAGS)).len(), MAX_TAGS);
+        assert_eq!(Tags::parse(&many(MAX_TAGS + 1)), None);
+        assert_eq!(Tags::parse(" * "), Some(Tags::Any));
     }
 }

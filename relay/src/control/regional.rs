@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use floodgate_event::Name;
+use floodgate_event::document::MAX_BYTES;
 use floodgate_event::rollout::Trial;
 use floodgate_event::snapshot::{Binding, Component, Digest256, SealedSecret, Snapshot, Source};
 
+use super::change::Refused;
 use super::configuration::{self, Configuration, StoredSecret, Version};
 use super::document::HandlerDocument;
 
@@ -47,6 +49,23 @@ pub(crate) fn snapshot(
     let revision = configuration.revision;
     let snapshot = Snapshot { revision, created_at_us, region: region.clone(), shards, sources, handlers };
     Ok(Regional { snapshot, unsealed })
+}
+
+/// What is left free in a snapshot, for what changes in it without being asked: a canary's next step.
+const ROOM: usize = 64 * 1024;
+
+/// Refuses a configuration whose snapshot would be larger than a document may be.
+pub(crate) fn check_size(configuration: &Configuration, region: &Name, shards: u32) -> Result<(), Refused> {
+    // One that cannot be made for another reason is told where it is distributed.
+    let Ok(Regional { snapshot, .. }) = self::snapshot(configuration, region, shards, u64::MAX) else {
+        return Ok(());
+    };
+    let most = MAX_BYTES - ROOM;
+    match snapshot.to_bytes() {
+        Ok(bytes) if bytes.len() > most => Err(Refused::Snapshot { region: region.clone(), most }),
+        Ok(_) => Ok(()),
+        Err(_) => Err(Refused::Snapshot { region: region.clone(), most }),
+    }
 }
 
 fn source(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::kv::{self, Operation};
-use floodgate_event::report::{GatewayReport, RefusedSource};
+use floodgate_event::report::{GatewayReport, MAX_REFUSED, RefusedSource};
 use floodgate_event::snapshot::Snapshot;
 use floodgate_event::{Name, subject};
 use futures::StreamExt;
@@ -78,6 +78,11 @@ impl Reports {
         self.fresh().map(|gateway| gateway.revision).min()
     }
 
+    /// Whether every gateway with a fresh report serves these sources as its revision has them.
+    pub(crate) fn serve_as_configured(&self, sources: &[Name]) -> bool {
+        self.fresh().all(|gateway| sources.iter().all(|source| is_served(&gateway.refused, source)))
+    }
+
     /// The reports that are not stale.
     pub(crate) fn fresh(&self) -> impl Iterator<Item = &GatewayReport> {
         self.gateways.iter().filter(|gateway| !gateway.stale).map(|gateway| &gateway.report)
@@ -121,20 +126,32 @@ impl Asker {
     }
 }
 
-/// With when the region's server took each.
+/// Every report, with when the region's server took it. Keys are listed by the stream's own description: a
+/// listing by a consumer would leave that behind for a while, and those who wait for a change look many times
+/// a second.
 async fn reports(bucket: &kv::Store) -> Result<Vec<(GatewayReport, u64)>, async_nats::Error> {
-    let mut keys = bucket.keys().await?.take(MAX_GATEWAYS);
+    let subjects = bucket.stream.info_with_subjects(format!("{}>", bucket.prefix)).await?;
+    let mut subjects = subjects.take(MAX_GATEWAYS);
     let mut reports = Vec::new();
-    while let Some(key) = keys.next().await {
-        let key = key?;
+    while let Some(subject) = subjects.next().await {
+        let (subject, _) = subject?;
+        let Some(key) = subject.strip_prefix(&bucket.prefix) else { continue };
         // One that expired meanwhile is not there.
-        let Some(entry) = bucket.entry(&key).await?.filter(|entry| entry.operation == Operation::Put) else {
+        let Some(entry) = bucket.entry(key).await?.filter(|entry| entry.operation == Operation::Put) else {
             continue;
         };
         let taken_at_us = u64::try_from(entry.created.unix_timestamp_nanos() / 1_000).unwrap_or_default();
-        reports.extend(read(&key, &entry.value).map(|report| (report, taken_at_us)));
+        reports.extend(read(key, &entry.value).map(|report| (report, taken_at_us)));
     }
     Ok(reports)
+}
+
+/// Whether a source is not refused. A report names those that are in their order, and the first only:
+/// of what comes after the last that it has room for, it says nothing.
+fn is_served(refused: &[RefusedSource], source: &Name) -> bool {
+    let says_nothing =
+        refused.len() >= MAX_REFUSED && refused.last().is_none_or(|last| last.source < *source);
+    !says_nothing && refused.iter().all(|refused| refused.source != *source)
 }
 
 /// A report, unless another version wrote it, or it speaks for another gateway than its key:
@@ -173,5 +190,22 @@ mod tests {
         let text = br#"{"gateway": "eu-1", "revision": 7, "reported_at_us": 1}"#;
         assert_eq!(read("eu-1", text).map(|report| (report.revision, report.maxima)), Some((7, None)));
         assert_eq!(read("eu-2", text), None);
+    }
+
+    #[test]
+    fn a_report_that_is_full_says_nothing_of_what_comes_after() {
+        let name = |text: &str| text.parse::<Name>().unwrap();
+        let refused = |count: usize| {
+            let source = |number: usize| name(&format!("m{number:03}"));
+            let one =
+                |number| RefusedSource { source: source(number), reason: "no".to_owned(), as_before: true };
+            (0..count).map(one).collect::<Vec<_>>()
+        };
+        let some = refused(MAX_REFUSED - 1);
+        assert!(
+            is_served(&[], &name("z")) && is_served(&some, &name("z")) && !is_served(&some, &name("m001"))
+        );
+        let full = refused(MAX_REFUSED);
+        assert!(!is_served(&full, &name("z")) && is_served(&full, &name("a")));
     }
 }

@@ -116,6 +116,8 @@ impl Store {
             let mut bytes = read.bytes;
             if changed.before.revision != changed.after.revision {
                 let document = Bytes::from(changed.after.to_bytes().map_err(StoreError::from)?);
+                // A document that could not be read would shut out every later change, and a relay that starts.
+                Configuration::from_bytes(&document).map_err(StoreError::Unreadable)?;
                 bytes = document.len();
                 match write(&bucket, document, read.kv_revision).await? {
                     Written::Yes => {}
@@ -274,6 +276,9 @@ pub enum StoreError {
     /// Too many changes at once.
     #[error("the configuration kept changing: tried {MAX_CONFLICTS} times")]
     Busy,
+    /// The change makes a document that this program could not read again.
+    #[error("the change was not made: the configuration could not be read with it")]
+    Unreadable(#[source] DocumentError),
     /// The document is not of the expected form, or would be too large.
     #[error("configuration: {0}")]
     Format(#[from] DocumentError),

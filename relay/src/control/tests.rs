@@ -245,3 +245,28 @@ async fn a_gateway_whose_clock_is_off_reports_like_any_other() {
 fn rfc3339_now() -> String {
     view::rfc3339(Clock::of_tests().now_us())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_is_gone_keeps_back_nothing_else() {
+    let centre = Server::start(None).await;
+    let context = centre.context().await;
+    server::provision(&context).await;
+    let port = server::free_port();
+    let (key, eu) = (OpeningKey::generate(), OpeningKey::generate());
+    let region = server::connect(port).await;
+    let site = start(&centre, region.clone(), &eu, &key).await;
+    let uploaded = site.control.upload(&name("redact"), "ok".into(), &ANY).await.unwrap();
+    let bound = source("s", r#"[{"name": "redact"}]"#);
+    site.control.put_source(&name("bound"), &bound, Mode::Write, &ANY).await.unwrap();
+    let stored = context.get_object_store(subject::HANDLERS_BUCKET).await.unwrap();
+    stored.delete(uploaded.digest.to_string()).await.unwrap();
+
+    let _late = Server::start(Some(port)).await;
+    server::provision(&region).await;
+    let put = site.control.put_source(&name("free"), &source("s", "[]"), Mode::Write, &ANY).await.unwrap();
+    let snapshot = snapshot_of(&region, put.after.revision).await;
+    assert!(snapshot.sources.contains_key("free") && snapshot.sources.contains_key("bound"));
+    let regions = serde_json::to_value(site.control.regions().await).unwrap();
+    let error = regions[0]["error"].as_str().unwrap_or_default();
+    assert!(error.contains(&uploaded.digest.to_string()), "it is told: {regions}");
+}

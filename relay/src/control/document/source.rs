@@ -243,12 +243,17 @@ impl VerifyDocument {
 impl HandlerDocument {
     /// The most bytes of `params`, written as JSON.
     pub const MAX_PARAMS_BYTES: usize = 64 * 1024;
+    /// How deep objects and lists of `params` may stand in each other, `params` counted. The library that reads
+    /// JSON gives up at 128, and in the configuration's document `params` stand deeper than in a request's.
+    pub const MAX_PARAMS_DEPTH: usize = 64;
 
     fn check(&self, index: usize) -> Result<(), Invalid> {
         let path = format!("handlers[{index}].params");
         let text =
             serde_json::to_vec(&self.params).map_err(|error| Invalid::new(&path, error.to_string()))?;
         field::at_most(&path, "bytes of JSON", text.len(), Self::MAX_PARAMS_BYTES)?;
+        let deepest = self.params.values().map(depth).max().unwrap_or_default() + 1;
+        field::at_most(&path, "levels", deepest, Self::MAX_PARAMS_DEPTH)?;
         self.check_limits(|field| format!("handlers[{index}].limits.{field}"))
     }
 
@@ -264,5 +269,14 @@ impl HandlerDocument {
             value.map_or(Ok(()), |value| field::within(&path(field), value, allowed))?;
         }
         Ok(())
+    }
+}
+
+/// How many objects and lists stand in each other. What was read is at most 128 deep, so that this ends.
+fn depth(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::Object(members) => members.values().map(depth).max().unwrap_or_default() + 1,
+        serde_json::Value::Array(items) => items.iter().map(depth).max().unwrap_or_default() + 1,
+        _ => 0,
     }
 }

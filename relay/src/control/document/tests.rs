@@ -124,3 +124,23 @@ fn toml_reads_as_json_does() {
         .unwrap();
     assert_eq!(read::<SourceDocument>(toml).unwrap(), json);
 }
+
+#[test]
+fn params_stand_no_deeper_than_the_stored_document_can_be_read() {
+    let nested = |levels: usize| {
+        let inner = levels - 1;
+        let text = format!(
+            r#"{{"verify": {{"scheme": "github", "secrets": ["s"]}},
+                "handlers": [{{"name": "h", "params": {{"a": {}{}}}}}]}}"#,
+            "[".repeat(inner),
+            "]".repeat(inner)
+        );
+        read_json::<SourceDocument>(text.as_bytes()).map(drop).map_err(|invalid| invalid.to_string())
+    };
+    assert_eq!(nested(HandlerDocument::MAX_PARAMS_DEPTH), Ok(()));
+    // The last that the library still reads in a request, and could not read in the configuration.
+    for levels in [HandlerDocument::MAX_PARAMS_DEPTH + 1, 124] {
+        let expected = format!("`handlers[0].params`: {levels} levels, and at most 64 are allowed");
+        assert_eq!(nested(levels), Err(expected));
+    }
+}
