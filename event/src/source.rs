@@ -85,6 +85,16 @@ pub enum Locator {
 }
 
 impl Locator {
+    /// The longest pointer or name, in bytes.
+    pub const MAX_BYTES: usize = 256;
+
+    /// Bytes of the pointer or name.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Json(text) | Self::Header(text) => text.len(),
+        }
+    }
+
     fn json(pointer: &str) -> Self {
         Self::Json(pointer.to_owned())
     }

@@ -95,9 +95,9 @@ pub fn router(state: ApiState) -> Router {
     let protected = mount(endpoints()).fallback(not_found).method_not_allowed_fallback(method_not_allowed);
     mount(health::endpoints())
         .method_not_allowed_fallback(method_not_allowed)
-        .merge(protected.layer(token))
+        // Who has no token takes no place, and how the relay is can be asked at any load.
+        .merge(protected.layer(from_fn_with_state(state.clone(), limits::admit)).layer(token))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(from_fn_with_state(state.clone(), limits::admit))
         .with_state(state)
 }
 

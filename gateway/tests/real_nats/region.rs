@@ -14,12 +14,16 @@ use floodgate_gateway::config::Config;
 use floodgate_gateway::handle::Swaps;
 use floodgate_tests::programs;
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
 use crate::nats::{Nats, free_port};
+
+/// How often a gateway is started again whose port was taken.
+const RESTARTS: usize = 10;
 
 /// What sources sign with.
 pub(crate) const SECRET: &str = "a secret";
@@ -78,9 +82,19 @@ impl Region {
     pub(crate) async fn restart(self) -> Self {
         self.shutdown.cancel();
         self.gateway.await.unwrap().unwrap();
-        let shutdown = CancellationToken::new();
-        let gateway = start(self.folder.path(), &shutdown);
-        Self { shutdown, gateway, ..self }
+        for _ in 0..RESTARTS {
+            let shutdown = CancellationToken::new();
+            let gateway = start(self.folder.path(), &shutdown);
+            while !gateway.is_finished() {
+                if TcpStream::connect(self.address).await.is_ok() {
+                    return Self { shutdown, gateway, ..self };
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            // While nobody listened, its port may have become that of another test's connection.
+            println!("started again: {:?}", gateway.await.unwrap());
+        }
+        panic!("the gateway did not start again on {}", self.address);
     }
 
     /// Where the gateway's files are.

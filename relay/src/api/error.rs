@@ -77,8 +77,9 @@ impl From<StoreError> for ApiError {
             | StoreError::Read(_)
             | StoreError::Write(_)
             | StoreError::History(_)
+            | StoreError::Log(_)
             | StoreError::Watch(_) => Self::ours(ProblemCode::Unavailable, &error),
-            StoreError::Deleted | StoreError::Format(_) | StoreError::Unreadable(_) => {
+            StoreError::Deleted | StoreError::Gone | StoreError::Format(_) | StoreError::Unreadable(_) => {
                 Self::ours(ProblemCode::Internal, &error)
             }
         }

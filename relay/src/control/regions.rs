@@ -162,7 +162,8 @@ fn read(key: &str, bytes: &[u8]) -> Option<GatewayReport> {
 
 impl Reported {
     fn new(report: GatewayReport, taken_at_us: u64, now_us: u64) -> Self {
-        let age = Duration::from_micros(now_us.saturating_sub(taken_at_us));
+        // One of the future is as wrong: the server's clock was off, and who wrote it may be long gone.
+        let age = Duration::from_micros(now_us.abs_diff(taken_at_us));
         Self { report, taken_at_us, stale: age > STALE_AFTER }
     }
 }
@@ -190,6 +191,16 @@ mod tests {
         let text = br#"{"gateway": "eu-1", "revision": 7, "reported_at_us": 1}"#;
         assert_eq!(read("eu-1", text).map(|report| (report.revision, report.maxima)), Some((7, None)));
         assert_eq!(read("eu-2", text), None);
+    }
+
+    #[test]
+    fn a_report_of_the_past_or_of_the_future_is_stale() {
+        let text = br#"{"gateway": "eu-1", "revision": 7, "reported_at_us": 1}"#;
+        let now = 1_780_000_000_000_000;
+        let stale = |taken| Reported::new(read("eu-1", text).unwrap(), taken, now).stale;
+        let (some, most) = (5_000_000, 86_400_000_000);
+        assert!(!stale(now) && !stale(now - some) && !stale(now + some));
+        assert!(stale(now - most) && stale(now + most));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod cut;
 mod days;
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -172,17 +173,17 @@ impl Ledger {
     }
 
     /// What a replica teaches of ids. An id that is claimed already stays where it is; a flagged duplicate
-    /// notes that its sample is kept.
-    fn learned(&self, sequence: u64, replica: &Replica) -> Result<Vec<(EventId, Known)>, LedgerError> {
-        let mut learned: Vec<(EventId, Known)> = Vec::with_capacity(replica.entries.len());
+    /// notes that its sample is kept. Of several copies in one block the last counts: a batch says one thing
+    /// of a key, as what it says twice has no order.
+    fn learned(&self, sequence: u64, replica: &Replica) -> Result<BTreeMap<EventId, Known>, LedgerError> {
+        let mut learned: BTreeMap<EventId, Known> = BTreeMap::new();
         for (index, entry) in replica.entries.iter().enumerate() {
             let Some(verdict) = &entry.verdict else { continue };
             let Ok(id) = EventId::try_from(&*verdict.event_id) else { continue };
             if verdict.sample.is_some() {
                 // The first copy may stand in this very block.
-                let here = learned.iter().rev().find(|(known, _)| *known == id).map(|(_, known)| *known);
-                let known = match here {
-                    Some(known) => Some(known),
+                let known = match learned.get(&id) {
+                    Some(known) => Some(*known),
                     None => self.find(id)?,
                 };
                 learned.extend(known.map(|known| (id, Known { sampled: true, ..known })));
@@ -190,7 +191,7 @@ impl Ledger {
             }
             let Some(event) = &entry.event else { continue };
             let position = Position { sequence, index: u32::try_from(index).unwrap_or(u32::MAX) };
-            learned.push((id, Known::new(event, position, claims(verdict, event))));
+            learned.insert(id, Known::new(event, position, claims(verdict, event)));
         }
         Ok(learned)
     }

@@ -151,9 +151,19 @@ async fn ask_leader(stream: &Stream<()>, sequence: u64) -> Result<Bytes, ReadErr
     match stream.get_raw_message(sequence).await {
         Ok(message) => Ok(message.payload),
         Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {
-            Err(ReadError::Missing(Missing::Block))
+            Err(gone(stream, sequence).await)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// A message that the stream's end is past is gone for good. One beyond the end was lost with the log's latest part,
+/// which may be put back: nothing is given up for that.
+async fn gone(stream: &Stream<()>, sequence: u64) -> ReadError {
+    match stream.get_info().await {
+        Ok(info) if info.state.last_sequence >= sequence => ReadError::Missing(Missing::Block),
+        Ok(_) => ReadError::Unreachable("the log ends before it".into()),
+        Err(error) => ReadError::Unreachable(error.into()),
     }
 }
 

@@ -77,9 +77,13 @@ impl Purger {
         }
         // Of several shards' blocks in one stream there may be none of this one, or a purge that
         // was noted did not happen.
-        let incarnation = cursor.incarnation;
+        let incarnation = cursor.incarnation.clone();
         if let Some(accepted) = self.books.accepted_through(self.shard, feed, &incarnation, through).await? {
             self.note(feed, incarnation, through, accepted).await?;
+            // The note may have waited for long: is it still the same stream?
+            if next_incarnation(&cursor, stream.info().await?).is_some() {
+                return Ok(());
+            }
         }
         let filter = subject::regional(feed.lane, self.shard);
         let purged = stream.purge().filter(filter).sequence(through + 1).await?;

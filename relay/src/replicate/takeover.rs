@@ -70,9 +70,15 @@ pub async fn take_over(
     let appender =
         FencedAppender::open(context.clone(), subject::log_stream(shard), lease.clone(), fence).await?;
     let sequence = appender.last_sequence();
+    let level = async {
+        // The log may have been lost, and made anew, since it was last looked at: then the ledger is another log's,
+        // and would pass over all that is appended up to its checkpoint.
+        check(context, shard, ledger).await?;
+        fold(context, shard, ledger, sequence).await
+    };
     tokio::select! {
         () = lease.lost() => return Err(AppendError::Superseded.into()),
-        folded = fold(context, shard, ledger, sequence) => folded?,
+        level = level => level?,
     }
     tracing::info!(shard, epoch = lease.epoch(), sequence, "writing the log");
     Ok(appender)

@@ -9,6 +9,7 @@
 )]
 mod world;
 
+mod another_log;
 mod busy;
 mod clocks;
 mod growth;

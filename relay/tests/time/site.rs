@@ -63,6 +63,11 @@ impl Site {
         Ok(Some(Self { context, _server: server }))
     }
 
+    /// Makes what is not there of streams and buckets.
+    pub(crate) async fn provision(&self, shards: u32) -> Result {
+        Ok(provision(&self.context, shards).await?)
+    }
+
     /// Publishes events of these numbers as one block; gives the stream's sequence.
     pub(crate) async fn publish(&self, lane: Lane, shard: u32, numbers: &[u64]) -> Result<u64> {
         let destination = Destination { region: "eu".parse()?, lane, shard, gateway: "eu-1".to_owned() };

@@ -141,6 +141,15 @@ impl SourceDocument {
         }
     }
 
+    fn check_locators(&self) -> Result<(), Invalid> {
+        let locators =
+            [("event_id", &self.event_id), ("event_type", &self.event_type), ("order_by", &self.order_by)];
+        locators.into_iter().try_for_each(|(path, locator)| {
+            let bytes = locator.as_ref().map_or(0, Locator::bytes);
+            field::at_most(path, "bytes", bytes, Locator::MAX_BYTES)
+        })
+    }
+
     fn check_lanes(&self) -> Result<(), Invalid> {
         field::at_most("lanes", "event types", self.lanes.len(), Intake::MAX_LANES)?;
         match self.lanes.keys().find(|name| name.len() > Self::MAX_TYPE_BYTES) {
@@ -198,6 +207,7 @@ impl Document for SourceDocument {
         self.check_handlers()?;
         self.check_types()?;
         self.check_lanes()?;
+        self.check_locators()?;
         field::within("max_body_bytes", self.max_body_bytes.into(), 1..=Intake::MAX_BODY_BYTES.into())?;
         match self.max_config_age_seconds {
             Some(age) => field::within("max_config_age_seconds", age, Self::CONFIG_AGE_SECONDS),

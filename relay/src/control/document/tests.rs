@@ -144,3 +144,18 @@ fn params_stand_no_deeper_than_the_stored_document_can_be_read() {
         assert_eq!(nested(levels), Err(expected));
     }
 }
+
+#[test]
+fn locators_have_a_length() {
+    for field in ["event_id", "event_type", "order_by"] {
+        let read = |bytes: usize| {
+            let pointer = format!("/{}", "a".repeat(bytes - 1));
+            let text = format!(
+                r#"{{"verify": {{"scheme": "github", "secrets": ["s"]}}, "{field}": {{"json": "{pointer}"}}}}"#
+            );
+            read_json::<SourceDocument>(text.as_bytes()).map(drop).map_err(|invalid| invalid.to_string())
+        };
+        assert_eq!(read(256), Ok(()));
+        assert_eq!(read(257), Err(format!("`{field}`: 257 bytes, and at most 256 are allowed")));
+    }
+}

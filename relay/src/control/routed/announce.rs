@@ -61,6 +61,8 @@ impl Announcer {
     /// seen here or refused to it.
     pub(crate) async fn claim(&mut self, epoch: u64, lease: &Lease) -> Result<(), Superseded> {
         let mut behind_since = None;
+        // What was confirmed is in the centre, and the watch may lag.
+        let _ = self.store.refresh().await;
         while lease.is_held() {
             let revision = self.routes.borrow_and_update().revision;
             let forced = behind_since.is_some_and(|since: Instant| since.elapsed() > GONE_BACK);
@@ -102,7 +104,8 @@ impl Announcer {
         self.routes.changed().await.is_ok()
     }
 
-    /// Reads the configuration, and gives the routes time to follow it. Returns whether the centre answered.
+    /// Reads the configuration, and gives the routes time to follow it. Returns true if the
+    /// centre has no such revision.
     /// Later changes must go past what was confirmed, even if it is in the centre no more.
     async fn catch_up(&mut self, confirmed: u64) -> bool {
         self.store.must_pass(confirmed);
@@ -111,7 +114,7 @@ impl Announcer {
             tracing::warn!(shard = self.shard, error = chain(error), "cannot read the configuration");
         }
         let _ = timeout(PAUSE, self.changed()).await;
-        looked.is_ok()
+        looked.is_ok() && self.store.latest().revision < confirmed
     }
 
     async fn failed(&self, error: &RoutedError) {

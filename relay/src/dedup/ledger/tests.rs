@@ -30,10 +30,18 @@ impl Log {
     }
 
     fn store(&mut self, day: u64, id: u8) {
-        let mut verdict = Verdict { event_id: vec![id; 16], ..Verdict::default() };
-        verdict.set_kind(Kind::Stored);
-        let entry = proto::Entry { verdict: Some(verdict), event: Some(Event::default()) };
-        self.append(day, Content::Replica(Replica { entries: vec![entry], ..Replica::default() }));
+        self.replicate(day, &[(id, Kind::Stored)]);
+    }
+
+    /// One block.
+    fn replicate(&mut self, day: u64, copies: &[(u8, Kind)]) {
+        let entry = |&(id, kind): &(u8, Kind)| {
+            let mut verdict = Verdict { event_id: vec![id; 16], ..Verdict::default() };
+            verdict.set_kind(kind);
+            proto::Entry { verdict: Some(verdict), event: Some(Event::default()) }
+        };
+        let entries = copies.iter().map(entry).collect();
+        self.append(day, Content::Replica(Replica { entries, ..Replica::default() }));
     }
 
     fn forget(&mut self, day: u64, before_day: u32) {
@@ -43,6 +51,21 @@ impl Log {
     fn known(&self) -> Vec<u8> {
         (0..10).filter(|&id| self.ledger.find(EventId::from([id; 16])).unwrap().is_some()).collect()
     }
+}
+
+/// The provider's next try came within the block in which a handler failed on the first.
+#[test]
+fn the_last_copy_in_a_block_says_whether_its_id_is_claimed() {
+    let mut log = Log::new();
+    for id in 0..10 {
+        log.replicate(100, &[(id, Kind::Quarantined), (id, Kind::Filtered), (id, Kind::Stored)]);
+    }
+    let claims = |log: &Log| {
+        let known = |id| log.ledger.find(EventId::from([id; 16])).unwrap().unwrap();
+        (0..10).all(|id| known(id).claims && known(id).position.index == 2)
+    };
+    assert!(claims(&log));
+    assert!(claims(&log.reopened()));
 }
 
 #[test]
