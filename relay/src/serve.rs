@@ -66,8 +66,13 @@ impl Listener {
             shutdown.cancelled().await;
             tokio::time::sleep(LAST_ANSWERS).await;
             cut.cancel();
+            // Serving ends by itself then.
+            std::future::pending::<()>().await;
         };
-        tokio::join!(port.serve(shutdown.clone(), cut.clone()), cut.run_until_cancelled(late));
+        tokio::select! {
+            () = port.serve(shutdown.clone(), cut.clone()) => {}
+            () = late => {}
+        }
     }
 }
 
@@ -205,6 +210,6 @@ mod tests {
             assert!(answer.contains(problem::CONTENT_TYPE) && answer.contains(what), "{request}: {answer}");
         }
         shutdown.cancel();
-        serving.await.unwrap();
+        tokio::time::timeout(LAST_ANSWERS / 2, serving).await.expect("it waits for nobody").unwrap();
     }
 }
