@@ -1,4 +1,5 @@
-//! Where in a text something is wrong. A parser's own message shows the line itself, and a secret may stand in it.
+//! Where in a text something is wrong. A parser's own message shows the line itself,
+//! and a secret may stand in it.
 
 use std::ops::Range;
 

@@ -23,8 +23,8 @@ pub struct GatewayReport {
     /// Why it does not serve a newer one that it has seen, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Unix time in microseconds of the report, by the gateway's clock. Its age is judged by the region's server,
-    /// as the gateway's clock may be off.
+    /// Unix time in microseconds of the report, by the gateway's clock. Its age is judged by the region's
+    /// server, as the gateway's clock may be off.
     pub reported_at_us: u64,
     /// The handler versions that it serves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -412,8 +412,8 @@ impl Control {
         futures::future::join_all(self.0.regions.iter().map(Asker::ask)).await
     }
 
-    /// A snapshot that does not fit its message would keep back all that is changed after it. It may be larger
-    /// than what it is made from: each binding is resolved to a version there.
+    /// A snapshot that does not fit its message would keep back all that is changed after it. It may be
+    /// larger than what it is made from: each binding is resolved to a version there.
     fn check_snapshots(&self, after: &Configuration) -> Result<(), Refused> {
         // They differ by their region's name alone.
         let regions = self.0.regions.iter().map(|region| &region.name);

@@ -80,8 +80,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Fails where the centre has events already: its configuration is not to come, it is gone. By an empty one,
-    /// what regions go on accepting would be matched by no destination.
+    /// Fails where the centre has events already: its configuration is not to come, it is gone. By an empty
+    /// one, what regions go on accepting would be matched by no destination.
     async fn check_new(&self) -> Result<(), StoreError> {
         match self.centre.get_stream(subject::log_stream(0)).await {
             Ok(log) if log.cached_info().state.last_sequence > 0 => Err(StoreError::Gone),
@@ -129,7 +129,8 @@ impl Store {
             let mut bytes = read.bytes;
             if changed.before.revision != changed.after.revision {
                 let document = Bytes::from(changed.after.to_bytes().map_err(StoreError::from)?);
-                // A document that could not be read would shut out every later change, and a relay that starts.
+                // A document that could not be read would shut out every later change, and a relay that
+                // starts.
                 Configuration::from_bytes(&document).map_err(StoreError::Unreadable)?;
                 bytes = document.len();
                 match write(&bucket, document, read.kv_revision).await? {

@@ -157,8 +157,8 @@ async fn ask_leader(stream: &Stream<()>, sequence: u64) -> Result<Bytes, ReadErr
     }
 }
 
-/// A message that the stream's end is past is gone for good. One beyond the end was lost with the log's latest part,
-/// which may be put back: nothing is given up for that.
+/// A message that the stream's end is past is gone for good. One beyond the end was lost with the log's
+/// latest part, which may be put back: nothing is given up for that.
 async fn gone(stream: &Stream<()>, sequence: u64) -> ReadError {
     match stream.get_info().await {
         Ok(info) if info.state.last_sequence >= sequence => ReadError::Missing(Missing::Block),

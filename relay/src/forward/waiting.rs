@@ -84,7 +84,7 @@ pub(crate) struct HeldGauge {
 
 impl HeldGauge {
     pub(super) fn new() -> Result<Self, prometheus::Error> {
-        let help = "1 for a destination whose deliveries are held, because it is disabled or paused.";
+        let help = "1 for a destination whose deliveries are held: disabled, paused, or its secrets cannot be opened.";
         let gauge = gauges("destination_held", help, &["destination", "reason"])?;
         Ok(Self { gauge, shown: Arc::default() })
     }

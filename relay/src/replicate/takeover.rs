@@ -71,8 +71,8 @@ pub async fn take_over(
         FencedAppender::open(context.clone(), subject::log_stream(shard), lease.clone(), fence).await?;
     let sequence = appender.last_sequence();
     let level = async {
-        // The log may have been lost, and made anew, since it was last looked at: then the ledger is another log's,
-        // and would pass over all that is appended up to its checkpoint.
+        // The log may have been lost, and made anew, since it was last looked at: then the ledger is another
+        // log's, and would pass over all that is appended up to its checkpoint.
         check(context, shard, ledger).await?;
         fold(context, shard, ledger, sequence).await
     };

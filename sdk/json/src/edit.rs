@@ -30,7 +30,8 @@ impl Edit {
     /// Begins with a text, whose byte order mark is left out if it has one.
     ///
     /// # Errors
-    /// If it is not one JSON value from its beginning to its end. What its texts and numbers say is not looked at.
+    /// If it is not one JSON value from its beginning to its end.
+    /// What its texts and numbers say is not looked at.
     pub fn new(text: &[u8]) -> Result<Self, EditError> {
         let text = without_bom(text);
         // A pointer into it has the outermost values looked at one by one.

@@ -253,8 +253,9 @@ impl VerifyDocument {
 impl HandlerDocument {
     /// The most bytes of `params`, written as JSON.
     pub const MAX_PARAMS_BYTES: usize = 64 * 1024;
-    /// How deep objects and lists of `params` may stand in each other, `params` counted. The library that reads
-    /// JSON gives up at 128, and in the configuration's document `params` stand deeper than in a request's.
+    /// How deep objects and lists of `params` may stand in each other, `params` counted. The library that
+    /// reads JSON gives up at 128, and in the configuration's document `params` stand deeper than in a
+    /// request's.
     pub const MAX_PARAMS_DEPTH: usize = 64;
 
     fn check(&self, index: usize) -> Result<(), Invalid> {

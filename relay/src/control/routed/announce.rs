@@ -122,8 +122,8 @@ impl Announcer {
         sleep(PAUSE).await;
     }
 
-    /// Writes the key unless it says that already. `forced`:
-    /// also where it says more than this process routes by.
+    /// Writes the key unless it says that already. With `forced`, it also replaces a revision later than the
+    /// one that this process routes by.
     async fn say(&self, revision: u64, epoch: u64, forced: bool) -> Result<Said, RoutedError> {
         let (stands, at) = self.stands().await?;
         if let Some(stands) = &stands {
