@@ -195,7 +195,7 @@ fn start_with(
 
 /// Waits for something that must come about; the limit only ends a test that has failed.
 pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..600 {
+    for _ in 0..2_400 {
         if holds().await {
             return;
         }
