@@ -486,9 +486,7 @@ async fn open(
     loop {
         match Store::open(centre.clone(), metrics.clone()).await {
             Ok(store) => return Ok(store),
-            Err(error @ (StoreError::Format(_) | StoreError::Deleted | StoreError::Gone)) => {
-                return Err(error.into());
-            }
+            Err(error @ (StoreError::Format(_) | StoreError::Deleted)) => return Err(error.into()),
             Err(error) => {
                 tracing::warn!(error = chain(&error), "waiting for the configuration in the centre")
             }

@@ -2,7 +2,6 @@
 
 pub(crate) mod server;
 
-use async_nats::jetstream::{kv, stream};
 use floodgate_event::report::GatewayReport;
 use floodgate_event::snapshot::Snapshot;
 use floodgate_event::subject;
@@ -270,26 +269,4 @@ async fn a_component_that_is_gone_keeps_back_nothing_else() {
     let regions = serde_json::to_value(site.control.regions().await).unwrap();
     let error = regions[0]["error"].as_str().unwrap_or_default();
     assert!(error.contains(&uploaded.digest.to_string()), "it is told: {regions}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_centre_that_lost_its_configuration_is_not_taken_for_a_new_one() {
-    let centre = Server::start(None).await;
-    let context = centre.context().await;
-    server::provision(&context).await;
-    let log = stream::Config {
-        name: subject::log_stream(0),
-        subjects: vec![subject::log_wildcard(0)],
-        ..stream::Config::default()
-    };
-    context.create_stream(log).await.unwrap();
-    let metrics = || ControlMetrics::register(&prometheus::Registry::new()).unwrap();
-    store::Store::open(context.clone(), metrics()).await.expect("an empty log is that of a new centre");
-
-    context.publish(subject::log_fence(0), "".into()).await.unwrap().await.unwrap();
-    context.delete_key_value(subject::CONTROL_BUCKET).await.unwrap();
-    let empty = kv::Config { bucket: subject::CONTROL_BUCKET.into(), ..kv::Config::default() };
-    context.create_key_value(empty).await.unwrap();
-    let refused = store::Store::open(context, metrics()).await.map(drop);
-    assert!(matches!(refused, Err(StoreError::Gone)), "{refused:?}");
 }
