@@ -25,6 +25,14 @@ struct Site {
     _may_write: watch::Sender<bool>,
 }
 
+/// A server with the buckets of a centre and of a region.
+async fn provisioned() -> (Server, Context) {
+    let centre = Server::start(None).await;
+    let context = centre.context().await;
+    server::provision(&context).await;
+    (centre, context)
+}
+
 /// A control plane of one region; components pass their checks if they begin with `ok`,
 /// after parameters or without.
 async fn start(centre: &Server, region: Context, region_key: &OpeningKey, key: &OpeningKey) -> Site {
@@ -88,8 +96,7 @@ async fn snapshot_of(region: &Context, revision: u64) -> Snapshot {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_are_stored_once_and_reach_routes() {
-    let centre = Server::start(None).await;
-    server::provision(&centre.context().await).await;
+    let (centre, _) = provisioned().await;
     let (key, eu) = (OpeningKey::generate(), OpeningKey::generate());
     let site = start(&centre, centre.context().await, &eu, &key).await;
     let (control, shop) = (&site.control, name("shop"));
@@ -120,8 +127,7 @@ async fn changes_are_stored_once_and_reach_routes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_relays_change_at_once_and_nothing_is_lost() {
-    let centre = Server::start(None).await;
-    server::provision(&centre.context().await).await;
+    let (centre, _) = provisioned().await;
     let (key, eu) = (OpeningKey::generate(), OpeningKey::generate());
     let one = start(&centre, centre.context().await, &eu, &key).await;
     let other = start(&centre, centre.context().await, &eu, &key).await;
@@ -145,8 +151,7 @@ async fn two_relays_change_at_once_and_nothing_is_lost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_region_that_comes_up_late_gets_components_and_snapshot() {
-    let centre = Server::start(None).await;
-    server::provision(&centre.context().await).await;
+    let (centre, _) = provisioned().await;
     let port = server::free_port();
     let (key, eu) = (OpeningKey::generate(), OpeningKey::generate());
     let region = server::connect(port).await;
@@ -176,9 +181,7 @@ async fn a_region_that_comes_up_late_gets_components_and_snapshot() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_region_with_a_new_key_is_sealed_to_at_the_next_start() {
-    let centre = Server::start(None).await;
-    let context = centre.context().await;
-    server::provision(&context).await;
+    let (centre, context) = provisioned().await;
     let (key, old, new) = (OpeningKey::generate(), OpeningKey::generate(), OpeningKey::generate());
     let before = start(&centre, context.clone(), &old, &key).await;
     before.control.put_source(&name("github"), &source("s", "[]"), Mode::Write, &ANY).await.unwrap();
@@ -193,9 +196,7 @@ async fn a_region_with_a_new_key_is_sealed_to_at_the_next_start() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_s_clock_that_is_off_dates_no_snapshot() {
-    let centre = Server::start(None).await;
-    let context = centre.context().await;
-    server::provision(&context).await;
+    let (centre, context) = provisioned().await;
     let (key, eu) = (OpeningKey::generate(), OpeningKey::generate());
     let world = World::new(&["eu"]);
     let clock = world.clock();
@@ -219,9 +220,7 @@ async fn a_host_s_clock_that_is_off_dates_no_snapshot() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_whose_clock_is_off_reports_like_any_other() {
-    let centre = Server::start(None).await;
-    let context = centre.context().await;
-    server::provision(&context).await;
+    let (centre, context) = provisioned().await;
     let (key, eu) = (OpeningKey::generate(), OpeningKey::generate());
     let site = start(&centre, context.clone(), &eu, &key).await;
     let reports = context.get_key_value(subject::GATEWAYS_BUCKET).await.unwrap();
@@ -234,7 +233,7 @@ async fn a_gateway_whose_clock_is_off_reports_like_any_other() {
     let shown = serde_json::to_value(site.control.regions().await).unwrap();
     let gateways = shown[0]["gateways"].as_array().unwrap();
     assert_eq!(gateways.len(), 2, "{shown}");
-    let this_year = &rfc3339_now()[..4];
+    let this_year = &view::rfc3339(Clock::of_tests().now_us())[..4];
     for gateway in gateways {
         assert_eq!(gateway["stale"], false, "{gateway}");
         assert!(gateway["reported_at"].as_str().unwrap().starts_with(this_year), "{gateway}");
@@ -242,15 +241,9 @@ async fn a_gateway_whose_clock_is_off_reports_like_any_other() {
     assert_eq!(shown[0]["serving"], 7);
 }
 
-fn rfc3339_now() -> String {
-    view::rfc3339(Clock::of_tests().now_us())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_component_that_is_gone_keeps_back_nothing_else() {
-    let centre = Server::start(None).await;
-    let context = centre.context().await;
-    server::provision(&context).await;
+    let (centre, context) = provisioned().await;
     let port = server::free_port();
     let (key, eu) = (OpeningKey::generate(), OpeningKey::generate());
     let region = server::connect(port).await;
