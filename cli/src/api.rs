@@ -162,6 +162,20 @@ impl Api {
         self.answer(self.http.post(url.clone()).timeout(ASKING_TIMEOUT).json(document), url).await
     }
 
+    /// As [`Self::post`], with this query.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) async fn post_with<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        document: &impl Serialize,
+        query: &str,
+    ) -> Result<T, ApiError> {
+        let url = self.url_with(segments, query)?;
+        self.answer(self.http.post(url.clone()).timeout(ASKING_TIMEOUT).json(document), url).await
+    }
+
     /// Puts a document under `/v1/` and these segments, with this query:
     /// `dry_run=true` asks what that would do.
     ///
@@ -173,8 +187,7 @@ impl Api {
         document: &impl Serialize,
         query: &str,
     ) -> Result<T, ApiError> {
-        let mut url = self.url(segments)?;
-        url.set_query(Some(query));
+        let url = self.url_with(segments, query)?;
         self.answer(self.http.put(url.clone()).timeout(ASKING_TIMEOUT).json(document), url).await
     }
 
@@ -230,8 +243,7 @@ impl Api {
         segments: &[&str],
         query: &str,
     ) -> Result<T, ApiError> {
-        let mut url = self.url(segments)?;
-        url.set_query(Some(query));
+        let url = self.url_with(segments, query)?;
         self.answer(self.http.delete(url.clone()), url).await
     }
 
@@ -245,6 +257,12 @@ impl Api {
             return Err(refusal(status, &body));
         }
         serde_json::from_slice(&body).map_err(ApiError::Answer)
+    }
+
+    fn url_with(&self, segments: &[&str], query: &str) -> Result<Url, ApiError> {
+        let mut url = self.url(segments)?;
+        url.set_query(Some(query));
+        Ok(url)
     }
 
     fn url(&self, segments: &[&str]) -> Result<Url, ApiError> {

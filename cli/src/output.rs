@@ -1,6 +1,6 @@
 //! What the client commands share: a small runtime, and text on stdout.
 //!
-//! Senders, handlers and consumers choose some of what is printed. All of it goes through [`print`],
+//! Senders, handlers and consumers choose some of what is printed. All of it goes through [`print()`],
 //! [`print_json`] or [`json_line`], which let nothing through that could steer a terminal or hide in one.
 
 use std::fmt::Write as _;

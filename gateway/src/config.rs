@@ -180,9 +180,9 @@ pub enum ConfigError {
     Syntax {
         /// Which file.
         path: PathBuf,
-        /// Where, from 1.
+        /// The number of the line that is wrong, from 1.
         line: usize,
-        /// What.
+        /// What is wrong, without the line's text: a password may stand in it.
         message: String,
     },
     /// A value that does not go, by itself or with another one.

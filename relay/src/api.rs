@@ -127,11 +127,17 @@ fn mount(endpoints: Vec<Endpoint>) -> Router<ApiState> {
 /// Waits until a change is in force, unless the caller does not; none for a dry run.
 /// A change that left everything as it is may still be on its way from before.
 async fn in_force(state: &ApiState, changed: &Changed<()>, write: Write, scope: Scope<'_>) -> Option<bool> {
-    let revision = changed.after.revision;
-    match write {
-        Write { mode: Mode::DryRun, .. } => None,
-        Write { wait: true, .. } => Some(state.control.in_force(revision, scope).await),
-        Write { wait: false, .. } => Some(state.control.is_known_in_force(revision, scope)),
+    match write.mode {
+        Mode::DryRun => None,
+        Mode::Write => Some(awaited(state, changed.after.revision, write.wait, scope).await),
+    }
+}
+
+/// Whether a revision is in force; waits for it, unless the caller does not.
+async fn awaited(state: &ApiState, revision: u64, wait: bool, scope: Scope<'_>) -> bool {
+    match wait {
+        true => state.control.in_force(revision, scope).await,
+        false => state.control.is_known_in_force(revision, scope),
     }
 }
 
@@ -144,8 +150,9 @@ async fn remove(
     scope: Scope<'_>,
 ) -> Result<Removed, ApiError> {
     let changed = state.control.delete(kind, name, expected).await?;
-    let in_force = in_force(state, &changed, Write { mode: Mode::Write, wait }, scope).await;
-    Ok(Removed { name: name.clone(), revision: changed.after.revision, in_force })
+    let revision = changed.after.revision;
+    let in_force = Some(awaited(state, revision, wait, scope).await);
+    Ok(Removed { name: name.clone(), revision, in_force })
 }
 
 async fn not_found() -> ApiError {

@@ -1,7 +1,7 @@
 //! The relay's time: what it writes into the log, what makes a retry due, and by what the ledger forgets.
 //!
 //! No single clock is believed. This host's, the centre's server's and each region's server's are compared
-//! all the time, and the largest group of those that agree is right ([`votes`]); where no two agree, the
+//! all the time, and the largest group of those that agree is right (`votes`); where no two agree, the
 //! centre's is. Between two answers the monotonic clock carries the time on, for a bounded while.
 //! So one clock that jumps is outvoted. If all of them jump together, the relay follows after a minute,
 //! writes nothing into the log meanwhile, and forgets nothing for an hour.
@@ -128,7 +128,7 @@ impl Clock {
         self.votes().earliest(moment)
     }
 
-    /// The same.
+    /// [`Self::earliest_us`], as the standard library has times.
     pub fn earliest(&self) -> SystemTime {
         time::from_unix_micros(self.earliest_us())
     }

@@ -25,6 +25,7 @@ mod store;
 mod upkeep;
 mod upload;
 mod vault;
+mod versions;
 pub(crate) mod view;
 pub(crate) mod warnings;
 
@@ -59,7 +60,7 @@ use tokio_util::task::TaskTracker;
 use self::canary::Canaries;
 use self::checker::Checker;
 use self::distribute::Distributor;
-use self::document::{CanaryDocument, DestinationDocument, ShadowDocument, SourceDocument};
+use self::document::{DestinationDocument, SourceDocument};
 use self::regions::Asker;
 use self::routed::{Announcer, Routed};
 use self::routing::Router;
@@ -323,76 +324,6 @@ impl Control {
         .await
     }
 
-    pub(crate) async fn promote(
-        &self,
-        handler: &Name,
-        version: u32,
-        precondition: &Precondition,
-    ) -> Result<Changed<()>, ChangeError> {
-        let now = self.0.clock.now_us();
-        self.bind(Mode::Write, |configuration| {
-            configuration.check(precondition, Kind::Handler, handler)?;
-            configuration.promote(handler, version, now)
-        })
-        .await
-    }
-
-    /// Answers with the version that is promoted again.
-    pub(crate) async fn roll_back(
-        &self,
-        handler: &Name,
-        precondition: &Precondition,
-    ) -> Result<Changed<u32>, ChangeError> {
-        let now = self.0.clock.now_us();
-        // It ran with these parameters before, and the way back must not wait for a compiler.
-        self.change(Mode::Write, |configuration| {
-            configuration.check(precondition, Kind::Handler, handler)?;
-            configuration.roll_back(handler, now)
-        })
-        .await
-    }
-
-    pub(crate) async fn shadow(
-        &self,
-        handler: &Name,
-        document: &ShadowDocument,
-        precondition: &Precondition,
-    ) -> Result<Changed<()>, ChangeError> {
-        let now = self.0.clock.now_us();
-        self.bind(Mode::Write, |configuration| {
-            configuration.check(precondition, Kind::Handler, handler)?;
-            configuration.shadow(handler, document, now)
-        })
-        .await
-    }
-
-    pub(crate) async fn canary(
-        &self,
-        handler: &Name,
-        document: &CanaryDocument,
-        precondition: &Precondition,
-    ) -> Result<Changed<()>, ChangeError> {
-        let now = self.0.clock.now_us();
-        self.bind(Mode::Write, |configuration| {
-            configuration.check(precondition, Kind::Handler, handler)?;
-            configuration.canary(handler, document, now)
-        })
-        .await
-    }
-
-    pub(crate) async fn stop_rollout(
-        &self,
-        handler: &Name,
-        precondition: &Precondition,
-    ) -> Result<Changed<()>, ChangeError> {
-        let now = self.0.clock.now_us();
-        self.change(Mode::Write, |configuration| {
-            configuration.check(precondition, Kind::Handler, handler)?;
-            configuration.stop_rollout(handler, now)
-        })
-        .await
-    }
-
     /// What gateways report, by region; none of those that do not answer.
     pub(crate) async fn reports(&self) -> Vec<(Name, Option<Reports>)> {
         let ask = |asker: &Asker| {
@@ -486,9 +417,7 @@ async fn open(
     loop {
         match Store::open(centre.clone(), metrics.clone()).await {
             Ok(store) => return Ok(store),
-            Err(error @ (StoreError::Format(_) | StoreError::Deleted | StoreError::Gone)) => {
-                return Err(error.into());
-            }
+            Err(error @ (StoreError::Format(_) | StoreError::Deleted)) => return Err(error.into()),
             Err(error) => {
                 tracing::warn!(error = chain(&error), "waiting for the configuration in the centre")
             }

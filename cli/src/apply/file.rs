@@ -3,6 +3,7 @@
 
 mod secret;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use floodgate_event::name::InvalidName;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub(crate) use self::secret::SecretError;
+use crate::files;
 
 /// The largest file, in bytes.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
@@ -126,17 +128,10 @@ fn members(value: Value) -> serde_json::Map<String, Value> {
     }
 }
 
-fn read_text(path: &Path) -> std::io::Result<String> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    let read = std::fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
-    if read as u64 > MAX_FILE_BYTES {
-        return Err(std::io::Error::new(
-            std::io::ErrorKind::FileTooLarge,
-            format!("more than {MAX_FILE_BYTES} bytes"),
-        ));
-    }
-    Ok(text)
+fn read_text(path: &Path) -> io::Result<String> {
+    let bytes = files::read_at_most(path, MAX_FILE_BYTES)?;
+    let foreign = |_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8");
+    String::from_utf8(bytes).map_err(foreign)
 }
 
 /// The library's own message shows the line that is wrong, and a secret may stand in it.

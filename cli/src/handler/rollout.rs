@@ -97,6 +97,9 @@ struct InForce<'a> {
     progress: &'a Progress,
 }
 
+/// The API need not wait: [`tell`] does, and says meanwhile what it waits for.
+const AT_ONCE: &str = "wait=false";
+
 #[derive(Serialize, Deserialize)]
 struct Changed {
     name: Name,
@@ -156,12 +159,12 @@ pub(crate) async fn canary(args: CanaryArgs) -> Result<(), Failure> {
 }
 
 async fn end(api: &Api, name: &Name, json: bool) -> Result<(), Failure> {
-    let changed: Changed = api.delete(&["handlers", name, "rollout"]).await?;
+    let changed: Changed = api.delete_with(&["handlers", name, "rollout"], AT_ONCE).await?;
     tell(api, &changed, json, &format!("{name}: nothing is tried any more")).await
 }
 
 async fn post(api: &Api, name: &Name, action: &str, document: Value) -> Result<Changed, Failure> {
-    Ok(api.post(&["handlers", name, action], &without_nulls(document)).await?)
+    Ok(api.post_with(&["handlers", name, action], &without_nulls(document), AT_ONCE).await?)
 }
 
 /// What is null is left to the API's default.

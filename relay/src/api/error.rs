@@ -77,9 +77,8 @@ impl From<StoreError> for ApiError {
             | StoreError::Read(_)
             | StoreError::Write(_)
             | StoreError::History(_)
-            | StoreError::Log(_)
             | StoreError::Watch(_) => Self::ours(ProblemCode::Unavailable, &error),
-            StoreError::Deleted | StoreError::Gone | StoreError::Format(_) | StoreError::Unreadable(_) => {
+            StoreError::Deleted | StoreError::Format(_) | StoreError::Unreadable(_) => {
                 Self::ours(ProblemCode::Internal, &error)
             }
         }

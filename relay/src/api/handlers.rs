@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 use self::live::Live;
 use super::answer::{Listed, Removed, Tagged, status};
 use super::extract::{Body, Checked, PathName, Wait};
-use super::{ApiError, ApiState, Endpoint};
+use super::{ApiError, ApiState, Endpoint, awaited};
 use crate::control::document::{Document, Invalid};
 use crate::control::view::HandlerView;
-use crate::control::{Kind, MAX_COMPONENT_BYTES, Precondition, Refused};
+use crate::control::{Kind, MAX_COMPONENT_BYTES, Precondition, Refused, Scope};
 
 /// Waiting for a turn, a check of at most a minute, and writing the component.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(180);
@@ -68,6 +68,13 @@ struct Promoted {
     revision: u64,
     /// Whether every region runs it.
     in_force: bool,
+}
+
+impl Promoted {
+    async fn of(state: &ApiState, name: Name, promoted: u32, wait: Wait, revision: u64) -> Self {
+        let in_force = awaited(state, revision, wait.wait, Scope::Handler(&name)).await;
+        Self { name, promoted, revision, in_force }
+    }
 }
 
 impl IntoResponse for Promoted {
@@ -124,8 +131,7 @@ async fn promote(
 ) -> Result<Promoted, ApiError> {
     let promoted = promotion.version.get();
     let revision = state.control.promote(&name, promoted, &expected).await?.after.revision;
-    let in_force = rollout::runs(&state, revision, &name, wait).await;
-    Ok(Promoted { name, promoted, revision, in_force })
+    Ok(Promoted::of(&state, name, promoted, wait, revision).await)
 }
 
 async fn delete(

@@ -77,9 +77,9 @@ pub enum Refused {
         "what region `{region}` gets of the configuration would be larger than the {most} bytes that fit"
     )]
     Snapshot {
-        /// The region.
+        /// The region with the longest name, as all get the same.
         region: Name,
-        /// The bound.
+        /// The largest snapshot that is taken, in bytes.
         most: usize,
     },
     /// What is stored is not what the request says it is.

@@ -84,8 +84,11 @@ fn strongly(one: &str, other: &str) -> bool {
 
 /// For `If-None-Match`: weak or not does not matter.
 fn weakly(one: &str, other: &str) -> bool {
-    let opaque = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
     opaque(one) == opaque(other)
+}
+
+fn opaque(tag: &str) -> &str {
+    tag.strip_prefix("W/").unwrap_or(tag)
 }
 
 impl Precondition {

@@ -61,11 +61,8 @@ pub(crate) fn check_size(configuration: &Configuration, region: &Name, shards: u
         return Ok(());
     };
     let most = MAX_BYTES - ROOM;
-    match snapshot.to_bytes() {
-        Ok(bytes) if bytes.len() > most => Err(Refused::Snapshot { region: region.clone(), most }),
-        Ok(_) => Ok(()),
-        Err(_) => Err(Refused::Snapshot { region: region.clone(), most }),
-    }
+    let fits = snapshot.to_bytes().is_ok_and(|bytes| bytes.len() <= most);
+    if fits { Ok(()) } else { Err(Refused::Snapshot { region: region.clone(), most }) }
 }
 
 fn source(

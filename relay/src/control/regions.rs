@@ -6,7 +6,7 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::kv::{self, Operation};
 use floodgate_event::report::{GatewayReport, MAX_REFUSED, RefusedSource};
 use floodgate_event::snapshot::Snapshot;
-use floodgate_event::{Name, subject};
+use floodgate_event::{Name, subject, time};
 use futures::StreamExt;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -126,9 +126,9 @@ impl Asker {
     }
 }
 
-/// Every report, with when the region's server took it. Keys are listed by the stream's own description: a
-/// listing by a consumer would leave that behind for a while, and those who wait for a change look many times
-/// a second.
+/// Every report, with when the region's server took it. Keys are listed by the stream's own description.
+/// A listing by a consumer would leave that behind for a while, and those who wait for a change look many
+/// times a second.
 async fn reports(bucket: &kv::Store) -> Result<Vec<(GatewayReport, u64)>, async_nats::Error> {
     let subjects = bucket.stream.info_with_subjects(format!("{}>", bucket.prefix)).await?;
     let mut subjects = subjects.take(MAX_GATEWAYS);
@@ -140,7 +140,7 @@ async fn reports(bucket: &kv::Store) -> Result<Vec<(GatewayReport, u64)>, async_
         let Some(entry) = bucket.entry(key).await?.filter(|entry| entry.operation == Operation::Put) else {
             continue;
         };
-        let taken_at_us = u64::try_from(entry.created.unix_timestamp_nanos() / 1_000).unwrap_or_default();
+        let taken_at_us = time::unix_micros(entry.created.into());
         reports.extend(read(key, &entry.value).map(|report| (report, taken_at_us)));
     }
     Ok(reports)

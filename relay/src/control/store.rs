@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::context::{GetStreamError, KeyValueError};
+use async_nats::jetstream::context::KeyValueError;
 use async_nats::jetstream::kv::{
     self, EntryError, HistoryError, HistoryErrorKind, Operation, UpdateError, UpdateErrorKind, WatchError,
 };
@@ -20,7 +20,6 @@ use super::change::Refused;
 use super::configuration::Configuration;
 use super::fit::FitError;
 use super::metrics::ControlMetrics;
-use crate::reader;
 
 /// How often a change is tried again because something else changed first.
 pub(super) const MAX_CONFLICTS: usize = 8;
@@ -72,23 +71,11 @@ impl Store {
         let bucket = store.bucket().await?;
         let read = read(&bucket).await?;
         if read.configuration.revision == 0 {
-            store.check_new().await?;
             let first = Configuration { revision: 1, ..Configuration::default() };
             write(&bucket, first.to_bytes()?.into(), read.kv_revision).await?;
         }
         store.refresh().await?;
         Ok(store)
-    }
-
-    /// Fails where the centre has events already: its configuration is not to come, it is gone. By an empty
-    /// one, what regions go on accepting would be matched by no destination.
-    async fn check_new(&self) -> Result<(), StoreError> {
-        match self.centre.get_stream(subject::log_stream(0)).await {
-            Ok(log) if log.cached_info().state.last_sequence > 0 => Err(StoreError::Gone),
-            Ok(_) => Ok(()),
-            Err(error) if reader::is_missing(&error.kind()) => Ok(()),
-            Err(error) => Err(StoreError::Log(error)),
-        }
     }
 
     /// The latest revision that this process has seen.
@@ -287,15 +274,6 @@ pub enum StoreError {
     /// Somebody deleted the document.
     #[error("the configuration was deleted from the centre's bucket: put a copy from its history back")]
     Deleted,
-    /// There is none, in a centre that has events.
-    #[error(
-        "the centre has events and no configuration: its bucket {} was lost. Restore it from a backup",
-        subject::CONTROL_BUCKET
-    )]
-    Gone,
-    /// Whether the centre is a new one cannot be told.
-    #[error("the central log cannot be looked at")]
-    Log(#[source] GetStreamError),
     /// Too many changes at once.
     #[error("the configuration kept changing: tried {MAX_CONFLICTS} times")]
     Busy,

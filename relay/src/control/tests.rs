@@ -2,7 +2,6 @@
 
 pub(crate) mod server;
 
-use async_nats::jetstream::{kv, stream};
 use floodgate_event::report::GatewayReport;
 use floodgate_event::snapshot::Snapshot;
 use floodgate_event::subject;
@@ -24,6 +23,14 @@ struct Site {
     disable: mpsc::Sender<Gone>,
     shutdown: CancellationToken,
     _may_write: watch::Sender<bool>,
+}
+
+/// A server with the buckets of a centre and of a region.
+async fn provisioned() -> (Server, Context) {
+    let centre = Server::start(None).await;
+    let context = centre.context().await;
+    server::provision(&context).await;
+    (centre, context)
 }
 
 /// A control plane of one region; components pass their checks if they begin with `ok`,
@@ -89,8 +96,7 @@ async fn snapshot_of(region: &Context, revision: u64) -> Snapshot {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_are_stored_once_and_reach_routes() {
-    let centre = Server::start(None).await;
-    server::provision(&centre.context().await).await;
+    let (centre, _) = provisioned().await;
     let (key, eu) = (OpeningKey::generate(), OpeningKey::generate());
     let site = start(&centre, centre.context().await, &eu, &key).await;
     let (control, shop) = (&site.control, name("shop"));
@@ -121,8 +127,7 @@ async fn changes_are_stored_once_and_reach_routes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_relays_change_at_once_and_nothing_is_lost() {
-    let centre = Server::start(None).await;
-    server::provision(&centre.context().await).await;
+    let (centre, _) = provisioned().await;
     let (key, eu) = (OpeningKey::generate(), OpeningKey::generate());
     let one = start(&centre, centre.context().await, &eu, &key).await;
     let other = start(&centre, centre.context().await, &eu, &key).await;
@@ -146,8 +151,7 @@ async fn two_relays_change_at_once_and_nothing_is_lost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_region_that_comes_up_late_gets_components_and_snapshot() {
-    let centre = Server::start(None).await;
-    server::provision(&centre.context().await).await;
+    let (centre, _) = provisioned().await;
     let port = server::free_port();
     let (key, eu) = (OpeningKey::generate(), OpeningKey::generate());
     let region = server::connect(port).await;
@@ -177,9 +181,7 @@ async fn a_region_that_comes_up_late_gets_components_and_snapshot() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_region_with_a_new_key_is_sealed_to_at_the_next_start() {
-    let centre = Server::start(None).await;
-    let context = centre.context().await;
-    server::provision(&context).await;
+    let (centre, context) = provisioned().await;
     let (key, old, new) = (OpeningKey::generate(), OpeningKey::generate(), OpeningKey::generate());
     let before = start(&centre, context.clone(), &old, &key).await;
     before.control.put_source(&name("github"), &source("s", "[]"), Mode::Write, &ANY).await.unwrap();
@@ -194,9 +196,7 @@ async fn a_region_with_a_new_key_is_sealed_to_at_the_next_start() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_s_clock_that_is_off_dates_no_snapshot() {
-    let centre = Server::start(None).await;
-    let context = centre.context().await;
-    server::provision(&context).await;
+    let (centre, context) = provisioned().await;
     let (key, eu) = (OpeningKey::generate(), OpeningKey::generate());
     let world = World::new(&["eu"]);
     let clock = world.clock();
@@ -220,9 +220,7 @@ async fn a_host_s_clock_that_is_off_dates_no_snapshot() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_whose_clock_is_off_reports_like_any_other() {
-    let centre = Server::start(None).await;
-    let context = centre.context().await;
-    server::provision(&context).await;
+    let (centre, context) = provisioned().await;
     let (key, eu) = (OpeningKey::generate(), OpeningKey::generate());
     let site = start(&centre, context.clone(), &eu, &key).await;
     let reports = context.get_key_value(subject::GATEWAYS_BUCKET).await.unwrap();
@@ -235,7 +233,7 @@ async fn a_gateway_whose_clock_is_off_reports_like_any_other() {
     let shown = serde_json::to_value(site.control.regions().await).unwrap();
     let gateways = shown[0]["gateways"].as_array().unwrap();
     assert_eq!(gateways.len(), 2, "{shown}");
-    let this_year = &rfc3339_now()[..4];
+    let this_year = &view::rfc3339(Clock::of_tests().now_us())[..4];
     for gateway in gateways {
         assert_eq!(gateway["stale"], false, "{gateway}");
         assert!(gateway["reported_at"].as_str().unwrap().starts_with(this_year), "{gateway}");
@@ -243,15 +241,9 @@ async fn a_gateway_whose_clock_is_off_reports_like_any_other() {
     assert_eq!(shown[0]["serving"], 7);
 }
 
-fn rfc3339_now() -> String {
-    view::rfc3339(Clock::of_tests().now_us())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_component_that_is_gone_keeps_back_nothing_else() {
-    let centre = Server::start(None).await;
-    let context = centre.context().await;
-    server::provision(&context).await;
+    let (centre, context) = provisioned().await;
     let port = server::free_port();
     let (key, eu) = (OpeningKey::generate(), OpeningKey::generate());
     let region = server::connect(port).await;
@@ -270,26 +262,4 @@ async fn a_component_that_is_gone_keeps_back_nothing_else() {
     let regions = serde_json::to_value(site.control.regions().await).unwrap();
     let error = regions[0]["error"].as_str().unwrap_or_default();
     assert!(error.contains(&uploaded.digest.to_string()), "it is told: {regions}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_centre_that_lost_its_configuration_is_not_taken_for_a_new_one() {
-    let centre = Server::start(None).await;
-    let context = centre.context().await;
-    server::provision(&context).await;
-    let log = stream::Config {
-        name: subject::log_stream(0),
-        subjects: vec![subject::log_wildcard(0)],
-        ..stream::Config::default()
-    };
-    context.create_stream(log).await.unwrap();
-    let metrics = || ControlMetrics::register(&prometheus::Registry::new()).unwrap();
-    store::Store::open(context.clone(), metrics()).await.expect("an empty log is that of a new centre");
-
-    context.publish(subject::log_fence(0), "".into()).await.unwrap().await.unwrap();
-    context.delete_key_value(subject::CONTROL_BUCKET).await.unwrap();
-    let empty = kv::Config { bucket: subject::CONTROL_BUCKET.into(), ..kv::Config::default() };
-    context.create_key_value(empty).await.unwrap();
-    let refused = store::Store::open(context, metrics()).await.map(drop);
-    assert!(matches!(refused, Err(StoreError::Gone)), "{refused:?}");
 }

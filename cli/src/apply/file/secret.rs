@@ -1,6 +1,5 @@
 //! A secret in the file: the text itself, or where it is kept.
 
-use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,8 @@ use floodgate_event::Secret;
 use floodgate_event::secret::Unfit;
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::files;
 
 /// The largest file that holds a secret, in bytes.
 const MAX_SECRET_FILE: u64 = 64 * 1024;
@@ -36,7 +37,7 @@ pub(super) fn resolve(secret: &mut Value, folder: &Path) -> Result<(), SecretErr
         }
         Kept::File(path) => {
             let path = folder.join(path);
-            match read(&path) {
+            match files::read_at_most(&path, MAX_SECRET_FILE) {
                 Ok(bytes) => {
                     Secret::from_line(bytes).map_err(|source| SecretError::UnfitFile { path, source })?
                 }
@@ -46,16 +47,6 @@ pub(super) fn resolve(secret: &mut Value, folder: &Path) -> Result<(), SecretErr
     };
     *secret = Value::String(read.expose().to_owned());
     Ok(())
-}
-
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path)?.take(MAX_SECRET_FILE + 1).read_to_end(&mut bytes)?;
-    if read as u64 > MAX_SECRET_FILE {
-        let says = format!("more than {MAX_SECRET_FILE} bytes");
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, says));
-    }
-    Ok(bytes)
 }
 
 /// Why a secret is not there. Never quotes one.

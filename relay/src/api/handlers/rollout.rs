@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Promoted;
 use crate::api::answer::status;
 use crate::api::extract::{Checked, PathName, Wait};
-use crate::api::{ApiError, ApiState};
+use crate::api::{ApiError, ApiState, awaited};
 use crate::control::document::{CanaryDocument, Document, Invalid, ShadowDocument};
 use crate::control::{Changed, Precondition, Scope};
 
@@ -42,17 +42,8 @@ impl IntoResponse for Made {
 impl Made {
     async fn of(state: &ApiState, name: Name, wait: Wait, changed: &Changed<()>) -> Self {
         let revision = changed.after.revision;
-        let in_force = runs(state, revision, &name, wait).await;
+        let in_force = awaited(state, revision, wait.wait, Scope::Handler(&name)).await;
         Self { name, revision, in_force }
-    }
-}
-
-/// Waits until every region runs what a revision says of a handler, unless the caller does not.
-pub(super) async fn runs(state: &ApiState, revision: u64, handler: &Name, Wait { wait }: Wait) -> bool {
-    let scope = Scope::Handler(handler);
-    match wait {
-        true => state.control.in_force(revision, scope).await,
-        false => state.control.is_known_in_force(revision, scope),
     }
 }
 
@@ -64,9 +55,7 @@ pub(super) async fn roll_back(
     Checked(Nothing {}): Checked<Nothing>,
 ) -> Result<Promoted, ApiError> {
     let changed = state.control.roll_back(&name, &expected).await?;
-    let revision = changed.after.revision;
-    let in_force = runs(&state, revision, &name, wait).await;
-    Ok(Promoted { name, promoted: changed.value, revision, in_force })
+    Ok(Promoted::of(&state, name, changed.value, wait, changed.after.revision).await)
 }
 
 pub(super) async fn shadow(

@@ -33,7 +33,7 @@ impl Log {
         self.replicate(day, &[(id, Kind::Stored)]);
     }
 
-    /// One block.
+    /// Appends one block with these copies, in this order.
     fn replicate(&mut self, day: u64, copies: &[(u8, Kind)]) {
         let entry = |&(id, kind): &(u8, Kind)| {
             let mut verdict = Verdict { event_id: vec![id; 16], ..Verdict::default() };
