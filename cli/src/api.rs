@@ -8,7 +8,7 @@ use std::time::Duration;
 use floodgate_event::secret::Unfit;
 use floodgate_event::{Problem, Secret};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -158,8 +158,7 @@ impl Api {
         segments: &[&str],
         document: &impl Serialize,
     ) -> Result<T, ApiError> {
-        let url = self.url(segments)?;
-        self.answer(self.http.post(url.clone()).timeout(ASKING_TIMEOUT).json(document), url).await
+        self.send(Method::POST, self.url(segments)?, document).await
     }
 
     /// As [`Self::post`], with this query.
@@ -172,8 +171,7 @@ impl Api {
         document: &impl Serialize,
         query: &str,
     ) -> Result<T, ApiError> {
-        let url = self.url_with(segments, query)?;
-        self.answer(self.http.post(url.clone()).timeout(ASKING_TIMEOUT).json(document), url).await
+        self.send(Method::POST, self.url_with(segments, query)?, document).await
     }
 
     /// Puts a document under `/v1/` and these segments, with this query:
@@ -187,8 +185,7 @@ impl Api {
         document: &impl Serialize,
         query: &str,
     ) -> Result<T, ApiError> {
-        let url = self.url_with(segments, query)?;
-        self.answer(self.http.put(url.clone()).timeout(ASKING_TIMEOUT).json(document), url).await
+        self.send(Method::PUT, self.url_with(segments, query)?, document).await
     }
 
     /// Puts bytes, given with their number, under `/v1/` and these segments; takes at most `timeout`.
@@ -245,6 +242,16 @@ impl Api {
     ) -> Result<T, ApiError> {
         let url = self.url_with(segments, query)?;
         self.answer(self.http.delete(url.clone()), url).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        url: Url,
+        document: &impl Serialize,
+    ) -> Result<T, ApiError> {
+        let request = self.http.request(method, url.clone()).timeout(ASKING_TIMEOUT).json(document);
+        self.answer(request, url).await
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder, url: Url) -> Result<T, ApiError> {
