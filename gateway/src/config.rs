@@ -12,7 +12,7 @@ use std::time::Duration;
 use floodgate_event::seal::{OpeningKey, SealError, SealingKey};
 use floodgate_event::secret::Unfit;
 use floodgate_event::{Name, Secret, place};
-use floodgate_nats::{Servers, SettingsError};
+use floodgate_stream::{Servers, SettingsError};
 use tokio::sync::mpsc;
 
 use self::file::File;

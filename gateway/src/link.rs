@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event};
 use floodgate_event::subject;
-pub use floodgate_nats::LinkError;
-use floodgate_nats::{Link as Connection, Servers};
+pub use floodgate_stream::LinkError;
+use floodgate_stream::{Link as Connection, Servers};
 use tokio::sync::watch;
 use tracing::{info, warn};
 

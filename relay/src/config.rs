@@ -10,7 +10,7 @@ use std::time::Duration;
 use floodgate_event::seal::{OpeningKey, SealError};
 use floodgate_event::secret::Unfit;
 use floodgate_event::{Name, Secret, place};
-use floodgate_nats::{Settings, SettingsError};
+use floodgate_stream::{Settings, SettingsError};
 use ipnet::IpNet;
 use serde::Deserialize;
 use tokio::sync::mpsc;

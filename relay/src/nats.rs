@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::{Context, ContextBuilder};
 use async_nats::{Client, ConnectOptions, Event};
-use floodgate_nats::{Link, LinkError, Settings, SettingsError};
+use floodgate_stream::{Link, LinkError, Settings, SettingsError};
 
 /// A dead peer is noticed within two of these; the library's default of a minute is too slow for that.
 const PING_INTERVAL: Duration = Duration::from_secs(3);

@@ -10,7 +10,7 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
 use async_nats::jetstream::{Context, kv};
 use floodgate_event::causes::chain;
 use floodgate_event::{Lane, subject};
-use floodgate_nats::fitness::{self, Needs};
+use floodgate_stream::fitness::{self, Needs};
 use tokio_util::sync::CancellationToken;
 
 use self::ensure::Chosen;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use floodgate_event::causes::chain;
 use floodgate_event::seal::SealingKey;
 use floodgate_event::{Name, Secret};
-use floodgate_nats::{Link, NeedsRestart, Servers, Settings, SettingsError};
+use floodgate_stream::{Link, NeedsRestart, Servers, Settings, SettingsError};
 use tokio::sync::mpsc;
 
 use crate::api::Token;

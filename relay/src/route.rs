@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_nats::jetstream::Context;
 use floodgate_event::causes::chain;
 use floodgate_event::{Lane, subject};
-use floodgate_nats::Link;
+use floodgate_stream::Link;
 use prometheus::Registry;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;

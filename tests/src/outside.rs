@@ -213,7 +213,7 @@ pub async fn read_shard(deployment: &Deployment, shard: u32) -> Result<CentralLo
 }
 
 async fn read<T: DeserializeOwned>(nats: &str, stream: &str, format: &str) -> Result<T> {
-    let proto = programs::root().join("event/proto");
+    let proto = programs::root().join("crates/event/proto");
     let proto = proto.to_string_lossy();
     let arguments = ["--proto", &*proto, "--nats", nats, "--stream", stream, "--format", format];
     run("outside_reader.py", &arguments, Vec::new()).await

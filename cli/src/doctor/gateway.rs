@@ -7,7 +7,7 @@ use floodgate_event::seal::{KeyId, SealingKey};
 use floodgate_event::snapshot::Snapshot;
 use floodgate_event::{Lane, Name, subject};
 use floodgate_gateway::config::Config;
-use floodgate_nats::fitness::Needs;
+use floodgate_stream::fitness::Needs;
 
 use super::finding::{Advice, Findings, State};
 use super::streams::{self, Wants};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use async_nats::Client;
 use floodgate_event::{Lane, subject};
-use floodgate_nats::fitness::Needs;
+use floodgate_stream::fitness::Needs;
 use floodgate_relay::config::{Config, Region, Replicas};
 use floodgate_relay::{central, nats};
 use futures::future::join_all;

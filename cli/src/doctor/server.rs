@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::{Client, Request};
-use floodgate_nats::Link;
+use floodgate_stream::Link;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 

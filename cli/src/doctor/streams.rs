@@ -2,7 +2,7 @@
 
 use async_nats::Client;
 use async_nats::jetstream::stream::{ClusterInfo, Config, State as Contents};
-use floodgate_nats::fitness::{self, Harm, Needs};
+use floodgate_stream::fitness::{self, Harm, Needs};
 use serde::Deserialize;
 
 use super::finding::{Advice, Findings, State};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use floodgate_event::Name;
-use floodgate_nats::Settings;
+use floodgate_stream::Settings;
 use serde::Deserialize;
 
 use super::Limits;

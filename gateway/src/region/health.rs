@@ -9,7 +9,7 @@ use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::{Config, Info};
 use async_nats::{Client, Request, RequestError};
 use floodgate_event::{Lane, subject};
-use floodgate_nats::fitness::{self, Harm, Needs};
+use floodgate_stream::fitness::{self, Harm, Needs};
 use tracing::{error, info, warn};
 
 use super::state::{State, Streams};

@@ -72,7 +72,7 @@ enum ReloadError {
     #[error("`plaintext` cannot change while the gateway runs")]
     Plaintext,
     #[error("`nats`: {0}")]
-    Nats(#[from] floodgate_nats::NeedsRestart),
+    Nats(#[from] floodgate_stream::NeedsRestart),
     #[error("the files were not read")]
     Task(#[from] tokio::task::JoinError),
 }

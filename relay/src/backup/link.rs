@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::stream::Info;
-use floodgate_nats::Settings;
+use floodgate_stream::Settings;
 use tokio::time::timeout;
 
 use super::BackupError;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use floodgate_event::seal::SealingKey;
 use floodgate_event::{Lane, Name};
-use floodgate_nats::Settings;
+use floodgate_stream::Settings;
 use serde::Deserialize;
 
 use super::{ConfigError, read_secret};

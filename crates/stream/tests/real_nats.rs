@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use floodgate_nats::{Link, Settings};
+use floodgate_stream::{Link, Settings};
 use floodgate_tests::cluster::Cluster;
 use nix::sys::signal::Signal;
 use nkeys::KeyPair;
