@@ -4,6 +4,8 @@ A page binds handlers that nobody wrote. So components of those names, which pas
 first. Each version differs from the others in a section that means nothing.
 """
 
+import base64
+import hashlib
 import re
 import subprocess
 
@@ -16,6 +18,11 @@ NAME = re.compile(r'^name\s*=\s*"([^"]+)"', re.MULTILINE)
 VERSION = re.compile(r"\bversion\s*=\s*(\d+)")
 STAND_IN = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY"
 MOST_VERSIONS = 9
+
+
+def stand_in(name):
+    """A secret for a variable: its own, because a source refuses the same secret twice."""
+    return "whsec_" + base64.b64encode(hashlib.sha256(name.encode()).digest()).decode()
 
 
 def bound(text):
@@ -55,7 +62,7 @@ class Documents:
         text = FILE.sub(self._secret, block.text)
         document = self.folder / "floodgate.toml"
         document.write_text(text)
-        secrets = dict.fromkeys(SECRET.findall(text), STAND_IN)
+        secrets = {name: stand_in(name) for name in SECRET.findall(text)}
         done = self._floodgate("apply", "--dry-run", "--file", str(document), **secrets)
         return None if done.returncode == 0 else (done.stdout + done.stderr).strip()
 
