@@ -77,6 +77,9 @@ class Planted(unittest.TestCase):
     def test_a_failing_block_names_its_line_and_shows_its_output(self):
         self.refuses("text\n\n" + fenced("sh,run", "echo it was this >&2\nfalse\ntrue"), "line 3: it was this")
 
+    def test_a_hidden_check_that_fails(self):
+        self.refuses("<!-- run\necho hidden\nfalse\n-->\n", "line 1: hidden")
+
     def test_a_block_that_ends_the_shell(self):
         self.refuses(fenced("sh,run", "exit 0"), "exit status 0")
 
