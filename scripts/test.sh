@@ -41,6 +41,19 @@ guests() {
     (cd handlers && cargo build --release --target wasm32-wasip2)
 }
 
+# What a page says is tried: its blocks are run, its links followed, and the book is built.
+documentation() {
+    local status=0
+    python3 tests/docs/selftest.py && python3 tests/docs/run.py | tee "$log.docs" || status=$?
+    grep -h '^SKIPPED: ' "$log.docs" >>"$log" || true
+    if [[ -x .tools/mdbook ]]; then
+        .tools/mdbook build docs || status=$?
+    else
+        echo 'SKIPPED: the book: no mdBook, see make setup' >>"$log"
+    fi
+    return $status
+}
+
 closing() {
     mapfile -t -O "${#skipped[@]}" skipped < <(sort -u "$log")
     printf '\n'
@@ -63,4 +76,5 @@ else
     step 'unit and end-to-end tests (cargo test)' with_cargo_test
 fi
 step 'documentation tests' cargo test --release --workspace --doc
+step 'documentation' documentation
 closing

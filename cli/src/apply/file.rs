@@ -6,7 +6,7 @@ mod secret;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use floodgate_control::document::{self, DestinationDocument, Invalid, SourceDocument};
+use floodgate_api::document::{self, DestinationDocument, Invalid, SourceDocument};
 use floodgate_event::name::InvalidName;
 use floodgate_event::{Name, place};
 use serde::Serialize;

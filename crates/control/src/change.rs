@@ -1,13 +1,13 @@
 //! Changes to the configuration, as pure functions: the store tries one again when something else changed
 //! first. A change that leaves the configuration as it is makes no revision.
 
+use floodgate_api::document::{DestinationDocument, HandlerDocument, Invalid, SourceDocument};
 use floodgate_event::Name;
 use floodgate_event::seal::SealError;
 use floodgate_event::snapshot::Digest256;
 use floodgate_routes::Gone;
 
 use super::configuration::{Configuration, Destination, Handler, Source};
-use super::document::{DestinationDocument, HandlerDocument, Invalid, SourceDocument};
 use super::vault::{self, Readers, Vault};
 
 /// The most sources.

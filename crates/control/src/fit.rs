@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use floodgate_api::document::HandlerDocument;
 use floodgate_event::Name;
 use floodgate_event::snapshot::Digest256;
 use floodgate_event::source::HandlerLimits;
@@ -10,7 +11,6 @@ use futures::{StreamExt as _, stream};
 use super::checker::{Asked, CHECKS_AT_ONCE, CheckError, Cost};
 use super::components::{ComponentError, Components};
 use super::configuration::{Configuration, Version};
-use super::document::HandlerDocument;
 use super::{ChangeError, Control, regional};
 
 /// Parameters, as a handler gets them.

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use floodgate_api::document::Invalid;
 use floodgate_event::Name;
 use floodgate_event::report::Maxima;
 use floodgate_event::source::HandlerLimits;
 
 use super::configuration::Configuration;
-use super::document::Invalid;
 use super::{Control, Reports, regional};
 
 /// What one gateway gives.
@@ -113,9 +113,9 @@ fn check(wanted: &[Wanted<'_>], given: &[Given]) -> Result<(), Invalid> {
 mod tests {
     use floodgate_event::snapshot::Digest256;
 
-    use super::super::document::{SourceDocument, read_json};
     use super::super::vault::Vault;
     use super::*;
+    use floodgate_api::document::{SourceDocument, read_json};
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use floodgate_api::document::HandlerDocument;
 use floodgate_event::Name;
 use floodgate_event::document::MAX_BYTES;
 use floodgate_event::rollout::Trial;
@@ -9,7 +10,6 @@ use floodgate_event::snapshot::{Binding, Component, Digest256, SealedSecret, Sna
 
 use super::change::Refused;
 use super::configuration::{self, Configuration, StoredSecret, Version};
-use super::document::HandlerDocument;
 
 /// A region's snapshot, as far as it can be made.
 #[derive(Clone, Debug, PartialEq)]

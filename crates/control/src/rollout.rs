@@ -1,12 +1,12 @@
 //! Changes of which version of a handler runs, as pure functions.
 
+use floodgate_api::document::{CanaryDocument, ShadowDocument};
 use floodgate_event::Name;
 use floodgate_event::report::TrialTally;
 use floodgate_event::rollout::TrialKind;
 
 use super::change::{Kind, Refused, found, no_version};
 use super::configuration::{Budget, Conclusion, Configuration, Handler, Rollout};
-use super::document::{CanaryDocument, ShadowDocument};
 
 /// Which rollout a decision is about; a later one is not touched by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +125,7 @@ mod tests {
     use floodgate_event::snapshot::Digest256;
 
     use super::*;
-    use crate::document::read_json;
+    use floodgate_api::document::read_json;
 
     fn redact() -> Name {
         "redact".parse().unwrap()

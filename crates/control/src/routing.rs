@@ -108,8 +108,8 @@ mod tests {
     use floodgate_event::seal::OpeningKey;
 
     use super::super::RegionKeys;
-    use super::super::document::{DestinationDocument, read_json};
     use super::*;
+    use floodgate_api::document::{DestinationDocument, read_json};
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()

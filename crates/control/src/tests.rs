@@ -4,6 +4,7 @@ pub(crate) mod server;
 #[path = "../../clock/src/world.rs"]
 mod world;
 
+use floodgate_api::document::read_json;
 use floodgate_clock::{Clock, Host, Who};
 use floodgate_event::report::GatewayReport;
 use floodgate_event::snapshot::Snapshot;
@@ -11,7 +12,6 @@ use floodgate_event::subject;
 
 use self::server::Server;
 use self::world::{DAY, MOST_OFF, World};
-use super::document::read_json;
 use super::*;
 
 const ANY: Precondition = Precondition { if_match: None, if_none_match: None };

@@ -1,8 +1,8 @@
 //! Which version of a handler runs, as the API changes it.
 
+use floodgate_api::document::{CanaryDocument, ShadowDocument};
 use floodgate_event::Name;
 
-use super::document::{CanaryDocument, ShadowDocument};
 use super::store::ChangeError;
 use super::{Changed, Configuration, Control, Kind, Mode, Precondition, Refused};
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use floodgate_api::document::{Delivery, HandlerDocument};
 use floodgate_event::Name;
 use floodgate_event::report::TrialTally;
 use floodgate_event::rollout::{Share, TrialKind};
@@ -16,8 +17,6 @@ use super::configuration::{
     Budget, Concluded, Conclusion, Configuration, Destination, Handler, Rollout, Source, StoredSecret,
     Version,
 };
-use super::document::HandlerDocument;
-use super::document::destination::Delivery;
 use super::precondition::{Precondition, tag};
 use super::regional;
 

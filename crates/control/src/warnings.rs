@@ -72,9 +72,9 @@ async fn reachable(guard: &SsrfGuard, url: &Url) -> Result<(), Warning> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::document::{DestinationDocument, SourceDocument, read_json};
     use super::super::vault::Vault;
     use super::*;
+    use floodgate_api::document::{DestinationDocument, SourceDocument, read_json};
 
     async fn warns(guard: &SsrfGuard, url: &str) -> Option<String> {
         reachable(guard, &url.parse().unwrap()).await.err().map(|warning| warning.message)

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use floodgate_control::document::{Document, Invalid};
+use floodgate_api::document::{Document, Invalid};
 use floodgate_event::ProblemCode;
 use floodgate_stream::central::Lost;
 use serde::{Deserialize, Serialize};

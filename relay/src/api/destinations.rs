@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use floodgate_control::document::DestinationDocument;
+use floodgate_api::document::DestinationDocument;
 use floodgate_control::view::DestinationView;
 use floodgate_control::{Configuration, Kind, Refused, Scope};
 use floodgate_event::Name;

@@ -4,7 +4,7 @@ use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
-use floodgate_control::document::Invalid;
+use floodgate_api::document::Invalid;
 use floodgate_control::{ChangeError, CheckError, FitError, Refused, StoreError, UploadError};
 use floodgate_event::causes::chain;
 use floodgate_event::document::DocumentError;

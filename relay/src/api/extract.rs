@@ -5,7 +5,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
-use floodgate_control::document::{Document, Invalid, read_json};
+use floodgate_api::document::{Document, Invalid, read_json};
 use floodgate_control::precondition::Tags;
 use floodgate_control::{Mode, Precondition};
 use floodgate_event::{Name, ProblemCode};

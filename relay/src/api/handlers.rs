@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use floodgate_control::document::{Document, Invalid};
+use floodgate_api::document::{Document, Invalid};
 use floodgate_control::view::HandlerView;
 use floodgate_control::{Kind, MAX_COMPONENT_BYTES, Refused, Scope};
 use floodgate_event::Name;

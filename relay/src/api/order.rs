@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use floodgate_control::document::SourceDocument;
+use floodgate_api::document::SourceDocument;
 use floodgate_event::{Name, ProblemCode};
 use floodgate_replicate::books::Seen;
 use time::OffsetDateTime;

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use floodgate_control::document::Invalid;
+use floodgate_api::document::Invalid;
 use floodgate_event::time::from_unix_micros;
 use floodgate_event::{Name, ProblemCode};
 use floodgate_replicate::dedup::ledger::LedgerError;

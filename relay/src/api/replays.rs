@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use floodgate_control::document::{Document, Invalid};
+use floodgate_api::document::{Document, Invalid};
 use floodgate_control::{Kind, Refused, Version};
 use floodgate_event::{EventId, Name, ProblemCode};
 use floodgate_replicate::lookup::{NotTaken, Selection};
@@ -155,7 +155,7 @@ impl From<StartError> for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use floodgate_control::document::read_json;
+    use floodgate_api::document::read_json;
 
     fn refusal(document: &str) -> String {
         match read_json::<ReplayDocument>(document.as_bytes()) {

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use floodgate_control::document::SourceDocument;
+use floodgate_api::document::SourceDocument;
 use floodgate_control::view::SourceView;
 use floodgate_control::{Configuration, Kind, Refused, Scope, warnings};
 use floodgate_event::Name;

@@ -1,6 +1,6 @@
+use floodgate_api::document::read_json;
 use floodgate_event::seal::OpeningKey;
 
-use super::super::document::read_json;
 use super::super::region_keys::RegionKeys;
 use super::*;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
+use floodgate_api::document::{DestinationDocument, read_json};
 use floodgate_clock::Clock;
 use floodgate_deliver::{DeliveryIndex, ForwardContext, ForwardMetrics};
 use floodgate_egress::SsrfGuard;
@@ -26,7 +27,6 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::document::{DestinationDocument, read_json};
 use crate::planted::Planted;
 use crate::tests::server::{self, Server};
 use crate::{Control, ControlContext, ControlMetrics, Kind, Mode, Precondition, RegionKeys, Scope};

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use floodgate_control::document::{CanaryDocument, Document, Invalid, ShadowDocument};
+use floodgate_api::document::{CanaryDocument, Document, Invalid, ShadowDocument};
 use floodgate_control::{Changed, Scope};
 use floodgate_event::Name;
 use serde::{Deserialize, Serialize};

@@ -4,8 +4,8 @@ use std::num::{NonZeroU16, NonZeroU32};
 
 use floodgate_event::schedule::RetrySchedule;
 use floodgate_event::source::default_tenant;
+use floodgate_event::subscription::Subscription;
 use floodgate_event::{Name, Secret, standard_webhooks};
-use floodgate_routes::Subscription;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -49,14 +49,23 @@ pub struct DestinationDocument {
 /// Everything of a destination that is neither secret nor ownership.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
+    /// Where deliveries are posted.
     pub url: Url,
+    /// Which events it gets.
     pub subscribe: Subscription,
+    /// The most that one attempt may take, in seconds.
     pub timeout_seconds: u16,
+    /// The most attempts under way at once.
     pub concurrency: NonZeroU16,
+    /// The most attempts per second, if they are limited.
     pub rate_per_second: Option<NonZeroU32>,
+    /// When failed attempts are tried again.
     pub retry: RetryDocument,
+    /// Whether deliveries carry the headers of the original request.
     pub original_headers: bool,
+    /// Whether it takes deliveries. If not, they are held.
     pub enabled: bool,
+    /// Whether the operator holds its deliveries.
     #[serde(default)]
     pub paused: bool,
 }
@@ -65,6 +74,7 @@ pub struct Delivery {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetryDocument {
+    /// The waits between attempts.
     #[serde(default)]
     pub schedule_seconds: RetrySchedule,
 }
@@ -94,6 +104,7 @@ impl DestinationDocument {
     /// The longest URL, in bytes.
     pub const MAX_URL_BYTES: usize = 2_048;
 
+    /// What is stored of it beside its secrets and its tenant.
     pub fn delivery(&self) -> Delivery {
         Delivery {
             url: self.url.clone(),

@@ -3,10 +3,9 @@
 use std::num::NonZeroU32;
 
 use floodgate_event::rollout::Share;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Document, Invalid, field};
-use crate::configuration::Budget;
 
 /// `POST /v1/handlers/{name}/shadow`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -33,6 +32,20 @@ pub struct CanaryDocument {
     /// What it may do worse.
     #[serde(default)]
     pub budget: Budget,
+}
+
+/// What a canary may do worse before it is rolled back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Budget {
+    /// Events on which it fails and the promoted version does not.
+    pub faults_percent: Share,
+    /// Events on which it decides otherwise; without one, as many as there are.
+    pub differences_percent: Option<Share>,
+    /// How much longer it may run, over all events; without one, as long as its deadline allows.
+    pub slower_percent: Option<u32>,
+    /// Events that a step needs, over all regions.
+    pub min_events: u64,
 }
 
 fn default_steps() -> Vec<Share> {
@@ -68,5 +81,19 @@ impl Document for CanaryDocument {
         let Budget { slower_percent, min_events, .. } = self.budget;
         field::within("budget.slower_percent", slower_percent.unwrap_or(0).into(), 0..=100_000)?;
         field::within("budget.min_events", min_events, 1..=1_000_000_000)
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        // A literal in range.
+        #[allow(clippy::expect_used)]
+        let one_percent = Share::try_from(1.0).expect("1 % is a share");
+        Self {
+            faults_percent: one_percent,
+            differences_percent: None,
+            slower_percent: Some(100),
+            min_events: 100,
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! What an operator writes: the documents of the admin API and of `floodgate apply`, read strictly.
 
-pub mod destination;
+mod destination;
 mod field;
 mod plain;
 mod rollout;
 mod source;
 
-pub use destination::DestinationDocument;
-pub use rollout::{CanaryDocument, ShadowDocument};
+pub use destination::{Delivery, DestinationDocument, RetryDocument};
+pub use rollout::{Budget, CanaryDocument, ShadowDocument};
 pub use source::{HandlerDocument, SourceDocument, VerifyDocument};
 
 use serde::de::{Deserializer, Error as _, IgnoredAny};
@@ -67,6 +67,7 @@ pub struct Invalid {
 }
 
 impl Invalid {
+    /// What is wrong with the field at `path`.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { path: path.into(), message: message.into() }
     }
@@ -79,7 +80,7 @@ fn located(path: &str) -> String {
 /// A field of the interface that this version does not build: only null is taken, so that nobody relies on a
 /// setting that nothing reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct NotYet;
+pub(crate) struct NotYet;
 
 impl<'de> Deserialize<'de> for NotYet {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
