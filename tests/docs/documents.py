@@ -4,6 +4,8 @@ A page binds handlers that nobody wrote. So components of those names, which pas
 first. Each version differs from the others in a section that means nothing.
 """
 
+import base64
+import hashlib
 import re
 import subprocess
 
@@ -13,9 +15,15 @@ SECRET = re.compile(r'env\s*=\s*"(\w+)"')
 FILE = re.compile(r'\bfile\s*=\s*"([^"]+)"')
 HANDLER = re.compile(r'\{\s*name\s*=\s*"([a-z0-9_-]+)"([^}]*)|^\[\[[^\]]*\.handlers\]\]\s*\n((?:[^\[\n].*\n|\n)*)', re.MULTILINE)
 NAME = re.compile(r'^name\s*=\s*"([^"]+)"', re.MULTILINE)
+PARAMS = re.compile(r"\bparams\s*=\s*\{[^}]*\}")
 VERSION = re.compile(r"\bversion\s*=\s*(\d+)")
 STAND_IN = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY"
 MOST_VERSIONS = 9
+
+
+def stand_in(name):
+    """A secret for a variable: its own, because a source refuses the same secret twice."""
+    return "whsec_" + base64.b64encode(hashlib.sha256(name.encode()).digest()).decode()
 
 
 def bound(text):
@@ -52,10 +60,11 @@ class Documents:
             self.deployment = Deployment(self.folder, self.environment)
         for name, version in bound(block.text):
             self._upload(name, version)
-        text = FILE.sub(self._secret, block.text)
+        # The components that stand in for a page's handlers do not know its parameters.
+        text = PARAMS.sub("params = {}", FILE.sub(self._secret, block.text))
         document = self.folder / "floodgate.toml"
         document.write_text(text)
-        secrets = dict.fromkeys(SECRET.findall(text), STAND_IN)
+        secrets = {name: stand_in(name) for name in SECRET.findall(text)}
         done = self._floodgate("apply", "--dry-run", "--file", str(document), **secrets)
         return None if done.returncode == 0 else (done.stdout + done.stderr).strip()
 
