@@ -4,12 +4,12 @@ use std::num::{NonZeroU16, NonZeroU32};
 
 use floodgate_event::schedule::RetrySchedule;
 use floodgate_event::source::default_tenant;
+use floodgate_event::subscription::Subscription;
 use floodgate_event::{Name, Secret, standard_webhooks};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{Document, Invalid, NotYet, field};
-use crate::destination::Subscription;
 
 /// `PUT /v1/destinations/{name}`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -48,25 +48,35 @@ pub struct DestinationDocument {
 
 /// Everything of a destination that is neither secret nor ownership.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Delivery {
-    pub(crate) url: Url,
-    pub(crate) subscribe: Subscription,
-    pub(crate) timeout_seconds: u16,
-    pub(crate) concurrency: NonZeroU16,
-    pub(crate) rate_per_second: Option<NonZeroU32>,
-    pub(crate) retry: RetryDocument,
-    pub(crate) original_headers: bool,
-    pub(crate) enabled: bool,
+pub struct Delivery {
+    /// Where deliveries are posted.
+    pub url: Url,
+    /// Which events it gets.
+    pub subscribe: Subscription,
+    /// The most that one attempt may take, in seconds.
+    pub timeout_seconds: u16,
+    /// The most attempts under way at once.
+    pub concurrency: NonZeroU16,
+    /// The most attempts per second, if they are limited.
+    pub rate_per_second: Option<NonZeroU32>,
+    /// When failed attempts are tried again.
+    pub retry: RetryDocument,
+    /// Whether deliveries carry the headers of the original request.
+    pub original_headers: bool,
+    /// Whether it takes deliveries. If not, they are held.
+    pub enabled: bool,
+    /// Whether the operator holds its deliveries.
     #[serde(default)]
-    pub(crate) paused: bool,
+    pub paused: bool,
 }
 
 /// `retry` of a destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RetryDocument {
+pub struct RetryDocument {
+    /// The waits between attempts.
     #[serde(default)]
-    pub(crate) schedule_seconds: RetrySchedule,
+    pub schedule_seconds: RetrySchedule,
 }
 
 const fn default_timeout_seconds() -> u16 {
@@ -94,7 +104,8 @@ impl DestinationDocument {
     /// The longest URL, in bytes.
     pub const MAX_URL_BYTES: usize = 2_048;
 
-    pub(crate) fn delivery(&self) -> Delivery {
+    /// What is stored of it beside its secrets and its tenant.
+    pub fn delivery(&self) -> Delivery {
         Delivery {
             url: self.url.clone(),
             subscribe: self.subscribe.clone(),

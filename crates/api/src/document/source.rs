@@ -115,7 +115,7 @@ impl SourceDocument {
     pub const CONFIG_AGE_SECONDS: std::ops::RangeInclusive<u64> = 120..=30 * 86_400;
 
     /// Everything but verification and handlers.
-    pub(crate) fn intake(&self) -> Intake {
+    pub fn intake(&self) -> Intake {
         Intake {
             event_id: self.event_id.clone(),
             event_type: self.event_type.clone(),
@@ -245,7 +245,7 @@ impl VerifyDocument {
     }
 
     /// The tolerance that applies.
-    pub(crate) fn tolerance(&self) -> Option<u64> {
+    pub fn tolerance(&self) -> Option<u64> {
         self.tolerance_seconds.or(self.scheme.default_tolerance_seconds())
     }
 }

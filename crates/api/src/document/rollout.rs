@@ -3,36 +3,49 @@
 use std::num::NonZeroU32;
 
 use floodgate_event::rollout::Share;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Document, Invalid, field};
-use crate::control::configuration::Budget;
 
 /// `POST /v1/handlers/{name}/shadow`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ShadowDocument {
+pub struct ShadowDocument {
     /// The version that is tried.
-    pub(crate) version: NonZeroU32,
+    pub version: NonZeroU32,
     /// On how many of the events.
-    pub(crate) percent: Share,
+    pub percent: Share,
 }
 
 /// `POST /v1/handlers/{name}/canary`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct CanaryDocument {
+pub struct CanaryDocument {
     /// The version that takes over.
-    pub(crate) version: NonZeroU32,
+    pub version: NonZeroU32,
     /// Shares of the events, one after the other.
     #[serde(default = "default_steps")]
-    pub(crate) steps_percent: Vec<Share>,
+    pub steps_percent: Vec<Share>,
     /// The least time of a step.
     #[serde(default = "default_step_seconds")]
-    pub(crate) step_seconds: u32,
+    pub step_seconds: u32,
     /// What it may do worse.
     #[serde(default)]
-    pub(crate) budget: Budget,
+    pub budget: Budget,
+}
+
+/// What a canary may do worse before it is rolled back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Budget {
+    /// Events on which it fails and the promoted version does not.
+    pub faults_percent: Share,
+    /// Events on which it decides otherwise; without one, as many as there are.
+    pub differences_percent: Option<Share>,
+    /// How much longer it may run, over all events; without one, as long as its deadline allows.
+    pub slower_percent: Option<u32>,
+    /// Events that a step needs, over all regions.
+    pub min_events: u64,
 }
 
 fn default_steps() -> Vec<Share> {
@@ -45,7 +58,7 @@ fn default_step_seconds() -> u32 {
 
 impl CanaryDocument {
     /// The most steps.
-    pub(crate) const MAX_STEPS: usize = 20;
+    pub const MAX_STEPS: usize = 20;
 }
 
 impl Document for ShadowDocument {
@@ -68,5 +81,19 @@ impl Document for CanaryDocument {
         let Budget { slower_percent, min_events, .. } = self.budget;
         field::within("budget.slower_percent", slower_percent.unwrap_or(0).into(), 0..=100_000)?;
         field::within("budget.min_events", min_events, 1..=1_000_000_000)
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        // A literal in range.
+        #[allow(clippy::expect_used)]
+        let one_percent = Share::try_from(1.0).expect("1 % is a share");
+        Self {
+            faults_percent: one_percent,
+            differences_percent: None,
+            slower_percent: Some(100),
+            min_events: 100,
+        }
     }
 }

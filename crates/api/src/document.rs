@@ -1,13 +1,13 @@
 //! What an operator writes: the documents of the admin API and of `floodgate apply`, read strictly.
 
-pub(crate) mod destination;
+mod destination;
 mod field;
 mod plain;
 mod rollout;
 mod source;
 
-pub use destination::DestinationDocument;
-pub(crate) use rollout::{CanaryDocument, ShadowDocument};
+pub use destination::{Delivery, DestinationDocument, RetryDocument};
+pub use rollout::{Budget, CanaryDocument, ShadowDocument};
 pub use source::{HandlerDocument, SourceDocument, VerifyDocument};
 
 use serde::de::{Deserializer, Error as _, IgnoredAny};
@@ -67,7 +67,8 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+    /// What is wrong with the field at `path`.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { path: path.into(), message: message.into() }
     }
 }
