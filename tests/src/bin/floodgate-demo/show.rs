@@ -5,21 +5,21 @@ use std::time::{Duration, Instant};
 
 use super::tools::Pushed;
 use super::traffic::Sent;
-use crate::admin::Books;
-use crate::consumer::Delivery;
-use crate::deployment::Ready;
+use floodgate_testkit::admin::Books;
+use floodgate_testkit::consumer::Delivery;
+use floodgate_testkit::deployment::Ready;
 
 /// Of an id or a digest, in a table.
 const SHORT: usize = 16;
 
 /// The demo's output. Colours only where somebody looks.
-pub(super) struct Show {
+pub(crate) struct Show {
     begun: Instant,
     colours: bool,
 }
 
 impl Show {
-    pub(super) fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         let show = Self { begun: Instant::now(), colours: std::io::stdout().is_terminal() };
         println!(
             "{}",
@@ -28,7 +28,7 @@ impl Show {
         show
     }
 
-    pub(super) fn deployment(&self, ready: &Ready) {
+    pub(crate) fn deployment(&self, ready: &Ready) {
         self.title(
             "Deployment",
             &format!("{} processes, ready after {:.1?}", ready.processes.len(), self.begun.elapsed()),
@@ -39,18 +39,18 @@ impl Show {
         println!("   centre      {} (admin API)", ready.admin.url);
     }
 
-    pub(super) fn handler(&self, fixtures: usize, pushed: &Pushed, took: Duration) {
+    pub(crate) fn handler(&self, fixtures: usize, pushed: &Pushed, took: Duration) {
         let Pushed { name, version, digest } = pushed;
         self.title("Handler", &format!("built, tested and uploaded in {took:.1?}"));
         println!("   {name} version {version}, {fixtures} fixtures pass, sha256 {}…", short(digest));
     }
 
-    pub(super) fn configuration(&self, consumer: &str) {
+    pub(crate) fn configuration(&self, consumer: &str) {
         self.title("Configuration", "applied, and served by both regions");
         println!("   sources github, stripe (both through redact), orders  →  destination shop, {consumer}");
     }
 
-    pub(super) fn sent(&self, sent: &[Sent]) {
+    pub(crate) fn sent(&self, sent: &[Sent]) {
         self.title("Sent", &format!("{} signed webhooks", sent.len()));
         for Sent { request, answer } in sent {
             let status =
@@ -62,7 +62,7 @@ impl Show {
         }
     }
 
-    pub(super) fn received(&self, deliveries: &[Delivery]) {
+    pub(crate) fn received(&self, deliveries: &[Delivery]) {
         self.title(
             "Received",
             &format!("by the consumer: {} events, each once, each signed", deliveries.len()),
@@ -84,8 +84,8 @@ impl Show {
     }
 
     /// Lines of one Stripe event before and after the handler.
-    pub(super) fn redaction(&self, deliveries: &[Delivery]) {
-        let Some(payload) = crate::fixtures::STRIPE.first() else {
+    pub(crate) fn redaction(&self, deliveries: &[Delivery]) {
+        let Some(payload) = floodgate_testkit::fixtures::STRIPE.first() else {
             return;
         };
         let Some(delivery) =
@@ -114,7 +114,7 @@ impl Show {
         }
     }
 
-    pub(super) fn books(&self, books: &Books) {
+    pub(crate) fn books(&self, books: &Books) {
         self.title("Books", "computed from the streams");
         let events = &books.events;
         println!(
@@ -142,7 +142,7 @@ impl Show {
         );
     }
 
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         println!("\n{} ({:.1?})", self.green("Everything is as it must be."), self.begun.elapsed());
     }
 

@@ -1,28 +1,28 @@
 //! What the demo sends.
 
-use crate::fixtures::{self, Payload};
-use crate::scene::Secrets;
-use crate::sender::Answer;
-use crate::sign::{self, Signed};
-use crate::{Result, Sender};
+use floodgate_testkit::fixtures::{self, Payload};
+use floodgate_testkit::scene::Secrets;
+use floodgate_testkit::sender::Answer;
+use floodgate_testkit::sign::{self, Signed};
+use floodgate_testkit::{Result, Sender};
 
 /// The requests, in order.
-pub(super) struct Traffic(Vec<Request>);
+pub(crate) struct Traffic(Vec<Request>);
 
 /// One request.
-pub(super) struct Request {
+pub(crate) struct Request {
     /// The region that it goes to.
-    pub(super) region: &'static str,
+    pub(crate) region: &'static str,
     /// `github push`, `stripe invoice.paid`, …
-    pub(super) label: String,
+    pub(crate) label: String,
     /// What there is to say of it.
-    pub(super) remark: Remark,
+    pub(crate) remark: Remark,
     signed: Signed,
 }
 
 /// Why a request is sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Remark {
+pub(crate) enum Remark {
     /// The first of its event.
     First,
     /// Its event went to this region before.
@@ -37,7 +37,7 @@ pub(super) enum Remark {
 
 impl Remark {
     /// In words.
-    pub(super) fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         match self {
             Self::First => "",
             Self::Repeated => "the same once more",
@@ -48,27 +48,27 @@ impl Remark {
     }
 
     /// The status that it must get.
-    pub(super) fn status(self) -> u16 {
+    pub(crate) fn status(self) -> u16 {
         if self == Self::Forged { 401 } else { 200 }
     }
 
     /// Whether the consumer must get it.
-    pub(super) fn is_delivered(self) -> bool {
+    pub(crate) fn is_delivered(self) -> bool {
         self == Self::First
     }
 }
 
 /// A request with its answer.
-pub(super) struct Sent {
+pub(crate) struct Sent {
     /// What was sent.
-    pub(super) request: Request,
+    pub(crate) request: Request,
     /// What was answered.
-    pub(super) answer: Answer,
+    pub(crate) answer: Answer,
 }
 
 impl Traffic {
     /// Signs everything.
-    pub(super) fn prepare(secrets: &Secrets) -> Result<Self> {
+    pub(crate) fn prepare(secrets: &Secrets) -> Result<Self> {
         let mut requests = Vec::new();
         let regions = ["eu", "us"];
         for (index, payload) in fixtures::GITHUB.iter().enumerate() {
@@ -89,7 +89,7 @@ impl Traffic {
     }
 
     /// Sends them one after the other.
-    pub(super) async fn send(self, sender: &Sender) -> Result<Vec<Sent>> {
+    pub(crate) async fn send(self, sender: &Sender) -> Result<Vec<Sent>> {
         let mut sent = Vec::new();
         for request in self.0 {
             let answer = sender.post(request.region, &request.signed).await?;

@@ -12,7 +12,7 @@ const PYTHON_VARIABLE: &str = "FLOODGATE_TEST_PYTHON";
 /// The root of the source tree.
 pub fn root() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here)
+    here.ancestors().nth(2).unwrap_or(here)
 }
 
 /// The `floodgate` command of the same build as this test.

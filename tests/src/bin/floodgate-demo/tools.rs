@@ -8,16 +8,16 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::deployment::Ready;
-use crate::failure::Context;
-use crate::scene::Secrets;
-use crate::{Failure, Result, programs};
+use floodgate_testkit::deployment::Ready;
+use floodgate_testkit::failure::Context;
+use floodgate_testkit::scene::Secrets;
+use floodgate_testkit::{Failure, Result, programs};
 
 /// What the demo applies.
-const CONFIGURATION: &str = include_str!("../../demo/floodgate.toml");
+const CONFIGURATION: &str = include_str!("../../../demo/floodgate.toml");
 
 /// Runs `floodgate` against a deployment.
-pub(super) struct Tools {
+pub(crate) struct Tools {
     /// Secrets and tokens go by the environment, which other users cannot read, and not by
     /// arguments, which they can.
     environment: Vec<(&'static str, String)>,
@@ -25,17 +25,17 @@ pub(super) struct Tools {
 
 /// What a push answers.
 #[derive(Debug, Deserialize)]
-pub(super) struct Pushed {
+pub(crate) struct Pushed {
     /// The handler's name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The version that was made.
-    pub(super) version: u32,
+    pub(crate) version: u32,
     /// The component's SHA-256.
-    pub(super) digest: String,
+    pub(crate) digest: String,
 }
 
 impl Tools {
-    pub(super) fn new(ready: &Ready, secrets: &Secrets) -> Self {
+    pub(crate) fn new(ready: &Ready, secrets: &Secrets) -> Self {
         let environment = vec![
             ("FLOODGATE_API", ready.admin.url.clone()),
             ("FLOODGATE_TOKEN", ready.admin.token.clone()),
@@ -49,20 +49,20 @@ impl Tools {
 
     /// Builds a handler and runs its fixtures under the production engine; gives how many there are.
     /// The command fails if one of them does.
-    pub(super) async fn build_handler(&self, folder: &str) -> Result<usize> {
+    pub(crate) async fn build_handler(&self, folder: &str) -> Result<usize> {
         self.run(&["handler", "build", folder]).await?;
         let said = self.run(&["handler", "test", folder, "--json"]).await?;
         let fixtures: Vec<Value> = serde_json::from_str(&said).during("reading what `handler test` said")?;
         Ok(fixtures.len())
     }
 
-    pub(super) async fn push_handler(&self, folder: &str, name: &str) -> Result<Pushed> {
+    pub(crate) async fn push_handler(&self, folder: &str, name: &str) -> Result<Pushed> {
         let said = self.run(&["handler", "push", folder, "--name", name, "--json"]).await?;
         serde_json::from_str(&said).during(format!("reading what `handler push` said: {said}"))
     }
 
     /// Applies the demo's configuration; the command returns once every region serves it.
-    pub(super) async fn apply(&self, consumer: &str, scratch: &Path) -> Result<()> {
+    pub(crate) async fn apply(&self, consumer: &str, scratch: &Path) -> Result<()> {
         let file = scratch.join("floodgate.toml");
         fs::write(&file, CONFIGURATION.replace("\"CONSUMER_URL\"", &format!("\"{consumer}\"")))?;
         self.run(&["apply", "-f", &file.to_string_lossy()]).await?;

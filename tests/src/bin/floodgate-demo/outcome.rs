@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::traffic::{Remark, Sent};
-use crate::admin::Books;
-use crate::consumer::Delivery;
-use crate::{Result, fixtures, sign};
+use floodgate_testkit::admin::Books;
+use floodgate_testkit::consumer::Delivery;
+use floodgate_testkit::{Result, fixtures, sign};
 
 /// What was otherwise than it must be, a line each.
 ///
 /// # Errors
 /// If a signature cannot be computed.
-pub(super) fn faults(
+pub(crate) fn faults(
     sent: &[Sent],
     deliveries: &[Delivery],
     books: &Books,
@@ -30,7 +30,7 @@ pub(super) fn faults(
 ///
 /// # Errors
 /// If the signature cannot be computed.
-pub(super) fn is_signed(delivery: &Delivery, secret: &str) -> Result<bool> {
+pub(crate) fn is_signed(delivery: &Delivery, secret: &str) -> Result<bool> {
     let tag = sign::standard_tag(secret, &delivery.id, delivery.header("webhook-timestamp"), &delivery.body)?;
     Ok(delivery.header("webhook-signature").split(' ').any(|signature| signature == format!("v1,{tag}")))
 }

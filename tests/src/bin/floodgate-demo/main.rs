@@ -1,26 +1,37 @@
-//! The demo: the whole job on real input, through real parts, in under a minute.
+//! The demo: the whole job on real input, through real parts, in under a minute. What `make demo` runs once
+//! everything is built.
 
 mod outcome;
 mod show;
 mod tools;
 mod traffic;
 
+use std::process::ExitCode;
 use std::time::Instant;
+
+use floodgate_testkit::scene::{ARRIVAL_LIMIT, Secrets};
+use floodgate_testkit::{Admin, Consumer, Deployment, Failure, Result, Sender};
 
 use self::show::Show;
 use self::tools::Tools;
 use self::traffic::Traffic;
-use crate::scene::Secrets;
-use crate::{Admin, Consumer, Deployment, Failure, Result, Sender};
 
 /// The folder of the handler that the demo builds and uploads.
 const HANDLER: &str = "handlers/redact";
 
-/// Runs the demo and prints it.
-///
-/// # Errors
-/// If anything is otherwise than it must be.
-pub async fn run() -> Result<()> {
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nThe demo failed: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the demo and prints it; an error names what is not as it must be.
+async fn run() -> Result<()> {
     let show = Show::begin();
     let deployment = Deployment::start().await?;
     let outcome = play(&show, &deployment).await;
@@ -48,7 +59,7 @@ async fn play(show: &Show, deployment: &Deployment) -> Result<()> {
     let traffic = Traffic::prepare(&secrets)?;
     let sent = traffic.send(&Sender::new(&ready)?).await?;
     show.sent(&sent);
-    let books = admin.settled_books(crate::scene::ARRIVAL_LIMIT).await?;
+    let books = admin.settled_books(ARRIVAL_LIMIT).await?;
     let deliveries = consumer.deliveries();
     show.received(&deliveries);
     show.redaction(&deliveries);

@@ -11,7 +11,7 @@ pub struct Payload {
 
 macro_rules! payloads {
     ($($event:literal from $path:literal),* $(,)?) => {
-        &[$(Payload { event: $event, body: include_str!(concat!("../fixtures/", $path)) }),*]
+        &[$(Payload { event: $event, body: include_str!(concat!("../../fixtures/", $path)) }),*]
     };
 }
 
@@ -32,7 +32,7 @@ pub const GITHUB: &[Payload] = payloads![
 
 /// GitHub's `ping`, which the redact handler drops.
 pub const GITHUB_PING: Payload =
-    Payload { event: "ping", body: include_str!("../fixtures/github/ping.json") };
+    Payload { event: "ping", body: include_str!("../../fixtures/github/ping.json") };
 
 /// Stripe-shaped events with test card numbers and made-up people in them.
 pub const STRIPE: &[Payload] = payloads![
