@@ -10,8 +10,9 @@ mod link;
 mod metrics;
 mod region;
 pub mod stage;
+mod tls;
 mod verify;
 
-pub use accept::tls::TlsError;
 pub use link::{LinkError, connect};
 pub use region::{GatewayError, run};
+pub use tls::TlsError;

@@ -40,7 +40,7 @@ use self::reload::Reload;
 use self::replay::Replays;
 use self::state::State;
 use crate::accept::service::{Checking, Service};
-use crate::chain::{Tap, Versions};
+use crate::chain::{LogSender, Versions};
 use crate::config::{Config, Drain};
 use crate::link::{Link, LinkError};
 use crate::metrics::Metrics;
@@ -131,21 +131,20 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
 
     let background = CancellationToken::new();
     let _stop_background = background.clone().drop_guard();
-    let (tap, lines) = Tap::new();
+    let (logs, lines) = LogSender::new();
     let versions = Versions::new(engine);
     let replays = Replays::new(
         link.clone(),
         Arc::clone(&state),
         budget.own_account(),
         Arc::clone(&metrics),
-        Components::new(loader.clone()),
-        versions.clone(),
+        (Components::new(loader.clone()), versions.clone()),
     );
     background_task(&background, replays.run());
-    background_task(&background, versions.clone().keep_telling());
-    let (components, binder) = (Components::new(loader), Binder::new(versions.clone(), tap));
+    background_task(&background, versions.clone().report_suppressed_forever());
+    let binder = Binder::new(Components::new(loader), versions.clone(), logs);
     let (keys, ring) = watch::channel(KeyRing::new(config.opening_key.clone()));
-    let opener = Opener::new(&config, ring, link.clone(), Arc::clone(&metrics), components, binder);
+    let opener = Opener::new(&config, ring, link.clone(), Arc::clone(&metrics), binder);
     if let Some(told) = config.reload.take() {
         let (path, link, metrics) = (config.path.clone(), link.clone(), Arc::clone(&metrics));
         background_task(&background, Reload { path, tls, keys, link, metrics }.run(told));
@@ -163,7 +162,7 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
 
     info!(region = %config.region, gateway = %config.gateway, listen = %config.listen, "gateway started");
     let served = serve(ingest, &state, config.drain).await;
-    versions.tell();
+    versions.report_suppressed();
     served?;
     if state.runs_no_handlers() { Err(GatewayError::Swap) } else { Ok(()) }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use floodgate_event::proto::Event;
 
-use super::contract::RequestResult;
-use super::grant::Granted;
-use super::header::Pair;
+use crate::bindings::RequestResult;
+use crate::grant::Granted;
+use crate::header::Pair;
 
 /// What a run may ask the host for. Shares the event's envelope:
 /// the request is copied only for a handler that asks.

@@ -7,7 +7,7 @@ use floodgate_event::report::Maxima;
 use floodgate_event::source::HandlerLimits;
 use serde::Deserialize;
 
-use super::{Fault, FaultKind};
+use crate::fault::{Fault, FaultKind};
 
 const MIB: usize = 1024 * 1024;
 /// WebAssembly's page.

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use floodgate_event::Lane;
 
-use super::contract::{ChangeResult, ChildResult, InputLane, OutcomeResult, ResponseResult};
-use super::fault::Fault;
-use super::header::{self, Pair};
-use super::log::printable;
+use crate::bindings::{ChangeResult, ChildResult, InputLane, OutcomeResult, ResponseResult};
+use crate::fault::Fault;
+use crate::header::{self, Pair};
+use crate::log::printable;
 
 /// The most children of a split.
 const MAX_CHILDREN: usize = 100;

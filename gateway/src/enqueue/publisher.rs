@@ -1,4 +1,4 @@
-//! Publishes blocks to one lane and shard, and tells the acks of the right stream
+//! Publishes blocks to one lane and shard, once each, and tells the acks of the right stream
 //! from what else may be answered.
 
 use std::sync::Arc;
@@ -7,14 +7,12 @@ use std::time::Duration;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
-use async_nats::{Message, StatusCode};
-use floodgate_event::block::SealedBlock;
+use async_nats::{HeaderMap, Message, StatusCode};
+use bytes::Bytes;
 use floodgate_event::{Lane, subject};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::acks::{Acks, Expected};
-use super::tries::{Outgoing, Tries};
 use crate::link::Link;
 use crate::metrics::Metrics;
 
@@ -36,6 +34,12 @@ const PASSING: [ErrorCode; 10] = [
     ErrorCode::STREAM_DUPLICATE_MESSAGE_CONFLICT,
     ErrorCode::STREAM_TOO_MANY_REQUESTS,
 ];
+
+/// A message that carries a block, the same in each attempt to publish it.
+pub(super) struct Outgoing {
+    pub(super) headers: HeaderMap,
+    pub(super) payload: Bytes,
+}
 
 /// Publishes to one lane and shard.
 #[derive(Clone)]
@@ -73,17 +77,6 @@ impl Publisher {
     /// How long a block may take.
     pub(super) fn timeout(&self) -> Duration {
         self.timeout
-    }
-
-    /// Returns once the block is on disk. It has its time from now on, and is given up earlier if what waits
-    /// for it has waited for twice as long.
-    pub(super) async fn publish(
-        &self,
-        block: SealedBlock,
-        waiting_since: Instant,
-    ) -> Result<(), PublishError> {
-        let deadline = (Instant::now() + self.timeout).min(waiting_since + 2 * self.timeout);
-        Tries::new(self, block, deadline).run().await
     }
 
     /// A change ends what is under way.

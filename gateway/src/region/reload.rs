@@ -7,10 +7,10 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
 use super::key_ring::KeyRing;
-use crate::accept::tls::Offer;
 use crate::config::{Config, ConfigError};
 use crate::link::Link;
 use crate::metrics::Metrics;
+use crate::tls::Offer;
 
 /// What may be replaced.
 pub(super) struct Reload {

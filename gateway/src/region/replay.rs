@@ -13,6 +13,7 @@ use floodgate_event::proto::{self, Accepted, Quarantined, Replay};
 use floodgate_event::snapshot::Digest256;
 use floodgate_event::{format, replay, subject};
 use floodgate_listen::Account;
+use floodgate_sandbox::FaultKind;
 use futures::StreamExt as _;
 use prost::Message as _;
 use tokio::sync::{Mutex, Semaphore};
@@ -26,7 +27,6 @@ use crate::enqueue::NotEnqueued;
 use crate::link::Link;
 use crate::metrics::Metrics;
 use crate::stage::Handled;
-use floodgate_sandbox::FaultKind;
 
 /// Replays at once in a gateway: few beside what senders may have under way.
 const SLOTS: usize = 8;
@@ -56,8 +56,7 @@ impl Replays {
         state: Arc<State>,
         memory: Account,
         metrics: Arc<Metrics>,
-        components: Components,
-        versions: Versions,
+        (components, versions): (Components, Versions),
     ) -> Arc<Self> {
         let context = jetstream::new(link.client().clone());
         let (components, latest) = (Mutex::new(components), Mutex::new(None));

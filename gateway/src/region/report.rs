@@ -45,12 +45,12 @@ fn report(state: &State, gateway: &Name, maxima: Maxima) -> GatewayReport {
         })
     });
     let used = served.iter().flat_map(|served| &served.used.versions).take(MAX_HANDLERS);
-    let scores = served.iter().flat_map(|served| &served.used.scores).take(MAX_HANDLERS);
+    let comparisons = served.iter().flat_map(|served| &served.used.comparisons).take(MAX_HANDLERS);
     GatewayReport {
         gateway: gateway.to_string(),
         revision: served.as_ref().map_or(0, |served| served.revision),
         handlers: used.map(|version| version.report()).collect(),
-        trials: scores.map(|score| score.report()).collect(),
+        trials: comparisons.map(|comparison| comparison.report()).collect(),
         maxima: Some(maxima),
         refused: refused.take(MAX_REFUSED).collect(),
         error: state.trouble(),
