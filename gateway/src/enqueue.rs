@@ -23,8 +23,8 @@ use self::publisher::Publisher;
 use self::queue::Full;
 use self::writer::Writer;
 use crate::config::Limits;
-use crate::link::Link;
 use crate::metrics::Metrics;
+use crate::nats::Connection;
 use crate::stage::Handled;
 
 /// An event that is on the region's disk. Holds what its sender is answered.
@@ -87,18 +87,18 @@ pub(crate) struct Enqueue {
 impl Enqueue {
     /// Subscribes to publish acks.
     pub(crate) async fn start(
-        link: &Link,
+        nats: &Connection,
         origin: Origin<'_>,
         shards: u32,
         limits: &Limits,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, async_nats::SubscribeError> {
-        let acks = Acks::listen(link.client()).await?;
+        let acks = Acks::listen(nats.client()).await?;
         let writer = |(lane, shard)| {
             let (region, gateway) = (origin.region.clone(), origin.gateway.to_string());
             let destination = Destination { region, lane, shard, gateway };
             let publisher =
-                Publisher::new(link, acks.clone(), (lane, shard), limits.publish_timeout(), metrics);
+                Publisher::new(nats, acks.clone(), (lane, shard), limits.publish_timeout(), metrics);
             Writer::new(destination, limits.into(), publisher, metrics)
         };
         let places = Lane::ALL.into_iter().flat_map(|lane| (0..shards).map(move |shard| (lane, shard)));

@@ -28,7 +28,7 @@ pub struct LogLine {
 #[derive(Clone, Debug)]
 pub struct LogSender(mpsc::Sender<LogLine>);
 
-impl Tap {
+impl LogSender {
     /// A sender, and the receiver of its lines.
     pub fn new() -> (Self, mpsc::Receiver<LogLine>) {
         let (sender, receiver) = mpsc::channel(MAX_WAITING);

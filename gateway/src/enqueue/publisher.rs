@@ -13,8 +13,8 @@ use floodgate_event::{Lane, subject};
 use tokio::sync::watch;
 
 use super::acks::{Acks, Expected};
-use crate::link::Link;
 use crate::metrics::Metrics;
+use crate::nats::Connection;
 
 /// The most bytes of events in a block: a server takes messages of 8 MiB, of which headers need a part.
 pub(crate) const MAX_BLOCK_BYTES: usize = 8 * 1024 * 1024 - 64 * 1024;
@@ -44,7 +44,7 @@ pub(super) struct Outgoing {
 /// Publishes to one lane and shard.
 #[derive(Clone)]
 pub(super) struct Publisher {
-    link: Link,
+    nats: Connection,
     acks: Acks,
     subject: String,
     stream: &'static str,
@@ -54,14 +54,14 @@ pub(super) struct Publisher {
 
 impl Publisher {
     pub(super) fn new(
-        link: &Link,
+        nats: &Connection,
         acks: Acks,
         (lane, shard): (Lane, u32),
         timeout: Duration,
         metrics: &Arc<Metrics>,
     ) -> Self {
         Self {
-            link: link.clone(),
+            nats: nats.clone(),
             acks,
             subject: subject::regional(lane, shard),
             stream: subject::regional_stream(lane),
@@ -81,7 +81,7 @@ impl Publisher {
 
     /// A change ends what is under way.
     pub(super) fn losses(&self) -> watch::Receiver<u64> {
-        self.link.losses()
+        self.nats.losses()
     }
 
     /// Hands a message to the client. If there is no connection, one by another server is
@@ -89,13 +89,13 @@ impl Publisher {
     /// (The client would keep the message, and send it after the sender has long been told to try again.
     /// It may still do so with one that it is given just before it notices that the connection is lost.)
     pub(super) async fn send(&self, outgoing: &Outgoing) -> Result<Expected, PublishError> {
-        if !self.link.is_up() && !self.link.has_others() {
+        if !self.nats.is_up() && !self.nats.has_others() {
             return Err(PublishError::Disconnected);
         }
-        self.link.until_up().await;
+        self.nats.until_up().await;
         let expected = self.acks.expect();
         let (headers, payload) = (outgoing.headers.clone(), outgoing.payload.clone());
-        self.link
+        self.nats
             .client()
             .publish_with_reply_and_headers(self.subject.clone(), expected.subject(), headers, payload)
             .await
@@ -121,7 +121,7 @@ impl Publisher {
     /// Whether another try may do what this one did not.
     pub(super) fn may_pass(&self, fault: &PublishError) -> bool {
         match fault {
-            PublishError::Disconnected => self.link.has_others(),
+            PublishError::Disconnected => self.nats.has_others(),
             fault => fault.is_passing(),
         }
     }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tracing::debug;
 
 use crate::chain::LogLine;
-use crate::link::Link;
+use crate::nats::Connection;
 
 /// A line as it is published.
 #[derive(Serialize)]
@@ -23,20 +23,20 @@ struct Published<'a> {
 
 /// Publishes for ever. While the region's NATS is away lines are thrown away:
 /// they are in this process's own log too.
-pub(super) async fn run(link: Link, region: Name, gateway: Name, mut lines: mpsc::Receiver<LogLine>) {
+pub(super) async fn run(nats: Connection, region: Name, gateway: Name, mut lines: mpsc::Receiver<LogLine>) {
     while let Some(line) = lines.recv().await {
-        if link.is_up() {
+        if nats.is_up() {
             let at_us = time::unix_micros(SystemTime::now());
             let published = Published { region: &region, gateway: &gateway, at_us, line: &line };
-            publish(&link, &published).await;
+            publish(&nats, &published).await;
         }
     }
 }
 
-async fn publish(link: &Link, published: &Published<'_>) {
+async fn publish(nats: &Connection, published: &Published<'_>) {
     // A struct of texts and numbers always has a JSON form.
     let Ok(text) = serde_json::to_vec(published) else { return };
-    let sent = link.client().publish(subject::handler_log(&published.line.handler), text.into()).await;
+    let sent = nats.client().publish(subject::handler_log(&published.line.handler), text.into()).await;
     if let Err(error) = sent {
         debug!(%error, "a handler's line was not published");
     }

@@ -19,8 +19,8 @@ use super::served::{Limiter, Refused, Served, Source};
 use crate::chain::Chain;
 use crate::config::{Config, Limits};
 use crate::enqueue::{Enqueue, Origin};
-use crate::link::Link;
 use crate::metrics::{Metrics, SourceMetrics};
+use crate::nats::Connection;
 use crate::verify::{Deployment, InvalidSecret, Verifier};
 
 /// How long a gateway that starts waits for components that may still be had.
@@ -32,7 +32,7 @@ pub(super) struct Opener {
     gateway: Name,
     limits: Limits,
     ring: watch::Receiver<KeyRing>,
-    link: Link,
+    nats: Connection,
     context: Context,
     binder: Binder,
     metrics: Arc<Metrics>,
@@ -45,7 +45,7 @@ impl Opener {
     pub(super) fn new(
         config: &Config,
         ring: watch::Receiver<KeyRing>,
-        link: Link,
+        nats: Connection,
         metrics: Arc<Metrics>,
         binder: Binder,
     ) -> Self {
@@ -54,8 +54,8 @@ impl Opener {
             gateway: config.gateway.clone(),
             limits: config.limits.clone(),
             ring,
-            context: jetstream::new(link.client().clone()),
-            link,
+            context: jetstream::new(nats.client().clone()),
+            nats,
             binder,
             metrics,
             started: Instant::now(),
@@ -250,7 +250,7 @@ impl Opener {
             return Ok(Arc::clone(enqueue));
         }
         let origin = Origin { region: &self.region, gateway: &self.gateway };
-        let started = Enqueue::start(&self.link, origin, shards, &self.limits, &self.metrics).await;
+        let started = Enqueue::start(&self.nats, origin, shards, &self.limits, &self.metrics).await;
         let enqueue = Arc::new(started.map_err(OpenError::Subscribe)?);
         self.enqueue = Some(Arc::clone(&enqueue));
         Ok(enqueue)
