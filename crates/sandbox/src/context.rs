@@ -19,11 +19,13 @@ pub struct Context {
 
 impl Context {
     /// Of an event as it was received, within what a binding grants.
+    #[inline]
     pub fn new(envelope: Arc<Event>, granted: Arc<Granted>) -> Self {
         Self { envelope, added: Vec::new(), granted }
     }
 
     /// With the header pairs that handlers added.
+    #[inline]
     pub fn adding(self, added: &[Pair]) -> Self {
         Self { added: added.to_vec(), ..self }
     }

@@ -85,6 +85,7 @@ impl Limits {
     }
 
     /// How long all handlers together may run for one event.
+    #[inline]
     pub fn event_time(&self) -> Duration {
         let default = DEFAULT_EVENT_MS.max(self.max_deadline_ms);
         Duration::from_millis(self.max_event_ms.unwrap_or(default).into())

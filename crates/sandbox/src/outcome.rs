@@ -84,6 +84,7 @@ impl Outcome {
     }
 
     /// What it takes in memory, small things left out.
+    #[inline]
     pub fn bytes(&self) -> usize {
         match self {
             Self::Pass | Self::Drop { .. } => 0,
@@ -182,6 +183,7 @@ fn lane_of(lane: InputLane) -> Lane {
 }
 
 impl From<Lane> for InputLane {
+    #[inline]
     fn from(lane: Lane) -> Self {
         match lane {
             Lane::Critical => Self::Critical,
