@@ -8,7 +8,6 @@
 //! [`outside`]).
 
 pub mod admin;
-pub mod cluster;
 pub mod command;
 pub mod consumer;
 pub mod deployment;
