@@ -8,9 +8,9 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
-use super::cpu;
-use super::handlers::{bind, event};
-use super::times::median;
+use super::{bind, event};
+use crate::cpu;
+use crate::times::median;
 
 /// Handlers, each with a source of its own.
 const HANDLERS: usize = 100;

@@ -9,8 +9,8 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
-use super::handlers::{bind, event};
-use super::times::{median, milliseconds, percentile};
+use super::{bind, event};
+use crate::times::{median, milliseconds, percentile};
 
 /// What the other source has, and how many events a second it gets. `spin` takes its whole 50 ms each time:
 /// at 10 a second half a processor.
