@@ -26,6 +26,11 @@ impl Failure {
     pub(crate) fn work(error: impl Into<Box<dyn Error>>) -> Self {
         Self::Work(error.into())
     }
+
+    /// The caller's fault if `is_usage`, else not.
+    pub(crate) fn either(error: impl Into<Box<dyn Error>>, is_usage: bool) -> Self {
+        if is_usage { Self::usage(error) } else { Self::work(error) }
+    }
 }
 
 /// Says on stderr what went wrong, and gives the exit status.

@@ -9,7 +9,6 @@ mod dev;
 mod doctor;
 mod events;
 mod exit;
-mod files;
 mod handler;
 mod keys;
 mod logging;
@@ -20,7 +19,6 @@ mod serve;
 mod shutdown;
 mod table;
 mod tether;
-mod trust;
 
 use std::process::ExitCode;
 

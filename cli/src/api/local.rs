@@ -16,7 +16,7 @@ use floodgate_event::secret::Unfit;
 use serde::Deserialize;
 use url::{Host, Url};
 
-use crate::trust::{self, Access, Untrusted};
+use floodgate_devkit::trust::{self, Access, Untrusted};
 
 /// Where `floodgate dev` writes it unless told otherwise.
 const READY_FILE: &str = ".floodgate/dev/ready.json";

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use async_nats::Client;
 use floodgate_event::{Lane, subject};
-use floodgate_stream::fitness::Needs;
 use floodgate_relay::config::{Config, Region, Replicas};
 use floodgate_relay::{central, nats};
+use floodgate_stream::fitness::Needs;
 use futures::future::join_all;
 
 use super::finding::{Advice, Findings};

@@ -9,7 +9,7 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
-use super::directory::{Directory, DirectoryError};
+use crate::directory::{Directory, DirectoryError};
 
 /// What a gateway of this machine is called.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];

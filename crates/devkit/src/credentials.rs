@@ -7,8 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use floodgate_event::seal::{OpeningKey, SealError};
 use floodgate_event::{Name, Secret};
 
-use super::directory::{Directory, DirectoryError, Kept};
-use super::regions::Regions;
+use crate::directory::{Directory, DirectoryError, Kept};
+use crate::regions::Regions;
 
 /// Random bytes in a token or password.
 const RANDOM_BYTES: usize = 32;

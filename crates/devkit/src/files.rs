@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 
 /// Who may read a file beside its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Readers {
+pub enum Readers {
     /// Nobody.
     Nobody,
     /// Everybody.
@@ -18,7 +18,7 @@ pub(crate) enum Readers {
 
 /// Replaces a file. Synced before it takes the name: a key that is lost after it was used takes
 /// what was sealed to it along.
-pub(crate) fn write(path: &Path, contents: &[u8], readers: Readers) -> io::Result<()> {
+pub fn write(path: &Path, contents: &[u8], readers: Readers) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // `tempfile` makes its files with mode 0600.
     let mut file = NamedTempFile::new_in(folder)?;
@@ -32,7 +32,7 @@ pub(crate) fn write(path: &Path, contents: &[u8], readers: Readers) -> io::Resul
 }
 
 /// Reads a file of at most so many bytes. One that is larger is an error, and not held.
-pub(crate) fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+pub fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
     if read as u64 > most {
@@ -42,7 +42,7 @@ pub(crate) fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Reads a file, or nothing if there is none.
-pub(crate) fn read(path: &Path) -> io::Result<Option<String>> {
+pub fn read(path: &Path) -> io::Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -51,6 +51,6 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<String>> {
 }
 
 /// Makes a folder, and those above it, that only its owner can look into; one that is there stays as it is.
-pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
+pub fn private_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

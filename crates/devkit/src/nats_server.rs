@@ -66,12 +66,12 @@ fn check(program: &Path) -> Result<(), NatsServerError> {
 }
 
 /// Whether a running server's version, as it says it itself, is new enough.
-pub(crate) fn is_new_enough(version: &str) -> bool {
+pub fn is_new_enough(version: &str) -> bool {
     Version::parse(&format!("v{version}")).is_some_and(|version| version >= OLDEST)
 }
 
 /// The oldest version that is new enough, for people.
-pub(crate) fn oldest() -> String {
+pub fn oldest() -> String {
     format!("{}.{}.{}", OLDEST.0, OLDEST.1, OLDEST.2)
 }
 

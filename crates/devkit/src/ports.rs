@@ -7,13 +7,11 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use floodgate_event::Name;
 use serde::{Deserialize, Serialize};
 
-use crate::exit::Failure;
+use crate::directory::{Directory, DirectoryError};
+use crate::regions::{MAX, Regions};
 
-use super::directory::{Directory, DirectoryError};
-use super::regions::{MAX, Regions};
-
-/// The base where none is given.
-pub(crate) const DEFAULT_BASE: u16 = 8400;
+/// The port base where none is given: the admin API's port.
+pub const DEFAULT_BASE: u16 = 8400;
 /// The highest offset from the base that is in use.
 const HIGHEST_OFFSET: u16 = 41 + MAX as u16 - 1;
 /// The highest base.
@@ -84,13 +82,13 @@ fn roles(regions: &Regions) -> Vec<(Role<'_>, u16)> {
 }
 
 /// Fixed ports from a base, or free ones for base 0; all of them free at this moment.
-pub(crate) fn choose(base: u16, regions: &Regions, directory: &Directory) -> Result<Ports, Failure> {
+pub(crate) fn choose(base: u16, regions: &Regions, directory: &Directory) -> Result<Ports, PortError> {
     if base == 0 {
-        free(regions, directory).map_err(Failure::work)
+        free(regions, directory)
     } else if base > HIGHEST_BASE {
-        Err(Failure::usage(PortError::Base(base)))
+        Err(PortError::Base(base))
     } else {
-        fixed(base, regions).map_err(Failure::work)
+        fixed(base, regions)
     }
 }
 

@@ -10,42 +10,50 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{self, Readers};
-use crate::table::Table;
 
 /// The largest file that is taken for one.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// What the file says, but for the processes.
+/// How to reach a deployment. The ready file has the same fields, and the processes.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Ready {
-    pub(crate) admin: Admin,
-    pub(crate) regions: BTreeMap<Name, Region>,
-    pub(crate) centre: Centre,
+pub struct Ready {
+    /// The admin API.
+    pub admin: Admin,
+    /// The regions, by name.
+    pub regions: BTreeMap<Name, Region>,
+    /// The centre.
+    pub centre: Centre,
 }
 
-/// The admin API.
+/// How to reach the admin API.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Admin {
-    pub(crate) url: String,
-    /// Why the file is private.
-    pub(crate) token: String,
+pub struct Admin {
+    /// Its URL, without a path.
+    pub url: String,
+    /// The bearer token. Because of it the ready file is private.
+    pub token: String,
 }
 
-/// A region.
+/// How to reach a region.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Region {
-    pub(crate) url: String,
+pub struct Region {
+    /// The gateway's URL, without a path.
+    pub url: String,
     /// The certificate to trust; none with plain HTTP.
-    pub(crate) ca: Option<PathBuf>,
-    pub(crate) nats: String,
-    pub(crate) metrics: String,
+    pub ca: Option<PathBuf>,
+    /// The URL of the region's nats-server.
+    pub nats: String,
+    /// The URL of the gateway's metrics.
+    pub metrics: String,
 }
 
-/// The centre.
+/// How to reach the centre.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Centre {
-    pub(crate) nats: String,
-    pub(crate) metrics: String,
+pub struct Centre {
+    /// The URL of the centre's nats-server.
+    pub nats: String,
+    /// The URL of the relay's metrics.
+    pub metrics: String,
 }
 
 #[derive(Serialize)]
@@ -53,22 +61,6 @@ struct Document<'a> {
     #[serde(flatten)]
     ready: &'a Ready,
     processes: &'a BTreeMap<String, u32>,
-}
-
-impl Ready {
-    /// What a person wants to know of it.
-    pub(crate) fn summary(&self, file: &Path) -> String {
-        let mut table = Table::default();
-        table.row(["admin", &self.admin.url]);
-        for (name, region) in &self.regions {
-            table.row([name.as_str(), &format!("{}/in/SOURCE", region.url)]);
-        }
-        if let Some(ca) = self.regions.values().find_map(|region| region.ca.as_ref()) {
-            table.row(["ca", &ca.display().to_string()]);
-        }
-        table.row(["ready", &file.display().to_string()]);
-        table.render()
-    }
 }
 
 /// The file itself. There is none while the deployment is not ready.

@@ -2,9 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::exit::Failure;
-
-use super::directory::Directory;
+use crate::directory::{Directory, DirectoryError};
 
 /// How many where neither the folder nor the command says it.
 const DEFAULT: u32 = 1;
@@ -21,28 +19,29 @@ struct RelayFile {
 ///
 /// # Errors
 /// If another number is asked for: events would be in shards that nobody reads.
-pub(crate) fn choose(asked: Option<u32>, directory: &Directory) -> Result<u32, Failure> {
-    let text = directory.read(FILE).map_err(Failure::work)?;
+pub(crate) fn choose(asked: Option<u32>, directory: &Directory) -> Result<u32, ShardsError> {
+    let text = directory.read(FILE)?;
     // What cannot be read is written anew, and the relay itself knows the number.
     let kept = text.and_then(|text| toml::from_str::<RelayFile>(&text).ok()).map(|file| file.shards);
     match (asked, kept) {
         (Some(asked), Some(kept)) if asked != kept => {
-            let folder = directory.path("");
-            Err(Failure::usage(ShardsError { asked, kept, folder: folder.display().to_string() }))
+            Err(ShardsError::Differs { asked, kept, folder: directory.path("").display().to_string() })
         }
         (asked, kept) => Ok(kept.or(asked).unwrap_or(DEFAULT)),
     }
 }
 
-/// Another number than that of the first run.
+/// Why there is no number of shards.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "--shards {asked}: the deployment in {folder} has {kept}, which stays; leave it out, or choose another --dir"
-)]
-struct ShardsError {
-    asked: u32,
-    kept: u32,
-    folder: String,
+pub(crate) enum ShardsError {
+    /// Another number than that of the first run.
+    #[error(
+        "--shards {asked}: the deployment in {folder} has {kept}, which stays; leave it out, or choose another --dir"
+    )]
+    Differs { asked: u32, kept: u32, folder: String },
+    /// The folder cannot be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
 }
 
 #[cfg(test)]
@@ -58,7 +57,9 @@ mod tests {
         directory.write(FILE, b"relay = \"relay-1\"\nshards = 4\n").unwrap();
         assert_eq!(choose(None, &directory).unwrap(), 4);
         assert_eq!(choose(Some(4), &directory).unwrap(), 4);
-        let Err(Failure::Usage(refused)) = choose(Some(2), &directory) else { panic!("2 for 4") };
+        let Err(refused @ ShardsError::Differs { .. }) = choose(Some(2), &directory) else {
+            panic!("2 for 4")
+        };
         assert!(refused.to_string().starts_with("--shards 2: the deployment in "), "{refused}");
         directory.write(FILE, b"no TOML").unwrap();
         assert_eq!(choose(Some(2), &directory).unwrap(), 2);

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 use floodgate_event::Name;
 
-use super::certificates::{self, CertificateError, Tls};
-use super::credentials::{CredentialError, Credentials};
-use super::directory::{Directory, DirectoryError};
-use super::part::{Part, Stage};
-use super::ports::{Ports, Role};
-use super::probe::{Probe, Question};
-use super::ready::{self, Ready};
-use super::regions::Regions;
+use crate::certificates::{self, CertificateError, Tls};
+use crate::credentials::{CredentialError, Credentials};
+use crate::directory::{Directory, DirectoryError};
+use crate::part::{Part, Stage};
+use crate::ports::{Ports, Role};
+use crate::probe::{Probe, Question};
+use crate::ready::{self, Ready};
+use crate::regions::Regions;
 
 /// A deployment that has all it needs and does not run yet.
 pub(crate) struct Site {
@@ -26,6 +26,12 @@ pub(crate) struct Site {
     ports: Ports,
     credentials: Credentials,
     tls: Option<Tls>,
+}
+
+/// The programs that the parts run.
+struct Programs {
+    floodgate: PathBuf,
+    nats_server: PathBuf,
 }
 
 impl Site {
@@ -50,33 +56,30 @@ impl Site {
     }
 
     /// Every process of the deployment.
-    pub(crate) fn parts(&self, nats_server: &Path) -> Result<Vec<Part>, SiteError> {
+    pub(crate) fn parts(&self, nats_server: PathBuf) -> Result<Vec<Part>, SiteError> {
         let floodgate = std::env::current_exe().map_err(SiteError::Executable)?;
-        let nats = |name: String| self.part(&floodgate, nats_server, &[], name, Stage::Nats, "conf");
-        let gateway =
-            |name: String| self.part(&floodgate, &floodgate, &["gateway"], name, Stage::Gateway, "toml");
-        let relay = self.part(&floodgate, &floodgate, &["relay"], "relay".to_owned(), Stage::Relay, "toml");
-        let mut parts = vec![nats("nats-centre".to_owned()), relay];
+        let programs = Programs { floodgate, nats_server };
+        let part = |name: String, stage| self.part(&programs, name, stage);
+        let mut parts =
+            vec![part("nats-centre".to_owned(), Stage::Nats), part("relay".to_owned(), Stage::Relay)];
         for region in self.regions() {
-            parts.extend([nats(format!("nats-{region}")), gateway(format!("gateway-{region}"))]);
+            let (nats, gateway) = (format!("nats-{region}"), format!("gateway-{region}"));
+            parts.extend([part(nats, Stage::Nats), part(gateway, Stage::Gateway)]);
         }
         Ok(parts)
     }
 
-    fn part(
-        &self,
-        floodgate: &Path,
-        program: &Path,
-        subcommand: &[&str],
-        name: String,
-        stage: Stage,
-        extension: &str,
-    ) -> Part {
+    fn part(&self, programs: &Programs, name: String, stage: Stage) -> Part {
+        let (program, subcommand, extension) = match stage {
+            Stage::Nats => (&programs.nats_server, None, "conf"),
+            Stage::Relay => (&programs.floodgate, Some("relay"), "toml"),
+            Stage::Gateway => (&programs.floodgate, Some("gateway"), "toml"),
+        };
         let config = self.directory.path(format!("config/{name}.{extension}"));
-        let mut arguments: Vec<OsString> = subcommand.iter().map(OsString::from).collect();
+        let mut arguments: Vec<OsString> = subcommand.into_iter().map(OsString::from).collect();
         arguments.extend(["--config".into(), config.into()]);
         let log = self.directory.path(format!("log/{name}.log"));
-        Part { name, stage, floodgate: floodgate.to_owned(), program: program.to_owned(), arguments, log }
+        Part { name, stage, floodgate: programs.floodgate.clone(), program: program.clone(), arguments, log }
     }
 
     /// What to ask the parts of these stages, to know that they are ready.

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::part::{Part, Stage};
+use crate::part::{Part, Stage};
 
 /// The wait before the first restart in a row; each further one waits twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(200);

@@ -4,46 +4,60 @@
 //! itself is killed with SIGKILL; asking for it in the new process needs no unsafe code between fork and
 //! exec, and `exec` keeps both the process id and the request.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::exit::Failure;
+/// The subcommand that calls [`run`].
+pub const SUBCOMMAND: &str = "tether";
 
-/// The subcommand's name.
-pub(crate) const SUBCOMMAND: &str = "tether";
-
-/// What to run, and for whom.
-#[derive(clap::Args)]
-pub(crate) struct TetherArgs {
-    /// The process that this one ends with
-    #[arg(long, value_name = "PID")]
-    parent: i32,
-    /// The program and its arguments
-    #[arg(last = true, required = true, num_args = 1..)]
-    program: Vec<OsString>,
-}
-
-/// Becomes the program; returns only if that fails.
-pub(crate) fn run(args: &TetherArgs) -> Result<(), Failure> {
-    die_with_parent().map_err(Failure::work)?;
+/// Becomes `program`, its name and its arguments, in a process that the kernel ends with `parent`, the process
+/// id of whoever started it. Returns only if that fails. On other systems than Linux nothing ends the process.
+///
+/// # Errors
+/// If `parent` is not this process's parent any more, or there is no program, or it does not run.
+pub fn run(parent: i32, program: &[OsString]) -> Result<Infallible, Error> {
+    die_with_parent().map_err(Error::Request)?;
     // The parent may have died before the request was made; then nobody would ever end this process.
-    if nix::unistd::getppid().as_raw() != args.parent {
-        return Err(Failure::work("the process that wanted this one is gone"));
+    if nix::unistd::getppid().as_raw() != parent {
+        return Err(Error::Orphaned);
     }
-    let Some((program, arguments)) = args.program.split_first() else {
-        return Err(Failure::usage("no program given"));
+    let Some((program, arguments)) = program.split_first() else {
+        return Err(Error::NoProgram);
     };
-    let error = Command::new(program).args(arguments).exec();
-    Err(Failure::work(CannotRun { program: program.clone(), source: error }))
+    let source = Command::new(program).args(arguments).exec();
+    Err(Error::Run { program: program.clone(), source })
 }
 
+/// Why a process did not become the program.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot run {}", program.display())]
-struct CannotRun {
-    program: OsString,
-    source: io::Error,
+pub enum Error {
+    /// The kernel does not take the request.
+    #[error(transparent)]
+    Request(io::Error),
+    /// The parent has ended.
+    #[error("the process that wanted this one is gone")]
+    Orphaned,
+    /// No program was named.
+    #[error("no program given")]
+    NoProgram,
+    /// The program does not run.
+    #[error("cannot run {}", program.display())]
+    Run {
+        /// The program.
+        program: OsString,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// Returns true if the arguments are wrong, and false if the work failed.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::NoProgram)
+    }
 }
 
 /// SIGKILL rather than SIGTERM: the next `dev` must find the ports and folders free.

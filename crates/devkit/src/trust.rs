@@ -23,7 +23,7 @@ const OTHERS: u32 = 0o077;
 
 /// What a file of one's own may allow to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
+pub enum Access {
     /// Nothing: there is a secret in it.
     Private,
     /// To read it.
@@ -34,7 +34,7 @@ pub(crate) enum Access {
 ///
 /// # Errors
 /// If it is a link, no ordinary file, somebody else's, or others may do more with it than `access` says.
-pub(crate) fn open(path: &Path, access: Access) -> Result<Option<File>, Untrusted> {
+pub fn open(path: &Path, access: Access) -> Result<Option<File>, Untrusted> {
     // Without blocking: a pipe would never open.
     match without_links().read(true).open(path) {
         Ok(file) => {
@@ -50,7 +50,7 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<Option<File>, Untruste
 ///
 /// # Errors
 /// As [`open`].
-pub(crate) fn append(path: &Path) -> Result<File, Untrusted> {
+pub fn append(path: &Path) -> Result<File, Untrusted> {
     let file = without_links().create(true).append(true).mode(0o600).open(path);
     let file = file.map_err(|error| refused_link(path, error))?;
     check_file(path, &file.metadata().map_err(failed(path))?, Access::Readable)?;
@@ -61,7 +61,7 @@ pub(crate) fn append(path: &Path) -> Result<File, Untrusted> {
 ///
 /// # Errors
 /// Says what is wrong with it.
-pub(crate) fn check_folder(path: &Path) -> Result<(), Untrusted> {
+pub fn check_folder(path: &Path) -> Result<(), Untrusted> {
     check_owner(path, &fs::symlink_metadata(path).map_err(failed(path))?)?;
     let metadata = fs::metadata(path).map_err(failed(path))?;
     check_owner(path, &metadata)?;
@@ -75,7 +75,7 @@ pub(crate) fn check_folder(path: &Path) -> Result<(), Untrusted> {
 ///
 /// # Errors
 /// Names what is not.
-pub(crate) fn check_content(folder: &Path) -> Result<(), Untrusted> {
+pub fn check_content(folder: &Path) -> Result<(), Untrusted> {
     for entry in fs::read_dir(folder).map_err(failed(folder))? {
         let entry = entry.map_err(failed(folder))?;
         check_owner(&entry.path(), &entry.metadata().map_err(failed(folder))?)?;
@@ -89,7 +89,7 @@ pub(crate) fn check_content(folder: &Path) -> Result<(), Untrusted> {
 ///
 /// # Errors
 /// Names the folder or link.
-pub(crate) fn check_way(path: &Path) -> Result<(), Untrusted> {
+pub fn check_way(path: &Path) -> Result<(), Untrusted> {
     let trusted = trusted();
     let path = std::path::absolute(path).map_err(failed(path))?;
     path.ancestors().try_for_each(|part| check_part(part, part == path, &trusted))?;
@@ -105,7 +105,7 @@ pub(crate) fn check_way(path: &Path) -> Result<(), Untrusted> {
 ///
 /// # Errors
 /// Says what is wrong with it.
-pub(crate) fn check_program(path: &Path) -> Result<(), Untrusted> {
+pub fn check_program(path: &Path) -> Result<(), Untrusted> {
     check_way(path)?;
     let metadata = fs::metadata(path).map_err(failed(path))?;
     if !trusted().contains(&metadata.uid()) {
@@ -142,7 +142,7 @@ fn trusted() -> BTreeSet<u32> {
 }
 
 /// The user that this process acts as.
-pub(crate) fn own_uid() -> u32 {
+pub fn own_uid() -> u32 {
     geteuid().as_raw()
 }
 
@@ -190,7 +190,7 @@ fn refused_link(path: &Path, error: io::Error) -> Untrusted {
 
 /// Why a file or folder is not used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Untrusted {
+pub enum Untrusted {
     /// It cannot be looked at.
     #[error("{}", path.display())]
     Read {

@@ -1,39 +1,23 @@
-//! `floodgate handler check`: what the relay runs on an upload. Compiling what a stranger wrote can take any
-//! time and memory, so this process gives up the right to both before it looks at it.
+//! Checks a component in this process, under limits of time and memory. The relay runs this as a process of its
+//! own on each upload: compiling what a stranger wrote can take any time and memory.
 
-use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
 use floodgate_event::causes::chain;
 use floodgate_event::source::HandlerLimits;
-use floodgate_gateway::handle::{Engine, FaultKind, Handler, Limits};
+use floodgate_gateway::handle::{Engine, EngineError, FaultKind, Handler, Limits};
 use prometheus::Registry;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::restrict::restrict;
-use crate::exit::Failure;
-use crate::output;
+use crate::restrict::restrict;
 
 /// The longest line of parameters and limits, in bytes: a binding has at most 64 KiB of the former, and a
 /// list of bindings at most 1 MiB.
 const MAX_LINE_BYTES: usize = 2 * 1024 * 1024;
 /// The time that a handler is reckoned to have for an answer where its binding does not say.
 const RECKONED_DEADLINE_MS: u32 = 60;
-
-/// What to check.
-#[derive(Args)]
-pub(crate) struct CheckArgs {
-    /// The component; standard input if left out
-    file: Option<PathBuf>,
-    /// Also ask the component whether it takes the `params`, within the `limits`, that are the input's first
-    /// line, or each of a list of them there
-    #[arg(long, conflicts_with = "file")]
-    params: bool,
-}
 
 /// What the component is asked about, and what the input's first line is, or is a list of.
 #[derive(Deserialize)]
@@ -43,14 +27,17 @@ struct Asked {
     limits: HandlerLimits,
 }
 
-#[derive(Serialize)]
-struct Verdict {
-    ok: bool,
+/// Whether a component is taken, in the form that the relay reads.
+#[derive(Debug, Serialize)]
+pub struct Verdict {
+    /// Whether the component is taken.
+    pub ok: bool,
+    /// Why it is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-    /// Which one of a list is refused.
+    pub error: Option<String>,
+    /// The place, from 0, of the refused parameters in their list; none if the component itself is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<usize>,
+    pub at: Option<usize>,
 }
 
 impl Verdict {
@@ -59,20 +46,23 @@ impl Verdict {
     }
 }
 
-pub(crate) async fn run(args: &CheckArgs) -> Result<(), Failure> {
-    let verdict = check(args).await?;
-    output::print_json(&verdict)?;
-    if verdict.ok { Ok(()) } else { Err(Failure::work("the component was refused")) }
-}
-
-async fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
+/// Reads a component and checks that a gateway would run it. With `params`, the input's first line is a JSON
+/// object with `params` and `limits`, or a list of such objects, and the component is asked whether it takes
+/// each of them.
+///
+/// Limits this process for good.
+///
+/// # Errors
+/// If the limits cannot be set, the engine does not start, or the input or its first line cannot be read. A
+/// component that is refused is a [`Verdict`], no error.
+pub async fn check(input: impl Read, params: bool) -> Result<Verdict, Error> {
     // What a gateway gives at most is its own business; nobody can ask for more than this.
     let limits =
         Limits { instances: 1, max_memory_bytes: 1 << 30, max_deadline_ms: 10_000, ..Limits::default() };
-    let mut component = read(args, limits.component_bytes).map_err(Failure::work)?;
-    let asked = if args.params { asked(&mut component)? } else { Vec::new() };
-    restrict(asked.iter().map(Asked::deadline).sum()).map_err(Failure::work)?;
-    let engine = Engine::new(limits, &Registry::new()).map_err(Failure::work)?;
+    let mut component = read(input, params, limits.component_bytes)?;
+    let asked = if params { asked(&mut component)? } else { Vec::new() };
+    restrict(asked.iter().map(Asked::deadline).sum())?;
+    let engine = Engine::new(limits, &Registry::new())?;
     let handler = match engine.load(&component) {
         Ok(handler) => handler,
         Err(error) => return Ok(Verdict::refused(chain(&error), None)),
@@ -86,14 +76,14 @@ async fn check(args: &CheckArgs) -> Result<Verdict, Failure> {
 }
 
 /// The first line: an object, or a list of them.
-fn asked(input: &mut Vec<u8>) -> Result<Vec<Asked>, Failure> {
-    let line = first_line(input).map_err(Failure::work)?;
+fn asked(input: &mut Vec<u8>) -> Result<Vec<Asked>, Error> {
+    let line = first_line(input)?;
     let asked = if line.starts_with('[') {
         serde_json::from_str(&line)
     } else {
         serde_json::from_str(&line).map(|one| vec![one])
     };
-    asked.map_err(Failure::work)
+    Ok(asked?)
 }
 
 impl Asked {
@@ -125,13 +115,26 @@ fn first_line(input: &mut Vec<u8>) -> io::Result<String> {
 }
 
 /// Reads a byte more than is taken, so that what is too large is still seen to be.
-fn read(args: &CheckArgs, most: usize) -> io::Result<Vec<u8>> {
-    let input: Box<dyn Read> = match &args.file {
-        Some(path) => Box::new(File::open(path)?),
-        None => Box::new(io::stdin().lock()),
-    };
+fn read(input: impl Read, params: bool, most: usize) -> io::Result<Vec<u8>> {
     let mut component = Vec::new();
-    let line = if args.params { MAX_LINE_BYTES } else { 0 };
+    let line = if params { MAX_LINE_BYTES } else { 0 };
     input.take((most + line) as u64 + 1).read_to_end(&mut component)?;
     Ok(component)
+}
+
+/// Why a component could not be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The process cannot be limited.
+    #[error(transparent)]
+    Restrict(#[from] nix::Error),
+    /// The engine does not start on this machine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The input cannot be read, or lacks the line of parameters.
+    #[error(transparent)]
+    Read(#[from] io::Error),
+    /// The line of parameters is malformed.
+    #[error(transparent)]
+    Line(#[from] serde_json::Error),
 }

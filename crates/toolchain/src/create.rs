@@ -1,4 +1,5 @@
-//! `floodgate handler new`.
+//! Starts a handler: writes a folder from the templates of a language, with fixtures, a binding to a source of
+//! its own and a fresh signing key for that source.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -7,63 +8,43 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use clap::Args;
 use floodgate_event::{Name, Secret};
 
-use super::language::Language;
-use super::{sdk, template};
-use crate::exit::Failure;
-use crate::output;
+use crate::language::Language;
+use crate::{sdk, template};
 
 /// Bytes of a new source's key.
 const KEY_BYTES: usize = 32;
 
-/// What to begin.
-#[derive(Args)]
-pub(crate) struct NewArgs {
-    /// The handler's name; a folder of this name is made
-    name: Name,
-    /// What to write it in
-    #[arg(long, value_enum, default_value_t, hide_default_value = true)]
-    lang: Language,
-    /// The folder of the Rust crate floodgate-sdk; a copy of this program's is written beside the handler if
-    /// left out
-    #[arg(long, value_name = "DIR")]
-    sdk: Option<PathBuf>,
-}
-
-pub(crate) fn run(args: &NewArgs) -> Result<(), Failure> {
-    let folder = Path::new(args.name.as_str());
+/// Writes the folder of a new handler, called `name`, into the current folder. A handler in Rust depends on
+/// the crate in the folder `sdk`, or on a copy of this program's SDK beside it where `sdk` is `None`.
+///
+/// # Errors
+/// If the folder exists, `sdk` is given for another language than Rust or has no crate, or the write fails.
+pub fn create(name: &Name, language: Language, sdk: Option<&Path>) -> Result<(), Error> {
+    let folder = Path::new(name.as_str());
     if folder.exists() {
-        return Err(Failure::usage(format!("{} exists", folder.display())));
+        return Err(Error::Exists(folder.to_owned()));
     }
-    if args.sdk.is_some() && args.lang != Language::Rust {
-        return Err(Failure::usage("--sdk is for handlers in Rust"));
+    if sdk.is_some() && language != Language::Rust {
+        return Err(Error::SdkWithoutRust);
     }
-    let dependency = dependency(args.sdk.as_deref())?;
-    let copy = (args.lang == Language::Rust && args.sdk.is_none()).then(sdk::files);
-    for (path, text) in template::files(args.lang).chain(copy.into_iter().flatten()) {
-        let text = text.replace("{{name}}", &args.name).replace("{{sdk}}", &dependency);
+    let dependency = dependency(sdk)?;
+    let copy = (language == Language::Rust && sdk.is_none()).then(sdk::files);
+    for (path, text) in template::files(language).chain(copy.into_iter().flatten()) {
+        let text = text.replace("{{name}}", name).replace("{{sdk}}", &dependency);
         let text = text.replace("{{version}}", env!("CARGO_PKG_VERSION"));
-        write(&folder.join(path), &text).map_err(Failure::work)?;
+        write(&folder.join(path), &text)?;
     }
-    write_secret(&folder.join("source.secret"), &new_secret()).map_err(Failure::work)?;
-    output::print(&next_steps(&args.name, args.lang))
+    Ok(write_secret(&folder.join("source.secret"), &new_secret())?)
 }
 
-fn next_steps(name: &Name, language: Language) -> String {
-    format!(
-        "{name}: a handler in {language}\n\
-         floodgate handler push {name}         builds it, runs its fixtures, uploads it\n\
-         floodgate apply -f {name}/bind.toml   puts it to work on a source of its own\n"
-    )
-}
-
-fn dependency(sdk: Option<&Path>) -> Result<String, Failure> {
+/// The SDK's place as `Cargo.toml` writes it.
+fn dependency(sdk: Option<&Path>) -> Result<String, Error> {
     let Some(folder) = sdk else {
         return Ok("path = \"sdk\"".to_owned());
     };
-    let missing = |error: io::Error| Failure::usage(format!("{}: {error}", folder.display()));
+    let missing = |source| Error::NoSdk { folder: folder.to_owned(), source };
     let folder = folder.join("Cargo.toml").canonicalize().map_err(missing)?;
     // A file's path has a parent. A Rust string literal is one of TOML too, but for
     // escapes that paths don't need.
@@ -82,8 +63,37 @@ fn new_secret() -> Secret {
     Secret::new(format!("whsec_{}", BASE64.encode(rand::random::<[u8; KEY_BYTES]>())))
 }
 
-/// For its owner alone.
+/// Only the owner can read the file.
 fn write_secret(path: &Path, secret: &Secret) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     writeln!(file, "{}", secret.expose())
+}
+
+/// Why a handler's folder was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder of the handler's name exists.
+    #[error("{} exists", .0.display())]
+    Exists(PathBuf),
+    /// The SDK's folder was named for a language that does not use it.
+    #[error("--sdk is for handlers in Rust")]
+    SdkWithoutRust,
+    /// The folder that was named for the SDK has no `Cargo.toml`.
+    #[error("{}: {source}", folder.display())]
+    NoSdk {
+        /// The folder.
+        folder: PathBuf,
+        /// Why its `Cargo.toml` cannot be reached.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error(transparent)]
+    Write(#[from] io::Error),
+}
+
+impl Error {
+    /// Returns true if the request is wrong, and false if the write failed.
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, Self::Write(_))
+    }
 }

@@ -13,12 +13,12 @@ use floodgate_gateway::handle::{Context, Granted, Handler, Input, Run, UnknownKe
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::outcome::Expected;
+use crate::outcome::Expected;
 
 /// An event, what the handler's parameters are, and what is expected.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Fixture {
+pub struct Fixture {
     #[serde(default)]
     params: Map<String, Value>,
     /// What a source's binding would grant.
@@ -107,7 +107,7 @@ impl Event {
 }
 
 /// A fixture's event in the form that handlers get.
-pub(crate) struct Prepared<'a> {
+pub struct Prepared<'a> {
     event: &'a Event,
     body: Vec<u8>,
     params: String,
@@ -119,7 +119,7 @@ impl Fixture {
     ///
     /// # Errors
     /// If it grants a key that it does not have.
-    pub(crate) fn prepare(&self) -> Result<Prepared<'_>, UnknownKey> {
+    pub fn prepare(&self) -> Result<Prepared<'_>, UnknownKey> {
         let event = &self.event;
         let params = Value::Object(self.params.clone()).to_string();
         let context = Context::new(Arc::new(event.envelope()), Arc::new(self.granted()?));
@@ -129,7 +129,7 @@ impl Fixture {
 
 impl Prepared<'_> {
     /// Runs a handler over the event.
-    pub(crate) async fn run(&self, handler: &Handler) -> Run {
+    pub async fn run(&self, handler: &Handler) -> Run {
         let event = self.event;
         let input = Input {
             id: &event.id,
@@ -154,14 +154,17 @@ impl Fixture {
     }
 }
 
-/// Reads all fixtures of a folder, in the order of their names; there must be one at least.
-pub(crate) fn read_some(folder: &Path) -> Result<Vec<(String, Fixture)>, FixtureError> {
-    let fixtures = read_all(folder)?;
-    if fixtures.is_empty() { Err(FixtureError::None(folder.to_owned())) } else { Ok(fixtures) }
+/// Reads all fixtures of a folder with their names, in the order of the names. The result is never empty.
+///
+/// # Errors
+/// If the folder has no JSON file, or one that is no fixture.
+pub fn read_all(folder: &Path) -> Result<Vec<(String, Fixture)>, Error> {
+    let fixtures = read_some(folder)?;
+    if fixtures.is_empty() { Err(Error::None(folder.to_owned())) } else { Ok(fixtures) }
 }
 
-fn read_all(folder: &Path) -> Result<Vec<(String, Fixture)>, FixtureError> {
-    let unreadable = |source| FixtureError::Read { path: folder.to_owned(), source };
+fn read_some(folder: &Path) -> Result<Vec<(String, Fixture)>, Error> {
+    let unreadable = |source| Error::Read { path: folder.to_owned(), source };
     let entries: Result<Vec<_>, _> = fs::read_dir(folder).map_err(unreadable)?.collect();
     let mut paths: Vec<PathBuf> = entries.map_err(unreadable)?.iter().map(fs::DirEntry::path).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
@@ -173,18 +176,31 @@ fn name(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn read(path: &Path) -> Result<Fixture, FixtureError> {
-    let text = fs::read(path).map_err(|source| FixtureError::Read { path: path.to_owned(), source })?;
-    serde_json::from_slice(&text).map_err(|source| FixtureError::Json { path: path.to_owned(), source })
+fn read(path: &Path) -> Result<Fixture, Error> {
+    let text = fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    serde_json::from_slice(&text).map_err(|source| Error::Json { path: path.to_owned(), source })
 }
 
 /// Why fixtures could not be read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FixtureError {
+pub enum Error {
+    /// The folder has no JSON file.
     #[error("{}: there are no fixtures; add a JSON file each", .0.display())]
     None(PathBuf),
+    /// The folder or a file in it cannot be read.
     #[error("{} cannot be read", path.display())]
-    Read { path: PathBuf, source: io::Error },
+    Read {
+        /// The folder or the file.
+        path: PathBuf,
+        /// Why the read failed.
+        source: io::Error,
+    },
+    /// A file is not JSON, or has an unknown or wrong field.
     #[error("{} is no fixture", path.display())]
-    Json { path: PathBuf, source: serde_json::Error },
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        source: serde_json::Error,
+    },
 }

@@ -2,21 +2,20 @@
 
 use std::fmt;
 
-use clap::ValueEnum;
 use serde::Deserialize;
 
 /// What a handler is written in, and so how it is built.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Language {
-    /// With cargo, for wasm32-wasip2
+pub enum Language {
+    /// Built with cargo, for wasm32-wasip2.
     #[default]
     Rust,
-    /// With componentize-js, on StarlingMonkey
+    /// Built with componentize-js, on StarlingMonkey.
     Js,
-    /// With componentize-py, on CPython
+    /// Built with componentize-py, on CPython.
     Python,
-    /// With zig's C compiler
+    /// Built with zig's C compiler.
     C,
 }
 

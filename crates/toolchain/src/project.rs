@@ -8,15 +8,14 @@ use floodgate_event::source::HandlerLimits;
 use floodgate_event::{Name, place};
 use serde::Deserialize;
 
-use super::language::Language;
-use crate::exit::Failure;
+use crate::language::Language;
 
 /// What the file is called.
 const FILE: &str = "handler.toml";
 
 /// A handler's folder.
 #[derive(Debug)]
-pub(crate) struct Project {
+pub struct Project {
     folder: PathBuf,
     manifest: Option<Manifest>,
 }
@@ -36,60 +35,60 @@ impl Project {
     ///
     /// # Errors
     /// If it is not there, or its `handler.toml` is wrong: names the file, the field and what is allowed.
-    pub(crate) fn open(folder: &Path) -> Result<Self, ProjectError> {
-        let missing = |source| ProjectError::Folder { folder: folder.to_owned(), source };
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        let missing = |source| Error::Folder { folder: folder.to_owned(), source };
         let folder = folder.canonicalize().map_err(missing)?;
         let manifest = Manifest::read(&folder.join(FILE))?;
         if manifest.is_none() && !folder.join("Cargo.toml").is_file() {
-            return Err(ProjectError::Empty(folder));
+            return Err(Error::Empty(folder));
         }
         Ok(Self { folder, manifest })
     }
 
     /// Where it is, from the root.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// What sources bind the handler by, if `handler.toml` says so.
-    pub(crate) fn name(&self) -> Option<&Name> {
+    pub fn name(&self) -> Option<&Name> {
         self.manifest.as_ref().map(|manifest| &manifest.name)
     }
 
     /// What it is written in.
-    pub(crate) fn language(&self) -> Language {
+    pub fn language(&self) -> Language {
         self.manifest.as_ref().map(|manifest| manifest.language).unwrap_or_default()
     }
 
     /// What it may use up.
-    pub(crate) fn limits(&self) -> HandlerLimits {
+    pub fn limits(&self) -> HandlerLimits {
         self.manifest.as_ref().map(|manifest| manifest.limits).unwrap_or_default()
     }
 
     /// Where its fixtures are.
-    pub(crate) fn fixtures(&self) -> PathBuf {
+    pub fn fixtures(&self) -> PathBuf {
         self.folder.join("fixtures")
     }
 }
 
 impl Manifest {
-    fn read(path: &Path) -> Result<Option<Self>, ProjectError> {
+    fn read(path: &Path) -> Result<Option<Self>, Error> {
         match fs::read_to_string(path) {
             Ok(text) => Self::parse(&text, path).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(ProjectError::Read { path: path.to_owned(), source }),
+            Err(source) => Err(Error::Read { path: path.to_owned(), source }),
         }
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self, ProjectError> {
+    fn parse(text: &str, path: &Path) -> Result<Self, Error> {
         let path = || path.to_owned();
-        let syntax = |error: toml::de::Error| ProjectError::Syntax {
+        let syntax = |error: toml::de::Error| Error::Syntax {
             path: path(),
             line: place::line(text, error.span()),
             message: error.message().to_owned(),
         };
         let document = toml::Deserializer::parse(text).map_err(syntax)?;
-        serde_path_to_error::deserialize(document).map_err(|error| ProjectError::Field {
+        serde_path_to_error::deserialize(document).map_err(|error| Error::Field {
             path: path(),
             field: error.path().to_string(),
             message: error.inner().message().to_owned(),
@@ -99,24 +98,46 @@ impl Manifest {
 
 /// Why a folder is no handler's. Always the fault of whoever named or wrote it.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ProjectError {
+pub enum Error {
+    /// The folder does not exist or cannot be reached.
     #[error("{}: no such folder", folder.display())]
-    Folder { folder: PathBuf, source: io::Error },
+    Folder {
+        /// The folder as the caller named it.
+        folder: PathBuf,
+        /// Why it cannot be reached.
+        source: io::Error,
+    },
+    /// The folder has neither a `handler.toml` nor a `Cargo.toml`.
     #[error("{}: no handler there, neither handler.toml nor Cargo.toml", .0.display())]
     Empty(PathBuf),
+    /// `handler.toml` exists and cannot be read.
     #[error("{} cannot be read", path.display())]
-    Read { path: PathBuf, source: io::Error },
+    Read {
+        /// The path of `handler.toml`.
+        path: PathBuf,
+        /// Why the read failed.
+        source: io::Error,
+    },
+    /// `handler.toml` is not TOML.
     #[error("{}, line {line}: {message}", path.display())]
-    Syntax { path: PathBuf, line: usize, message: String },
-    /// The field is `.` where one is missing at the top.
+    Syntax {
+        /// The path of `handler.toml`.
+        path: PathBuf,
+        /// The line of the error, from 1.
+        line: usize,
+        /// What the TOML parser says.
+        message: String,
+    },
+    /// A field of `handler.toml` is unknown, missing or has a wrong value.
     #[error("{}: `{field}`: {message}", path.display())]
-    Field { path: PathBuf, field: String, message: String },
-}
-
-impl From<ProjectError> for Failure {
-    fn from(error: ProjectError) -> Self {
-        Self::usage(error)
-    }
+    Field {
+        /// The path of `handler.toml`.
+        path: PathBuf,
+        /// The field's path, such as `limits.memory`; `.` where a field is missing at the top.
+        field: String,
+        /// What is wrong, and what is allowed.
+        message: String,
+    },
 }
 
 #[cfg(test)]
@@ -162,7 +183,7 @@ mod tests {
     #[test]
     fn a_folder_without_handler_toml_is_rust_and_one_without_anything_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(Project::open(folder.path()), Err(ProjectError::Empty(_))));
+        assert!(matches!(Project::open(folder.path()), Err(Error::Empty(_))));
         fs::write(folder.path().join("Cargo.toml"), "").unwrap();
         let project = Project::open(folder.path()).unwrap();
         assert_eq!((project.language(), project.name()), (Language::Rust, None));

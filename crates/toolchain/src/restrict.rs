@@ -12,7 +12,7 @@ const LAST_SECONDS: u64 = 5;
 /// Limits this process for good: to one compilation and so much processor time besides. No core file either:
 /// it would hold the upload. The address space is no measure of memory: an instance's reserves gigabytes of
 /// it that are never touched.
-pub(super) fn restrict(besides: Duration) -> nix::Result<()> {
+pub(crate) fn restrict(besides: Duration) -> nix::Result<()> {
     let seconds = PROCESSOR_SECONDS + besides.as_millis().div_ceil(1_000) as u64;
     lower(Resource::RLIMIT_CORE, 0, 0)?;
     lower(Resource::RLIMIT_CPU, seconds, seconds + LAST_SECONDS)?;

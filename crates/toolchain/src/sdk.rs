@@ -1,7 +1,7 @@
 //! The Rust SDK's sources. A handler in Rust gets a copy beside it: there is no registry that it could come
 //! from, and so the handler is built against the SDK of the program that began it.
 
-use super::template::File;
+use crate::template::File;
 
 macro_rules! sdk {
     ($path:literal) => {
@@ -11,9 +11,9 @@ macro_rules! sdk {
 
 /// The manifests stand alone: those of the repository take versions from its workspace.
 const MANIFESTS: [File; 3] = [
-    ("sdk/Cargo.toml", include_str!("../../templates/rust/sdk/sdk.toml")),
-    ("sdk/json/Cargo.toml", include_str!("../../templates/rust/sdk/json.toml")),
-    ("sdk/macros/Cargo.toml", include_str!("../../templates/rust/sdk/macros.toml")),
+    ("sdk/Cargo.toml", include_str!("../templates/rust/sdk/sdk.toml")),
+    ("sdk/json/Cargo.toml", include_str!("../templates/rust/sdk/json.toml")),
+    ("sdk/macros/Cargo.toml", include_str!("../templates/rust/sdk/macros.toml")),
 ];
 
 const SOURCES: [File; 19] = [
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     fn root() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
     }
 
     fn sources(folder: &Path, found: &mut BTreeSet<String>) {

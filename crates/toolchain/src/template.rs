@@ -1,13 +1,13 @@
 //! The files that a handler begins with. `{{name}}` and `{{sdk}}` in them are filled in.
 
-use super::language::Language;
+use crate::language::Language;
 
 /// A file's path in the handler's folder, and what is in it.
 pub(crate) type File = (&'static str, &'static str);
 
 macro_rules! template {
     ($path:literal) => {
-        include_str!(concat!("../../templates/", $path))
+        include_str!(concat!("../templates/", $path))
     };
 }
 
@@ -64,8 +64,8 @@ const C: [File; 11] = [
     ("README.md", template!("c/README.md")),
     ("fixtures/odd-text-is-stamped.json", template!("c/fixtures/odd-text-is-stamped.json")),
     ("gen/component_type.c", template!("c/component_type.c")),
-    ("gen/guest.c", template!("c/guest.c")),
-    ("gen/guest.h", template!("c/guest.h")),
+    ("gen/guest.c", template!("c/generated/guest.c")),
+    ("gen/guest.h", template!("c/generated/guest.h")),
     ("handler.c", template!("c/handler.c")),
     ("handler.toml", template!("c/handler.toml")),
     ("json.c", template!("c/json.c")),

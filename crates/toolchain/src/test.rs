@@ -1,108 +1,63 @@
-//! `floodgate handler test`.
+//! Runs fixtures over a component and compares each outcome with the one expected.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::Args;
 use floodgate_event::source::HandlerLimits;
 use floodgate_gateway::handle::{Handler, Line};
 use serde::Serialize;
 use similar::TextDiff;
 
-use super::build;
-use super::fixture::{self, Fixture};
-use super::outcome::Expected;
-use super::project::Project;
-use super::trial::Trial;
-use crate::exit::Failure;
-use crate::output;
+use crate::error::Error;
+use crate::fixture::{self, Fixture};
+use crate::outcome::Expected;
+use crate::trial::Trial;
 
-/// What to test.
-#[derive(Args)]
-pub(crate) struct TestArgs {
-    /// The handler's folder
-    #[arg(default_value = ".")]
-    path: PathBuf,
-    /// The folder of fixtures; `fixtures` in the handler's folder if left out
-    #[arg(long, value_name = "DIR")]
-    fixtures: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-/// How one fixture went.
-#[derive(Serialize)]
-pub(crate) struct Tested {
-    name: String,
-    passed: bool,
-    microseconds: u128,
-    /// From what is expected to what came, where they differ.
+/// The result of one fixture.
+#[derive(Debug, Serialize)]
+pub struct Tested {
+    /// The fixture's name.
+    pub name: String,
+    /// Whether the outcome is the one expected.
+    pub passed: bool,
+    /// How long the run took, in microseconds.
+    pub microseconds: u128,
+    /// A unified diff from the expected outcome to the one found, as JSON; empty if the fixture passed.
     #[serde(skip_serializing_if = "String::is_empty")]
-    difference: String,
-    log: Vec<String>,
+    pub difference: String,
+    /// What the handler logged, a line each, with its level in front.
+    pub log: Vec<String>,
 }
 
-pub(crate) async fn run(args: &TestArgs) -> Result<(), Failure> {
-    let project = Project::open(&args.path)?;
-    let built = build::build(&project)?;
-    let folder = args.fixtures.clone().unwrap_or_else(|| project.fixtures());
-    let tested = test(&built.component, &folder, project.limits()).await?;
-    if args.json {
-        output::print_json(&tested)?;
-    } else {
-        output::print(&tested.iter().map(Tested::render).collect::<String>())?;
-    }
-    verdict(&tested)
-}
-
-/// Runs all fixtures of a folder over a component; there is one at least.
-pub(crate) async fn test(
-    component: &[u8],
-    folder: &Path,
-    limits: HandlerLimits,
-) -> Result<Vec<Tested>, Failure> {
-    let fixtures = fixture::read_some(folder).map_err(Failure::usage)?;
+/// Runs all fixtures of a folder over a component, in the order of their names. The result is never empty.
+///
+/// # Errors
+/// If the folder has no fixtures or a malformed one, or a gateway would refuse the component. A fixture that
+/// fails is no error.
+pub async fn test(component: &[u8], folder: &Path, limits: HandlerLimits) -> Result<Vec<Tested>, Error> {
+    let fixtures = fixture::read_all(folder)?;
     let Trial { handler, .. } = Trial::load(component, &limits)?;
     let mut tested = Vec::with_capacity(fixtures.len());
     for (name, fixture) in fixtures {
-        tested.push(Tested::one(name, &fixture, &handler).await?);
+        tested.push(one(name, &fixture, &handler).await?);
     }
     Ok(tested)
 }
 
-/// An error if a fixture failed.
-pub(crate) fn verdict(tested: &[Tested]) -> Result<(), Failure> {
-    match tested.iter().filter(|tested| !tested.passed).count() {
-        0 => Ok(()),
-        failed => Err(Failure::work(format!("{failed} of {} fixtures failed", tested.len()))),
-    }
-}
-
-impl Tested {
-    async fn one(name: String, fixture: &Fixture, handler: &Handler) -> Result<Self, Failure> {
-        let run = fixture.prepare().map_err(Failure::usage)?.run(handler).await;
-        let found = Expected::from(&run.result);
-        let passed = found == fixture.expect;
-        let difference = if passed { String::new() } else { difference(&fixture.expect, &found)? };
-        let log = run.log.iter().map(render_line).collect();
-        Ok(Self { name, passed, microseconds: run.duration.as_micros(), difference, log })
-    }
-
-    /// For people.
-    pub(crate) fn render(&self) -> String {
-        let verdict = if self.passed { "ok" } else { "FAILED" };
-        let head = format!("{verdict:6}  {}  {} µs\n", self.name, self.microseconds);
-        let log: String = self.log.iter().map(|line| format!("        {line}\n")).collect();
-        format!("{head}{log}{}", self.difference)
-    }
+async fn one(name: String, fixture: &Fixture, handler: &Handler) -> Result<Tested, Error> {
+    let run = fixture.prepare()?.run(handler).await;
+    let found = Expected::from(&run.result);
+    let passed = found == fixture.expect;
+    let difference = if passed { String::new() } else { difference(&fixture.expect, &found)? };
+    let log = run.log.iter().map(render_line).collect();
+    Ok(Tested { name, passed, microseconds: run.duration.as_micros(), difference, log })
 }
 
 fn render_line(line: &Line) -> String {
     format!("{:?}: {}", line.level, line.message)
 }
 
-fn difference(expected: &Expected, found: &Expected) -> Result<String, Failure> {
-    let text = |outcome| serde_json::to_string_pretty(outcome).map(|text| text + "\n").map_err(Failure::work);
+fn difference(expected: &Expected, found: &Expected) -> serde_json::Result<String> {
+    let text = |outcome| serde_json::to_string_pretty(outcome).map(|text| text + "\n");
     let (expected, found) = (text(expected)?, text(found)?);
     let diff = TextDiff::from_lines(&expected, &found);
     Ok(diff.unified_diff().header("expected", "found").to_string())

@@ -1,38 +1,50 @@
-//! A component as a gateway would load it, to try it out here.
+//! Loads a component as a gateway would, to run it here.
 
 use std::time::{Duration, Instant};
 
 use floodgate_event::source::HandlerLimits;
-use floodgate_gateway::handle::{Engine, Handler, Limits, OutOfRange};
+use floodgate_gateway::handle::{Engine, EngineError, Handler, Limits, LoadError, OutOfRange};
 use prometheus::Registry;
 
-use crate::exit::Failure;
-
-/// A handler that is loaded.
-pub(crate) struct Trial {
-    /// It.
-    pub(crate) handler: Handler,
-    /// How long compiling it took.
-    pub(crate) compiled_in: Duration,
+/// A loaded handler.
+pub struct Trial {
+    /// The handler, under its limits.
+    pub handler: Handler,
+    /// How long the compilation took.
+    pub compiled_in: Duration,
 }
 
 impl Trial {
-    /// Compiles a component under the gateway's own engine and these limits, for one event at a time.
+    /// Compiles a component with the gateway's own engine, for one event at a time, and binds it to `limits`.
     ///
     /// # Errors
-    /// If a limit makes no sense, or a gateway would not take the component.
-    pub(crate) fn load(component: &[u8], limits: &HandlerLimits) -> Result<Self, Failure> {
-        let engine = Engine::new(Limits { instances: 1, ..Limits::default() }, &Registry::new());
-        let engine = engine.map_err(Failure::work)?;
+    /// If a limit is out of range, or a gateway would refuse the component.
+    pub fn load(component: &[u8], limits: &HandlerLimits) -> Result<Self, Error> {
+        let engine = Engine::new(Limits { instances: 1, ..Limits::default() }, &Registry::new())?;
         let start = Instant::now();
-        let handler = engine.load(component).map_err(Failure::work)?;
+        let handler = engine.load(component)?;
         let compiled_in = start.elapsed();
-        let handler = handler.bind(limits).map_err(|limit| Failure::usage(LimitError(limit)))?;
-        Ok(Self { handler, compiled_in })
+        Ok(Self { handler: handler.bind(limits).map_err(Error::Limit)?, compiled_in })
     }
 }
 
-/// A limit that no gateway gives by default.
+/// Why a component was not loaded.
 #[derive(Debug, thiserror::Error)]
-#[error("handler.toml: {0}")]
-struct LimitError(OutOfRange);
+pub enum Error {
+    /// The engine does not start on this machine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The component is refused.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// `handler.toml` asks for a limit that no gateway gives by default.
+    #[error("handler.toml: {0}")]
+    Limit(OutOfRange),
+}
+
+impl Error {
+    /// Returns true if `handler.toml` is wrong, and false if the component or the machine is.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Limit(_))
+    }
+}

@@ -4,14 +4,15 @@ use floodgate_event::Name;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::credentials::RegionCredentials;
-use super::super::directory::Kept;
 use super::nats_config::{GATEWAY, RELAY, Server};
 use super::part_config::{
     Admin, Forward, GatewayFile, Handlers, LEASE_SECONDS, LOOPBACK, Lease, Nats, RelayFile, RelayRegion,
     TlsFiles,
 };
-use super::{Role, Site, SiteError};
+use super::{Site, SiteError};
+use crate::credentials::RegionCredentials;
+use crate::directory::Kept;
+use crate::ports::Role;
 
 /// Writes all of them; those of the last run are replaced.
 pub(crate) fn write(site: &Site) -> Result<(), SiteError> {

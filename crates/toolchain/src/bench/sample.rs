@@ -7,11 +7,13 @@ use serde::Serialize;
 /// Times of single runs.
 pub(super) struct Sample(Vec<Duration>);
 
-/// What a sample comes to, in microseconds.
+/// The quantiles of a sample, to a tenth of a microsecond; zeros if there were no runs.
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Summary {
-    pub(super) median_us: f64,
-    pub(super) p99_us: f64,
+pub struct Summary {
+    /// The median, in microseconds.
+    pub median_us: f64,
+    /// The 99th percentile (nearest rank), in microseconds.
+    pub p99_us: f64,
 }
 
 impl Sample {

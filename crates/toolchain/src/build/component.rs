@@ -27,9 +27,11 @@ pub(super) fn encode(mut module: Vec<u8>, wit: &Path) -> Result<Vec<u8>, EncodeE
 
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum EncodeError {
+pub enum EncodeError {
+    /// The folder `wit` is malformed, or lacks the world.
     #[error("the folder `wit` does not describe the world `{WORLD}`")]
     Wit(#[source] Box<dyn Error + Send + Sync>),
+    /// The module imports or exports something else than the world.
     #[error("it may call nothing but what wit/guest.wit imports: no files, no clock, no standard output")]
     Module(#[source] Box<dyn Error + Send + Sync>),
 }
@@ -37,7 +39,7 @@ pub(crate) enum EncodeError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handler::template;
+    use crate::template;
 
     #[test]
     fn a_module_without_the_world_s_exports_is_refused() {

@@ -4,11 +4,16 @@ use std::path::{Path, PathBuf};
 
 use super::fetched::Fetched;
 use super::tool::NPM;
-use super::{BuildError, fresh_component};
+use super::{Error, Step, fresh_component};
+
+/// The list of what to fetch.
+const LIST: &str = "package-lock.json";
+/// Where npm puts it.
+const FOLDER: &str = "node_modules";
 
 /// Builds the component.
-pub(super) fn build(folder: &Path) -> Result<PathBuf, BuildError> {
-    set_up(folder)?;
+pub(super) fn build(folder: &Path, progress: &mut dyn FnMut(Step)) -> Result<PathBuf, Error> {
+    set_up(folder, progress)?;
     let component = fresh_component(folder)?;
     let mut npm = NPM.command(folder);
     npm.args(["run", "--silent", "build"]);
@@ -17,14 +22,14 @@ pub(super) fn build(folder: &Path) -> Result<PathBuf, BuildError> {
 }
 
 /// Without install scripts: nothing that is fetched needs one.
-fn set_up(folder: &Path) -> Result<(), BuildError> {
-    let fetched = Fetched::new(folder, "package-lock.json", "node_modules");
+fn set_up(folder: &Path, progress: &mut dyn FnMut(Step)) -> Result<(), Error> {
+    let fetched = Fetched::new(folder, LIST, FOLDER);
     if fetched.is_current() {
         return Ok(());
     }
-    eprintln!("fetching what package-lock.json names from the npm registry into node_modules");
+    progress(Step::Fetch { list: LIST, registry: "the npm registry", into: FOLDER });
     let mut npm = NPM.command(folder);
     npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
     NPM.run(npm).map_err(|error| error.fetching("what package-lock.json names"))?;
-    fetched.mark().map_err(|source| BuildError::Write { path: fetched.path().to_owned(), source })
+    fetched.mark().map_err(|source| Error::Write { path: fetched.path().to_owned(), source })
 }

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::tool::{command, run_fetched};
-use super::{BuildError, fresh_component, venv};
+use super::{Error, Step, fresh_component, venv};
 
 /// Runs componentize-py. Its own script names its interpreter by a path that ends with a move of the folder.
 const COMPONENTIZE: &str = "import sys; from componentize_py import script; sys.exit(script())";
 
 /// Builds the component.
-pub(super) fn build(folder: &Path) -> Result<PathBuf, BuildError> {
-    let programs = venv::set_up(folder)?;
+pub(super) fn build(folder: &Path, progress: &mut dyn FnMut(Step)) -> Result<PathBuf, Error> {
+    let programs = venv::set_up(folder, progress)?;
     let component = fresh_component(folder)?;
     let mut componentize = command(programs.join("python"), folder);
     componentize.args(["-c", COMPONENTIZE]);

@@ -5,31 +5,31 @@ use std::process::Stdio;
 
 use serde::Deserialize;
 
-use super::BuildError;
+use super::Error;
 use super::tool::{CARGO, RUSTC};
 
 const TARGET: &str = "wasm32-wasip2";
 
 /// Builds the component of the package in `folder`.
-pub(super) fn build(folder: &Path) -> Result<PathBuf, BuildError> {
+pub(super) fn build(folder: &Path) -> Result<PathBuf, Error> {
     require_target(folder)?;
     component_of(&folder.join("Cargo.toml"), &cargo_build(folder)?)
 }
 
 /// Asks the compiler that this folder uses, which a toolchain file may choose.
-fn require_target(folder: &Path) -> Result<(), BuildError> {
+fn require_target(folder: &Path) -> Result<(), Error> {
     let asked = RUSTC.command(folder).args(["--print", "target-libdir", "--target", TARGET]).output();
     let answer = asked.map_err(|source| RUSTC.missing(source))?;
     let library = String::from_utf8_lossy(&answer.stdout);
     if answer.status.success() && Path::new(library.trim()).is_dir() {
         Ok(())
     } else {
-        Err(BuildError::NoTarget(TARGET))
+        Err(Error::NoTarget(TARGET))
     }
 }
 
 /// Runs cargo in the handler's folder, where its linker settings apply; what it says goes to the terminal.
-fn cargo_build(folder: &Path) -> Result<Vec<u8>, BuildError> {
+fn cargo_build(folder: &Path) -> Result<Vec<u8>, Error> {
     let output = CARGO
         .command(folder)
         .args(["build", "--release", "--target", TARGET, "--message-format=json-render-diagnostics"])
@@ -46,13 +46,13 @@ struct Artifact {
     filenames: Vec<PathBuf>,
 }
 
-fn component_of(manifest: &Path, report: &[u8]) -> Result<PathBuf, BuildError> {
+fn component_of(manifest: &Path, report: &[u8]) -> Result<PathBuf, Error> {
     let artifacts = report.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     let mut components = artifacts
         .filter(|artifact: &Artifact| artifact.manifest_path == manifest)
         .flat_map(|artifact| artifact.filenames)
         .filter(|file| file.extension().is_some_and(|extension| extension == "wasm"));
-    components.next().ok_or_else(|| BuildError::NoComponent { manifest: manifest.to_owned() })
+    components.next().ok_or_else(|| Error::NoComponent { manifest: manifest.to_owned() })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use super::BuildError;
+use super::Error;
 
 /// A program that the machine has, or how to get it.
 #[derive(Clone, Copy)]
@@ -68,21 +68,41 @@ pub(super) fn run_fetched(mut command: Command) -> Result<(), ToolError> {
 
 impl ToolError {
     /// The same, where the program was to fetch something. That it is missing says enough by itself.
-    pub(super) fn fetching(self, what: &'static str) -> BuildError {
+    pub(super) fn fetching(self, what: &'static str) -> Error {
         match self {
             Self::Missing { .. } => self.into(),
-            source => BuildError::Fetch { what, source },
+            source => Error::Fetch { what, source },
         }
     }
 }
 
 /// Why a program did not do its work.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ToolError {
+pub enum ToolError {
+    /// A program that the machine should have does not start.
     #[error("{program} does not run; {get}")]
-    Missing { program: &'static str, get: &'static str, source: io::Error },
+    Missing {
+        /// The program's name.
+        program: &'static str,
+        /// How to get it.
+        get: &'static str,
+        /// Why it does not start.
+        source: io::Error,
+    },
+    /// A program that was fetched into the handler's folder does not start.
     #[error("{} does not run; remove what was fetched and build again", program.display())]
-    Broken { program: PathBuf, source: io::Error },
+    Broken {
+        /// The program's path.
+        program: PathBuf,
+        /// Why it does not start.
+        source: io::Error,
+    },
+    /// A program ended with an error, which it has printed to standard error.
     #[error("{} failed ({status})", what.display())]
-    Failed { what: PathBuf, status: ExitStatus },
+    Failed {
+        /// The program's name or path.
+        what: PathBuf,
+        /// How it ended.
+        status: ExitStatus,
+    },
 }
