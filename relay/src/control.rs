@@ -7,7 +7,6 @@ mod checker;
 mod components;
 pub(crate) mod configuration;
 mod distribute;
-pub mod document;
 mod fit;
 mod in_force;
 mod maxima;
@@ -49,6 +48,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
+pub(crate) use floodgate_api::document;
 use floodgate_event::Name;
 use floodgate_event::causes::chain;
 use floodgate_event::seal::OpeningKey;

@@ -15,6 +15,8 @@ MODES = {
     "c": {"check", "ignore"},
 }
 OTHER_NAMES = {"bash": "sh", "shell": "sh", "zsh": "sh", "py": "python", "js": "javascript", "rs": "rust"}
+# `<!-- run`, shell lines, `-->`: a `sh,run` block that readers do not see, to wait for something or to check it.
+HIDDEN = re.compile(r"^<!--\s*run\s*$")
 FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})[ \t]*(.*)$")
 
 
@@ -87,7 +89,10 @@ def extract(page, text):
             if match:
                 indent, fence, info = match.groups()
                 open_block, body = Block(page, number, info.strip(), ""), []
-        elif match and match[2].startswith(fence) and not match[3]:
+            elif HIDDEN.match(line):
+                indent, fence = "", "-->"
+                open_block, body = Block(page, number, "sh,run", ""), []
+        elif line.strip() == fence or (match and match[2].startswith(fence) and not match[3]):
             open_block.text = "\n".join(body) + "\n"
             blocks.append(open_block)
             open_block = None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import book_links
 import documents
 import shell
 from blocks import Unmarked, extract
@@ -77,6 +78,9 @@ class Planted(unittest.TestCase):
     def test_a_failing_block_names_its_line_and_shows_its_output(self):
         self.refuses("text\n\n" + fenced("sh,run", "echo it was this >&2\nfalse\ntrue"), "line 3: it was this")
 
+    def test_a_hidden_check_that_fails(self):
+        self.refuses("<!-- run\necho hidden\nfalse\n-->\n", "line 1: hidden")
+
     def test_a_block_that_ends_the_shell(self):
         self.refuses(fenced("sh,run", "exit 0"), "exit status 0")
 
@@ -136,6 +140,11 @@ class Parts(unittest.TestCase):
             page = Path(folder) / "page.md"
             page.write_text("# A b\n## A b\n```text\n# no\n```\n")
             self.assertEqual(anchors(page), {"a-b", "a-b-1"})
+
+    def test_links_of_the_book_that_leave_it_lead_to_the_repository(self):
+        text = "[a](../sdk/wit/handler.wit) [b](concepts.md#lane) [c](https://x.test/y) [d](#e)\n"
+        rewritten = book_links.rewrite(text, "handlers.md", "https://r.test")
+        self.assertEqual(rewritten, text.replace("../sdk", "https://r.test/blob/main/sdk"))
 
     def test_handlers_that_a_document_binds(self):
         text = 'handlers = [{ name = "trim", version = 3 }, { name = "redact" }]\n[[sources.a.handlers]]\nname = "c"\n'

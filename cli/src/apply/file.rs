@@ -6,9 +6,9 @@ mod secret;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use floodgate_api::document::{self, DestinationDocument, Invalid, SourceDocument};
 use floodgate_event::name::InvalidName;
 use floodgate_event::{Name, place};
-use floodgate_relay::control::document::{self, DestinationDocument, Invalid, SourceDocument};
 use serde::Serialize;
 use serde_json::Value;
 

@@ -28,6 +28,7 @@ pub mod snapshot;
 pub mod source;
 pub mod standard_webhooks;
 pub mod subject;
+pub mod subscription;
 pub mod tally;
 pub mod time;
 pub mod type_pattern;

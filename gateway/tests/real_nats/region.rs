@@ -12,7 +12,7 @@ use floodgate_event::{Secret, subject, time};
 use floodgate_gateway::GatewayError;
 use floodgate_gateway::config::Config;
 use floodgate_gateway::handle::Swaps;
-use floodgate_tests::programs;
+use floodgate_testkit::programs;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;

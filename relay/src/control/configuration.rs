@@ -3,8 +3,9 @@
 mod handler;
 mod rollout;
 
+pub(crate) use floodgate_api::document::Budget;
 pub(crate) use handler::{Handler, Version};
-pub(crate) use rollout::{Budget, Concluded, Conclusion, Rollout};
+pub(crate) use rollout::{Concluded, Conclusion, Rollout};
 
 use std::collections::BTreeMap;
 
@@ -14,8 +15,7 @@ use floodgate_event::seal::Sealed;
 use floodgate_event::source::{Intake, Scheme};
 use serde::{Deserialize, Serialize};
 
-use super::document::HandlerDocument;
-use super::document::destination::Delivery;
+use super::document::{Delivery, HandlerDocument};
 
 /// The version of the document.
 const FORMAT: u32 = 1;

@@ -16,8 +16,7 @@ use super::configuration::{
     Budget, Concluded, Conclusion, Configuration, Destination, Handler, Rollout, Source, StoredSecret,
     Version,
 };
-use super::document::HandlerDocument;
-use super::document::destination::Delivery;
+use super::document::{Delivery, HandlerDocument};
 use super::precondition::{Precondition, tag};
 use super::regional;
 

@@ -1,5 +1,6 @@
 //! A version of a handler on its way to be promoted, or not.
 
+use floodgate_api::document::Budget;
 use floodgate_event::report::TrialTally;
 use floodgate_event::rollout::{Share, Trial, TrialKind};
 use floodgate_event::snapshot::Digest256;
@@ -22,20 +23,6 @@ pub(crate) struct Rollout {
     /// The least time of a step; a shadow has none.
     pub(crate) step_seconds: u32,
     pub(crate) budget: Budget,
-}
-
-/// What a canary may do worse before it is rolled back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Budget {
-    /// Events on which it fails and the promoted version does not.
-    pub(crate) faults_percent: Share,
-    /// Events on which it decides otherwise; without one, as many as there are.
-    pub(crate) differences_percent: Option<Share>,
-    /// How much longer it may run, over all events; without one, as long as its deadline allows.
-    pub(crate) slower_percent: Option<u32>,
-    /// Events that a step needs, over all regions.
-    pub(crate) min_events: u64,
 }
 
 /// How the last rollout of a handler ended.
@@ -86,19 +73,5 @@ impl Rollout {
     ) -> Concluded {
         let Self { kind, version, .. } = *self;
         Concluded { kind, version, conclusion, reason, tally, at_us }
-    }
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        // A literal in range.
-        #[allow(clippy::expect_used)]
-        let one_percent = Share::try_from(1.0).expect("1 % is a share");
-        Self {
-            faults_percent: one_percent,
-            differences_percent: None,
-            slower_percent: Some(100),
-            min_events: 100,
-        }
     }
 }

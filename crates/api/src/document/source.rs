@@ -1,0 +1,293 @@
+//! A source, as an operator describes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+
+use floodgate_event::grant::Grants;
+use floodgate_event::source::{
+    AcceptedStatus, Dedup, HandlerLimits, Intake, Locator, OnFault, RateLimit, RawPolicy, Scheme,
+    default_tenant,
+};
+use floodgate_event::type_pattern::TypePattern;
+use floodgate_event::{Lane, Name, Secret, standard_webhooks};
+use serde::{Deserialize, Serialize};
+
+use super::{Document, Invalid, field};
+
+/// `PUT /v1/sources/{name}`.
+///
+/// The fields of [`Intake`] are listed and not flattened in:
+/// `flatten` and `deny_unknown_fields` do not go together.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceDocument {
+    /// Whose it is.
+    #[serde(default = "default_tenant")]
+    pub tenant: Name,
+    /// How requests prove where they come from.
+    pub verify: VerifyDocument,
+    /// The chain of handlers, in order.
+    #[serde(default)]
+    pub handlers: Vec<HandlerDocument>,
+    /// Keys that handlers may use where their binding grants it, by name.
+    #[serde(default, deserialize_with = "field::secret_map")]
+    pub keys: BTreeMap<Name, Secret>,
+    #[serde(default)]
+    event_id: Option<Locator>,
+    #[serde(default)]
+    event_type: Option<Locator>,
+    #[serde(default)]
+    dedup: Dedup,
+    #[serde(default)]
+    types: Option<Vec<TypePattern>>,
+    #[serde(default)]
+    raw: RawPolicy,
+    #[serde(default)]
+    order_by: Option<Locator>,
+    #[serde(default)]
+    lane: Lane,
+    #[serde(default)]
+    lanes: BTreeMap<String, Lane>,
+    #[serde(default)]
+    status: AcceptedStatus,
+    #[serde(default = "default_max_body_bytes")]
+    max_body_bytes: u32,
+    #[serde(default)]
+    rate_limit: Option<RateLimit>,
+    #[serde(default)]
+    max_config_age_seconds: Option<u64>,
+}
+
+/// `verify` of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyDocument {
+    /// The provider's way of signing.
+    pub scheme: Scheme,
+    /// Keys, any of which may have signed.
+    #[serde(deserialize_with = "field::secret_list")]
+    pub secrets: Vec<Secret>,
+    /// How old a signed time may be; the scheme's preset if left out.
+    #[serde(default)]
+    pub tolerance_seconds: Option<u64>,
+}
+
+/// One of `handlers` of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandlerDocument {
+    /// The handler's name.
+    pub name: Name,
+    /// Its version; without one, whichever is promoted.
+    #[serde(default)]
+    pub version: Option<NonZeroU32>,
+    /// What a failure does.
+    #[serde(default)]
+    pub on_fault: OnFault,
+    /// What the handler is given as its parameters.
+    #[serde(default)]
+    pub params: serde_json::Map<String, serde_json::Value>,
+    /// What it may ask of the host.
+    #[serde(default)]
+    pub grants: Grants,
+    /// What it may use up.
+    #[serde(default)]
+    pub limits: HandlerLimits,
+}
+
+fn default_max_body_bytes() -> u32 {
+    Intake::DEFAULT_MAX_BODY_BYTES
+}
+
+impl SourceDocument {
+    /// The most secrets.
+    pub const MAX_SECRETS: usize = 10;
+    /// The most keys for handlers.
+    pub const MAX_KEYS: usize = 10;
+    /// The most handlers in a chain.
+    pub const MAX_HANDLERS: usize = 16;
+    /// The longest event type that `lanes` names, in bytes.
+    pub const MAX_TYPE_BYTES: usize = 256;
+    /// The longest tolerance, in seconds: a day.
+    pub const MAX_TOLERANCE_SECONDS: u64 = 86_400;
+    /// The bounds of `max_config_age_seconds`. A region's configuration is confirmed every 30 s; less than
+    /// four times that would refuse requests whenever a confirmation is late.
+    pub const CONFIG_AGE_SECONDS: std::ops::RangeInclusive<u64> = 120..=30 * 86_400;
+
+    /// Everything but verification and handlers.
+    pub fn intake(&self) -> Intake {
+        Intake {
+            event_id: self.event_id.clone(),
+            event_type: self.event_type.clone(),
+            dedup: self.dedup,
+            types: self.types.clone(),
+            raw: self.raw,
+            order_by: self.order_by.clone(),
+            lane: self.lane,
+            lanes: self.lanes.clone(),
+            status: self.status,
+            max_body_bytes: self.max_body_bytes,
+            rate_limit: self.rate_limit,
+            max_config_age_seconds: self.max_config_age_seconds,
+        }
+    }
+
+    /// An empty list would refuse every event, which is what deleting the source is for.
+    fn check_types(&self) -> Result<(), Invalid> {
+        match self.types.as_deref() {
+            Some([]) => Err(Invalid::new("types", "names no type: leave it out to take all")),
+            Some(types) => field::at_most("types", "patterns", types.len(), Intake::MAX_TYPES),
+            None => Ok(()),
+        }
+    }
+
+    fn check_locators(&self) -> Result<(), Invalid> {
+        let locators =
+            [("event_id", &self.event_id), ("event_type", &self.event_type), ("order_by", &self.order_by)];
+        locators.into_iter().try_for_each(|(path, locator)| {
+            let bytes = locator.as_ref().map_or(0, Locator::bytes);
+            field::at_most(path, "bytes", bytes, Locator::MAX_BYTES)
+        })
+    }
+
+    fn check_lanes(&self) -> Result<(), Invalid> {
+        field::at_most("lanes", "event types", self.lanes.len(), Intake::MAX_LANES)?;
+        match self.lanes.keys().find(|name| name.len() > Self::MAX_TYPE_BYTES) {
+            Some(name) => Err(Invalid::new(
+                "lanes",
+                format!(
+                    "an event type of {} bytes, and at most {} are allowed",
+                    name.len(),
+                    Self::MAX_TYPE_BYTES
+                ),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn check_keys(&self) -> Result<(), Invalid> {
+        field::at_most("keys", "keys", self.keys.len(), Self::MAX_KEYS)?;
+        let mut keys = self.keys.iter();
+        keys.try_for_each(|(name, key)| field::secret(&format!("keys.{name}"), key))
+    }
+
+    fn check_grants(&self, index: usize, grants: &Grants) -> Result<(), Invalid> {
+        let path = |field| format!("handlers[{index}].grants.{field}");
+        field::at_most(&path("counters"), "counters", grants.counters.len(), Grants::MAX_COUNTERS)?;
+        for (field, names) in [("sign", &grants.sign), ("verify", &grants.verify)] {
+            if let Some(name) = names.iter().find(|name| !self.keys.contains_key(*name)) {
+                return Err(Invalid::new(path(field), format!("`{name}` is not one of the source's `keys`")));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_handlers(&self) -> Result<(), Invalid> {
+        field::at_most("handlers", "handlers", self.handlers.len(), Self::MAX_HANDLERS)?;
+        let mut seen = BTreeSet::new();
+        for (index, handler) in self.handlers.iter().enumerate() {
+            handler.check(index)?;
+            self.check_grants(index, &handler.grants)?;
+            // Envelopes and metrics tell handlers apart by name.
+            if !seen.insert(&handler.name) {
+                return Err(Invalid::new(
+                    format!("handlers[{index}].name"),
+                    format!("`{}` stands before it", handler.name),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Document for SourceDocument {
+    fn check(&self) -> Result<(), Invalid> {
+        self.verify.check()?;
+        self.check_keys()?;
+        self.check_handlers()?;
+        self.check_types()?;
+        self.check_lanes()?;
+        self.check_locators()?;
+        field::within("max_body_bytes", self.max_body_bytes.into(), 1..=Intake::MAX_BODY_BYTES.into())?;
+        match self.max_config_age_seconds {
+            Some(age) => field::within("max_config_age_seconds", age, Self::CONFIG_AGE_SECONDS),
+            None => Ok(()),
+        }
+    }
+}
+
+impl VerifyDocument {
+    fn check(&self) -> Result<(), Invalid> {
+        field::secrets("verify.secrets", &self.secrets, SourceDocument::MAX_SECRETS, |secret| {
+            self.parses(secret)
+        })?;
+        let path = "verify.tolerance_seconds";
+        match (self.tolerance_seconds, self.scheme.default_tolerance_seconds()) {
+            (Some(_), None) => Err(Invalid::new(
+                path,
+                format!("scheme `{}` signs no time: leave it out", self.scheme.as_str()),
+            )),
+            (Some(seconds), Some(_)) => {
+                field::within(path, seconds, 1..=SourceDocument::MAX_TOLERANCE_SECONDS)
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
+    fn parses(&self, secret: &Secret) -> Result<(), String> {
+        match self.scheme {
+            // Both use the secret's own bytes as the key, whatever they are.
+            Scheme::Github | Scheme::Stripe => Ok(()),
+            Scheme::Standard => {
+                standard_webhooks::Key::parse(secret).map(drop).map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    /// The tolerance that applies.
+    pub fn tolerance(&self) -> Option<u64> {
+        self.tolerance_seconds.or(self.scheme.default_tolerance_seconds())
+    }
+}
+
+impl HandlerDocument {
+    /// The most bytes of `params`, written as JSON.
+    pub const MAX_PARAMS_BYTES: usize = 64 * 1024;
+    /// How deep objects and lists of `params` may stand in each other, `params` counted. The library that
+    /// reads JSON gives up at 128, and in the configuration's document `params` stand deeper than in a
+    /// request's.
+    pub const MAX_PARAMS_DEPTH: usize = 64;
+
+    fn check(&self, index: usize) -> Result<(), Invalid> {
+        let path = format!("handlers[{index}].params");
+        let text =
+            serde_json::to_vec(&self.params).map_err(|error| Invalid::new(&path, error.to_string()))?;
+        field::at_most(&path, "bytes of JSON", text.len(), Self::MAX_PARAMS_BYTES)?;
+        let deepest = self.params.values().map(depth).max().unwrap_or_default() + 1;
+        field::at_most(&path, "levels", deepest, Self::MAX_PARAMS_DEPTH)?;
+        self.check_limits(|field| format!("handlers[{index}].limits.{field}"))
+    }
+
+    /// The bounds of any gateway; one may allow less.
+    fn check_limits(&self, path: impl Fn(&str) -> String) -> Result<(), Invalid> {
+        let HandlerLimits { deadline_ms, memory_bytes, output_bytes } = self.limits;
+        let given = [
+            ("deadline_ms", deadline_ms.map(u64::from), 1..=10_000),
+            ("memory_bytes", memory_bytes, 1 << 17..=1 << 30),
+            ("output_bytes", output_bytes, 1 << 10..=3 << 20),
+        ];
+        for (field, value, allowed) in given {
+            value.map_or(Ok(()), |value| field::within(&path(field), value, allowed))?;
+        }
+        Ok(())
+    }
+}
+
+/// How many objects and lists stand in each other. What was read is at most 128 deep, so that this ends.
+fn depth(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::Object(members) => members.values().map(depth).max().unwrap_or_default() + 1,
+        serde_json::Value::Array(items) => items.iter().map(depth).max().unwrap_or_default() + 1,
+        _ => 0,
+    }
+}
