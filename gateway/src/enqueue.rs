@@ -24,7 +24,8 @@ use self::writer::Writer;
 use crate::config::Limits;
 use crate::link::Link;
 use crate::metrics::Metrics;
-use crate::stage::{Handled, HandlerAnswer};
+use crate::stage::Handled;
+use floodgate_sandbox::HandlerAnswer;
 
 /// An event that is on the region's disk. Holds what its sender is answered.
 #[derive(Debug)]

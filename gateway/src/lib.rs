@@ -1,11 +1,11 @@
 //! The gateway of a region: accepts webhooks, verifies their signatures, runs the source's handlers,
 //! and answers 2xx once the event is on disk in the region's JetStream.
-//! `accept → verify → handle → enqueue`; `region` wires the rooms together.
+//! `accept → verify → chain → enqueue`; `region` wires the rooms together.
 
 mod accept;
+pub mod chain;
 pub mod config;
 mod enqueue;
-pub mod handle;
 mod link;
 mod metrics;
 mod region;

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use floodgate_listen::{Bounds, Budget, Port, PortMetrics};
+use floodgate_sandbox::{Cache, Compiler, Engine, EngineError, Loader};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -39,8 +40,8 @@ use self::reload::Reload;
 use self::replay::Replays;
 use self::state::State;
 use crate::accept::service::{Checking, Service};
+use crate::chain::{Tap, Versions};
 use crate::config::{Config, Drain};
-use crate::handle::{Cache, Compiler, Engine, EngineError, Loader, Tap, Versions};
 use crate::link::{Link, LinkError};
 use crate::metrics::Metrics;
 

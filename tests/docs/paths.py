@@ -117,13 +117,14 @@ def fault(tree, span, file):
 
 
 def missing_path(tree, span, in_full):
-    """What is missing if the span is a path. Elsewhere than in IN_FULL `handlers/` may be anybody's folder."""
+    """What is missing if the span is a path. Other pages also name folders of users: `trim/src/lib.rs`."""
     path = re.sub(r":\d+$", "", span)
-    if NOT_IN_THE_TREE.match(path):
+    first = path.partition("/")[0] + "/"
+    if NOT_IN_THE_TREE.match(path) or not (in_full or first in tree.folders):
         return None
     if FILE.match(path) and not tree.holds(path):
         return f"no file {path}"
-    if FOLDER.match(path) and (in_full or "/" in path[:-1]) and path not in tree.folders:
+    if FOLDER.match(path) and path not in tree.folders:
         return f"no folder {path}"
     return None
 
@@ -150,7 +151,8 @@ def pages(root):
 
 
 def main():
-    root = Path(__file__).resolve().parents[2]
+    root = Path(sys.argv[sys.argv.index("--root") + 1] if "--root" in sys.argv else __file__).resolve()
+    root = root if "--root" in sys.argv else root.parents[2]
     listed = subprocess.run(
         ["git", "-C", root, "ls-files", "--cached", "--others", "--exclude-standard"],
         check=True, capture_output=True, text=True,

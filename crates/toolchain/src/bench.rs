@@ -4,7 +4,7 @@ mod sample;
 
 use std::time::Instant;
 
-use floodgate_gateway::handle::Handler;
+use floodgate_sandbox::Handler;
 use serde::Serialize;
 
 use self::sample::Sample;

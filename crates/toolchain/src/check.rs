@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use floodgate_event::causes::chain;
 use floodgate_event::source::HandlerLimits;
-use floodgate_gateway::handle::{Engine, EngineError, FaultKind, Handler, Limits};
+use floodgate_sandbox::{Engine, EngineError, FaultKind, Handler, Limits};
 use prometheus::Registry;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

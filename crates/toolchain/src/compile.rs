@@ -4,7 +4,7 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use floodgate_gateway::handle::{Code, Engine, EngineError, Limits, LoadError};
+use floodgate_sandbox::{Code, Engine, EngineError, Limits, LoadError};
 use prometheus::Registry;
 
 use crate::restrict::restrict;

@@ -1,6 +1,6 @@
 //! Why a handler could not be tried out.
 
-use floodgate_gateway::handle::UnknownKey;
+use floodgate_sandbox::UnknownKey;
 
 use crate::{fixture, trial};
 

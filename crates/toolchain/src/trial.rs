@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use floodgate_event::source::HandlerLimits;
-use floodgate_gateway::handle::{Engine, EngineError, Handler, Limits, LoadError, OutOfRange};
+use floodgate_sandbox::{Engine, EngineError, Handler, Limits, LoadError, OutOfRange};
 use prometheus::Registry;
 
 /// A loaded handler.

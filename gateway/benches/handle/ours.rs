@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use floodgate_event::snapshot::Digest256;
 use floodgate_event::source::{HandlerLimits, OnFault, RawPolicy};
-use floodgate_gateway::handle::{Chain, Engine, Limits, Link, Tap, VersionId, Versions};
+use floodgate_gateway::chain::{Chain, Link, Tap, VersionId, Versions};
 use floodgate_gateway::stage::{Handled, Verified};
+use floodgate_sandbox::{Engine, Limits};
 use prometheus::Registry;
 
 use crate::event;

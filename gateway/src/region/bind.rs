@@ -8,9 +8,8 @@ use floodgate_event::snapshot::{Binding, Digest256};
 use floodgate_event::{Name, Secret, rollout};
 
 use super::components::Components;
-use crate::handle::{
-    Chain, Granted, Link, OutOfRange, Score, Tap, Trial, UnknownKey, Version, VersionId, Versions,
-};
+use crate::chain::{Chain, Link, Score, Tap, Trial, Version, VersionId, Versions};
+use floodgate_sandbox::{Granted, OutOfRange, UnknownKey};
 
 /// Binds, and knows the scores that are in use.
 pub(super) struct Binder {

@@ -11,7 +11,7 @@ use floodgate_event::subject;
 use futures::{StreamExt as _, stream};
 use tokio::io::AsyncReadExt as _;
 
-use crate::handle::{CompileError, Handler, Loader};
+use floodgate_sandbox::{CompileError, Handler, Loader};
 
 /// Components that [`Components::single`] keeps. A replay needs one.
 const MAX_SINGLE: usize = 4;

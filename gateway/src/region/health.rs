@@ -13,8 +13,8 @@ use floodgate_stream::fitness::{self, Harm, Needs};
 use tracing::{error, info, warn};
 
 use super::state::{State, Streams};
+use crate::chain::Versions;
 use crate::enqueue::MAX_BLOCK_BYTES;
-use crate::handle::Versions;
 use crate::link::Link;
 
 /// How often.

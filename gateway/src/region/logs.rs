@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tracing::debug;
 
-use crate::handle::Entry;
+use crate::chain::Entry;
 use crate::link::Link;
 
 /// A line as it is published.

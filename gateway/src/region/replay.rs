@@ -21,11 +21,12 @@ use tracing::warn;
 use super::components::{ComponentError, Components};
 use super::served::{Served, Source};
 use super::state::State;
+use crate::chain::{NotHandled, Rejected, Version, VersionId, Versions};
 use crate::enqueue::NotEnqueued;
-use crate::handle::{FaultKind, NotHandled, Rejected, Version, VersionId, Versions};
 use crate::link::Link;
 use crate::metrics::Metrics;
 use crate::stage::Handled;
+use floodgate_sandbox::FaultKind;
 
 /// Replays at once in a gateway: few beside what senders may have under way.
 const SLOTS: usize = 8;

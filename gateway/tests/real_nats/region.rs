@@ -11,7 +11,7 @@ use floodgate_event::source::Scheme;
 use floodgate_event::{Secret, subject, time};
 use floodgate_gateway::GatewayError;
 use floodgate_gateway::config::Config;
-use floodgate_gateway::handle::Swaps;
+use floodgate_sandbox::Swaps;
 use floodgate_testkit::programs;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
