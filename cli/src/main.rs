@@ -23,6 +23,7 @@ mod tether;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use floodgate_event::causes::chain;
 
 use crate::exit::Failure;
 
@@ -83,7 +84,18 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    exit::report(run(Cli::parse().command))
+    report(run(Cli::parse().command))
+}
+
+/// Says on stderr what went wrong, and gives the exit status.
+fn report(result: Result<(), Failure>) -> ExitCode {
+    let (error, status) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Work(error)) => (error, 1),
+        Err(Failure::Usage(error)) => (error, 2),
+    };
+    eprintln!("floodgate: {}", output::lines(&chain(error.as_ref())));
+    ExitCode::from(status)
 }
 
 fn run(command: Command) -> Result<(), Failure> {

@@ -49,7 +49,7 @@ fn find_from(folder: &Path) -> Result<Option<(Url, Secret)>, LocalError> {
     for folder in folder.ancestors() {
         let path = folder.join(READY_FILE);
         if let Some(file) = trust::open(&path, Access::Private)? {
-            trust::check_way(&path)?;
+            trust::check_path(&path)?;
             return read(file, &path).map(Some);
         }
     }

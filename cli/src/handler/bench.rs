@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use floodgate_toolchain::bench::{Measured, Progress, measure};
+use floodgate_toolchain::bench::{Measurement, Progress, measure};
+use floodgate_toolchain::load::load;
 use floodgate_toolchain::project::Project;
-use floodgate_toolchain::trial::Trial;
 use floodgate_toolchain::{Error, fixture};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -36,7 +36,7 @@ pub(crate) struct BenchArgs {
 struct Report {
     component_bytes: usize,
     compile_ms: u128,
-    fixtures: Vec<Measured>,
+    fixtures: Vec<Measurement>,
 }
 
 pub(crate) async fn run(args: BenchArgs) -> Result<(), Failure> {
@@ -44,19 +44,19 @@ pub(crate) async fn run(args: BenchArgs) -> Result<(), Failure> {
     let folder = args.fixtures.unwrap_or_else(|| project.fixtures());
     let fixtures = fixture::read_all(&folder).map_err(Error::from)?;
     let built = build(&project)?;
-    let trial = Trial::load(&built.component, &project.limits()).map_err(Error::from)?;
+    let loaded = load(&built.component, &project.limits()).map_err(Error::from)?;
     let bar = bar(fixtures.len() as u64 * u64::from(args.events));
     let mut show = |progress: Progress<'_>| match progress {
         Progress::Fixture(name) => bar.set_message(name.to_owned()),
         Progress::Events(count) => bar.inc(count.into()),
     };
-    let mut measured = Vec::with_capacity(fixtures.len());
+    let mut measurements = Vec::with_capacity(fixtures.len());
     for (name, fixture) in fixtures {
-        measured.push(measure(name, &fixture, &trial.handler, args.events, &mut show).await?);
+        measurements.push(measure(name, &fixture, &loaded.handler, args.events, &mut show).await?);
     }
     bar.finish_and_clear();
-    let (component_bytes, compile_ms) = (built.component.len(), trial.compiled_in.as_millis());
-    let report = Report { component_bytes, compile_ms, fixtures: measured };
+    let (component_bytes, compile_ms) = (built.component.len(), loaded.compiled_in.as_millis());
+    let report = Report { component_bytes, compile_ms, fixtures: measurements };
     if args.json { output::print_json(&report) } else { output::print(&report.render()) }
 }
 
@@ -73,7 +73,7 @@ fn bar(events: u64) -> ProgressBar {
 impl Report {
     fn render(&self) -> String {
         let mut table = Table::new(["FIXTURE", "EVENTS", "MEDIAN µs", "P99 µs", "MEMORY KiB"]);
-        for Measured { name, events, summary, memory_bytes } in &self.fixtures {
+        for Measurement { name, events, summary, memory_bytes } in &self.fixtures {
             let microseconds = |value: f64| format!("{value:.1}");
             let (median, p99) = (microseconds(summary.median_us), microseconds(summary.p99_us));
             table.row([name.clone(), events.to_string(), median, p99, (memory_bytes / 1024).to_string()]);

@@ -94,10 +94,10 @@ impl Upload {
 
     async fn try_out(&self) -> Result<(), Failure> {
         let Some(folder) = &self.fixtures else { return Ok(()) };
-        let tested = fixtures::test(&self.component, folder, self.limits).await?;
-        let verdict = test::verdict(&tested);
+        let results = fixtures::test(&self.component, folder, self.limits).await?;
+        let verdict = test::verdict(&results);
         if verdict.is_err() {
-            eprint!("{}", output::lines(&test::render(&tested)));
+            eprint!("{}", output::lines(&test::render(&results)));
         }
         verdict
     }

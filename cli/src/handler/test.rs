@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use floodgate_toolchain::project::Project;
-use floodgate_toolchain::test::{self, Tested};
+use floodgate_toolchain::test::{self, TestResult};
 
 use super::build::build;
 use crate::exit::Failure;
@@ -28,31 +28,31 @@ pub(crate) async fn run(args: &TestArgs) -> Result<(), Failure> {
     let project = Project::open(&args.path)?;
     let built = build(&project)?;
     let folder = args.fixtures.clone().unwrap_or_else(|| project.fixtures());
-    let tested = test::test(&built.component, &folder, project.limits()).await?;
+    let results = test::test(&built.component, &folder, project.limits()).await?;
     if args.json {
-        output::print_json(&tested)?;
+        output::print_json(&results)?;
     } else {
-        output::print(&render(&tested))?;
+        output::print(&render(&results))?;
     }
-    verdict(&tested)
+    verdict(&results)
 }
 
 /// An error if a fixture failed.
-pub(super) fn verdict(tested: &[Tested]) -> Result<(), Failure> {
-    match tested.iter().filter(|tested| !tested.passed).count() {
+pub(super) fn verdict(results: &[TestResult]) -> Result<(), Failure> {
+    match results.iter().filter(|result| !result.passed).count() {
         0 => Ok(()),
-        failed => Err(Failure::work(format!("{failed} of {} fixtures failed", tested.len()))),
+        failed => Err(Failure::work(format!("{failed} of {} fixtures failed", results.len()))),
     }
 }
 
 /// The results for people.
-pub(super) fn render(tested: &[Tested]) -> String {
-    tested.iter().map(render_one).collect()
+pub(super) fn render(results: &[TestResult]) -> String {
+    results.iter().map(render_one).collect()
 }
 
-fn render_one(tested: &Tested) -> String {
-    let verdict = if tested.passed { "ok" } else { "FAILED" };
-    let head = format!("{verdict:6}  {}  {} µs\n", tested.name, tested.microseconds);
-    let log: String = tested.log.iter().map(|line| format!("        {line}\n")).collect();
-    format!("{head}{log}{}", tested.difference)
+fn render_one(result: &TestResult) -> String {
+    let verdict = if result.passed { "ok" } else { "FAILED" };
+    let head = format!("{verdict:6}  {}  {} µs\n", result.name, result.microseconds);
+    let log: String = result.log.iter().map(|line| format!("        {line}\n")).collect();
+    format!("{head}{log}{}", result.difference)
 }

@@ -9,7 +9,7 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
-use crate::directory::{Directory, DirectoryError};
+use crate::folder::{Folder, FolderError};
 
 /// What a gateway of this machine is called.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -32,24 +32,24 @@ pub(crate) struct Tls {
 }
 
 /// Makes a certificate for this machine's gateways, signed by the folder's authority, which is made once.
-pub(crate) fn issue(directory: &Directory) -> Result<Tls, CertificateError> {
-    let authority_key = KeyPair::from_pem(new_key(directory)?.expose())?;
-    let ca = match directory.read("tls/ca.pem")? {
-        Some(_) => directory.path("tls/ca.pem"),
-        None => directory.write("tls/ca.pem", authority()?.self_signed(&authority_key)?.pem().as_bytes())?,
+pub(crate) fn issue(folder: &Folder) -> Result<Tls, CertificateError> {
+    let authority_key = KeyPair::from_pem(new_key(folder)?.expose())?;
+    let ca = match folder.read("tls/ca.pem")? {
+        Some(_) => folder.path("tls/ca.pem"),
+        None => folder.write("tls/ca.pem", authority()?.self_signed(&authority_key)?.pem().as_bytes())?,
     };
     let key = KeyPair::generate()?;
     let certificate = leaf()?.signed_by(&key, &Issuer::new(authority()?, authority_key))?;
     Ok(Tls {
         ca,
-        certificate: directory.write("tls/gateway.pem", certificate.pem().as_bytes())?,
-        key: directory.write("tls/gateway.key", Secret::new(key.serialize_pem()).expose().as_bytes())?,
+        certificate: folder.write("tls/gateway.pem", certificate.pem().as_bytes())?,
+        key: folder.write("tls/gateway.key", Secret::new(key.serialize_pem()).expose().as_bytes())?,
     })
 }
 
-fn new_key(directory: &Directory) -> Result<Secret, CertificateError> {
+fn new_key(folder: &Folder) -> Result<Secret, CertificateError> {
     let fresh = KeyPair::generate()?;
-    Ok(directory.keep_pem("tls/ca.key", || Secret::new(fresh.serialize_pem()))?)
+    Ok(folder.keep_pem("tls/ca.key", || Secret::new(fresh.serialize_pem()))?)
 }
 
 fn authority() -> Result<CertificateParams, rcgen::Error> {
@@ -84,5 +84,5 @@ pub(crate) enum CertificateError {
     Make(#[from] rcgen::Error),
     /// The folder cannot be used.
     #[error(transparent)]
-    Directory(#[from] DirectoryError),
+    Folder(#[from] FolderError),
 }

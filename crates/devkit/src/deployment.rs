@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use floodgate_event::Name;
 
-use crate::directory::Directory;
 use crate::error::Error;
+use crate::folder::Folder;
+use crate::layout::Layout;
 use crate::part::Stage;
 use crate::probe::Prober;
 use crate::ready::{Ready, ReadyFile};
 use crate::regions::Regions;
-use crate::site::Site;
 use crate::supervisor::Supervisor;
 use crate::{nats_server, ports, shards};
 
@@ -40,7 +40,7 @@ pub struct Options {
 /// The thread that calls [`Self::start`] must live as long as the deployment: the kernel ends a part when the
 /// thread that started it ends.
 pub struct Deployment {
-    site: Site,
+    layout: Layout,
     supervisor: Supervisor,
     ready_file: ReadyFile,
     ready: Ready,
@@ -56,15 +56,15 @@ impl Deployment {
     pub fn prepare(options: Options) -> Result<Self, Error> {
         let regions = Regions::new(options.regions)?;
         let nats_server = nats_server::find()?;
-        let directory = Directory::open(&options.folder)?;
-        let ready_file = options.ready_file.unwrap_or_else(|| directory.path("ready.json"));
+        let folder = Folder::open(&options.folder)?;
+        let ready_file = options.ready_file.unwrap_or_else(|| folder.path("ready.json"));
         let ready_file = ReadyFile::new(ready_file)?;
-        let shards = shards::choose(options.shards, &directory)?;
-        let ports = ports::choose(options.port_base, &regions, &directory)?;
-        let site = Site::prepare(directory, &regions, shards, ports, options.tls)?;
-        let supervisor = Supervisor::new(site.parts(nats_server)?);
-        let ready = site.ready();
-        Ok(Self { site, supervisor, ready_file, ready })
+        let shards = shards::choose(options.shards, &folder)?;
+        let ports = ports::choose(options.port_base, &regions, &folder)?;
+        let layout = Layout::prepare(folder, &regions, shards, ports, options.tls)?;
+        let supervisor = Supervisor::new(layout.parts(nats_server)?);
+        let ready = layout.ready();
+        Ok(Self { layout, supervisor, ready_file, ready })
     }
 
     /// Starts the parts in order, waits until all are ready, and writes the ready file. A part that ends before
@@ -73,11 +73,11 @@ impl Deployment {
     /// # Errors
     /// If a part ends or is not ready within two minutes, or the ready file cannot be written.
     pub async fn start(&mut self) -> Result<(), Error> {
-        let prober = Prober::new(self.site.ca_file())?;
+        let prober = Prober::new(self.layout.ca_file())?;
         for stages in [&[Stage::Nats][..], &[Stage::Relay, Stage::Gateway]] {
             stages.iter().for_each(|&stage| self.supervisor.start(stage));
             tokio::select! {
-                ready = prober.wait(self.site.probes(stages)) => ready?,
+                ready = prober.wait(self.layout.probes(stages)) => ready?,
                 ended = self.supervisor.first_end() => return Err(ended.into()),
             }
         }

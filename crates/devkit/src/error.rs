@@ -1,13 +1,13 @@
 //! Why a deployment does not run.
 
-use crate::directory::DirectoryError;
+use crate::folder::FolderError;
+use crate::layout::LayoutError;
 use crate::nats_server::NatsServerError;
 use crate::ports::PortError;
 use crate::probe::ProbeError;
 use crate::ready::ReadyFileError;
 use crate::regions::InvalidRegions;
 use crate::shards::ShardsError;
-use crate::site::SiteError;
 use crate::supervisor::PartEnded;
 
 /// Why a deployment does not run.
@@ -20,11 +20,11 @@ pub struct Error(Reason);
 pub(crate) enum Reason {
     Regions(#[from] InvalidRegions),
     NatsServer(#[from] NatsServerError),
-    Directory(#[from] DirectoryError),
+    Folder(#[from] FolderError),
     ReadyFile(#[from] ReadyFileError),
     Shards(#[from] ShardsError),
     Ports(#[from] PortError),
-    Site(#[from] SiteError),
+    Layout(#[from] LayoutError),
     Probe(#[from] ProbeError),
     PartEnded(#[from] PartEnded),
 }

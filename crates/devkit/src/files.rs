@@ -1,4 +1,4 @@
-//! Files and folders whose rights matter, written whole or not at all.
+//! Writes files atomically and with the right permissions, and reads small files.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read as _, Write};
@@ -7,17 +7,20 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-/// Who may read a file beside its owner.
+/// Who may read a file besides its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readers {
-    /// Nobody.
+    /// Only the owner (mode 0600).
     Nobody,
-    /// Everybody.
+    /// Everybody (mode 0644).
     Everybody,
 }
 
-/// Replaces a file. Synced before it takes the name: a key that is lost after it was used takes
-/// what was sealed to it along.
+/// Writes or replaces a file, all of it or nothing. The contents are synced to disk before they take the name:
+/// if a key were lost after it was used, everything sealed to it would be lost too.
+///
+/// # Errors
+/// If the folder does not exist or a write fails; the file is then as it was.
 pub fn write(path: &Path, contents: &[u8], readers: Readers) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // `tempfile` makes its files with mode 0600.
@@ -31,7 +34,10 @@ pub fn write(path: &Path, contents: &[u8], readers: Readers) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads a file of at most so many bytes. One that is larger is an error, and not held.
+/// Reads a file of at most `most` bytes.
+///
+/// # Errors
+/// If the file cannot be read, or is larger (`FileTooLarge`); at most one byte more than `most` is read.
 pub fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
@@ -41,7 +47,10 @@ pub fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a file, or nothing if there is none.
+/// Reads a text file. Returns `None` if there is no file.
+///
+/// # Errors
+/// If the file cannot be read or is not UTF-8.
 pub fn read(path: &Path) -> io::Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
@@ -50,7 +59,10 @@ pub fn read(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// Makes a folder, and those above it, that only its owner can look into; one that is there stays as it is.
+/// Makes a folder, and those above it, with mode 0700. A folder that exists keeps its mode.
+///
+/// # Errors
+/// If a folder cannot be made.
 pub fn private_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

@@ -9,7 +9,7 @@ use crate::trust::{self, Untrusted};
 
 /// The oldest version that has everything the streams need; also what `make setup` fetches.
 const OLDEST: Version = Version(2, 15, 1);
-/// Names the program itself; nothing else is looked at then.
+/// The environment variable that names the program; if it is set, nothing else is tried.
 const VARIABLE: &str = "FLOODGATE_NATS_SERVER";
 /// Where `make setup` puts it, in the project's folder.
 const FETCHED: &str = ".tools/nats-server";
@@ -65,12 +65,12 @@ fn check(program: &Path) -> Result<(), NatsServerError> {
     }
 }
 
-/// Whether a running server's version, as it says it itself, is new enough.
+/// Returns true if a version that a server reports of itself, such as `2.15.1`, is new enough for the streams.
 pub fn is_new_enough(version: &str) -> bool {
     Version::parse(&format!("v{version}")).is_some_and(|version| version >= OLDEST)
 }
 
-/// The oldest version that is new enough, for people.
+/// The oldest version that is new enough, such as `2.15.1`.
 pub fn oldest() -> String {
     format!("{}.{}.{}", OLDEST.0, OLDEST.1, OLDEST.2)
 }

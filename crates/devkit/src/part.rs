@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::{tether, trust};
 
-/// A log is put aside, in place of the one put aside before, when a start finds it over this size in bytes.
+/// A start renames a log that is larger than this many bytes to `NAME.log.old`.
 const MAX_LOG_BYTES: u64 = 16 * 1024 * 1024;
 
 /// When a part is started and stopped: started in this order, stopped in the other.
@@ -30,7 +30,7 @@ pub(crate) enum Stage {
 
 impl Stage {
     /// How long a part of this stage may take to end by itself: more than its own limit on draining.
-    const fn patience(self) -> Duration {
+    const fn stop_timeout(self) -> Duration {
         match self {
             Self::Gateway => Duration::from_secs(45),
             Self::Relay => Duration::from_secs(30),
@@ -57,8 +57,8 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Puts the log of the last run aside, so that each run has its own.
-    pub(crate) fn set_log_aside(&self) -> io::Result<()> {
+    /// Renames the last run's log to `NAME.log.old`, so that each run has its own.
+    pub(crate) fn rotate_log(&self) -> io::Result<()> {
         match fs::rename(&self.log, self.log.with_extension("log.old")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -83,7 +83,7 @@ impl Part {
 
     fn open_log(&self) -> io::Result<File> {
         if fs::metadata(&self.log).is_ok_and(|log| log.len() > MAX_LOG_BYTES) {
-            self.set_log_aside()?;
+            self.rotate_log()?;
         }
         trust::append(&self.log).map_err(io::Error::other)
     }
@@ -93,7 +93,7 @@ impl Part {
         signal(&child, Signal::SIGTERM);
         // Somebody may have stopped it; it cannot drain then.
         signal(&child, Signal::SIGCONT);
-        if timeout(self.stage.patience(), child.wait()).await.is_err() {
+        if timeout(self.stage.stop_timeout(), child.wait()).await.is_err() {
             tracing::warn!(part = self.name, "did not end in time and is killed");
             // Fails only if it has ended by itself meanwhile.
             let _ = child.kill().await;

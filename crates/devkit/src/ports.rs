@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use floodgate_event::Name;
 use serde::{Deserialize, Serialize};
 
-use crate::directory::{Directory, DirectoryError};
+use crate::folder::{Folder, FolderError};
 use crate::regions::{MAX, Regions};
 
 /// The port base where none is given: the admin API's port.
@@ -31,7 +31,7 @@ pub(crate) struct Ports(BTreeMap<String, u16>);
 
 /// What listens.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Role<'a> {
+pub(crate) enum Endpoint<'a> {
     /// The relay's admin API.
     Admin,
     /// The relay's metrics.
@@ -46,8 +46,8 @@ pub(crate) enum Role<'a> {
     GatewayMetrics(&'a Name),
 }
 
-impl Role<'_> {
-    /// A dot stands in no region's name, so no two roles are called the same.
+impl Endpoint<'_> {
+    /// A dot stands in no region's name, so no two endpoints have the same key.
     fn key(self) -> String {
         match self {
             Self::Admin => "admin".to_owned(),
@@ -62,29 +62,29 @@ impl Role<'_> {
 
 impl Ports {
     /// Where a part listens: on loopback alone.
-    pub(crate) fn address(&self, role: Role<'_>) -> SocketAddr {
-        // Ports are only made by `choose`, from every role of every region.
+    pub(crate) fn address(&self, endpoint: Endpoint<'_>) -> SocketAddr {
+        // Ports are only made by `choose`, from every endpoint of every region.
         #[allow(clippy::indexing_slicing)]
-        let port = self.0[&role.key()];
+        let port = self.0[&endpoint.key()];
         (Ipv4Addr::LOCALHOST, port).into()
     }
 }
 
-/// Every role with its offset from a fixed base.
-fn roles(regions: &Regions) -> Vec<(Role<'_>, u16)> {
-    let mut roles = vec![(Role::Admin, 0), (Role::RelayMetrics, 1), (Role::CentreNats, 2)];
+/// Every endpoint with its offset from a fixed base.
+fn endpoints(regions: &Regions) -> Vec<(Endpoint<'_>, u16)> {
+    let mut endpoints = vec![(Endpoint::Admin, 0), (Endpoint::RelayMetrics, 1), (Endpoint::CentreNats, 2)];
     for (region, number) in regions.iter().zip(0..) {
-        roles.push((Role::Nats(region), 21 + number));
-        roles.push((Role::GatewayMetrics(region), 31 + number));
-        roles.push((Role::Gateway(region), 41 + number));
+        endpoints.push((Endpoint::Nats(region), 21 + number));
+        endpoints.push((Endpoint::GatewayMetrics(region), 31 + number));
+        endpoints.push((Endpoint::Gateway(region), 41 + number));
     }
-    roles
+    endpoints
 }
 
 /// Fixed ports from a base, or free ones for base 0; all of them free at this moment.
-pub(crate) fn choose(base: u16, regions: &Regions, directory: &Directory) -> Result<Ports, PortError> {
+pub(crate) fn choose(base: u16, regions: &Regions, folder: &Folder) -> Result<Ports, PortError> {
     if base == 0 {
-        free(regions, directory)
+        free(regions, folder)
     } else if base > HIGHEST_BASE {
         Err(PortError::Base(base))
     } else {
@@ -94,27 +94,27 @@ pub(crate) fn choose(base: u16, regions: &Regions, directory: &Directory) -> Res
 
 fn fixed(base: u16, regions: &Regions) -> Result<Ports, PortError> {
     let mut ports = Ports::default();
-    for (role, offset) in roles(regions) {
+    for (endpoint, offset) in endpoints(regions) {
         let port = base + offset;
-        listen(port).map_err(|source| PortError::Taken { port, role: role.key(), source })?;
-        ports.0.insert(role.key(), port);
+        listen(port).map_err(|source| PortError::Taken { port, endpoint: endpoint.key(), source })?;
+        ports.0.insert(endpoint.key(), port);
     }
     Ok(ports)
 }
 
 /// The ports of the last run, so that URLs stay valid across restarts; another where one is taken by now.
-fn free(regions: &Regions, directory: &Directory) -> Result<Ports, PortError> {
-    let kept = directory.read(FILE)?.map(|text| serde_json::from_str(&text)).transpose();
+fn free(regions: &Regions, folder: &Folder) -> Result<Ports, PortError> {
+    let kept = folder.read(FILE)?.map(|text| serde_json::from_str(&text)).transpose();
     let mut ports: Ports = kept.map_err(PortError::File)?.unwrap_or_default();
     let mut used: BTreeSet<u16> = ports.0.values().copied().collect();
-    for (role, _) in roles(regions) {
-        let kept = ports.0.get(&role.key()).copied().filter(|&port| listen(port).is_ok());
+    for (endpoint, _) in endpoints(regions) {
+        let kept = ports.0.get(&endpoint.key()).copied().filter(|&port| listen(port).is_ok());
         let port = kept.or_else(|| unused(&used)).ok_or(PortError::NoneFree)?;
         used.insert(port);
-        ports.0.insert(role.key(), port);
+        ports.0.insert(endpoint.key(), port);
     }
     let text = serde_json::to_string_pretty(&ports).map_err(PortError::File)?;
-    directory.write(FILE, text.as_bytes())?;
+    folder.write(FILE, text.as_bytes())?;
     Ok(ports)
 }
 
@@ -134,12 +134,12 @@ pub(crate) enum PortError {
     #[error("--port-base {0}: at most {HIGHEST_BASE} leaves room for every part")]
     Base(u16),
     /// Somebody else listens there.
-    #[error("port {port}, for {role}, cannot be used; choose another --port-base, or 0 for free ports")]
+    #[error("port {port}, for {endpoint}, cannot be used; choose another --port-base, or 0 for free ports")]
     Taken {
         /// The port.
         port: u16,
         /// What was to listen there.
-        role: String,
+        endpoint: String,
         /// Why not.
         source: io::Error,
     },
@@ -151,7 +151,7 @@ pub(crate) enum PortError {
     File(#[source] serde_json::Error),
     /// The folder cannot be used.
     #[error(transparent)]
-    Directory(#[from] DirectoryError),
+    Folder(#[from] FolderError),
 }
 
 #[cfg(test)]
@@ -165,22 +165,22 @@ mod tests {
     #[test]
     fn fixed_ports_never_meet() {
         let regions = regions(&["a", "b", "c", "d", "e", "f", "g", "h", "i"]);
-        let offsets: BTreeSet<u16> = roles(&regions).iter().map(|(_, offset)| *offset).collect();
-        assert_eq!(offsets.len(), roles(&regions).len());
+        let offsets: BTreeSet<u16> = endpoints(&regions).iter().map(|(_, offset)| *offset).collect();
+        assert_eq!(offsets.len(), endpoints(&regions).len());
         assert_eq!(offsets.last(), Some(&HIGHEST_OFFSET));
     }
 
     #[test]
     fn free_ports_are_kept_unless_taken() {
-        let folder = tempfile::tempdir().unwrap();
-        let directory = Directory::open(folder.path()).unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::open(temporary.path()).unwrap();
         let (one, two) = (regions(&["eu"]), regions(&["eu", "us"]));
-        let first = free(&one, &directory).unwrap();
-        let taken = TcpListener::bind(first.address(Role::Admin)).unwrap();
-        let second = free(&two, &directory).unwrap();
-        let gateway = Role::Gateway(one.iter().next().unwrap());
+        let first = free(&one, &folder).unwrap();
+        let taken = TcpListener::bind(first.address(Endpoint::Admin)).unwrap();
+        let second = free(&two, &folder).unwrap();
+        let gateway = Endpoint::Gateway(one.iter().next().unwrap());
         assert_eq!(second.address(gateway), first.address(gateway));
-        assert_ne!(second.address(Role::Admin), taken.local_addr().unwrap());
+        assert_ne!(second.address(Endpoint::Admin), taken.local_addr().unwrap());
         assert_eq!(second.0.values().collect::<BTreeSet<_>>().len(), second.0.len());
     }
 }

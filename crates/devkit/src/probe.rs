@@ -12,11 +12,11 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long all parts together may take to become ready: a relay that lost its ledger rebuilds it first.
-const PATIENCE: Duration = Duration::from_secs(120);
+const READY_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long one question may take.
-const ATTEMPT: Duration = Duration::from_secs(2);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// The wait between two questions.
-const PAUSE: Duration = Duration::from_millis(50);
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A question that is answered once a part is ready.
 #[derive(Debug)]
@@ -24,12 +24,12 @@ pub(crate) struct Probe {
     /// The part's name.
     pub(crate) part: String,
     /// What to ask.
-    pub(crate) question: Question,
+    pub(crate) target: Target,
 }
 
 /// What to ask a part.
 #[derive(Debug)]
-pub(crate) enum Question {
+pub(crate) enum Target {
     /// Does a nats-server greet there?
     Nats(SocketAddr),
     /// Does this URL answer with a 2xx?
@@ -42,7 +42,7 @@ pub(crate) struct Prober(Client);
 impl Prober {
     /// A prober that trusts the deployment's own authority.
     pub(crate) fn new(ca: Option<&Path>) -> Result<Self, ProbeError> {
-        let mut client = Client::builder().no_proxy().timeout(ATTEMPT);
+        let mut client = Client::builder().no_proxy().timeout(REQUEST_TIMEOUT);
         if let Some(path) = ca {
             let pem =
                 std::fs::read(path).map_err(|source| ProbeError::Ca { path: path.to_owned(), source })?;
@@ -53,22 +53,22 @@ impl Prober {
 
     /// Waits until all of them are ready.
     pub(crate) async fn wait(&self, probes: Vec<Probe>) -> Result<(), ProbeError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + READY_TIMEOUT;
         for probe in probes {
-            while let Err(answer) = self.ask(&probe.question).await {
+            while let Err(answer) = self.ask(&probe.target).await {
                 if Instant::now() >= deadline {
                     return Err(ProbeError::NotReady { part: probe.part, answer });
                 }
-                sleep(PAUSE).await;
+                sleep(RETRY_INTERVAL).await;
             }
         }
         Ok(())
     }
 
-    async fn ask(&self, question: &Question) -> Result<(), Answer> {
-        match question {
-            Question::Nats(address) => greeted(*address).await.map_err(Answer::Silence),
-            Question::Http(url) => {
+    async fn ask(&self, target: &Target) -> Result<(), Answer> {
+        match target {
+            Target::Nats(address) => greeted(*address).await.map_err(Answer::Silence),
+            Target::Http(url) => {
                 let response = self.0.get(url).send().await.map_err(Answer::Unreachable)?;
                 let status = response.status();
                 if status.is_success() { Ok(()) } else { Err(Answer::Status(status)) }
@@ -84,7 +84,7 @@ async fn greeted(address: SocketAddr) -> io::Result<()> {
         TcpStream::connect(address).await?.read_exact(&mut first).await?;
         if &first == b"INFO" { Ok(()) } else { Err(io::Error::from(io::ErrorKind::InvalidData)) }
     };
-    timeout(ATTEMPT, greeting).await.map_err(io::Error::from)?
+    timeout(REQUEST_TIMEOUT, greeting).await.map_err(io::Error::from)?
 }
 
 /// How a part that is not ready answered.
@@ -112,7 +112,7 @@ impl fmt::Display for Answer {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProbeError {
     /// A part did not become ready.
-    #[error("{part} was not ready after {} seconds: {answer}; see its log", PATIENCE.as_secs())]
+    #[error("{part} was not ready after {} seconds: {answer}; see its log", READY_TIMEOUT.as_secs())]
     NotReady {
         /// The part.
         part: String,

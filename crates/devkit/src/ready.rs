@@ -104,16 +104,16 @@ fn remove(path: &Path) -> io::Result<()> {
     if fs::metadata(path)?.is_file() {
         let mut text = Vec::new();
         File::open(path)?.take(MAX_BYTES).read_to_end(&mut text)?;
-        if text.is_empty() || serde_json::from_slice::<Known>(&text).is_ok() {
+        if text.is_empty() || serde_json::from_slice::<ReadyFields>(&text).is_ok() {
             return fs::remove_file(path);
         }
     }
     Err(io::Error::new(io::ErrorKind::AlreadyExists, "something else is there, which is not replaced"))
 }
 
-/// What tells a ready file from other files.
+/// The fields that tell a ready file from other files.
 #[derive(Deserialize)]
-struct Known {
+struct ReadyFields {
     #[serde(rename = "admin")]
     _admin: IgnoredAny,
     #[serde(rename = "processes")]

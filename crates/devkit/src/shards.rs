@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::directory::{Directory, DirectoryError};
+use crate::folder::{Folder, FolderError};
 
 /// How many where neither the folder nor the command says it.
 const DEFAULT: u32 = 1;
@@ -19,13 +19,13 @@ struct RelayFile {
 ///
 /// # Errors
 /// If another number is asked for: events would be in shards that nobody reads.
-pub(crate) fn choose(asked: Option<u32>, directory: &Directory) -> Result<u32, ShardsError> {
-    let text = directory.read(FILE)?;
+pub(crate) fn choose(asked: Option<u32>, folder: &Folder) -> Result<u32, ShardsError> {
+    let text = folder.read(FILE)?;
     // What cannot be read is written anew, and the relay itself knows the number.
     let kept = text.and_then(|text| toml::from_str::<RelayFile>(&text).ok()).map(|file| file.shards);
     match (asked, kept) {
         (Some(asked), Some(kept)) if asked != kept => {
-            Err(ShardsError::Differs { asked, kept, folder: directory.path("").display().to_string() })
+            Err(ShardsError::Differs { asked, kept, folder: folder.path("").display().to_string() })
         }
         (asked, kept) => Ok(kept.or(asked).unwrap_or(DEFAULT)),
     }
@@ -41,7 +41,7 @@ pub(crate) enum ShardsError {
     Differs { asked: u32, kept: u32, folder: String },
     /// The folder cannot be used.
     #[error(transparent)]
-    Directory(#[from] DirectoryError),
+    Folder(#[from] FolderError),
 }
 
 #[cfg(test)]
@@ -50,18 +50,16 @@ mod tests {
 
     #[test]
     fn the_number_of_the_first_run_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let directory = Directory::open(folder.path()).unwrap();
-        assert_eq!(choose(None, &directory).unwrap(), 1);
-        assert_eq!(choose(Some(4), &directory).unwrap(), 4);
-        directory.write(FILE, b"relay = \"relay-1\"\nshards = 4\n").unwrap();
-        assert_eq!(choose(None, &directory).unwrap(), 4);
-        assert_eq!(choose(Some(4), &directory).unwrap(), 4);
-        let Err(refused @ ShardsError::Differs { .. }) = choose(Some(2), &directory) else {
-            panic!("2 for 4")
-        };
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::open(temporary.path()).unwrap();
+        assert_eq!(choose(None, &folder).unwrap(), 1);
+        assert_eq!(choose(Some(4), &folder).unwrap(), 4);
+        folder.write(FILE, b"relay = \"relay-1\"\nshards = 4\n").unwrap();
+        assert_eq!(choose(None, &folder).unwrap(), 4);
+        assert_eq!(choose(Some(4), &folder).unwrap(), 4);
+        let Err(refused @ ShardsError::Differs { .. }) = choose(Some(2), &folder) else { panic!("2 for 4") };
         assert!(refused.to_string().starts_with("--shards 2: the deployment in "), "{refused}");
-        directory.write(FILE, b"no TOML").unwrap();
-        assert_eq!(choose(Some(2), &directory).unwrap(), 2);
+        folder.write(FILE, b"no TOML").unwrap();
+        assert_eq!(choose(Some(2), &folder).unwrap(), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! Keeps the parts running: starts them by stage, starts again what died, stops them in the other order.
+//! Keeps the parts running: starts them stage by stage, restarts the ones that end, and stops them in reverse.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// A part that ran this long begins with the first wait again.
 const SETTLED: Duration = Duration::from_secs(30);
-/// Changes that may wait to be taken note of.
+/// Changes that may wait to be recorded.
 const MAX_CHANGES: usize = 64;
 
 /// The order in which parts are stopped: gateways drain into NATS, so they go first.
@@ -45,7 +45,7 @@ enum Change {
     Ended(PartEnded),
 }
 
-/// A part ended that should have gone on.
+/// A part ended by itself.
 #[derive(Debug, thiserror::Error)]
 #[error("{part} ended with {status}; its log is {}", log.display())]
 pub(crate) struct PartEnded {
@@ -89,7 +89,7 @@ impl Supervisor {
         }
     }
 
-    /// Takes note of the next change; gives it if it is an end.
+    /// Records the next change. Returns it if a part ended.
     async fn change(&mut self) -> Option<PartEnded> {
         // `self` holds a sender, so the channel never closes.
         match self.changes.recv().await? {
@@ -116,7 +116,7 @@ impl Supervisor {
 
 /// Runs a part until told to stop.
 async fn keep_running(part: Part, stop: CancellationToken, report: mpsc::Sender<Change>) {
-    if let Err(error) = part.set_log_aside() {
+    if let Err(error) = part.rotate_log() {
         tracing::warn!(part = part.name, %error, "the last run's log cannot be put aside");
     }
     let mut wait = FIRST_WAIT;
@@ -141,24 +141,24 @@ async fn run_once(part: &Part, stop: &CancellationToken, report: &mpsc::Sender<C
         Err(error) => return tracing::error!(part = part.name, %error, "cannot be started"),
     };
     if let Some(pid) = child.id() {
-        tell(report, Change::Started { part: part.name.clone(), pid }).await;
+        send(report, Change::Started { part: part.name.clone(), pid }).await;
     }
     tokio::select! {
         () = stop.cancelled() => part.end(child).await,
         ended = child.wait() => match ended {
-            Ok(status) => tell_end(part, status, report).await,
+            Ok(status) => report_end(part, status, report).await,
             Err(error) => tracing::error!(part = part.name, %error, "cannot be waited for"),
         },
     }
 }
 
-async fn tell_end(part: &Part, status: ExitStatus, report: &mpsc::Sender<Change>) {
+async fn report_end(part: &Part, status: ExitStatus, report: &mpsc::Sender<Change>) {
     tracing::warn!(part = part.name, %status, log = %part.log().display(), "ended; starting it again");
-    tell(report, Change::Ended(PartEnded { part: part.name.clone(), status, log: part.log().to_owned() }))
+    send(report, Change::Ended(PartEnded { part: part.name.clone(), status, log: part.log().to_owned() }))
         .await;
 }
 
-async fn tell(report: &mpsc::Sender<Change>, change: Change) {
+async fn send(report: &mpsc::Sender<Change>, change: Change) {
     // Fails only while everything is being stopped, and then nobody needs to know.
     let _ = report.send(change).await;
 }

@@ -1,5 +1,4 @@
-//! Whose files and folders are used: this user's own, in places where nobody else can put others in their
-//! stead.
+//! Checks that files and folders are this user's own, in places where no other user can replace them.
 //!
 //! What another user prepared decides what a program does for whoever runs it there: keys that somebody else
 //! knows, a configuration that names commands, a link that a log is appended through.
@@ -21,19 +20,20 @@ const STICKY: u32 = 0o1000;
 /// The right of others to read or change a file.
 const OTHERS: u32 = 0o077;
 
-/// What a file of one's own may allow to others.
+/// What other users may do with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Nothing: there is a secret in it.
+    /// Nothing: the file holds a secret.
     Private,
-    /// To read it.
+    /// Read the file, and not write it.
     Readable,
 }
 
-/// Opens a file for reading that must be this user's own; nothing if there is none.
+/// Opens a file of this user's for reading. Returns `None` if there is no file.
 ///
 /// # Errors
-/// If it is a link, no ordinary file, somebody else's, or others may do more with it than `access` says.
+/// If it is a link or no ordinary file, belongs to another user, or other users may do more with it than
+/// `access` says.
 pub fn open(path: &Path, access: Access) -> Result<Option<File>, Untrusted> {
     // Without blocking: a pipe would never open.
     match without_links().read(true).open(path) {
@@ -46,7 +46,7 @@ pub fn open(path: &Path, access: Access) -> Result<Option<File>, Untrusted> {
     }
 }
 
-/// Opens a file for appending that must be this user's own; makes it, private, if there is none.
+/// Opens a file of this user's for appending. Makes a private one if there is none.
 ///
 /// # Errors
 /// As [`open`].
@@ -57,10 +57,10 @@ pub fn append(path: &Path) -> Result<File, Untrusted> {
     Ok(file)
 }
 
-/// Checks that a folder is this user's own, and that nobody else can put anything into it.
+/// Checks that a folder belongs to this user and that no other user can write to it.
 ///
 /// # Errors
-/// Says what is wrong with it.
+/// If the folder belongs to another user, other users can write to it, or it is no folder.
 pub fn check_folder(path: &Path) -> Result<(), Untrusted> {
     check_owner(path, &fs::symlink_metadata(path).map_err(failed(path))?)?;
     let metadata = fs::metadata(path).map_err(failed(path))?;
@@ -71,10 +71,11 @@ pub fn check_folder(path: &Path) -> Result<(), Untrusted> {
     if others_write(&metadata) { Err(Untrusted::Writable(path.to_owned())) } else { Ok(()) }
 }
 
-/// Checks that whatever is in a folder, or the link that stands there, is this user's own.
+/// Checks that every entry of a folder belongs to this user; of a link, the link itself. Does not look into
+/// subfolders.
 ///
 /// # Errors
-/// Names what is not.
+/// Names the first entry that does not.
 pub fn check_content(folder: &Path) -> Result<(), Untrusted> {
     for entry in fs::read_dir(folder).map_err(failed(folder))? {
         let entry = entry.map_err(failed(folder))?;
@@ -83,13 +84,13 @@ pub fn check_content(folder: &Path) -> Result<(), Untrusted> {
     Ok(())
 }
 
-/// Checks that nobody can put something else in the place of what is, or will be, at this path: every folder
-/// above it, and every link on the way, belongs to root, to this user or to whoever can replace the running
-/// program anyway, and no one else can write there.
+/// Checks that no other user can replace what is, or will be, at this path: every folder above it, and every
+/// link on the way, belongs to root, to this user or to an owner of the running program, who could replace the
+/// program anyway; and nobody else can write there.
 ///
 /// # Errors
 /// Names the folder or link.
-pub fn check_way(path: &Path) -> Result<(), Untrusted> {
+pub fn check_path(path: &Path) -> Result<(), Untrusted> {
     let trusted = trusted();
     let path = std::path::absolute(path).map_err(failed(path))?;
     path.ancestors().try_for_each(|part| check_part(part, part == path, &trusted))?;
@@ -100,13 +101,12 @@ pub fn check_way(path: &Path) -> Result<(), Untrusted> {
     })
 }
 
-/// Checks that a program which was found by searching is one that this user would run: as [`check_way`], and
-/// the file as well.
+/// Checks a program that was found by searching: its path as [`check_path`] does, and the file as well.
 ///
 /// # Errors
-/// Says what is wrong with it.
+/// Names the file, folder or link that another user owns or can change.
 pub fn check_program(path: &Path) -> Result<(), Untrusted> {
-    check_way(path)?;
+    check_path(path)?;
     let metadata = fs::metadata(path).map_err(failed(path))?;
     if !trusted().contains(&metadata.uid()) {
         return Err(Untrusted::Owner { path: path.to_owned(), uid: metadata.uid() });
@@ -114,8 +114,7 @@ pub fn check_program(path: &Path) -> Result<(), Untrusted> {
     if others_write(&metadata) { Err(Untrusted::Writable(path.to_owned())) } else { Ok(()) }
 }
 
-/// Checks a folder or a link on the way, if it is there. What stands at its end is checked only if it is a
-/// link.
+/// Checks a folder or a link on the way, if it exists. The end of the path is checked only if it is a link.
 fn check_part(part: &Path, is_end: bool, trusted: &BTreeSet<u32>) -> Result<(), Untrusted> {
     let metadata = match fs::symlink_metadata(part) {
         Ok(metadata) => metadata,
@@ -141,7 +140,7 @@ fn trusted() -> BTreeSet<u32> {
     owners.chain([0, own_uid()]).collect()
 }
 
-/// The user that this process acts as.
+/// The effective user id of this process.
 pub fn own_uid() -> u32 {
     geteuid().as_raw()
 }
@@ -191,35 +190,35 @@ fn refused_link(path: &Path, error: io::Error) -> Untrusted {
 /// Why a file or folder is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum Untrusted {
-    /// It cannot be looked at.
+    /// The file or folder cannot be opened or inspected.
     #[error("{}", path.display())]
     Read {
-        /// Which one.
+        /// The file, folder or link.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
-    /// Somebody else's.
+    /// It belongs to another user.
     #[error("{} belongs to another user (uid {uid}), who decides what is in it: use a place of your own", path.display())]
     Owner {
-        /// Which one.
+        /// The file, folder or link.
         path: PathBuf,
-        /// Whose it is.
+        /// The owner's user id.
         uid: u32,
     },
-    /// Others may change it.
+    /// Other users can write to it.
     #[error("other users can change {}: chmod go-w it if all that is in it is yours, or use another place", .0.display())]
     Writable(PathBuf),
-    /// Others may read it.
+    /// Other users can read it, and it holds a secret.
     #[error("other users can read {}: what is in it may be known to them; remove it, or chmod 600 it", .0.display())]
     Open(PathBuf),
-    /// A symbolic link.
+    /// It is a symbolic link, and links are not followed.
     #[error("{} is a symbolic link, which is not followed here", .0.display())]
     Link(PathBuf),
-    /// No ordinary file.
+    /// It is not an ordinary file.
     #[error("{} is no ordinary file", .0.display())]
     NoFile(PathBuf),
-    /// No folder.
+    /// It is not a folder.
     #[error("{} is no folder", .0.display())]
     NoFolder(PathBuf),
 }
@@ -271,15 +270,15 @@ mod tests {
         let (shared, inner) = (folder.path().join("shared"), folder.path().join("shared/inner"));
         fs::create_dir_all(&inner).unwrap();
         check_folder(&inner).unwrap();
-        check_way(&inner).unwrap();
+        check_path(&inner).unwrap();
         fs::set_permissions(&shared, Permissions::from_mode(0o777)).unwrap();
         assert!(matches!(check_folder(&shared), Err(Untrusted::Writable(_))));
         check_folder(&inner).unwrap();
-        assert!(matches!(check_way(&inner), Err(Untrusted::Writable(at)) if at == shared));
-        assert!(matches!(check_way(&inner.join("not/there/yet")), Err(Untrusted::Writable(_))));
+        assert!(matches!(check_path(&inner), Err(Untrusted::Writable(at)) if at == shared));
+        assert!(matches!(check_path(&inner.join("not/there/yet")), Err(Untrusted::Writable(_))));
         // As /tmp is.
         fs::set_permissions(&shared, Permissions::from_mode(0o1777)).unwrap();
-        check_way(&inner).unwrap();
+        check_path(&inner).unwrap();
     }
 
     #[test]
@@ -298,12 +297,12 @@ mod tests {
         assert!(matches!(check_program(&path), Err(Untrusted::Owner { .. })));
         chown(&theirs, Some(STRANGER), None).unwrap();
         assert!(matches!(check_folder(&theirs), Err(Untrusted::Owner { .. })));
-        assert!(matches!(check_way(&theirs.join("mine")), Err(Untrusted::Owner { .. })));
+        assert!(matches!(check_path(&theirs.join("mine")), Err(Untrusted::Owner { .. })));
         fs::create_dir(folder.path().join("mine")).unwrap();
         symlink(folder.path().join("mine"), &link).unwrap();
-        check_way(&link).unwrap();
+        check_path(&link).unwrap();
         std::os::unix::fs::lchown(&link, Some(STRANGER), None).unwrap();
-        assert!(matches!(check_way(&link), Err(Untrusted::Owner { .. })), "who made the link can turn it");
+        assert!(matches!(check_path(&link), Err(Untrusted::Owner { .. })), "who made the link can turn it");
         assert!(matches!(check_folder(&link), Err(Untrusted::Owner { .. })));
     }
 }

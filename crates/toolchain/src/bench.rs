@@ -9,12 +9,12 @@ use serde::Serialize;
 
 use self::sample::Sample;
 use crate::error::Error;
-use crate::fixture::{Fixture, Prepared};
-use crate::outcome::Expected;
+use crate::fixture::{Fixture, PreparedEvent};
+use crate::outcome::OutcomeJson;
 
 pub use self::sample::Summary;
 
-/// One run in so many more goes before those that are measured:
+/// There is one warm-up run for this many measured runs:
 /// caches and the pool's slot are then as under load.
 const WARM_UP_SHARE: u32 = 10;
 /// Runs between two reports of progress.
@@ -22,7 +22,7 @@ const STEP: u32 = 64;
 
 /// What one fixture costs. Times are of one event on a fresh instance, that instance's start and end included.
 #[derive(Debug, Serialize)]
-pub struct Measured {
+pub struct Measurement {
     /// The fixture's name.
     pub name: String,
     /// How many runs were measured.
@@ -34,12 +34,12 @@ pub struct Measured {
     pub memory_bytes: usize,
 }
 
-/// How far a measurement is.
+/// A report of progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress<'a> {
     /// The measurement of the fixture of this name begins.
     Fixture(&'a str),
-    /// So many more events were run; warm-up runs are not counted.
+    /// This many more events were run; warm-up runs are not counted.
     Events(u32),
 }
 
@@ -53,19 +53,19 @@ pub async fn measure(
     handler: &Handler,
     events: u32,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Measured, Error> {
+) -> Result<Measurement, Error> {
     let event = fixture.prepare()?;
     let first = event.run(handler).await;
-    if Expected::from(&first.result) != fixture.expect {
+    if OutcomeJson::from(&first.result) != fixture.expect {
         return Err(Error::Unexpected(name));
     }
     progress(Progress::Fixture(&name));
     let summary = sample(&event, handler, events, progress).await.summary();
-    Ok(Measured { name, events, summary, memory_bytes: first.memory_bytes })
+    Ok(Measurement { name, events, summary, memory_bytes: first.memory_bytes })
 }
 
 async fn sample(
-    event: &Prepared<'_>,
+    event: &PreparedEvent<'_>,
     handler: &Handler,
     events: u32,
     progress: &mut dyn FnMut(Progress<'_>),

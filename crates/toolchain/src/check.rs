@@ -16,13 +16,13 @@ use crate::restrict::restrict;
 /// The longest line of parameters and limits, in bytes: a binding has at most 64 KiB of the former, and a
 /// list of bindings at most 1 MiB.
 const MAX_LINE_BYTES: usize = 2 * 1024 * 1024;
-/// The time that a handler is reckoned to have for an answer where its binding does not say.
-const RECKONED_DEADLINE_MS: u32 = 60;
+/// The time in milliseconds that a handler has for its answer if its binding does not say.
+const DEFAULT_DEADLINE_MS: u32 = 60;
 
-/// What the component is asked about, and what the input's first line is, or is a list of.
+/// The parameters and limits of a source's binding; the input's first line is one, or a list of them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct Binding {
     params: Box<RawValue>,
     limits: HandlerLimits,
 }
@@ -60,51 +60,52 @@ pub async fn check(input: impl Read, params: bool) -> Result<Verdict, Error> {
     let limits =
         Limits { instances: 1, max_memory_bytes: 1 << 30, max_deadline_ms: 10_000, ..Limits::default() };
     let mut component = read(input, params, limits.component_bytes)?;
-    let asked = if params { asked(&mut component)? } else { Vec::new() };
-    restrict(asked.iter().map(Asked::deadline).sum())?;
+    let bindings = if params { bindings(&mut component)? } else { Vec::new() };
+    restrict(bindings.iter().map(Binding::deadline).sum())?;
     let engine = Engine::new(limits, &Registry::new())?;
     let handler = match engine.load(&component) {
         Ok(handler) => handler,
         Err(error) => return Ok(Verdict::refused(chain(&error), None)),
     };
-    for (at, asked) in asked.iter().enumerate() {
-        if let Some(error) = ask(&handler, asked).await {
+    for (at, binding) in bindings.iter().enumerate() {
+        if let Some(error) = refusal(&handler, binding).await {
             return Ok(Verdict::refused(error, Some(at)));
         }
     }
     Ok(Verdict { ok: true, error: None, at: None })
 }
 
-/// The first line: an object, or a list of them.
-fn asked(input: &mut Vec<u8>) -> Result<Vec<Asked>, Error> {
+/// Reads the first line: an object, or a list of objects.
+fn bindings(input: &mut Vec<u8>) -> Result<Vec<Binding>, Error> {
     let line = first_line(input)?;
-    let asked = if line.starts_with('[') {
+    let bindings = if line.starts_with('[') {
         serde_json::from_str(&line)
     } else {
         serde_json::from_str(&line).map(|one| vec![one])
     };
-    Ok(asked?)
+    Ok(bindings?)
 }
 
-impl Asked {
+impl Binding {
     fn deadline(&self) -> Duration {
-        Duration::from_millis(self.limits.deadline_ms.unwrap_or(RECKONED_DEADLINE_MS).into())
+        Duration::from_millis(self.limits.deadline_ms.unwrap_or(DEFAULT_DEADLINE_MS).into())
     }
 }
 
-async fn ask(handler: &Handler, asked: &Asked) -> Option<String> {
-    let bound = match handler.bind(&asked.limits) {
+/// Why the component does not take a binding; none if it does.
+async fn refusal(handler: &Handler, binding: &Binding) -> Option<String> {
+    let bound = match handler.bind(&binding.limits) {
         Ok(bound) => bound,
         Err(limit) => return Some(limit.to_string()),
     };
-    let answer = bound.check_params(asked.params.get()).await;
+    let answer = bound.check_params(binding.params.get()).await;
     answer.err().map(|fault| match fault.kind() {
         FaultKind::Error => fault.message().to_owned(),
         _ => fault.to_string(),
     })
 }
 
-/// Takes the first line, without its end, from the front.
+/// Removes the first line from the input and returns it without its end.
 fn first_line(input: &mut Vec<u8>) -> io::Result<String> {
     let Some(end) = input.iter().position(|&byte| byte == b'\n') else {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "no line of parameters"));
@@ -114,7 +115,7 @@ fn first_line(input: &mut Vec<u8>) -> io::Result<String> {
     String::from_utf8(line).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// Reads a byte more than is taken, so that what is too large is still seen to be.
+/// Reads one byte more than a component may have, so that the engine can tell that it is too large.
 fn read(input: impl Read, params: bool, most: usize) -> io::Result<Vec<u8>> {
     let mut component = Vec::new();
     let line = if params { MAX_LINE_BYTES } else { 0 };

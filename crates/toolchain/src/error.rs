@@ -2,7 +2,7 @@
 
 use floodgate_sandbox::UnknownKey;
 
-use crate::{fixture, trial};
+use crate::{fixture, load};
 
 /// Why a handler could not be tested or measured.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +15,7 @@ pub enum Error {
     Grant(#[from] UnknownKey),
     /// The component was refused, or its limits were.
     #[error(transparent)]
-    Load(#[from] trial::Error),
+    Load(#[from] load::Error),
     /// A fixture to measure has another outcome than it expects.
     #[error("{0}: not what is expected; see `floodgate handler test`")]
     Unexpected(String),

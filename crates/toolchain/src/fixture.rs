@@ -1,4 +1,4 @@
-//! Fixtures: an event, and what the handler is to make of it. A JSON file each.
+//! Fixtures: JSON files, each with an event and the outcome that a handler must give it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,9 +13,9 @@ use floodgate_sandbox::{Context, Granted, Handler, Input, Run, UnknownKey};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::outcome::Expected;
+use crate::outcome::OutcomeJson;
 
-/// An event, what the handler's parameters are, and what is expected.
+/// An event, the handler's parameters and grants, and the outcome that is expected.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fixture {
@@ -28,10 +28,10 @@ pub struct Fixture {
     #[serde(default)]
     keys: BTreeMap<Name, Secret>,
     event: Event,
-    pub(crate) expect: Expected,
+    pub(crate) expect: OutcomeJson,
 }
 
-/// What is left out is what a plain `POST` of a source named `test` has.
+/// The event; fields that are left out are those of a plain `POST` to a source named `test`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Event {
@@ -74,7 +74,7 @@ impl Default for Event {
 }
 
 impl Event {
-    /// An id that is none is that of zeros.
+    /// An id that does not parse becomes the id of zeros.
     fn envelope(&self) -> proto::Event {
         let id = self.id.parse().unwrap_or(EventId::from([0; 16]));
         proto::Event {
@@ -106,8 +106,8 @@ impl Event {
     }
 }
 
-/// A fixture's event in the form that handlers get.
-pub struct Prepared<'a> {
+/// A fixture's event, ready to be run any number of times.
+pub struct PreparedEvent<'a> {
     event: &'a Event,
     body: Vec<u8>,
     params: String,
@@ -115,19 +115,19 @@ pub struct Prepared<'a> {
 }
 
 impl Fixture {
-    /// Makes the event ready to be run, any number of times.
+    /// Converts the event to the form that handlers get.
     ///
     /// # Errors
     /// If it grants a key that it does not have.
-    pub fn prepare(&self) -> Result<Prepared<'_>, UnknownKey> {
+    pub fn prepare(&self) -> Result<PreparedEvent<'_>, UnknownKey> {
         let event = &self.event;
         let params = Value::Object(self.params.clone()).to_string();
         let context = Context::new(Arc::new(event.envelope()), Arc::new(self.granted()?));
-        Ok(Prepared { event, body: event.body(), params, context })
+        Ok(PreparedEvent { event, body: event.body(), params, context })
     }
 }
 
-impl Prepared<'_> {
+impl PreparedEvent<'_> {
     /// Runs a handler over the event.
     pub async fn run(&self, handler: &Handler) -> Run {
         let event = self.event;

@@ -6,7 +6,8 @@
 //!
 //! - [`create`] writes a new handler's folder; [`project`] reads one.
 //! - [`build`] makes the component in the handler's [`language`].
-//! - [`fixture`] reads the events to try; [`test`] compares outcomes, [`bench`] measures time.
+//! - [`fixture`] reads the events to try, and [`load`] the component. [`test`] compares outcomes, and [`bench`]
+//!   measures time.
 //! - [`check`] and [`compile`] are for a process of their own: they limit the process before they look at a
 //!   stranger's component.
 
@@ -18,12 +19,12 @@ pub mod create;
 mod error;
 pub mod fixture;
 pub mod language;
+pub mod load;
 mod outcome;
 pub mod project;
 mod restrict;
 mod sdk;
 mod template;
 pub mod test;
-pub mod trial;
 
 pub use error::Error;

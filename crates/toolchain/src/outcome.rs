@@ -1,4 +1,5 @@
-//! What a fixture expects, and what a run gave, in one form that can be compared and shown.
+//! An outcome as JSON. A fixture states the outcome that it expects in this form, and a run's outcome is compared
+//! and shown in it.
 
 use floodgate_event::Lane;
 use floodgate_sandbox as handle;
@@ -10,7 +11,7 @@ use serde_json::Value;
 /// An outcome as a fixture writes it.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Expected {
+pub(crate) enum OutcomeJson {
     Pass,
     Drop(Reason),
     Change(Changed),
@@ -55,7 +56,7 @@ pub(crate) struct Child {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Response {
     status: u16,
-    /// Whether the event goes on all the same.
+    /// Whether the event is delivered as well.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     deliver: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -73,7 +74,7 @@ pub(crate) struct Failed {
     message: String,
 }
 
-impl From<&Result<Outcome, Fault>> for Expected {
+impl From<&Result<Outcome, Fault>> for OutcomeJson {
     fn from(result: &Result<Outcome, Fault>) -> Self {
         match result {
             Ok(Outcome::Pass) => Self::Pass,
@@ -146,9 +147,9 @@ mod tests {
                 r#"{"split": [{"body_text": "x"}]}"#,
             ),
         ] {
-            let expected: Expected = serde_json::from_str(fixture).unwrap();
-            assert_eq!(Expected::from(&Ok(outcome)), expected);
+            let expected: OutcomeJson = serde_json::from_str(fixture).unwrap();
+            assert_eq!(OutcomeJson::from(&Ok(outcome)), expected);
         }
-        assert!(serde_json::from_str::<Expected>(r#"{"drop": {"raeson": "no"}}"#).is_err());
+        assert!(serde_json::from_str::<OutcomeJson>(r#"{"drop": {"raeson": "no"}}"#).is_err());
     }
 }

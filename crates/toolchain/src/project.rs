@@ -1,4 +1,4 @@
-//! A handler's folder, and what its `handler.toml` says. Folders without one hold a handler in Rust.
+//! A handler's folder and its `handler.toml`. A folder without that file holds a handler in Rust.
 
 use std::fs;
 use std::io;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::language::Language;
 
-/// What the file is called.
+/// The file's name.
 const FILE: &str = "handler.toml";
 
 /// A handler's folder.
@@ -31,10 +31,11 @@ struct Manifest {
 }
 
 impl Project {
-    /// Looks into a folder.
+    /// Opens a handler's folder and reads its `handler.toml`.
     ///
     /// # Errors
-    /// If it is not there, or its `handler.toml` is wrong: names the file, the field and what is allowed.
+    /// If the folder does not exist or holds no handler, or `handler.toml` is wrong: the error then names the
+    /// file, the field and what is allowed.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let missing = |source| Error::Folder { folder: folder.to_owned(), source };
         let folder = folder.canonicalize().map_err(missing)?;
@@ -45,27 +46,27 @@ impl Project {
         Ok(Self { folder, manifest })
     }
 
-    /// Where it is, from the root.
+    /// The folder's absolute path.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// What sources bind the handler by, if `handler.toml` says so.
+    /// The name that sources bind the handler by, if `handler.toml` says it.
     pub fn name(&self) -> Option<&Name> {
         self.manifest.as_ref().map(|manifest| &manifest.name)
     }
 
-    /// What it is written in.
+    /// The handler's language; Rust if there is no `handler.toml`.
     pub fn language(&self) -> Language {
         self.manifest.as_ref().map(|manifest| manifest.language).unwrap_or_default()
     }
 
-    /// What it may use up.
+    /// The handler's limits; the ones left out are the gateway's defaults.
     pub fn limits(&self) -> HandlerLimits {
         self.manifest.as_ref().map(|manifest| manifest.limits).unwrap_or_default()
     }
 
-    /// Where its fixtures are.
+    /// The folder of fixtures.
     pub fn fixtures(&self) -> PathBuf {
         self.folder.join("fixtures")
     }
@@ -96,7 +97,7 @@ impl Manifest {
     }
 }
 
-/// Why a folder is no handler's. Always the fault of whoever named or wrote it.
+/// Why a folder is not a handler's. Always the fault of whoever named or wrote it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The folder does not exist or cannot be reached.

@@ -9,12 +9,12 @@ use similar::TextDiff;
 
 use crate::error::Error;
 use crate::fixture::{self, Fixture};
-use crate::outcome::Expected;
-use crate::trial::Trial;
+use crate::load::load;
+use crate::outcome::OutcomeJson;
 
 /// The result of one fixture.
 #[derive(Debug, Serialize)]
-pub struct Tested {
+pub struct TestResult {
     /// The fixture's name.
     pub name: String,
     /// Whether the outcome is the one expected.
@@ -33,30 +33,30 @@ pub struct Tested {
 /// # Errors
 /// If the folder has no fixtures or a malformed one, or a gateway would refuse the component. A fixture that
 /// fails is no error.
-pub async fn test(component: &[u8], folder: &Path, limits: HandlerLimits) -> Result<Vec<Tested>, Error> {
+pub async fn test(component: &[u8], folder: &Path, limits: HandlerLimits) -> Result<Vec<TestResult>, Error> {
     let fixtures = fixture::read_all(folder)?;
-    let Trial { handler, .. } = Trial::load(component, &limits)?;
-    let mut tested = Vec::with_capacity(fixtures.len());
+    let handler = load(component, &limits)?.handler;
+    let mut results = Vec::with_capacity(fixtures.len());
     for (name, fixture) in fixtures {
-        tested.push(one(name, &fixture, &handler).await?);
+        results.push(run(name, &fixture, &handler).await?);
     }
-    Ok(tested)
+    Ok(results)
 }
 
-async fn one(name: String, fixture: &Fixture, handler: &Handler) -> Result<Tested, Error> {
+async fn run(name: String, fixture: &Fixture, handler: &Handler) -> Result<TestResult, Error> {
     let run = fixture.prepare()?.run(handler).await;
-    let found = Expected::from(&run.result);
+    let found = OutcomeJson::from(&run.result);
     let passed = found == fixture.expect;
     let difference = if passed { String::new() } else { difference(&fixture.expect, &found)? };
     let log = run.log.iter().map(render_line).collect();
-    Ok(Tested { name, passed, microseconds: run.duration.as_micros(), difference, log })
+    Ok(TestResult { name, passed, microseconds: run.duration.as_micros(), difference, log })
 }
 
 fn render_line(line: &Line) -> String {
     format!("{:?}: {}", line.level, line.message)
 }
 
-fn difference(expected: &Expected, found: &Expected) -> serde_json::Result<String> {
+fn difference(expected: &OutcomeJson, found: &OutcomeJson) -> serde_json::Result<String> {
     let text = |outcome| serde_json::to_string_pretty(outcome).map(|text| text + "\n");
     let (expected, found) = (text(expected)?, text(found)?);
     let diff = TextDiff::from_lines(&expected, &found);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::fetched::Fetched;
+use super::fetched::Dependencies;
 use super::tool::NPM;
 use super::{Error, Step, fresh_component};
 
@@ -23,7 +23,7 @@ pub(super) fn build(folder: &Path, progress: &mut dyn FnMut(Step)) -> Result<Pat
 
 /// Without install scripts: nothing that is fetched needs one.
 fn set_up(folder: &Path, progress: &mut dyn FnMut(Step)) -> Result<(), Error> {
-    let fetched = Fetched::new(folder, LIST, FOLDER);
+    let fetched = Dependencies::new(folder, LIST, FOLDER);
     if fetched.is_current() {
         return Ok(());
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::fetched::Fetched;
+use super::fetched::Dependencies;
 use super::tool::{PYTHON, command, run_fetched};
 use super::{Error, Step};
 
@@ -14,7 +14,7 @@ const FOLDER: &str = ".venv";
 /// The environment's programs, after fetching what is missing.
 pub(super) fn set_up(folder: &Path, progress: &mut dyn FnMut(Step)) -> Result<PathBuf, Error> {
     let programs = folder.join(FOLDER).join("bin");
-    let fetched = Fetched::new(folder, LIST, FOLDER);
+    let fetched = Dependencies::new(folder, LIST, FOLDER);
     if fetched.is_current() {
         return Ok(programs);
     }

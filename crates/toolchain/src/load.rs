@@ -7,25 +7,23 @@ use floodgate_sandbox::{Engine, EngineError, Handler, Limits, LoadError, OutOfRa
 use prometheus::Registry;
 
 /// A loaded handler.
-pub struct Trial {
+pub struct Loaded {
     /// The handler, under its limits.
     pub handler: Handler,
     /// How long the compilation took.
     pub compiled_in: Duration,
 }
 
-impl Trial {
-    /// Compiles a component with the gateway's own engine, for one event at a time, and binds it to `limits`.
-    ///
-    /// # Errors
-    /// If a limit is out of range, or a gateway would refuse the component.
-    pub fn load(component: &[u8], limits: &HandlerLimits) -> Result<Self, Error> {
-        let engine = Engine::new(Limits { instances: 1, ..Limits::default() }, &Registry::new())?;
-        let start = Instant::now();
-        let handler = engine.load(component)?;
-        let compiled_in = start.elapsed();
-        Ok(Self { handler: handler.bind(limits).map_err(Error::Limit)?, compiled_in })
-    }
+/// Compiles a component with the gateway's own engine, for one event at a time, and binds it to `limits`.
+///
+/// # Errors
+/// If a limit is out of range, or a gateway would refuse the component.
+pub fn load(component: &[u8], limits: &HandlerLimits) -> Result<Loaded, Error> {
+    let engine = Engine::new(Limits { instances: 1, ..Limits::default() }, &Registry::new())?;
+    let start = Instant::now();
+    let handler = engine.load(component)?;
+    let compiled_in = start.elapsed();
+    Ok(Loaded { handler: handler.bind(limits).map_err(Error::Limit)?, compiled_in })
 }
 
 /// Why a component was not loaded.

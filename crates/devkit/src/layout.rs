@@ -1,4 +1,4 @@
-//! A deployment on this machine: which parts it has, what they are given, where they are reached.
+//! The layout of a deployment: its parts, their configuration files, and the addresses that they listen on.
 
 mod files;
 mod nats_config;
@@ -12,16 +12,16 @@ use floodgate_event::Name;
 
 use crate::certificates::{self, CertificateError, Tls};
 use crate::credentials::{CredentialError, Credentials};
-use crate::directory::{Directory, DirectoryError};
+use crate::folder::{Folder, FolderError};
 use crate::part::{Part, Stage};
-use crate::ports::{Ports, Role};
-use crate::probe::{Probe, Question};
+use crate::ports::{Endpoint, Ports};
+use crate::probe::{Probe, Target};
 use crate::ready::{self, Ready};
 use crate::regions::Regions;
 
-/// A deployment that has all it needs and does not run yet.
-pub(crate) struct Site {
-    directory: Directory,
+/// Everything that a deployment needs before it runs.
+pub(crate) struct Layout {
+    folder: Folder,
     shards: u32,
     ports: Ports,
     credentials: Credentials,
@@ -34,20 +34,20 @@ struct Programs {
     nats_server: PathBuf,
 }
 
-impl Site {
+impl Layout {
     /// Makes the keys, the certificates and the configuration files.
     pub(crate) fn prepare(
-        directory: Directory,
+        folder: Folder,
         regions: &Regions,
         shards: u32,
         ports: Ports,
         tls: bool,
-    ) -> Result<Self, SiteError> {
-        let credentials = Credentials::load(&directory, regions)?;
-        let tls = tls.then(|| certificates::issue(&directory)).transpose()?;
-        let site = Self { directory, shards, ports, credentials, tls };
-        files::write(&site)?;
-        Ok(site)
+    ) -> Result<Self, LayoutError> {
+        let credentials = Credentials::load(&folder, regions)?;
+        let tls = tls.then(|| certificates::issue(&folder)).transpose()?;
+        let layout = Self { folder, shards, ports, credentials, tls };
+        files::write(&layout)?;
+        Ok(layout)
     }
 
     /// The certificate that clients of the gateways trust.
@@ -56,8 +56,8 @@ impl Site {
     }
 
     /// Every process of the deployment.
-    pub(crate) fn parts(&self, nats_server: PathBuf) -> Result<Vec<Part>, SiteError> {
-        let floodgate = std::env::current_exe().map_err(SiteError::Executable)?;
+    pub(crate) fn parts(&self, nats_server: PathBuf) -> Result<Vec<Part>, LayoutError> {
+        let floodgate = std::env::current_exe().map_err(LayoutError::Executable)?;
         let programs = Programs { floodgate, nats_server };
         let part = |name: String, stage| self.part(&programs, name, stage);
         let mut parts =
@@ -75,10 +75,10 @@ impl Site {
             Stage::Relay => (&programs.floodgate, Some("relay"), "toml"),
             Stage::Gateway => (&programs.floodgate, Some("gateway"), "toml"),
         };
-        let config = self.directory.path(format!("config/{name}.{extension}"));
+        let config = self.folder.path(format!("config/{name}.{extension}"));
         let mut arguments: Vec<OsString> = subcommand.into_iter().map(OsString::from).collect();
         arguments.extend(["--config".into(), config.into()]);
-        let log = self.directory.path(format!("log/{name}.log"));
+        let log = self.folder.path(format!("log/{name}.log"));
         Part { name, stage, floodgate: programs.floodgate.clone(), program: program.clone(), arguments, log }
     }
 
@@ -88,13 +88,13 @@ impl Site {
     }
 
     fn stage_probes(&self, stage: Stage) -> Vec<Probe> {
-        let nats = |part, role| Probe { part, question: Question::Nats(self.ports.address(role)) };
-        let http = |part, url| Probe { part, question: Question::Http(format!("{url}/readyz")) };
+        let nats = |part, endpoint| Probe { part, target: Target::Nats(self.ports.address(endpoint)) };
+        let http = |part, url| Probe { part, target: Target::Http(format!("{url}/readyz")) };
         let regions = self.regions();
         match stage {
             Stage::Nats => regions
-                .map(|region| nats(format!("nats-{region}"), Role::Nats(region)))
-                .chain([nats("nats-centre".to_owned(), Role::CentreNats)])
+                .map(|region| nats(format!("nats-{region}"), Endpoint::Nats(region)))
+                .chain([nats("nats-centre".to_owned(), Endpoint::CentreNats)])
                 .collect(),
             Stage::Relay => vec![http("relay".to_owned(), self.admin_url())],
             Stage::Gateway => {
@@ -110,8 +110,8 @@ impl Site {
             admin: ready::Admin { url: self.admin_url(), token },
             regions: self.regions().map(|region| (region.clone(), self.ready_region(region))).collect(),
             centre: ready::Centre {
-                nats: self.nats_url(Role::CentreNats),
-                metrics: self.metrics_url(Role::RelayMetrics),
+                nats: self.nats_url(Endpoint::CentreNats),
+                metrics: self.metrics_url(Endpoint::RelayMetrics),
             },
         }
     }
@@ -120,8 +120,8 @@ impl Site {
         ready::Region {
             url: self.gateway_url(region),
             ca: self.ca_file().map(PathBuf::from),
-            nats: self.nats_url(Role::Nats(region)),
-            metrics: self.metrics_url(Role::GatewayMetrics(region)),
+            nats: self.nats_url(Endpoint::Nats(region)),
+            metrics: self.metrics_url(Endpoint::GatewayMetrics(region)),
         }
     }
 
@@ -130,32 +130,32 @@ impl Site {
     }
 
     fn admin_url(&self) -> String {
-        format!("http://{}", self.ports.address(Role::Admin))
+        format!("http://{}", self.ports.address(Endpoint::Admin))
     }
 
     fn gateway_url(&self, region: &Name) -> String {
-        let address = self.ports.address(Role::Gateway(region));
+        let address = self.ports.address(Endpoint::Gateway(region));
         match self.tls {
             Some(_) => format!("https://localhost:{}", address.port()),
             None => format!("http://{address}"),
         }
     }
 
-    fn nats_url(&self, role: Role<'_>) -> String {
-        format!("nats://{}", self.ports.address(role))
+    fn nats_url(&self, endpoint: Endpoint<'_>) -> String {
+        format!("nats://{}", self.ports.address(endpoint))
     }
 
-    fn metrics_url(&self, role: Role<'_>) -> String {
-        format!("http://{}/metrics", self.ports.address(role))
+    fn metrics_url(&self, endpoint: Endpoint<'_>) -> String {
+        format!("http://{}/metrics", self.ports.address(endpoint))
     }
 }
 
 /// Why a deployment cannot be prepared.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SiteError {
+pub(crate) enum LayoutError {
     /// The folder cannot be used.
     #[error(transparent)]
-    Directory(#[from] DirectoryError),
+    Folder(#[from] FolderError),
     /// Keys, tokens or passwords.
     #[error(transparent)]
     Credentials(#[from] CredentialError),
