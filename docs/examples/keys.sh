@@ -8,7 +8,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../../terraform/modules/secrets/files"
 export SECRETS=${1:?usage: keys.sh FOLDER, an absolute path}
-export FLOODGATE=${FLOODGATE:-floodgate} DEPLOYMENT=floodgate CA_ID=by-hand ROTATION=${ROTATION:-1}
+export FLOODGATE=${FLOODGATE:-floodgate} DEPLOYMENT=floodgate CA_ID=by-hand
+# A higher rotation makes new NATS keys and certificates. It stays until another one is given.
+export ROTATION=${ROTATION:-$(cat "$SECRETS/centre/certificates/rotation" 2>/dev/null || echo 1)}
 
 [[ -e $SECRETS/ca/ca.pem ]] || ./ca.sh
 

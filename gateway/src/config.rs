@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use self::file::File;
 pub use self::limits::Limits;
-use crate::accept::tls;
+use crate::tls;
 
 /// A gateway's configuration, complete and checked.
 #[derive(Debug)]
@@ -136,7 +136,11 @@ impl Checker<'_> {
             (false, Some(files)) => {
                 let certificate = self.folder.join(&files.certificate_file);
                 let key = self.folder.join(&files.key_file);
-                Ok(Some(tls::load(&certificate, &key)?))
+                let offer = tls::load(&certificate, &key);
+                Ok(Some(
+                    offer
+                        .map_err(|refused| ConfigError::Tls { path: refused.path, source: refused.source })?,
+                ))
             }
         }
     }

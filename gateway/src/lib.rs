@@ -6,12 +6,13 @@ mod accept;
 pub mod chain;
 pub mod config;
 mod enqueue;
-mod link;
 mod metrics;
+mod nats;
 mod region;
 pub mod stage;
+mod tls;
 mod verify;
 
-pub use accept::tls::TlsError;
-pub use link::{LinkError, connect};
+pub use nats::{LinkError, connect};
 pub use region::{GatewayError, run};
+pub use tls::TlsError;

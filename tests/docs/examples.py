@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "docs/examples"
 HOST = ROOT / "terraform/modules/host"
 NKEY = re.compile(r"\bU[A-Z2-7]{55}\b")
+ALERT = re.compile(r"`(Floodgate[A-Z]\w+)`")
 # In a page, before a block: the block is a part of this example.
 SHOWN = re.compile(r"<!--\s*from:\s*(\S+)\s*-->\s*\Z")
 
@@ -135,6 +136,16 @@ def metrics_exist(checks):
         yield f"{page.relative_to(ROOT)} does not explain {name}"
 
 
+def alerts_explained(checks):
+    """Pages name no alert that the rules lack, and the page of alerts names all of them."""
+    rules = set(re.findall(r"alert: (\w+)", (EXAMPLES / "prometheus/floodgate.rules.yml").read_text()))
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        for name in sorted(set(ALERT.findall(page.read_text())) - rules):
+            yield f"{page.relative_to(ROOT)}: no alert is called {name}"
+    page = ROOT / "docs/operations/monitoring.md"
+    yield from (f"{page.relative_to(ROOT)} does not explain {name}" for name in rules - set(ALERT.findall(page.read_text())))
+
+
 def units(checks):
     """systemd takes the units; the programs that they start need not be here."""
     for file in sorted((EXAMPLES / "systemd").iterdir()):
@@ -201,6 +212,7 @@ def main():
             (nats_accepts, "nats-server"),
             (prometheus, "promtool"),
             (metrics_exist,),
+            (alerts_explained,),
             (units, "systemd-analyze"),
             (scripts, "bash", "tar"),
             (pages_show_the_files,),

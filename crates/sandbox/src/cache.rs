@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::Builder;
 use tracing::warn;
 
-use super::code::{self, Code};
+use crate::code::{self, Code};
 
 /// What the MAC's key is derived for. A new number where the file's form changes.
 const LABEL: &[u8] = b"floodgate/handler-cache/v1";
@@ -144,13 +144,13 @@ impl Cache {
 }
 
 /// A file of the cache.
-struct Kept {
+struct CachedFile {
     path: PathBuf,
     bytes: u64,
     used: SystemTime,
 }
 
-fn files(folder: &Path) -> io::Result<Vec<Kept>> {
+fn files(folder: &Path) -> io::Result<Vec<CachedFile>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -159,7 +159,7 @@ fn files(folder: &Path) -> io::Result<Vec<Kept>> {
             && let Ok(metadata) = path.symlink_metadata()
             && metadata.is_file()
         {
-            files.push(Kept { bytes: metadata.len(), used: metadata.modified()?, path });
+            files.push(CachedFile { bytes: metadata.len(), used: metadata.modified()?, path });
         }
     }
     Ok(files)

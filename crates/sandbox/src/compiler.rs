@@ -13,8 +13,9 @@ use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
-use super::code::{self, Code};
-use super::{Engine, LoadError};
+use crate::code::{self, Code};
+use crate::engine::Engine;
+use crate::handler::LoadError;
 
 /// Compilations under way at once: they must leave processors to events.
 pub(crate) const AT_ONCE: usize = 2;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use floodgate_event::proto::Event;
 
-use super::contract::RequestResult;
-use super::grant::Granted;
-use super::header::Pair;
+use crate::bindings::RequestResult;
+use crate::grant::Granted;
+use crate::header::Pair;
 
 /// What a run may ask the host for. Shares the event's envelope:
 /// the request is copied only for a handler that asks.
@@ -19,11 +19,13 @@ pub struct Context {
 
 impl Context {
     /// Of an event as it was received, within what a binding grants.
+    #[inline]
     pub fn new(envelope: Arc<Event>, granted: Arc<Granted>) -> Self {
         Self { envelope, added: Vec::new(), granted }
     }
 
     /// With the header pairs that handlers added.
+    #[inline]
     pub fn adding(self, added: &[Pair]) -> Self {
         Self { added: added.to_vec(), ..self }
     }

@@ -3,7 +3,6 @@
 use std::hash::{Hash as _, Hasher};
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
 use floodgate_event::Name;
 use floodgate_event::snapshot::Digest256;
@@ -14,14 +13,12 @@ use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, PoolingAllocationConfig};
 
-use super::code::Code;
-use super::guest::{self, Guest};
-use super::limits::{InvalidLimit, Limits, OutOfRange, RunLimits};
-use super::metrics::Metrics;
-use super::swap::Swaps;
-use super::ticker::Ticker;
-use super::{Handler, LoadError};
-use super::{contract, inspect};
+use crate::contract;
+use crate::guest::{self, Guest};
+use crate::limits::{InvalidLimit, Limits, OutOfRange, RunLimits};
+use crate::metrics::Metrics;
+use crate::swap::Swaps;
+use crate::ticker::Ticker;
 
 /// Stack of a guest's native frames, in bytes. A Rust guest keeps its data in a stack
 /// of its own in linear memory.
@@ -87,43 +84,6 @@ impl Engine {
         self.0.scans
     }
 
-    /// Compiles a component in this process and checks that it is a handler.
-    /// Blocks, for seconds if the component is large, and may take gigabytes:
-    /// for what the caller wrote or a process under limits; a gateway has a [`Loader`](super::Loader).
-    ///
-    /// # Errors
-    /// If it is not a component, too large, does not export `handle` as the world has it,
-    /// or imports something else.
-    pub fn load(&self, component: &[u8]) -> Result<Handler, LoadError> {
-        let began = Instant::now();
-        let code = self.precompile(component)?;
-        let handler = self.adopt(&code)?;
-        Ok(handler.compiled_in(began.elapsed()))
-    }
-
-    /// Compiles a component to machine code, which [`Loader`](super::Loader) and the
-    /// program that it starts exchange.
-    ///
-    /// # Errors
-    /// If it is not a component, too large, or does not compile.
-    pub fn precompile(&self, component: &[u8]) -> Result<Code, LoadError> {
-        self.inspect(component)?;
-        let code = self.wasm().precompile_component(component).map_err(LoadError::Compile)?;
-        Ok(Code::of_compiler(code))
-    }
-
-    /// Makes a handler of code that this program's compiler made.
-    pub(crate) fn adopt(&self, code: &Code) -> Result<Handler, LoadError> {
-        let component = code.to_component(self.wasm()).map_err(LoadError::Compile)?;
-        self.0.ticker.start();
-        Handler::new(self.clone(), &component)
-    }
-
-    /// Looks a component over, in time that grows with its size alone.
-    pub(crate) fn inspect(&self, component: &[u8]) -> Result<(), LoadError> {
-        Ok(inspect::check(component, self.0.limits.component_bytes)?)
-    }
-
     /// Tells apart engines that cannot run each other's code.
     pub(crate) fn compatibility(&self) -> Digest256 {
         let mut hasher = Sha256Hasher(Sha256::new());
@@ -131,6 +91,12 @@ impl Engine {
         Digest256::from_bytes(hasher.0.finalize().into())
     }
 
+    /// Interrupts guests that run too long, from now on.
+    pub(crate) fn start_ticking(&self) {
+        self.0.ticker.start();
+    }
+
+    #[inline]
     pub(crate) fn wasm(&self) -> &wasmtime::Engine {
         &self.0.wasm
     }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 
-use super::grant::NotGranted;
-use super::log::printable;
+use crate::grant::NotGranted;
+use crate::log::printable;
 
 /// The most bytes of a fault's message.
 const MAX_MESSAGE_BYTES: usize = 1024;

@@ -124,7 +124,7 @@ pub(crate) struct NotGranted {
 
 impl NotGranted {
     fn new(what: &'static str, name: &str) -> Self {
-        Self { what, name: super::log::printable(name, MAX_NAME_BYTES) }
+        Self { what, name: crate::log::printable(name, MAX_NAME_BYTES) }
     }
 }
 

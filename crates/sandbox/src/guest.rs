@@ -6,11 +6,11 @@ use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use super::context::Context;
-use super::log::Lines;
-use super::meter::Meter;
-use super::services::Services;
-use super::wasi::{self, Moment};
+use crate::context::Context;
+use crate::log::Lines;
+use crate::meter::Meter;
+use crate::services::Services;
+use crate::wasi::{self, Moment};
 
 /// Core instances of one component; Rust's have 4, JavaScript's and Python's more.
 pub(crate) const MAX_CORE_INSTANCES: u32 = 20;

@@ -11,14 +11,18 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::Store;
 use wasmtime::component::Component;
 
-use super::context::Context;
-use super::contract::{Answer, Breach, Checked, Input};
-use super::guest::{self, Guest};
-use super::inspect::Refused;
-use super::limits::{OutOfRange, RunLimits};
-use super::log::Line;
-use super::meter::{self, Meter};
-use super::{Engine, Fault, FaultKind, Outcome};
+use crate::bindings::{Answer, Input};
+use crate::checked::Checked;
+use crate::context::Context;
+use crate::contract::ContractError;
+use crate::engine::Engine;
+use crate::fault::{Fault, FaultKind};
+use crate::guest::{self, Guest};
+use crate::inspect::Refused;
+use crate::limits::{OutOfRange, RunLimits};
+use crate::log::Line;
+use crate::meter::{self, Meter};
+use crate::outcome::Outcome;
 
 /// One compiled version of a handler. Clones share the code.
 #[derive(Clone)]
@@ -177,7 +181,7 @@ pub enum LoadError {
     Compile(#[source] wasmtime::Error),
     /// They compile, and are no handler.
     #[error(transparent)]
-    Breach(#[from] Breach),
+    Contract(#[from] ContractError),
     /// The gateway's maxima leave no room for the defaults.
     #[error(transparent)]
     Limits(OutOfRange),

@@ -2,7 +2,7 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::fault::Fault;
+use crate::fault::Fault;
 
 /// The most pairs of one outcome.
 const MAX_PAIRS: usize = 64;

@@ -4,12 +4,15 @@
 //! An [`Engine`] turns a component that the caller trusts into a [`Handler`]. A [`Loader`] does it for a
 //! stranger's: it compiles in a process under limits, or takes the code from its [`Cache`].
 
+mod bindings;
 mod cache;
+mod checked;
 mod code;
 mod compiler;
 mod context;
 mod contract;
 mod engine;
+mod failures;
 mod fault;
 mod grant;
 mod guest;
@@ -17,22 +20,23 @@ mod handler;
 mod header;
 mod inspect;
 mod limits;
+mod load;
 mod loader;
 mod log;
 mod meter;
 mod metrics;
 mod outcome;
 mod services;
-mod setbacks;
 mod swap;
 mod ticker;
 mod wasi;
 
+pub use bindings::{Input, InputLane};
 pub use cache::Cache;
 pub use code::Code;
 pub use compiler::{CompileError, Compiler};
 pub use context::Context;
-pub use contract::{Breach, Input, InputLane};
+pub use contract::ContractError;
 pub use engine::{Engine, EngineError};
 pub use fault::{Fault, FaultKind};
 pub use grant::{Granted, UnknownKey};

@@ -7,7 +7,7 @@ use floodgate_event::report::Maxima;
 use floodgate_event::source::HandlerLimits;
 use serde::Deserialize;
 
-use super::{Fault, FaultKind};
+use crate::fault::{Fault, FaultKind};
 
 const MIB: usize = 1024 * 1024;
 /// WebAssembly's page.
@@ -85,6 +85,7 @@ impl Limits {
     }
 
     /// How long all handlers together may run for one event.
+    #[inline]
     pub fn event_time(&self) -> Duration {
         let default = DEFAULT_EVENT_MS.max(self.max_deadline_ms);
         Duration::from_millis(self.max_event_ms.unwrap_or(default).into())

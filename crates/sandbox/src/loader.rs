@@ -6,11 +6,12 @@ use std::time::Instant;
 use floodgate_event::snapshot::Digest256;
 use tracing::warn;
 
-use super::cache::{Cache, Entry};
-use super::code::Code;
-use super::compiler::{self, CompileError, Compiler};
-use super::setbacks::Setbacks;
-use super::{Engine, Handler, LoadError};
+use crate::cache::{Cache, Entry};
+use crate::code::Code;
+use crate::compiler::{self, CompileError, Compiler};
+use crate::engine::Engine;
+use crate::failures::Failures;
+use crate::handler::{Handler, LoadError};
 
 /// Makes handlers of components. Clones share compiler and cache.
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ struct Inner {
     compiler: Compiler,
     cache: Option<Cache>,
     compatibility: Digest256,
-    setbacks: Setbacks,
+    failures: Failures,
 }
 
 impl Loader {
@@ -32,7 +33,7 @@ impl Loader {
     /// Without a cache, handlers are compiled anew by each process.
     pub fn new(engine: Engine, compiler: Compiler, cache: Option<Cache>) -> Self {
         let compatibility = engine.compatibility();
-        Self(Arc::new(Inner { engine, compiler, cache, compatibility, setbacks: Setbacks::default() }))
+        Self(Arc::new(Inner { engine, compiler, cache, compatibility, failures: Failures::default() }))
     }
 
     /// The handler of this component, if its code is in the cache. The component itself is not needed.
@@ -47,9 +48,9 @@ impl Loader {
     /// # Errors
     /// If it is no handler, cannot be compiled within the limits, or could not and it is not time yet.
     pub async fn compile(&self, digest: Digest256, component: Vec<u8>) -> Result<Handler, CompileError> {
-        self.0.setbacks.check(digest, Instant::now())?;
+        self.0.failures.check(digest, Instant::now())?;
         let compiled = self.compiled(digest, component).await;
-        self.0.setbacks.note(digest, compiled.as_ref().err(), Instant::now());
+        self.0.failures.note(digest, compiled.as_ref().err(), Instant::now());
         compiled
     }
 
@@ -175,7 +176,7 @@ mod tests {
         let bytes = wat::parse_str("(component)").unwrap();
         let loader = loader(folder.path(), &key, true);
         let refused = loader.compile(Digest256::of(&bytes), bytes).await;
-        assert!(matches!(refused, Err(CompileError::Load(LoadError::Breach(_)))));
+        assert!(matches!(refused, Err(CompileError::Load(LoadError::Contract(_)))));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -1,6 +1,6 @@
 //! The lines that a handler writes.
 
-use super::contract::bindings::floodgate::handler::log as wit;
+use crate::bindings::log as wit;
 
 /// The most lines that are kept of one event.
 pub(crate) const MAX_LINES: usize = 32;

@@ -12,7 +12,7 @@ use nix::time::{ClockId, clock_gettime};
 use tokio::time::Sleep;
 use wasmtime::{Store, UpdateDeadline};
 
-use super::ticker::TICK;
+use crate::ticker::TICK;
 
 /// The most that one wait in a host call counts for before it is looked at again. A process that is stopped
 /// meanwhile pays one step, however long it stood still.

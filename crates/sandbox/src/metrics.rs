@@ -11,8 +11,8 @@ use prometheus::{
     Registry,
 };
 
-use super::fault::FaultKind;
-use super::outcome::Outcome;
+use crate::fault::FaultKind;
+use crate::outcome::Outcome;
 
 /// Seconds: a Rust handler takes microseconds, a script a millisecond, and the default deadline is 50 ms.
 const BUCKETS: [f64; 12] =

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use floodgate_event::Lane;
 
-use super::contract::{ChangeResult, ChildResult, InputLane, OutcomeResult, ResponseResult};
-use super::fault::Fault;
-use super::header::{self, Pair};
-use super::log::printable;
+use crate::bindings::{ChangeResult, ChildResult, InputLane, OutcomeResult, ResponseResult};
+use crate::fault::Fault;
+use crate::header::{self, Pair};
+use crate::log::printable;
 
 /// The most children of a split.
 const MAX_CHILDREN: usize = 100;
@@ -84,6 +84,7 @@ impl Outcome {
     }
 
     /// What it takes in memory, small things left out.
+    #[inline]
     pub fn bytes(&self) -> usize {
         match self {
             Self::Pass | Self::Drop { .. } => 0,
@@ -182,6 +183,7 @@ fn lane_of(lane: InputLane) -> Lane {
 }
 
 impl From<Lane> for InputLane {
+    #[inline]
     fn from(lane: Lane) -> Self {
         match lane {
             Lane::Critical => Self::Critical,

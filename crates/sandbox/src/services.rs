@@ -1,8 +1,8 @@
 //! What a running guest calls besides WASI.
 
-use super::context::Context;
-use super::contract::bindings::floodgate::handler::{counters, keys, log, panic, request, types};
-use super::log::Lines;
+use crate::bindings::{counters, keys, log, panic, request, types};
+use crate::context::Context;
+use crate::log::Lines;
 
 /// The host's side of all interfaces with functions, for one run.
 pub(crate) struct Services {

@@ -6,7 +6,7 @@ use rand::SeedableRng as _;
 use rand::rngs::ChaCha12Rng;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx};
 
-use super::context::Context;
+use crate::context::Context;
 
 /// The most random bytes of one call.
 const MAX_RANDOM_BYTES: u64 = 64 * 1024;

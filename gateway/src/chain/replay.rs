@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::Chain;
+use super::bound::BoundHandler;
 use super::version::Version;
-use super::{Chain, Link};
 
 impl Chain {
     /// The part of the chain that starts with the handler `from`; all of it if that is none.
@@ -12,10 +13,10 @@ impl Chain {
     /// # Errors
     /// If the chain has no such handler.
     pub fn starting_at(&self, from: Option<&str>) -> Result<Self, NotBound> {
-        let Some(name) = from else { return Ok(self.of(self.links.clone())) };
-        let start = self.links.iter().position(|link| link.version.id().name.as_str() == name);
+        let Some(name) = from else { return Ok(self.of(self.handlers.clone())) };
+        let start = self.handlers.iter().position(|handler| handler.version.id().name.as_str() == name);
         let start = start.ok_or_else(|| NotBound(name.to_owned()))?;
-        Ok(self.of(self.links[start..].to_vec()))
+        Ok(self.of(self.handlers[start..].to_vec()))
     }
 
     /// The same chain with this version in the place of the bound one, and none tried there.
@@ -24,18 +25,19 @@ impl Chain {
     /// If the chain has no such handler.
     pub fn with(mut self, pinned: &Arc<Version>) -> Result<Self, NotBound> {
         let name = &pinned.id().name;
-        let mut links = self.links.iter_mut().filter(|link| link.version.id().name == *name).peekable();
-        if links.peek().is_none() {
+        let mut handlers =
+            self.handlers.iter_mut().filter(|handler| handler.version.id().name == *name).peekable();
+        if handlers.peek().is_none() {
             return Err(NotBound(name.to_string()));
         }
-        for link in links {
-            *link = Link { version: Arc::clone(pinned), trial: None, ..link.clone() };
+        for handler in handlers {
+            *handler = BoundHandler { version: Arc::clone(pinned), trial: None, ..handler.clone() };
         }
         Ok(self)
     }
 
-    fn of(&self, links: Vec<Link>) -> Self {
-        Self { links, raw: self.raw, tap: self.tap.clone() }
+    fn of(&self, handlers: Vec<BoundHandler>) -> Self {
+        Self { handlers, raw: self.raw, logs: self.logs.clone() }
     }
 }
 

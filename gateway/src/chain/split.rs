@@ -7,16 +7,14 @@ use floodgate_event::{EventId, Lane};
 use floodgate_sandbox::{Child, Fault};
 use prost::Message as _;
 
-use super::draft::Draft;
-
 /// The most bytes of a split, the request's headers counted once for each child: parent and children share a
 /// block, and a block is one message of at most 8 MiB.
 const MAX_BYTES: usize = 6 * 1024 * 1024;
 
 /// Checks that a split's events fit one block.
-pub(crate) fn check(parent: &Draft, children: &[Child]) -> Result<(), Fault> {
+pub(crate) fn check(parent: &Event, children: &[Child]) -> Result<(), Fault> {
     let bodies: usize = children.iter().map(|child| child.body.len()).sum();
-    check_size(bodies + children.len() * parent.envelope().encoded_len())
+    check_size(bodies + children.len() * parent.encoded_len())
 }
 
 /// Checks what the rest of a chain made of them, so far.
@@ -29,8 +27,8 @@ pub(crate) fn check_size(bytes: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-/// How a child comes to be.
-pub(crate) struct Birth<'a> {
+/// A child that a split makes.
+pub(crate) struct NewChild<'a> {
     /// Its place among its siblings, from 0.
     pub(crate) ordinal: u32,
     /// The component that made it.
@@ -39,13 +37,11 @@ pub(crate) struct Birth<'a> {
     pub(crate) child: &'a Child,
 }
 
-impl Birth<'_> {
+impl NewChild<'_> {
     /// The child's envelope: its parent's, under an id that every run of this handler
-    /// over this parent gives it.
-    pub(crate) fn envelope(&self, parent: &Draft) -> Event {
-        let received = parent.envelope();
+    /// over this parent gives it. It takes the parent's type, as it is now, where it has none of its own.
+    pub(crate) fn envelope(&self, received: &Event, parent_type: &str, lane: Lane) -> Event {
         let digest = self.by.as_bytes();
-        let (parent_type, lane): (&str, Lane) = parent.current();
         // An id of another length does not get past `verify`.
         let parent_id = EventId::try_from(&*received.id).unwrap_or(EventId::from([0; 16]));
         Event {

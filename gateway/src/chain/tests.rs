@@ -14,7 +14,7 @@ use floodgate_sandbox::{Engine, FaultKind, Limits};
 use floodgate_sandbox_guests::{PASS, SPIN, component};
 use prometheus::Registry;
 
-use super::{Chain, Link, NotHandled, Rejected, Score, Tap, Trial, Version, VersionId};
+use super::{BoundHandler, Chain, Comparison, LogSender, NotHandled, Rejected, Trial, Version, VersionId};
 use crate::stage::Verified;
 
 fn engine() -> Engine {
@@ -54,16 +54,16 @@ fn version(engine: &Engine, number: u32, handle: &str) -> Arc<Version> {
     Arc::new(Version::new(engine, id, engine.load(&bytes).unwrap()))
 }
 
-fn link(engine: &Engine, handle: &str, on_fault: OnFault) -> Link {
+fn link(engine: &Engine, handle: &str, on_fault: OnFault) -> BoundHandler {
     let (version, granted) = (version(engine, 1, handle), Arc::default());
     let limits = engine.resolve(&HandlerLimits::default()).unwrap();
-    Link { version, params: "{}".into(), granted, limits, on_fault, trial: None }
+    BoundHandler { version, params: "{}".into(), granted, limits, on_fault, trial: None }
 }
 
 fn chain(handlers: &[&str], on_fault: OnFault, raw: RawPolicy) -> Chain {
     let engine = engine();
     let links = handlers.iter().map(|handle| link(&engine, handle, on_fault)).collect();
-    Chain::new(links, raw, Tap::new().0)
+    Chain::new(links, raw, LogSender::new().0)
 }
 
 /// `ok(change(body: memory[18..24], type: memory[16..17]))`.
@@ -196,15 +196,15 @@ async fn an_answer_may_let_the_event_go_on() {
 }
 
 /// A chain of version 1, with version 2 tried on all events.
-fn tried(promoted: &str, tried: &str, kind: TrialKind) -> (Chain, Arc<Score>) {
+fn tried(promoted: &str, tried: &str, kind: TrialKind) -> (Chain, Arc<Comparison>) {
     let engine = engine();
-    let score = Arc::new(Score::new("guest".parse().unwrap(), 7));
+    let comparison = Arc::new(Comparison::new("guest".parse().unwrap(), 7));
     let version = version(&engine, 2, tried);
     let share = Share::try_from(100.0).unwrap();
     let spec = rollout::Trial { id: 7, kind, version: 2, digest: version.id().digest, share };
-    let trial = Some(Trial::new(spec, version, Arc::default(), Arc::clone(&score)));
-    let link = Link { trial, ..link(&engine, promoted, OnFault::Quarantine) };
-    (Chain::new(vec![link], RawPolicy::Keep, Tap::new().0), score)
+    let trial = Some(Trial::new(spec, version, Arc::default(), Arc::clone(&comparison)));
+    let link = BoundHandler { trial, ..link(&engine, promoted, OnFault::Quarantine) };
+    (Chain::new(vec![link], RawPolicy::Keep, LogSender::new().0), comparison)
 }
 
 async fn runs(chain: &Chain) -> Vec<(u32, String)> {
@@ -214,22 +214,22 @@ async fn runs(chain: &Chain) -> Vec<(u32, String)> {
 
 #[tokio::test]
 async fn a_shadow_is_compared_and_has_no_effect() {
-    let (chain, score) = tried(PASS, CHANGE, TrialKind::Shadow);
+    let (chain, comparison) = tried(PASS, CHANGE, TrialKind::Shadow);
     assert_eq!(runs(&chain).await, [(1, "pass".into())]);
-    let report = score.report();
+    let report = comparison.report();
     assert_eq!((report.tally.events, report.tally.differences, report.tally.faults), (1, 1, 0));
     assert_eq!(report.samples[0].parts, ["outcome", "body", "type"]);
 }
 
 #[tokio::test]
 async fn a_canary_decides_and_one_that_fails_costs_no_event() {
-    let (chain, score) = tried(PASS, CHANGE, TrialKind::Canary);
+    let (chain, comparison) = tried(PASS, CHANGE, TrialKind::Canary);
     assert_eq!(runs(&chain).await, [(2, "change".into())]);
-    assert_eq!(score.report().tally.differences, 1);
+    assert_eq!(comparison.report().tally.differences, 1);
 
-    let (chain, score) = tried(CHANGE, SPIN, TrialKind::Canary);
+    let (chain, comparison) = tried(CHANGE, SPIN, TrialKind::Canary);
     assert_eq!(runs(&chain).await, [(2, "fault".into()), (1, "change".into())]);
-    let report = score.report();
+    let report = comparison.report();
     assert_eq!((report.tally.events, report.tally.faults), (1, 1));
     assert_eq!(report.samples[0].tried, "fault: deadline");
 }
@@ -263,7 +263,8 @@ fn fault_kinds(events: &[Event]) -> Vec<&str> {
 async fn children_share_the_time_of_their_event() {
     let engine = hasty();
     let links = [SPLIT, SPIN].map(|handle| link(&engine, handle, OnFault::Quarantine)).to_vec();
-    let handled = Chain::new(links, RawPolicy::Keep, Tap::new().0).run(verified(b"body")).await.unwrap();
+    let handled =
+        Chain::new(links, RawPolicy::Keep, LogSender::new().0).run(verified(b"body")).await.unwrap();
     assert_eq!(fault_kinds(&handled.events), ["", "deadline", "budget"]);
 }
 
@@ -271,11 +272,13 @@ async fn children_share_the_time_of_their_event() {
 async fn links_share_the_time_of_their_event_and_each_has_its_own_policy() {
     let engine = hasty();
     let links = [OnFault::Pass, OnFault::Pass, OnFault::Reject].map(|policy| link(&engine, SPIN, policy));
-    let rejected = Chain::new(links.to_vec(), RawPolicy::Keep, Tap::new().0).run(verified(b"body")).await;
+    let rejected =
+        Chain::new(links.to_vec(), RawPolicy::Keep, LogSender::new().0).run(verified(b"body")).await;
     let NotHandled::Rejected(rejected) = rejected.unwrap_err() else { panic!("not for memory") };
     assert_eq!(rejected.fault.kind(), FaultKind::Budget);
     // The next event has all of it again, in a replay too.
-    let chain = Chain::new(links[..1].to_vec(), RawPolicy::Keep, Tap::new().0).starting_at(None).unwrap();
+    let chain =
+        Chain::new(links[..1].to_vec(), RawPolicy::Keep, LogSender::new().0).starting_at(None).unwrap();
     for _ in 0..2 {
         let handled = chain.run(verified(b"body")).await.unwrap();
         assert_eq!(
@@ -288,19 +291,19 @@ async fn links_share_the_time_of_their_event_and_each_has_its_own_policy() {
 #[tokio::test]
 async fn a_trial_has_its_own_time_and_costs_the_event_none() {
     let engine = hasty();
-    let score = Arc::new(Score::new("guest".parse().unwrap(), 7));
+    let comparison = Arc::new(Comparison::new("guest".parse().unwrap(), 7));
     let spinning = version(&engine, 2, SPIN);
     let share = Share::try_from(100.0).unwrap();
     let digest = spinning.id().digest;
     let spec = rollout::Trial { id: 7, kind: TrialKind::Shadow, version: 2, digest, share };
-    let trial = Some(Trial::new(spec, spinning, Arc::default(), Arc::clone(&score)));
+    let trial = Some(Trial::new(spec, spinning, Arc::default(), Arc::clone(&comparison)));
     let split = link(&engine, SPLIT, OnFault::Quarantine);
-    let shadowed = Link { trial, ..link(&engine, PASS, OnFault::Quarantine) };
-    let chain = Chain::new(vec![split, shadowed], RawPolicy::Keep, Tap::new().0);
+    let shadowed = BoundHandler { trial, ..link(&engine, PASS, OnFault::Quarantine) };
+    let chain = Chain::new(vec![split, shadowed], RawPolicy::Keep, LogSender::new().0);
     let handled = chain.run(verified(b"body")).await.unwrap();
     assert_eq!(fault_kinds(&handled.events), ["", "", ""]);
     // On the second child the trial's time was over, which says nothing of the trial.
-    assert_eq!(score.report().tally.events, 1);
+    assert_eq!(comparison.report().tally.events, 1);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use floodgate_event::rollout::{self, TrialKind};
 use floodgate_event::{EventId, Name};
 use floodgate_sandbox::{Change, Child, Fault, FaultKind, Granted, HandlerAnswer, HeaderPair, Outcome};
 
-use super::version::{Ran, Version};
+use super::version::{Version, VersionRun};
 
 /// A version that is tried on a share of a source's events.
 #[derive(Clone, Debug)]
@@ -18,32 +18,32 @@ pub struct Trial {
     /// What the binding grants, with counters that nobody reads:
     /// a trial must not be seen in what handlers count.
     granted: Arc<Granted>,
-    score: Arc<Score>,
+    comparison: Arc<Comparison>,
 }
 
 /// How a trial goes in this process, over all sources.
 #[derive(Debug)]
-pub struct Score {
+pub struct Comparison {
     handler: Name,
     id: u64,
-    kept: Mutex<Kept>,
+    counts: Mutex<Counts>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct Counts {
     tally: TrialTally,
     samples: Vec<Difference>,
 }
 
 impl Trial {
-    /// A trial of `version`, whose events count in `score`; `granted` is [uncounted](Granted::uncounted).
+    /// A trial of `version`, whose events are counted in `comparison`; `granted` is [uncounted](Granted::uncounted).
     pub fn new(
         spec: rollout::Trial,
         version: Arc<Version>,
         granted: Arc<Granted>,
-        score: Arc<Score>,
+        comparison: Arc<Comparison>,
     ) -> Self {
-        Self { spec, version, granted, score }
+        Self { spec, version, granted, comparison }
     }
 
     /// What its runs may ask of the host.
@@ -60,7 +60,7 @@ impl Trial {
     }
 
     /// Whether the tried version's outcome counts: a canary's does, unless it failed.
-    pub(crate) fn prevails(&self, tried: &Ran) -> bool {
+    pub(crate) fn prevails(&self, tried: &VersionRun) -> bool {
         self.spec.kind == TrialKind::Canary && tried.result.is_ok()
     }
 
@@ -70,30 +70,31 @@ impl Trial {
 
     /// Counts an event that both versions ran on. Where the event's time was over, neither says anything of
     /// the other.
-    pub(crate) fn note(&self, event: &str, source: &str, promoted: &Ran, tried: &Ran) {
+    pub(crate) fn compare(&self, event: &str, source: &str, promoted: &VersionRun, tried: &VersionRun) {
         let out_of_time =
-            |ran: &Ran| ran.result.as_ref().is_err_and(|fault| fault.kind() == FaultKind::Budget);
+            |ran: &VersionRun| ran.result.as_ref().is_err_and(|fault| fault.kind() == FaultKind::Budget);
         if out_of_time(promoted) || out_of_time(tried) {
             return;
         }
-        self.score.note(event, source, promoted, tried);
+        self.comparison.note(event, source, promoted, tried);
     }
 }
 
-impl Score {
-    /// A score without events.
+impl Comparison {
+    /// A comparison of no events yet.
     pub fn new(handler: Name, id: u64) -> Self {
-        Self { handler, id, kept: Mutex::default() }
+        Self { handler, id, counts: Mutex::default() }
     }
 
     /// What a gateway reports of it.
     pub fn report(&self) -> TrialReport {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let (name, id, tally, samples) = (self.handler.clone(), self.id, kept.tally, kept.samples.clone());
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let (name, id, tally, samples) =
+            (self.handler.clone(), self.id, counts.tally, counts.samples.clone());
         TrialReport { name, id, tally, samples }
     }
 
-    fn note(&self, event: &str, source: &str, promoted: &Ran, tried: &Ran) {
+    fn note(&self, event: &str, source: &str, promoted: &VersionRun, tried: &VersionRun) {
         let parts = differing(&promoted.result, &tried.result);
         let tally = TrialTally {
             events: 1,
@@ -102,10 +103,10 @@ impl Score {
             tried_us: micros(tried.duration),
             promoted_us: micros(promoted.duration),
         };
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.tally += tally;
-        if !parts.is_empty() && kept.samples.len() < MAX_SAMPLES {
-            kept.samples.push(Difference {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.tally += tally;
+        if !parts.is_empty() && counts.samples.len() < MAX_SAMPLES {
+            counts.samples.push(Difference {
                 event: event.to_owned(),
                 source: source.to_owned(),
                 promoted: describe(&promoted.result),
@@ -205,8 +206,8 @@ mod tests {
 
     use super::*;
 
-    fn ran(result: Result<Outcome, Fault>) -> Ran {
-        Ran { result, log: Vec::new(), duration: Duration::from_micros(5) }
+    fn ran(result: Result<Outcome, Fault>) -> VersionRun {
+        VersionRun { result, log: Vec::new(), duration: Duration::from_micros(5) }
     }
 
     fn answer(deliver: bool) -> Outcome {
@@ -235,15 +236,15 @@ mod tests {
 
     #[test]
     fn events_are_counted_and_some_differences_kept() {
-        let score = Score::new("redact".parse().unwrap(), 7);
+        let comparison = Comparison::new("redact".parse().unwrap(), 7);
         let fault = || Err(Fault::new(FaultKind::Trap, "secret 1234"));
-        score.note("evt_1", "stripe", &ran(Ok(Outcome::Pass)), &ran(Ok(Outcome::Pass)));
-        score.note("evt_2", "stripe", &ran(Ok(Outcome::Pass)), &ran(fault()));
-        score.note("evt_3", "stripe", &ran(fault()), &ran(fault()));
+        comparison.note("evt_1", "stripe", &ran(Ok(Outcome::Pass)), &ran(Ok(Outcome::Pass)));
+        comparison.note("evt_2", "stripe", &ran(Ok(Outcome::Pass)), &ran(fault()));
+        comparison.note("evt_3", "stripe", &ran(fault()), &ran(fault()));
         for _ in 0..20 {
-            score.note("evt_4", "stripe", &ran(Ok(body("a"))), &ran(Ok(body("b"))));
+            comparison.note("evt_4", "stripe", &ran(Ok(body("a"))), &ran(Ok(body("b"))));
         }
-        let report = score.report();
+        let report = comparison.report();
         let expected = TrialTally { events: 23, faults: 1, differences: 20, tried_us: 115, promoted_us: 115 };
         assert_eq!((report.tally, report.samples.len()), (expected, MAX_SAMPLES));
         assert_eq!(report.samples[0].tried, "fault: trap");

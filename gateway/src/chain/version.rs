@@ -5,9 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use floodgate_event::Name;
 use floodgate_event::report::HandlerReport;
-use floodgate_event::snapshot::Digest256;
 use floodgate_sandbox::{
     Context, Engine, Fault, FaultKind, Handler, Input, Line, Outcome, RunLimits, VersionMetrics,
 };
@@ -15,25 +13,15 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use prometheus::IntGauge;
 
 use super::breaker::{Breaker, Threshold};
-use super::trouble::Trouble;
+use super::version_id::VersionId;
+use super::warnings::FaultLog;
 
 /// Lines that a handler version may log in a second, over all events of this
 /// process; half of it again at once.
 const LINES_PER_SECOND: NonZeroU32 = NonZeroU32::new(200).unwrap();
 
-/// How often it is told what was left out of the log.
-const TELL_EVERY: Duration = Duration::from_secs(10);
-
-/// What tells a version from all others.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct VersionId {
-    /// The handler.
-    pub name: Name,
-    /// Its version.
-    pub version: u32,
-    /// That version's component.
-    pub digest: Digest256,
-}
+/// How often the log says what was left out of it.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// A version of a handler in use, shared by all sources that bind it.
 #[derive(Debug)]
@@ -43,7 +31,7 @@ pub struct Version {
     metrics: VersionMetrics,
     breaker: Breaker,
     lines: DefaultDirectRateLimiter,
-    trouble: Trouble,
+    fault_log: FaultLog,
 }
 
 /// The versions in use in this process, each once: its metrics and its breaker are those of all who run it.
@@ -64,21 +52,21 @@ impl Versions {
         &self.engine
     }
 
-    /// Tells the log, again and again, what was left out of it. Runs for ever.
-    pub(crate) async fn keep_telling(self) {
+    /// Logs again and again what was left out of the log. Runs for ever.
+    pub(crate) async fn report_suppressed_forever(self) {
         loop {
-            tokio::time::sleep(TELL_EVERY).await;
-            self.tell();
+            tokio::time::sleep(REPORT_EVERY).await;
+            self.report_suppressed();
         }
     }
 
-    /// Tells the log what was left out of it.
-    pub(crate) fn tell(&self) {
+    /// Logs what was left out of the log.
+    pub(crate) fn report_suppressed(&self) {
         let used: Vec<_> = {
             let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
             used.values().filter_map(Weak::upgrade).collect()
         };
-        used.iter().for_each(|version| version.trouble.tell(&version.id));
+        used.iter().for_each(|version| version.fault_log.report_suppressed(&version.id));
     }
 
     /// Whether any is in use.
@@ -102,28 +90,28 @@ impl Versions {
 
 impl Drop for Version {
     fn drop(&mut self) {
-        self.trouble.tell(&self.id);
+        self.fault_log.report_suppressed(&self.id);
     }
 }
 
 /// A run under way. A request that its sender gives up ends it too.
-struct Running<'a>(&'a IntGauge);
+struct InFlight<'a>(&'a IntGauge);
 
-impl<'a> Running<'a> {
+impl<'a> InFlight<'a> {
     fn begin(gauge: &'a IntGauge) -> Self {
         gauge.inc();
         Self(gauge)
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.dec();
     }
 }
 
 /// One run of a version.
-pub(crate) struct Ran {
+pub(crate) struct VersionRun {
     pub(crate) result: Result<Outcome, Fault>,
     /// What it logged, as far as the rate allows.
     pub(crate) log: Vec<Line>,
@@ -143,7 +131,7 @@ impl Version {
             metrics,
             breaker: Breaker::new(Threshold::of(engine.limits())),
             lines: RateLimiter::direct(quota),
-            trouble: Trouble::default(),
+            fault_log: FaultLog::default(),
             id,
             handler,
         }
@@ -161,11 +149,11 @@ impl Version {
         limits: RunLimits,
         context: Context,
         permit: impl FnOnce(Outcome) -> Result<Outcome, Fault>,
-    ) -> Ran {
+    ) -> VersionRun {
         if !self.breaker.admits() {
             return self.skip();
         }
-        let running = Running::begin(&self.metrics.running);
+        let running = InFlight::begin(&self.metrics.running);
         let run = self.handler.run_within(limits, event, context).await;
         drop(running);
         let result = run.result.and_then(permit);
@@ -174,9 +162,9 @@ impl Version {
         let opened = self.breaker.record(result.as_ref().is_err_and(|fault| fault.kind().is_misbehaviour()));
         self.metrics.breaker_open.set(self.breaker.is_open().into());
         if opened {
-            self.trouble.opened(&self.id);
+            self.fault_log.opened(&self.id);
         }
-        Ran { result, log: self.within_rate(run.log), duration: run.duration }
+        VersionRun { result, log: self.within_rate(run.log), duration: run.duration }
     }
 
     /// How long all handlers together may run for one event.
@@ -184,14 +172,14 @@ impl Version {
         self.handler.engine().limits().event_time()
     }
 
-    fn skip(&self) -> Ran {
+    fn skip(&self) -> VersionRun {
         self.skip_for(Fault::new(FaultKind::Breaker, "not run: it failed on every event before this one"))
     }
 
     /// A run that did not take place.
-    pub(crate) fn skip_for(&self, fault: Fault) -> Ran {
+    pub(crate) fn skip_for(&self, fault: Fault) -> VersionRun {
         self.metrics.ran(None, Duration::ZERO);
-        Ran { result: Err(fault), log: Vec::new(), duration: Duration::ZERO }
+        VersionRun { result: Err(fault), log: Vec::new(), duration: Duration::ZERO }
     }
 
     /// Counts a failure.
@@ -209,12 +197,12 @@ impl Version {
     /// Counts lines that nobody will see.
     pub(crate) fn left_out(&self, lines: usize) {
         self.metrics.lines_left_out.inc_by(lines as u64);
-        self.trouble.left_out(lines as u64);
+        self.fault_log.left_out(lines as u64);
     }
 
-    /// Tells the log of a failure on an event.
+    /// Logs a failure on an event.
     pub(crate) fn warn(&self, source: &str, event: &str, fault: &Fault) {
-        self.trouble.failed(&self.id, source, event, fault);
+        self.fault_log.failed(&self.id, source, event, fault);
     }
 
     /// What a gateway reports of it.

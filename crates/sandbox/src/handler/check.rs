@@ -3,8 +3,8 @@
 use super::Handler;
 use crate::context::Context;
 use crate::contract::CHECK;
+use crate::fault::{Fault, FaultKind};
 use crate::meter::{self, Meter};
-use crate::{Fault, FaultKind};
 
 /// What `check` answers.
 type Answer = Result<(), String>;

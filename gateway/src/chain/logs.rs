@@ -9,7 +9,7 @@ const MAX_WAITING: usize = 1_024;
 
 /// A line, with what it is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Entry {
+pub struct LogLine {
     /// The handler.
     pub handler: String,
     /// Its version.
@@ -26,17 +26,17 @@ pub struct Entry {
 
 /// Where chains put lines; never waits.
 #[derive(Clone, Debug)]
-pub struct Tap(mpsc::Sender<Entry>);
+pub struct LogSender(mpsc::Sender<LogLine>);
 
-impl Tap {
-    /// A tap, and where its lines come out.
-    pub fn new() -> (Self, mpsc::Receiver<Entry>) {
+impl LogSender {
+    /// A sender, and the receiver of its lines.
+    pub fn new() -> (Self, mpsc::Receiver<LogLine>) {
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
         (Self(sender), receiver)
     }
 
-    /// Says whether there was room.
-    pub(crate) fn put(&self, entry: Entry) -> bool {
-        self.0.try_send(entry).is_ok()
+    /// Returns true if there was room for the line.
+    pub(crate) fn try_send(&self, line: LogLine) -> bool {
+        self.0.try_send(line).is_ok()
     }
 }

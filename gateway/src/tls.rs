@@ -1,6 +1,6 @@
 //! TLS 1.2 and 1.3 by rustls with `ring`, offering HTTP/2 and HTTP/1.1.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use floodgate_listen::HTTP2;
@@ -10,8 +10,6 @@ use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
 use sha2::{Digest as _, Sha256};
-
-use crate::config::ConfigError;
 
 const HTTP1: &[u8] = b"http/1.1";
 
@@ -26,6 +24,13 @@ pub enum TlsError {
     Pair(#[source] rustls::Error),
 }
 
+/// A certificate's or key's file that was refused.
+#[derive(Debug)]
+pub(crate) struct RefusedFile {
+    pub(crate) path: PathBuf,
+    pub(crate) source: TlsError,
+}
+
 /// What a port offers to those who connect.
 #[derive(Debug, Clone)]
 pub(crate) struct Offer {
@@ -36,20 +41,18 @@ pub(crate) struct Offer {
 }
 
 /// Reads a certificate chain and its private key.
-pub(crate) fn load(certificate_file: &Path, key_file: &Path) -> Result<Offer, ConfigError> {
+pub(crate) fn load(certificate_file: &Path, key_file: &Path) -> Result<Offer, RefusedFile> {
     let refused = |path: &Path| {
         let path = path.to_owned();
-        move |error| ConfigError::Tls { path, source: TlsError::Pem(error) }
+        move |error| RefusedFile { path, source: TlsError::Pem(error) }
     };
     let chain: Vec<_> = CertificateDer::pem_file_iter(certificate_file)
         .and_then(Iterator::collect)
         .map_err(refused(certificate_file))?;
     let key = PrivateKeyDer::from_pem_file(key_file).map_err(refused(key_file))?;
     let fingerprint = chain.first().map(|first| hex::encode(Sha256::digest(first))).unwrap_or_default();
-    let config = server_config(chain, key).map_err(|error| ConfigError::Tls {
-        path: certificate_file.to_owned(),
-        source: TlsError::Pair(error),
-    })?;
+    let config = server_config(chain, key)
+        .map_err(|error| RefusedFile { path: certificate_file.to_owned(), source: TlsError::Pair(error) })?;
     Ok(Offer { config, fingerprint })
 }
 

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::{HeaderMap, Message};
-use bytes::Bytes;
 use floodgate_event::block::SealedBlock;
 use floodgate_event::subject;
 use futures::StreamExt as _;
@@ -21,7 +20,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::acks::Expected;
-use super::publisher::{PublishError, Publisher};
+use super::publisher::{Outgoing, PublishError, Publisher};
 
 /// A try waits for its ack for this part of the whole time before another one is made.
 /// The server may have got it and be slow; more tries would make it slower still.
@@ -31,22 +30,31 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between two tries.
 const MAX_PAUSE: Duration = Duration::from_millis(500);
 
-/// What is the same in each try.
-pub(super) struct Outgoing {
-    pub(super) headers: HeaderMap,
-    pub(super) payload: Bytes,
+/// Returns once the block is on disk. It has the publisher's timeout from now on, and is given up earlier if
+/// what waits for it has waited for twice as long.
+///
+/// # Errors
+/// What was wrong with the last attempt.
+pub(super) async fn publish(
+    publisher: &Publisher,
+    block: SealedBlock,
+    waiting_since: Instant,
+) -> Result<(), PublishError> {
+    let timeout = publisher.timeout();
+    let deadline = (Instant::now() + timeout).min(waiting_since + 2 * timeout);
+    Attempts::new(publisher, block, deadline).run().await
 }
 
-/// A block and the tries to get it onto the disk.
-pub(super) struct Tries<'p> {
+/// A block and the attempts to get it onto the disk.
+struct Attempts<'p> {
     publisher: &'p Publisher,
     outgoing: Outgoing,
     deadline: Instant,
     pause: Duration,
 }
 
-impl<'p> Tries<'p> {
-    pub(super) fn new(publisher: &'p Publisher, block: SealedBlock, deadline: Instant) -> Self {
+impl<'p> Attempts<'p> {
+    fn new(publisher: &'p Publisher, block: SealedBlock, deadline: Instant) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(NATS_MESSAGE_ID, block.id.to_string());
         headers.insert(subject::EVENTS_HEADER, block.sources.to_string());
@@ -55,7 +63,7 @@ impl<'p> Tries<'p> {
     }
 
     /// Returns once the block is on disk, or with what was wrong last.
-    pub(super) async fn run(mut self) -> Result<(), PublishError> {
+    async fn run(mut self) -> Result<(), PublishError> {
         if Instant::now() >= self.deadline {
             return Err(PublishError::TimedOut);
         }

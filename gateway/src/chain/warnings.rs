@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use floodgate_event::LogRate;
 use floodgate_sandbox::{Fault, FaultKind};
 
-use super::version::VersionId;
+use super::version_id::VersionId;
 
 /// Lines about one version, and how many there would have been.
 #[derive(Debug, Default)]
-pub(crate) struct Trouble {
+pub(crate) struct FaultLog {
     faults: LogRate,
     openings: LogRate,
     /// Events that an open breaker kept from it. Never a line each: that it opened says why.
@@ -18,7 +18,7 @@ pub(crate) struct Trouble {
     lines: AtomicU64,
 }
 
-impl Trouble {
+impl FaultLog {
     /// A run failed, or there was none.
     pub(crate) fn failed(&self, id: &VersionId, source: &str, event: &str, fault: &Fault) {
         if fault.kind() == FaultKind::Breaker {
@@ -54,8 +54,8 @@ impl Trouble {
         self.lines.fetch_add(lines, Ordering::Relaxed);
     }
 
-    /// Tells how many lines there would have been since the last time.
-    pub(crate) fn tell(&self, id: &VersionId) {
+    /// Logs how many lines there would have been since the last time.
+    pub(crate) fn report_suppressed(&self, id: &VersionId) {
         let (faults, openings) = (self.faults.take_left_out(), self.openings.take_left_out());
         let [skipped, lines] = [&self.skipped, &self.lines].map(|count| count.swap(0, Ordering::Relaxed));
         if [faults, openings, skipped, lines].iter().any(|count| *count > 0) {
@@ -130,14 +130,14 @@ mod tests {
         let id =
             VersionId { name: "panics".parse().unwrap(), version: 1, digest: Digest256::from_bytes([1; 32]) };
         tracing::subscriber::with_default(written.clone(), || {
-            let trouble = Trouble::default();
+            let log = FaultLog::default();
             for number in 0..2_000 {
                 let kind = if number < 20 { FaultKind::Trap } else { FaultKind::Breaker };
-                trouble.failed(&id, "orders", "evt_1", &Fault::new(kind, "no"));
+                log.failed(&id, "orders", "evt_1", &Fault::new(kind, "no"));
             }
-            trouble.left_out(7);
-            trouble.tell(&id);
-            trouble.tell(&id);
+            log.left_out(7);
+            log.report_suppressed(&id);
+            log.report_suppressed(&id);
         });
         let lines = written.0.lock().unwrap();
         assert!(lines.len() < 10, "{}", lines.len());

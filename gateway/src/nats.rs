@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::{Client, ConnectOptions, Event};
 use floodgate_event::subject;
 pub use floodgate_stream::LinkError;
-use floodgate_stream::{Link as Connection, Servers};
+use floodgate_stream::{Link, Servers};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -21,18 +21,18 @@ const CLIENT_CAPACITY: usize = 1_024;
 ///
 /// # Errors
 /// If the client cannot be made.
-pub async fn connect(servers: &Servers, name: &str) -> Result<Connection, LinkError> {
-    Ok(Link::start(servers, name).await?.connection)
+pub async fn connect(servers: &Servers, name: &str) -> Result<Link, LinkError> {
+    Ok(Connection::start(servers, name).await?.link)
 }
 
 /// The region's NATS, and how often it was lost.
 #[derive(Clone)]
-pub(crate) struct Link {
-    connection: Connection,
+pub(crate) struct Connection {
+    link: Link,
     losses: watch::Receiver<u64>,
 }
 
-impl Link {
+impl Connection {
     /// Starts connecting and returns at once.
     pub(crate) async fn start(servers: &Servers, name: &str) -> Result<Self, LinkError> {
         let (lost, losses) = watch::channel(0);
@@ -44,31 +44,31 @@ impl Link {
                 .connection_timeout(CONNECT_TIMEOUT)
                 .client_capacity(CLIENT_CAPACITY)
         };
-        let connection = Connection::start(servers, configure, move |event| observe(event, &lost)).await?;
-        Ok(Self { connection, losses })
+        let link = Link::start(servers, configure, move |event| observe(event, &lost)).await?;
+        Ok(Self { link, losses })
     }
 
     pub(crate) fn client(&self) -> &Client {
-        self.connection.client()
+        self.link.client()
     }
 
-    /// What can take another identity.
-    pub(crate) fn connection(&self) -> &Connection {
-        &self.connection
+    /// The link itself, which can take another identity.
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
     }
 
     pub(crate) fn is_up(&self) -> bool {
-        self.connection.is_up()
+        self.link.is_up()
     }
 
     /// Whether another server may take over when this one goes.
     pub(crate) fn has_others(&self) -> bool {
-        self.connection.has_others()
+        self.link.has_others()
     }
 
     /// Returns once it is connected, which may be never.
     pub(crate) async fn until_up(&self) {
-        self.connection.until_up().await;
+        self.link.until_up().await;
     }
 
     /// How often the connection was lost so far; a change ends whatever was under way on it.

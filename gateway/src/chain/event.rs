@@ -11,12 +11,12 @@ use floodgate_listen::Reservation;
 use floodgate_sandbox::{Change, Context, Granted, HandlerAnswer, HeaderPair, Input};
 use http::header::CONTENT_TYPE;
 
-use super::split;
-use super::version::VersionId;
+use super::split::NewChild;
+use super::version_id::VersionId;
 use crate::stage::Verified;
 
 /// An event as it was received, and what the handlers so far made of it.
-pub(crate) struct Draft {
+pub(crate) struct InProgress {
     /// As received; without raw bytes and payload. Shared with runs, for as long as they take.
     envelope: Arc<Event>,
     intake: Arc<Intake>,
@@ -37,7 +37,7 @@ pub(crate) struct Draft {
     answer: Option<HandlerAnswer>,
 }
 
-impl Draft {
+impl InProgress {
     /// Comes with the memory that the event is counted in.
     pub(crate) fn new(verified: Verified, policy: RawPolicy) -> (Self, Reservation) {
         let Verified { event, raw, body, intake, memory, .. } = verified;
@@ -80,11 +80,6 @@ impl Draft {
 
     pub(crate) fn is_child(&self) -> bool {
         self.envelope.parent.is_some()
-    }
-
-    /// What the next handler's changes start from.
-    pub(crate) fn current(&self) -> (&str, Lane) {
-        (&self.event_type, self.lane)
     }
 
     /// What a handler may ask for.
@@ -163,8 +158,9 @@ impl Draft {
     }
 
     /// A child, as it begins.
-    pub(crate) fn child(&self, birth: split::Birth<'_>) -> Self {
-        Self::of(birth.envelope(self), Arc::clone(&self.intake), None, birth.child.body.clone())
+    pub(crate) fn child(&self, new: NewChild<'_>) -> Self {
+        let envelope = new.envelope(&self.envelope, &self.event_type, self.lane);
+        Self::of(envelope, Arc::clone(&self.intake), None, new.child.body.clone())
     }
 
     /// The finished envelope.
@@ -231,12 +227,12 @@ mod tests {
 
     fn finished(values: &[(&'static str, &[u8])]) -> Event {
         let intake = Arc::new(serde_json::from_str("{}").unwrap());
-        let mut draft = Draft::of(Event::default(), intake, None, Bytes::new());
+        let mut event = InProgress::of(Event::default(), intake, None, Bytes::new());
         for (name, value) in values {
             let pair = (HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
-            draft.apply(Change { headers: vec![pair], ..Change::default() });
+            event.apply(Change { headers: vec![pair], ..Change::default() });
         }
-        draft.finish(None)
+        event.finish(None)
     }
 
     #[test]
