@@ -1,7 +1,9 @@
 //! How the OpenAPI document describes what documents and answers take from the vocabulary: each type here
 //! stands for the one of the same name in `floodgate-event`, whose JSON it describes.
 
-use std::collections::{BTreeMap, BTreeSet};
+#![expect(dead_code, reason = "only their descriptions are used")]
+
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -52,12 +54,15 @@ pub enum Scheme {
 #[serde(rename_all = "lowercase")]
 pub enum Locator {
     /// A JSON pointer (RFC 6901) into the body; strings and numbers count.
-    #[schema(max_length = 256)]
-    Json(String),
+    Json(LocatorText),
     /// The name of a header.
-    #[schema(max_length = 256)]
-    Header(String),
+    Header(LocatorText),
 }
+
+/// A JSON pointer, or the name of a header.
+#[derive(Deserialize, ToSchema)]
+#[schema(max_length = 256)]
+pub struct LocatorText(String);
 
 /// What makes two requests the same event. `id`: the provider's id where the signature covers it, else as
 /// `body`. `body`: the raw body, and the event type where the signature does not cover it. `delivery`: the
@@ -239,10 +244,12 @@ pub struct Problem {
     pub detail: Option<String>,
 }
 
-/// JSON objects that the API takes as they are.
-pub type Object = BTreeMap<String, serde_json::Value>;
-
 /// An event's id.
 #[derive(Deserialize, ToSchema)]
 #[schema(pattern = "^evt_[0-9a-z]{26}$")]
 pub struct EventId(String);
+
+/// A wait, in seconds.
+#[derive(Deserialize, ToSchema)]
+#[schema(minimum = 0, maximum = 604800)]
+pub struct Wait(u64);

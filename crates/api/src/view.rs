@@ -3,16 +3,14 @@
 mod handler;
 
 pub use handler::{
-    Bound, Change, Concluded, Conclusion, Counters, HandlerView, Level, LogLine, Promoted, RegionVersions, RolloutView,
-    ShownHandler, Trial, Uploaded, VersionView,
+    Bound, Change, Concluded, Conclusion, Counters, HandlerView, Level, LogLine, Promoted, RegionVersions,
+    RolloutView, ShownHandler, Trial, Uploaded, VersionView,
 };
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
 
-use floodgate_event::source::{
-    AcceptedStatus, Dedup, Locator, RateLimit, RawPolicy, Scheme,
-};
+use floodgate_event::source::{AcceptedStatus, Dedup, Locator, RateLimit, RawPolicy, Scheme};
 use floodgate_event::subscription::Subscription;
 use floodgate_event::type_pattern::TypePattern;
 use floodgate_event::{Lane, Name};
@@ -120,7 +118,7 @@ pub struct DestinationView {
     #[schema(read_only, required = false)]
     pub secrets: Vec<SecretView>,
     /// Where deliveries are posted.
-    #[schema(value_type = String, format = Uri, max_length = 2048)]
+    #[schema(value_type = String, format = "uri", max_length = 2048)]
     pub url: Url,
     /// Which events it gets.
     #[schema(value_type = schema::Subscription, required = false)]
