@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
+use floodgate_api::view::Uploaded;
 use floodgate_event::Name;
 use floodgate_event::source::HandlerLimits;
 use futures::stream;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Body;
-use serde::{Deserialize, Serialize};
 
 use super::build;
 use super::project::Project;
 use super::test;
-use crate::api::{Api, ApiArgs};
+use crate::api::ApiArgs;
 use crate::exit::Failure;
 use crate::output;
 
@@ -45,15 +45,6 @@ pub(crate) struct PushArgs {
     json: bool,
 }
 
-/// What the admin API answers.
-#[derive(Serialize, Deserialize)]
-struct Uploaded {
-    name: Name,
-    version: u32,
-    digest: String,
-    revision: u64,
-}
-
 /// What is uploaded.
 struct Upload {
     name: Name,
@@ -64,7 +55,7 @@ struct Upload {
 }
 
 pub(crate) async fn run(args: PushArgs) -> Result<(), Failure> {
-    let api = Api::new(args.api)?;
+    let api = args.api.client()?;
     let upload = Upload::make(&args.path, args.name, args.fixtures)?;
     upload.try_out().await?;
     let Upload { name, component, .. } = upload;

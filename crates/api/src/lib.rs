@@ -4,6 +4,8 @@
 pub mod answer;
 pub mod books;
 pub mod central;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod document;
 pub mod event;
 pub mod query;
