@@ -6,9 +6,10 @@ mod show;
 
 use std::path::PathBuf;
 
+use floodgate_backup::{self as backup, BackupError, Deployment, Permits, Place};
 use floodgate_event::Name;
-use floodgate_relay::backup::{self, BackupError, Permits, Place};
-use floodgate_relay::config::{Config, Replicas};
+use floodgate_relay::config::{self, Config};
+use floodgate_stream::placement::Replicas;
 
 use self::progress::Bar;
 use crate::exit::Failure;
@@ -70,17 +71,33 @@ struct Of {
 }
 
 impl Of {
-    fn resolve(self) -> Result<(Config, Place), Failure> {
+    fn resolve(self) -> Result<(Deployment, Place), Failure> {
         let config = Config::load(&self.relay).map_err(Failure::usage)?;
-        Ok((config, self.region.map_or(Place::Centre, Place::Region)))
+        Ok((deployment(config), self.region.map_or(Place::Centre, Place::Region)))
+    }
+}
+
+fn deployment(config: Config) -> Deployment {
+    let region = |region: config::Region| backup::Region {
+        name: region.name,
+        nats: region.nats,
+        replicas: region.replicas,
+    };
+    Deployment {
+        nats: config.nats,
+        replicas: config.centre.replicas,
+        regions: config.regions.into_iter().map(region).collect(),
+        shards: config.shards,
+        lease: config.lease.length(),
+        window_days: config.dedup.window_days,
     }
 }
 
 /// Saves a place.
 pub(crate) async fn save(args: BackupArgs) -> Result<(), Failure> {
-    let (config, place) = args.of.resolve()?;
+    let (deployment, place) = args.of.resolve()?;
     let mut bar = Bar::new();
-    let saved = backup::backup(&config, &place, &args.out, &mut bar).await;
+    let saved = backup::backup(&deployment, &place, &args.out, &mut bar).await;
     bar.clear();
     let manifest = saved.map_err(failure)?;
     if args.json { output::print_json(&manifest) } else { output::print(&show::saved(&manifest, &args.out)) }
@@ -88,7 +105,7 @@ pub(crate) async fn save(args: BackupArgs) -> Result<(), Failure> {
 
 /// Puts a backup back, and says what that means.
 pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
-    let (config, place) = args.of.resolve()?;
+    let (deployment, place) = args.of.resolve()?;
     let permits = Permits {
         replace: args.replace,
         discard_unreplicated: args.discard_unreplicated,
@@ -97,7 +114,7 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
         replicas: args.replicas,
     };
     let mut bar = Bar::new();
-    let restored = backup::restore(&config, &place, &args.from, permits, &mut bar).await;
+    let restored = backup::restore(&deployment, &place, &args.from, permits, &mut bar).await;
     bar.clear();
     let (manifest, outlook) = restored.map_err(failure)?;
     if args.json {

@@ -35,12 +35,13 @@ use tokio::sync::Semaphore;
 use self::answer::Removed;
 use self::extract::Write;
 use self::limits::Gate;
-use crate::books::Bookkeeper;
 use crate::central::CentralStreams;
-use crate::control::{Changed, Control, Kind, Mode, Precondition, Scope};
-use crate::lookup::EventLookup;
-use crate::provision::StreamFaults;
 use crate::replay::Replays;
+use floodgate_control::{Changed, Control, Kind, Mode, Precondition, Scope};
+use floodgate_deliver::DeliveryIndex;
+use floodgate_replicate::books::Bookkeeper;
+use floodgate_replicate::lookup::EventLookup;
+use floodgate_stream::provision::StreamFaults;
 
 /// The largest body of a request, in bytes, where an endpoint does not say otherwise.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -56,15 +57,30 @@ pub(crate) struct Streams {
     pub(crate) faults: StreamFaults,
 }
 
-/// What endpoints work with. Cheap to clone.
+/// What endpoints work with.
+pub(crate) struct Parts {
+    pub(crate) control: Control,
+    pub(crate) books: Arc<Bookkeeper>,
+    pub(crate) lookup: EventLookup,
+    /// Each shard's, in the order of shards.
+    pub(crate) deliveries: Vec<Arc<DeliveryIndex>>,
+    pub(crate) replays: Replays,
+    pub(crate) streams: Streams,
+    /// For how long ids are remembered.
+    pub(crate) window_days: u32,
+    /// What requests must bear.
+    pub(crate) token: Token,
+}
+
+/// What endpoints share. Cheap to clone.
 #[derive(Clone)]
-pub struct ApiState {
+pub(crate) struct ApiState {
     pub(crate) control: Control,
     books: Arc<Bookkeeper>,
     lookup: EventLookup,
+    deliveries: Arc<[Arc<DeliveryIndex>]>,
     replays: Replays,
     streams: Streams,
-    /// For how long ids are remembered.
     window_days: u32,
     token: Token,
     gate: Gate,
@@ -73,24 +89,29 @@ pub struct ApiState {
 }
 
 impl ApiState {
-    /// `token` is what requests must bear.
-    pub(crate) fn new(
-        control: Control,
-        token: Token,
-        books: Arc<Bookkeeper>,
-        lookup: EventLookup,
-        replays: Replays,
-        streams: Streams,
-        window_days: u32,
-    ) -> Self {
-        let followers = Arc::new(Semaphore::new(MAX_FOLLOWERS));
-        let gate = Gate::new();
-        Self { control, books, lookup, replays, streams, window_days, token, gate, followers }
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            control: parts.control,
+            books: parts.books,
+            lookup: parts.lookup,
+            deliveries: parts.deliveries.into(),
+            replays: parts.replays,
+            streams: parts.streams,
+            window_days: parts.window_days,
+            token: parts.token,
+            gate: Gate::new(),
+            followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
+        }
+    }
+
+    /// The deliveries of one shard; none if there is no such shard.
+    fn deliveries_of(&self, shard: u32) -> Option<&DeliveryIndex> {
+        Some(self.deliveries.get(usize::try_from(shard).ok()?)?)
     }
 }
 
 /// The API, ready to be served.
-pub fn router(state: ApiState) -> Router {
+pub(crate) fn router(state: ApiState) -> Router {
     let token = from_fn_with_state(state.clone(), auth::require_token);
     let protected = mount(endpoints()).fallback(not_found).method_not_allowed_fallback(method_not_allowed);
     mount(health::endpoints())

@@ -10,12 +10,13 @@ use std::time::Duration;
 use floodgate_event::seal::{OpeningKey, SealError};
 use floodgate_event::secret::Unfit;
 use floodgate_event::{Name, Secret, place};
+use floodgate_stream::placement::Centre;
 use floodgate_stream::{Settings, SettingsError};
 use ipnet::IpNet;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
-pub use self::region::{Centre, MaxBytes, Region, Replicas};
+pub use self::region::Region;
 
 /// The relay's settings, as the file gives them.
 #[derive(Debug, Deserialize)]
@@ -328,12 +329,12 @@ mod tests {
         let text = GOOD.replace("nats://127.0.0.1:4223\" }", "nats://127.0.0.1:4223\", nkey_file = \"relay.nk\" }\nreplicas = 3\nmax_bytes = { bulk = 20000000 }");
         let config = load(&format!("{text}\n[centre]\nreplicas = 1")).unwrap();
         let region = &config.regions[0];
-        assert_eq!(region.replicas.map(Replicas::count), Some(3));
+        assert_eq!(region.replicas.map(floodgate_stream::placement::Replicas::count), Some(3));
         assert_eq!(
             [Lane::Critical, Lane::Bulk].map(|lane| region.max_bytes.of(lane)),
             [None, Some(20_000_000)]
         );
-        assert_eq!(config.centre.replicas.map(Replicas::count), Some(1));
+        assert_eq!(config.centre.replicas.map(floodgate_stream::placement::Replicas::count), Some(1));
         assert!(region.nats.nkey_file.as_ref().unwrap().is_absolute(), "it starts from the file's folder");
     }
 

@@ -1,29 +1,17 @@
-//! The relay: copies every region into the central log, drops duplicates, forwards events to their consumers,
-//! and holds the control plane. `replicate → dedup → forward`; `route` wires the rooms together.
+//! The relay: copies every region into the central log, drops duplicates, delivers events to their consumers, and
+//! holds the control plane. The mechanisms are crates of their own; this one wires them together ([`run`]) and
+//! serves the admin API.
 
-pub mod api;
-pub mod append;
-pub mod backup;
-pub mod books;
-pub mod central;
-pub mod clock;
+mod api;
+mod central;
 pub mod config;
-pub mod control;
-pub mod dedup;
-pub mod destination;
-pub mod forward;
-pub mod lease;
-pub mod lookup;
-pub mod metrics;
-pub mod nats;
-pub mod progress;
-pub mod provision;
-pub mod reader;
+mod metrics;
 mod reload;
 mod replay;
-pub mod replicate;
 mod route;
 mod serve;
 mod shard;
+mod store;
+pub mod warmth;
 
 pub use route::{RelayError, run};

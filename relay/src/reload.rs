@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use floodgate_control::RegionKeys;
 use floodgate_event::causes::chain;
 use floodgate_event::seal::SealingKey;
 use floodgate_event::{Name, Secret};
@@ -11,7 +12,6 @@ use tokio::sync::mpsc;
 
 use crate::api::Token;
 use crate::config::{Config, ConfigError};
-use crate::control::RegionKeys;
 
 /// What may be replaced.
 pub(crate) struct Reload {

@@ -19,11 +19,12 @@ use tokio_util::sync::CancellationToken;
 use self::courier::{Courier, Outcome};
 use self::feed::{Feed, Scope};
 use self::job::Job;
+
 pub(crate) use self::job::JobView;
-use crate::books::RegionStreams;
-use crate::control::{Control, Version};
-use crate::dedup::ledger::LedgerError;
-use crate::lookup::{EventLookup, LookupError, NotTaken, Selection};
+use floodgate_control::{Control, Version};
+use floodgate_replicate::books::RegionStreams;
+use floodgate_replicate::dedup::ledger::LedgerError;
+use floodgate_replicate::lookup::{EventLookup, LookupError, NotTaken, Selection};
 
 /// Replays that run at once.
 const MAX_RUNNING: usize = 2;
@@ -130,7 +131,7 @@ impl Replays {
 
     fn scopes(&self, selection: &Selection) -> Result<Vec<Scope>, LedgerError> {
         tokio::task::block_in_place(|| {
-            let scope = |shard: &crate::books::ShardBooks| {
+            let scope = |shard: &floodgate_replicate::books::ShardBooks| {
                 let (count, through) = selection.count(shard.ledger.quarantine())?;
                 Ok(through.map(|through| Scope { shard: shard.shard, count, through }))
             };

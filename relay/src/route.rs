@@ -4,32 +4,34 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
+use floodgate_clock::{self as clock, Clock, ClockMetrics, Who};
+use floodgate_control::{Control, ControlContext, ControlMetrics, RegionKeys, RegionLink, StartError};
+use floodgate_deliver::ForwardMetrics;
+use floodgate_egress::SsrfGuard;
 use floodgate_event::causes::chain;
 use floodgate_event::{Lane, subject};
+use floodgate_replicate::books::{Bookkeeper, RegionStreams};
+use floodgate_replicate::dedup::ledger::Feed;
+use floodgate_replicate::lookup::EventLookup;
+use floodgate_replicate::metrics::ReplicationMetrics;
 use floodgate_stream::Link;
+use floodgate_stream::central::{self, DeploymentError};
+use floodgate_stream::connect::{self, ConnectError, jetstream};
+use floodgate_stream::provision::{self, ProvisionError, StreamFaults};
 use prometheus::Registry;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiState, Streams, Token};
-use crate::books::{Bookkeeper, RegionStreams, ShardBooks};
-use crate::central::{self, CentralMetrics, CentralStreams, DeploymentError, Looker};
-use crate::clock::{self, Clock, Who};
+use crate::central::{CentralMetrics, CentralStreams, Looker};
 use crate::config::{Config, ConfigError};
-use crate::control::{Control, ControlContext, ControlMetrics, RegionKeys, RegionLink, StartError};
-use crate::dedup::ledger::{Feed, Ledger, LedgerError};
-use crate::forward::index::IndexError;
-use crate::forward::{self, DeliveryIndex, ForwardMetrics, SsrfGuard};
-use crate::lookup::EventLookup;
-use crate::metrics::{self, ClockMetrics, ReplicationMetrics};
-use crate::nats::{self, ConnectError};
-use crate::progress::Progress;
-use crate::provision::{self, ProvisionError, StreamFaults, Wanted};
+use crate::metrics;
 use crate::reload::Reload;
 use crate::replay::Replays;
 use crate::serve::{BindError, Listener};
 use crate::shard::{Shard, ShardError};
+use crate::store::{ShardStore, StoreError};
 
 /// Wait before the centre is asked again while it does not answer.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -41,8 +43,8 @@ const DISABLE_QUEUE: usize = 64;
 /// # Errors
 /// If the configuration, the disk or a port cannot be used. NATS servers and consumers are waited for.
 pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), RelayError> {
-    let centre_link = nats::connect("centre", &config.nats).await?;
-    let centre = nats::jetstream(centre_link.client());
+    let centre_link = connect::connect("centre", &config.nats).await?;
+    let centre = jetstream(centre_link.client());
     let (region_links, regions) = connect_regions(&config).await?;
     let opening_key = config.opening_key()?;
     let token = Token::new(&config.admin_token()?);
@@ -68,7 +70,7 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
     }
     provision_centre(&centre, &config, &shutdown).await?;
     for (region, settings) in regions.clone().into_iter().zip(&config.regions) {
-        let (shutdown, faults, wanted) = (shutdown.clone(), stream_faults.clone(), Wanted::of(settings));
+        let (shutdown, faults, wanted) = (shutdown.clone(), stream_faults.clone(), settings.placement());
         background.spawn(async move {
             provision::keep_region(&region.name, &region.context, wanted, &faults, &shutdown).await;
         });
@@ -91,8 +93,6 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
         guard: SsrfGuard::new(config.forward.allow_networks.clone()),
         clock: clock.clone(),
         metrics: ControlMetrics::register(&registry)?,
-        #[cfg(test)]
-        planted: Default::default(),
         shutdown: shutdown.clone(),
     });
     let control = control.await?;
@@ -101,13 +101,14 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
         .iter()
         .map(|region| RegionStreams { name: region.name.clone(), context: region.context.clone() })
         .collect();
-    let shard_books = open_shards(&config, &clock)?;
+    let stores = open_shards(&config, &clock)?;
+    let shard_books: Vec<_> = stores.iter().map(ShardStore::books).collect();
     let books = Arc::new(Bookkeeper::new(centre.clone(), streams.clone(), shard_books.clone()));
     let lookup = EventLookup::new(centre.clone(), shard_books.clone().into());
 
     let (central_streams, looking) = CentralStreams::start(Looker {
         context: centre.clone(),
-        shards: shard_books.clone(),
+        shards: stores.clone(),
         centre: config.centre,
         state_dir: config.state_dir.clone(),
         metrics: CentralMetrics::register(&registry)?,
@@ -117,15 +118,16 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
     background.spawn(looking);
 
     let replays = Replays::new(control.clone(), lookup.clone(), streams.clone(), shutdown.clone());
-    let state = ApiState::new(
-        control.clone(),
-        token,
-        Arc::clone(&books),
+    let state = ApiState::new(api::Parts {
+        control: control.clone(),
+        books: Arc::clone(&books),
         lookup,
+        deliveries: stores.iter().map(|store| Arc::clone(&store.deliveries)).collect(),
         replays,
-        Streams { central: central_streams.clone(), faults: stream_faults },
-        config.dedup.window_days,
-    );
+        streams: Streams { central: central_streams.clone(), faults: stream_faults },
+        window_days: config.dedup.window_days,
+        token,
+    });
     let api = api::router(state);
     background.spawn(Listener::bind(config.admin.listen, api)?.serve(shutdown.clone()));
     let page = metrics::router(registry.clone());
@@ -134,8 +136,8 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
     let replication_metrics = ReplicationMetrics::register(&registry)?;
     let forward_metrics = ForwardMetrics::register(&registry)?;
     let mut shards = JoinSet::new();
-    for opened in shard_books {
-        background.spawn(forward::measure(
+    for opened in stores {
+        background.spawn(floodgate_deliver::measure(
             centre.clone(),
             opened.shard,
             Arc::clone(&opened.deliveries),
@@ -188,8 +190,8 @@ async fn join_all(shards: &mut JoinSet<Result<(), ShardError>>) -> Result<(), Re
 async fn connect_regions(config: &Config) -> Result<(Vec<Link>, Vec<RegionLink>), RelayError> {
     let (mut connections, mut links) = (Vec::new(), Vec::new());
     for region in &config.regions {
-        let connection = nats::connect(&region.name, &region.nats).await?;
-        links.push(RegionLink { name: region.name.clone(), context: nats::jetstream(connection.client()) });
+        let connection = connect::connect(&region.name, &region.nats).await?;
+        links.push(RegionLink { name: region.name.clone(), context: jetstream(connection.client()) });
         connections.push(connection);
     }
     Ok((connections, links))
@@ -260,13 +262,8 @@ fn follow_clocks(
     }
 }
 
-fn open_shards(config: &Config, clock: &Clock) -> Result<Vec<ShardBooks>, RelayError> {
-    let open = |shard: u32| {
-        let ledger = Arc::new(Ledger::open(&config.state_dir.join(format!("ledger-{shard}")))?);
-        let deliveries = Arc::new(DeliveryIndex::open(&config.state_dir, shard)?);
-        Ok(ShardBooks { shard, ledger, deliveries, progress: Progress::new(clock.clone()) })
-    };
-    (0..config.shards).map(open).collect()
+fn open_shards(config: &Config, clock: &Clock) -> Result<Vec<ShardStore>, StoreError> {
+    (0..config.shards).map(|shard| ShardStore::open(&config.state_dir, shard, clock)).collect()
 }
 
 fn feeds(regions: &[RegionStreams]) -> Vec<Feed> {
@@ -299,12 +296,9 @@ pub enum RelayError {
     /// A port.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The ledger's disk.
+    /// This host's disk.
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The delivery index's disk.
-    #[error(transparent)]
-    Index(#[from] IndexError),
+    Store(#[from] StoreError),
     /// The control plane.
     #[error(transparent)]
     Control(#[from] StartError),

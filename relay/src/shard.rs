@@ -5,28 +5,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
+use floodgate_clock::Clock;
+use floodgate_control::routed::Announcer;
+use floodgate_deliver::{DeliveryIndex, ForwardContext, ForwardError, ForwardMetrics};
+use floodgate_egress::SsrfGuard;
 use floodgate_event::{LogRate, subject};
+use floodgate_replicate::books::{Bookkeeper, RegionStreams};
+use floodgate_replicate::dedup::ledger::{Feed, Ledger, LedgerError};
+use floodgate_replicate::feed::{FeedReader, LOOK_EVERY};
+use floodgate_replicate::forget::Forgetter;
+use floodgate_replicate::metrics::ReplicationMetrics;
+use floodgate_replicate::progress::Progress;
+use floodgate_replicate::purge::Purger;
+use floodgate_replicate::takeover;
+use floodgate_replicate::writer::{WriteError, Writer};
+use floodgate_routes::{Gone, Routes};
+use floodgate_stream::append::AppendError;
+use floodgate_stream::lease::{Contender, Lease};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::append::AppendError;
-use crate::books::{Bookkeeper, RegionStreams};
 use crate::central::ShardStreams;
-use crate::clock::Clock;
-use crate::control::routed::Announcer;
-use crate::dedup::ledger::{Feed, Ledger, LedgerError};
-use crate::destination::{Gone, Routes};
-use crate::forward::{self, DeliveryIndex, ForwardContext, ForwardError, ForwardMetrics, SsrfGuard};
-use crate::lease::{Contender, Lease};
-use crate::metrics::ReplicationMetrics;
-use crate::progress::Progress;
-use crate::replicate::feed::{FeedReader, LOOK_EVERY};
-use crate::replicate::forget::Forgetter;
-use crate::replicate::purge::Purger;
-use crate::replicate::takeover;
-use crate::replicate::warmth::Warmth;
-use crate::replicate::writer::{WriteError, Writer};
+use crate::warmth::Warmth;
 
 /// Regional messages waiting for the writer.
 const WRITER_INBOX: usize = 16;
@@ -132,7 +133,7 @@ impl Shard {
 
     /// Follows whoever writes until the lease is this process's. `None` on shutdown.
     async fn stand_by(&self, contender: &Contender) -> Result<Option<Lease>, ShardError> {
-        let follow_journal = forward::follow(
+        let follow_journal = floodgate_deliver::follow(
             self.centre.clone(),
             self.shard,
             Arc::clone(&self.deliveries),
@@ -174,14 +175,14 @@ impl Shard {
         let writer = Writer::new(shard, lease.clone(), appender, ledger, clock, metrics);
         let ended = tokio::select! {
             ended = writer.run(inbox) => settle(ended, lease),
-            ended = forward::run(self.forwarding(lease)) => ended.map_err(ShardError::from),
+            ended = floodgate_deliver::run(self.forwarding(lease)) => ended.map_err(ShardError::from),
         };
         self.announce(false);
         tasks.shutdown().await;
         ended
     }
 
-    fn start_feeds(&self, work: &mpsc::Sender<crate::replicate::writer::Work>) -> JoinSet<()> {
+    fn start_feeds(&self, work: &mpsc::Sender<floodgate_replicate::writer::Work>) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         let mut cursors = self.ledger.cut().cursors;
         for region in &self.regions {
@@ -225,7 +226,7 @@ impl Shard {
         tasks
     }
 
-    fn forwarding(&self, lease: &Lease) -> ForwardContext {
+    fn forwarding(&self, lease: &Lease) -> ForwardContext<Announcer> {
         ForwardContext {
             jetstream: self.centre.clone(),
             shard: self.shard,

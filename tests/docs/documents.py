@@ -15,6 +15,7 @@ SECRET = re.compile(r'env\s*=\s*"(\w+)"')
 FILE = re.compile(r'\bfile\s*=\s*"([^"]+)"')
 HANDLER = re.compile(r'\{\s*name\s*=\s*"([a-z0-9_-]+)"([^}]*)|^\[\[[^\]]*\.handlers\]\]\s*\n((?:[^\[\n].*\n|\n)*)', re.MULTILINE)
 NAME = re.compile(r'^name\s*=\s*"([^"]+)"', re.MULTILINE)
+PARAMS = re.compile(r"\bparams\s*=\s*\{[^}]*\}")
 VERSION = re.compile(r"\bversion\s*=\s*(\d+)")
 STAND_IN = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY"
 MOST_VERSIONS = 9
@@ -59,7 +60,8 @@ class Documents:
             self.deployment = Deployment(self.folder, self.environment)
         for name, version in bound(block.text):
             self._upload(name, version)
-        text = FILE.sub(self._secret, block.text)
+        # The components that stand in for a page's handlers do not know its parameters.
+        text = PARAMS.sub("params = {}", FILE.sub(self._secret, block.text))
         document = self.folder / "floodgate.toml"
         document.write_text(text)
         secrets = {name: stand_in(name) for name in SECRET.findall(text)}

@@ -63,6 +63,8 @@ def environment(root, folder):
     variables = {key: value for key, value in os.environ.items() if not key.startswith("FLOODGATE_")}
     server = os.environ.get("FLOODGATE_NATS_SERVER", str(root / ".tools/nats-server"))
     variables["FLOODGATE_NATS_SERVER"] = server
+    # Where the tests of the templates build: a handler finds its dependencies compiled there.
+    variables["CARGO_TARGET_DIR"] = str(root / "target/templates")
     first = [part for part in (folder, root / ".tools/venv/bin", Path(server).parent) if part.is_dir()]
     variables["PATH"] = os.pathsep.join([*map(str, first), variables["PATH"]])
     return variables

@@ -24,6 +24,7 @@ pub mod relay;
 pub mod scene;
 pub mod sender;
 pub mod sign;
+pub mod stream_info;
 pub mod wait;
 
 pub use admin::Admin;

@@ -1,6 +1,6 @@
 //! How far a transfer is, on a terminal.
 
-use floodgate_relay::backup::Progress;
+use floodgate_backup::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar for one stream after the other. In a pipe nothing of it is seen.

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use floodgate_relay::backup::outlook::FeedOutlook;
-use floodgate_relay::backup::{Manifest, Outlook};
+use floodgate_backup::outlook::FeedOutlook;
+use floodgate_backup::{Manifest, Outlook};
 
 use crate::table::Table;
 

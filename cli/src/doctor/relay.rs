@@ -4,9 +4,10 @@ use std::path::Path;
 
 use async_nats::Client;
 use floodgate_event::{Lane, subject};
-use floodgate_relay::config::{Config, Region, Replicas};
-use floodgate_relay::{central, nats};
+use floodgate_relay::config::{Config, Region};
 use floodgate_stream::fitness::Needs;
+use floodgate_stream::placement::Replicas;
+use floodgate_stream::{central, connect};
 use futures::future::join_all;
 
 use super::finding::{Advice, Findings};
@@ -51,7 +52,7 @@ pub(super) async fn check(config: &Config, findings: &mut Findings) {
 }
 
 async fn centre(config: &Config, findings: &mut Findings) {
-    let link = match nats::connect("centre", &config.nats).await {
+    let link = match connect::connect("centre", &config.nats).await {
         Ok(link) => link,
         Err(error) => return unusable("centre", &error, findings),
     };
@@ -77,7 +78,7 @@ async fn centre(config: &Config, findings: &mut Findings) {
 
 /// Whether the configuration has as many shards as the deployment.
 async fn shards(config: &Config, client: &Client, findings: &mut Findings) {
-    match central::shards(&nats::jetstream(client)).await {
+    match central::shards(&connect::jetstream(client)).await {
         Ok(Some(noted)) if noted != config.shards => {
             let remedy = format!("set shards = {noted}: the number is fixed at the first start");
             let advice =
@@ -98,7 +99,7 @@ fn needs(subjects: &str, direct: bool) -> Needs<'_> {
 async fn region(region: &Region) -> Findings {
     let mut findings = Findings::default();
     let label = region.name.as_str();
-    let link = match nats::connect(label, &region.nats).await {
+    let link = match connect::connect(label, &region.nats).await {
         Ok(link) => link,
         Err(error) => {
             unusable(label, &error, &mut findings);

@@ -8,6 +8,7 @@
 pub mod block;
 pub mod causes;
 pub mod compile;
+pub mod deliveries;
 pub mod document;
 pub mod format;
 pub mod grant;

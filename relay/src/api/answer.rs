@@ -4,11 +4,10 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{ETAG, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use floodgate_control::warnings::Warning;
+use floodgate_control::{Changed, Configuration, Kind};
 use floodgate_event::Name;
 use serde::Serialize;
-
-use crate::control::warnings::Warning;
-use crate::control::{Changed, Configuration, Kind};
 
 /// A whole list; what bounds it are the configuration's own bounds.
 #[derive(Serialize)]

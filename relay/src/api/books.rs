@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use floodgate_event::ProblemCode;
+use floodgate_replicate::books::{Books, BooksError};
 
 use super::{ApiError, ApiState, Endpoint};
-use crate::books::{Books, BooksError};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint::get("/v1/books", take)]

@@ -2,13 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
+use floodgate_api::document::{Document, Invalid};
 use floodgate_event::ProblemCode;
+use floodgate_stream::central::Lost;
 use serde::{Deserialize, Serialize};
 
 use super::extract::Checked;
 use super::{ApiError, ApiState, Endpoint};
-use crate::central::{AcceptError, Acceptance, Lost};
-use crate::control::document::{Document, Invalid};
+use crate::central::{AcceptError, Acceptance};
 
 /// The longest name of a stream that is worth looking for.
 const MAX_NAME: usize = 64;

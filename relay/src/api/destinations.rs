@@ -3,15 +3,15 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use floodgate_api::document::DestinationDocument;
+use floodgate_control::view::DestinationView;
+use floodgate_control::{Configuration, Kind, Refused, Scope};
 use floodgate_event::Name;
 use serde::Serialize;
 
 use super::answer::{Listed, Put, Removed, Tagged};
-use super::extract::{Checked, PathName, Wait, Write};
+use super::extract::{Checked, Expected, PathName, Wait, Write};
 use super::{ApiError, ApiState, Endpoint, in_force, remove};
-use crate::control::document::DestinationDocument;
-use crate::control::view::DestinationView;
-use crate::control::{Configuration, Kind, Precondition, Refused, Scope};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -42,7 +42,7 @@ struct Deliveries {
 
 impl Deliveries {
     fn of(state: &ApiState, name: &Name) -> Self {
-        let waiting = state.lookup.shards().iter().map(|shard| shard.deliveries.waiting(name));
+        let waiting = state.deliveries.iter().map(|deliveries| deliveries.waiting(name));
         waiting.fold(Self::default(), |sum, waiting| Self {
             pending: sum.pending + waiting.open,
             dead: sum.dead + waiting.dead,
@@ -78,7 +78,7 @@ async fn put(
     State(state): State<ApiState>,
     PathName(name): PathName,
     write: Write,
-    expected: Precondition,
+    Expected(expected): Expected,
     Checked(document): Checked<DestinationDocument>,
 ) -> Result<Response, ApiError> {
     let changed = state.control.put_destination(&name, &document, write.mode, &expected).await?;
@@ -91,7 +91,7 @@ async fn delete(
     State(state): State<ApiState>,
     PathName(name): PathName,
     Wait { wait }: Wait,
-    expected: Precondition,
+    Expected(expected): Expected,
 ) -> Result<Removed, ApiError> {
     remove(&state, (Kind::Destination, &name), wait, &expected, Scope::Routing).await
 }

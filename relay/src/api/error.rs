@@ -4,13 +4,12 @@ use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
+use floodgate_api::document::Invalid;
+use floodgate_control::{ChangeError, CheckError, FitError, Refused, StoreError, UploadError};
 use floodgate_event::causes::chain;
 use floodgate_event::document::DocumentError;
 use floodgate_event::problem::CONTENT_TYPE as PROBLEM;
 use floodgate_event::{Problem, ProblemCode};
-
-use crate::control::document::Invalid;
-use crate::control::{ChangeError, CheckError, FitError, Refused, StoreError, UploadError};
 
 /// Seconds after which an unavailable service is worth another try.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use floodgate_deliver::DeliveryIndex;
+use floodgate_deliver::index::IndexError;
+use floodgate_deliver::index::view::DeliveryView;
 use floodgate_event::proto::event::Disposition;
 use floodgate_event::proto::verdict::Kind;
 use floodgate_event::proto::{Event, Origin};
 use floodgate_event::time::from_unix_micros;
 use floodgate_event::{EventId, Lane, ProblemCode};
+use floodgate_replicate::lookup::{FoundEvent, LookupError, MAX_LOOKS};
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::{ApiError, ApiState, Endpoint};
-use crate::forward::DeliveryIndex;
-use crate::forward::index::IndexError;
-use crate::forward::index::view::DeliveryView;
-use crate::lookup::{FoundEvent, LookupError, MAX_LOOKS};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint::get("/v1/events/{id}", show)]
@@ -115,10 +115,10 @@ struct OriginView {
 
 async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<EventView>, ApiError> {
     let found = find(&state, &id).await?;
-    let Some(shard) = state.lookup.shard(found.shard) else {
+    let Some(index) = state.deliveries_of(found.shard) else {
         return Ok(Json(EventView::new(found, Vec::new(), None)));
     };
-    let read = tokio::task::block_in_place(|| deliveries(&shard.deliveries, &found));
+    let read = tokio::task::block_in_place(|| deliveries(index, &found));
     let (routing, deliveries) = read.map_err(|error| ApiError::ours(ProblemCode::Internal, &error))?;
     Ok(Json(EventView::new(found, deliveries, routing)))
 }

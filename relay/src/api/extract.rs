@@ -5,13 +5,13 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
+use floodgate_api::document::{Document, Invalid, read_json};
+use floodgate_control::precondition::Tags;
+use floodgate_control::{Mode, Precondition};
 use floodgate_event::{Name, ProblemCode};
 use serde::Deserialize;
 
 use super::ApiError;
-use crate::control::document::{Document, Invalid, read_json};
-use crate::control::precondition::Tags;
-use crate::control::{Mode, Precondition};
 
 /// `{name}` of the path.
 pub(super) struct PathName(pub(super) Name);
@@ -101,12 +101,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Wait {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Precondition {
+/// The caller's `If-Match` and `If-None-Match`.
+pub(super) struct Expected(pub(super) Precondition);
+
+impl<S: Send + Sync> FromRequestParts<S> for Expected {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let (if_match, if_none_match) = (tags(parts, &IF_MATCH)?, tags(parts, &IF_NONE_MATCH)?);
-        Ok(Self { if_match, if_none_match })
+        Ok(Self(Precondition { if_match, if_none_match }))
     }
 }
 

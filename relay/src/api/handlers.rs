@@ -10,17 +10,17 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use floodgate_api::document::{Document, Invalid};
+use floodgate_control::view::HandlerView;
+use floodgate_control::{Kind, MAX_COMPONENT_BYTES, Refused, Scope};
 use floodgate_event::Name;
 use floodgate_event::snapshot::Digest256;
 use serde::{Deserialize, Serialize};
 
 use self::live::Live;
 use super::answer::{Listed, Removed, Tagged, status};
-use super::extract::{Body, Checked, PathName, Wait};
+use super::extract::{Body, Checked, Expected, PathName, Wait};
 use super::{ApiError, ApiState, Endpoint, awaited};
-use crate::control::document::{Document, Invalid};
-use crate::control::view::HandlerView;
-use crate::control::{Kind, MAX_COMPONENT_BYTES, Precondition, Refused, Scope};
 
 /// Waiting for a turn, a check of at most a minute, and writing the component.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(180);
@@ -114,7 +114,7 @@ async fn show(State(state): State<ApiState>, PathName(name): PathName) -> Result
 async fn upload(
     State(state): State<ApiState>,
     PathName(name): PathName,
-    expected: Precondition,
+    Expected(expected): Expected,
     Body(component): Body,
 ) -> Result<Response, ApiError> {
     let uploaded = state.control.upload(&name, component, &expected).await?;
@@ -126,7 +126,7 @@ async fn promote(
     State(state): State<ApiState>,
     PathName(name): PathName,
     wait: Wait,
-    expected: Precondition,
+    Expected(expected): Expected,
     Checked(promotion): Checked<Promotion>,
 ) -> Result<Promoted, ApiError> {
     let promoted = promotion.version.get();
@@ -137,7 +137,7 @@ async fn promote(
 async fn delete(
     State(state): State<ApiState>,
     PathName(name): PathName,
-    expected: Precondition,
+    Expected(expected): Expected,
 ) -> Result<Removed, ApiError> {
     let changed = state.control.delete(Kind::Handler, &name, &expected).await?;
     Ok(Removed { name, revision: changed.after.revision, in_force: None })

@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
+use floodgate_api::document::SourceDocument;
 use floodgate_event::{Name, ProblemCode};
+use floodgate_replicate::books::Seen;
 use time::OffsetDateTime;
 
 use super::{ApiError, ApiState};
-use crate::books::Seen;
-use crate::control::document::SourceDocument;
 
 const DAY: u64 = 86_400;
 

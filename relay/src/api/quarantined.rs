@@ -3,16 +3,16 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use floodgate_api::document::Invalid;
 use floodgate_event::time::from_unix_micros;
 use floodgate_event::{Name, ProblemCode};
+use floodgate_replicate::dedup::ledger::LedgerError;
+use floodgate_replicate::dedup::quarantine::{Key, Row};
+use floodgate_replicate::lookup::Selection;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::{ApiError, ApiState, Endpoint};
-use crate::control::document::Invalid;
-use crate::dedup::ledger::LedgerError;
-use crate::dedup::quarantine::{Key, Row};
-use crate::lookup::Selection;
 
 /// Events of a page, where the caller does not say.
 const DEFAULT_LIMIT: usize = 100;
@@ -72,8 +72,9 @@ async fn list(
         return Err(invalid("limit", format!("{limit} is out of range: expected 1 to {MAX_LIMIT}")));
     }
     let after = after.map(|after| after.parse()).transpose();
-    let after =
-        after.map_err(|error: crate::dedup::quarantine::InvalidKey| invalid("after", error.to_string()))?;
+    let after = after.map_err(|error: floodgate_replicate::dedup::quarantine::InvalidKey| {
+        invalid("after", error.to_string())
+    })?;
     let selection = Selection { source, handler, ids: Vec::new() };
     let page = state.lookup.quarantined(&selection, after, limit)?;
     let items = page.rows.into_iter().map(|(key, row)| Item::new(key, row)).collect();

@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use floodgate_control::RegionView;
 use serde::Serialize;
 
 use super::{ApiState, Endpoint};
-use crate::control::RegionView;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint::get("/v1/regions", list)]

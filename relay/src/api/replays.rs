@@ -6,15 +6,15 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use floodgate_api::document::{Document, Invalid};
+use floodgate_control::{Kind, Refused, Version};
 use floodgate_event::{EventId, Name, ProblemCode};
+use floodgate_replicate::lookup::{NotTaken, Selection};
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
 use super::extract::Checked;
 use super::{ApiError, ApiState, Endpoint};
-use crate::control::document::{Document, Invalid};
-use crate::control::{Kind, Refused, Version};
-use crate::lookup::{NotTaken, Selection};
 use crate::replay::{JobView, Order, StartError};
 
 /// Events that a filter may name.
@@ -155,7 +155,7 @@ impl From<StartError> for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::document::read_json;
+    use floodgate_api::document::read_json;
 
     fn refusal(document: &str) -> String {
         match read_json::<ReplayDocument>(document.as_bytes()) {

@@ -3,14 +3,14 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use floodgate_api::document::SourceDocument;
+use floodgate_control::view::SourceView;
+use floodgate_control::{Configuration, Kind, Refused, Scope, warnings};
 use floodgate_event::Name;
 
 use super::answer::{Listed, Put, Removed, Tagged};
-use super::extract::{Checked, PathName, Wait, Write};
+use super::extract::{Checked, Expected, PathName, Wait, Write};
 use super::{ApiError, ApiState, Endpoint, in_force, order, remove};
-use crate::control::document::SourceDocument;
-use crate::control::view::SourceView;
-use crate::control::{Configuration, Kind, Precondition, Refused, Scope, warnings};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -39,7 +39,7 @@ async fn put(
     State(state): State<ApiState>,
     PathName(name): PathName,
     write: Write,
-    expected: Precondition,
+    Expected(expected): Expected,
     Checked(document): Checked<SourceDocument>,
 ) -> Result<Response, ApiError> {
     order::check(&state, &name, &document).await?;
@@ -53,7 +53,7 @@ async fn delete(
     State(state): State<ApiState>,
     PathName(name): PathName,
     Wait { wait }: Wait,
-    expected: Precondition,
+    Expected(expected): Expected,
 ) -> Result<Removed, ApiError> {
     remove(&state, (Kind::Source, &name), wait, &expected, Scope::Everywhere(&name)).await
 }

@@ -5,16 +5,16 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::{Client, Request, RequestError};
 use bytes::Bytes;
+use floodgate_control::{ComponentError, Control, Version};
 use floodgate_event::causes::chain;
 use floodgate_event::format::{self, DecodeError};
 use floodgate_event::proto::replayed::Result as Answer;
 use floodgate_event::proto::{self, Replayed};
 use floodgate_event::{replay, subject};
+use floodgate_replicate::books::RegionStreams;
 use prost::Message as _;
 
 use super::feed::Quarantined;
-use crate::books::RegionStreams;
-use crate::control::{ComponentError, Control, Version};
 
 /// How long a gateway may take: it may have to fetch and compile the handler first.
 const TIMEOUT: Duration = Duration::from_secs(60);

@@ -7,11 +7,10 @@ use std::time::Duration;
 use floodgate_event::EventId;
 use floodgate_event::proto::event::Disposition;
 use floodgate_event::proto::{Entry, Event};
+use floodgate_replicate::dedup::quarantine::{Key, Row};
+use floodgate_replicate::lookup::{EventLookup, LookupError, Selection};
 use futures::{Stream, stream};
 use tokio::time::{Interval, MissedTickBehavior, interval};
-
-use crate::dedup::quarantine::{Key, Row};
-use crate::lookup::{EventLookup, LookupError, Selection};
 
 /// Rows that are read from the index at a time.
 const PAGE: usize = 256;

@@ -1,8 +1,8 @@
 //! How far a region is replicated must be known also where a reader never comes to the end of the stream.
 
 use floodgate_event::Lane;
-use floodgate_relay::metrics::ReplicationMetrics;
-use floodgate_relay::replicate::writer::Work;
+use floodgate_replicate::metrics::ReplicationMetrics;
+use floodgate_replicate::writer::Work;
 use floodgate_tests::Failure;
 use tokio::sync::mpsc;
 

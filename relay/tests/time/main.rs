@@ -1,7 +1,7 @@
 //! The ledger over days, and clocks that jump, on a real nats-server:
 //! real streams, the relay's own parts in this process, and a time that passes as fast as the test says.
 
-#[path = "../../src/clock/world.rs"]
+#[path = "../../../crates/clock/src/world.rs"]
 #[allow(
     dead_code,
     clippy::unwrap_used,
@@ -16,4 +16,4 @@ mod growth;
 mod site;
 mod warmth;
 
-use floodgate_relay::clock::{Clock, Host, Who};
+use floodgate_clock::{Clock, Host, Who};

@@ -6,22 +6,23 @@ use std::time::{Duration, SystemTime};
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
+use floodgate_clock::Clock;
 use floodgate_event::block::{Destination, EncodedEvent, SealedBlock};
 use floodgate_event::proto::{Event, KeyKind, LogBlock, Request};
 use floodgate_event::{EventId, Lane, LogRate, format, subject};
-use floodgate_relay::append::AppendError;
-use floodgate_relay::clock::Clock;
-use floodgate_relay::dedup::ledger::{Feed, Ledger};
-use floodgate_relay::lease::{Contender, Lease};
-use floodgate_relay::metrics::ReplicationMetrics;
-use floodgate_relay::progress::Progress;
-use floodgate_relay::provision::{self, ProvisionError, Wanted};
-use floodgate_relay::reader::StreamReader;
-use floodgate_relay::replicate::feed::FeedReader;
-use floodgate_relay::replicate::forget::Forgetter;
-use floodgate_relay::replicate::takeover;
-use floodgate_relay::replicate::writer::{Work, WriteError, Writer};
-use floodgate_relay::{config, nats};
+use floodgate_replicate::dedup::ledger::{Feed, Ledger};
+use floodgate_replicate::feed::FeedReader;
+use floodgate_replicate::forget::Forgetter;
+use floodgate_replicate::metrics::ReplicationMetrics;
+use floodgate_replicate::progress::Progress;
+use floodgate_replicate::takeover;
+use floodgate_replicate::writer::{Work, WriteError, Writer};
+use floodgate_stream::append::AppendError;
+use floodgate_stream::connect::jetstream;
+use floodgate_stream::lease::{Contender, Lease};
+use floodgate_stream::placement::{Centre, Placement};
+use floodgate_stream::provision::{self, ProvisionError};
+use floodgate_stream::reader::StreamReader;
 use floodgate_tests::cluster::Cluster;
 use floodgate_tests::{Failure, programs};
 use tempfile::TempDir;
@@ -51,7 +52,7 @@ impl Site {
             return Ok(None);
         }
         let server = Cluster::start(1, "")?;
-        let context = nats::jetstream(&server.context(1).await?.client());
+        let context = jetstream(&server.context(1).await?.client());
         // As the relay does: a server that has just started may refuse at first.
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while let Err(error) = provision(&context, shards).await {
@@ -99,8 +100,8 @@ impl Site {
 }
 
 async fn provision(context: &Context, shards: u32) -> std::result::Result<(), ProvisionError> {
-    provision::centre(context, shards, config::Centre::default()).await?;
-    provision::region(context, Wanted::default()).await
+    provision::centre(context, shards, Centre::default()).await?;
+    provision::region(context, Placement::default()).await
 }
 
 pub(crate) fn id(number: u64) -> EventId {

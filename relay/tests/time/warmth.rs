@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use async_nats::HeaderMap;
+use floodgate_deliver::DeliveryIndex;
 use floodgate_event::proto::log_block::Content;
 use floodgate_event::proto::{Entry, Event, LogBlock, Replica, Verdict, verdict};
 use floodgate_event::{Lane, subject};
-use floodgate_relay::dedup::ledger::Ledger;
-use floodgate_relay::forward::DeliveryIndex;
-use floodgate_relay::lease::Readiness as _;
-use floodgate_relay::replicate::takeover;
-use floodgate_relay::replicate::warmth::{NEARLY_LEVEL, Warmth};
+use floodgate_relay::warmth::{NEARLY_LEVEL, Warmth};
+use floodgate_replicate::dedup::ledger::Ledger;
+use floodgate_replicate::takeover;
+use floodgate_stream::lease::Readiness as _;
 use floodgate_tests::Failure;
 use futures::future::try_join_all;
 use prost::Message as _;

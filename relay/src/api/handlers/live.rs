@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use floodgate_control::Reports;
 use floodgate_event::Name;
 use floodgate_event::report::{Difference, HandlerReport, MAX_SAMPLES, TrialTally};
 use serde::Serialize;
-
-use crate::control::Reports;
 
 /// A handler over all regions.
 #[derive(Serialize)]

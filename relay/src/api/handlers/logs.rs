@@ -8,13 +8,13 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use floodgate_control::{Kind, Refused};
 use floodgate_event::{ProblemCode, subject};
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::mpsc;
 
 use crate::api::extract::PathName;
 use crate::api::{ApiError, ApiState};
-use crate::control::{Kind, Refused};
 
 /// Lines of JSON, [one each](https://github.com/ndjson/ndjson-spec).
 const LINES: &str = "application/x-ndjson";

@@ -3,15 +3,15 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use floodgate_api::document::{CanaryDocument, Document, Invalid, ShadowDocument};
+use floodgate_control::{Changed, Scope};
 use floodgate_event::Name;
 use serde::{Deserialize, Serialize};
 
 use super::Promoted;
 use crate::api::answer::status;
-use crate::api::extract::{Checked, PathName, Wait};
+use crate::api::extract::{Checked, Expected, PathName, Wait};
 use crate::api::{ApiError, ApiState, awaited};
-use crate::control::document::{CanaryDocument, Document, Invalid, ShadowDocument};
-use crate::control::{Changed, Precondition, Scope};
 
 /// `POST /v1/handlers/{name}/rollback`: an empty object.
 #[derive(Deserialize)]
@@ -51,7 +51,7 @@ pub(super) async fn roll_back(
     State(state): State<ApiState>,
     PathName(name): PathName,
     wait: Wait,
-    expected: Precondition,
+    Expected(expected): Expected,
     Checked(Nothing {}): Checked<Nothing>,
 ) -> Result<Promoted, ApiError> {
     let changed = state.control.roll_back(&name, &expected).await?;
@@ -62,7 +62,7 @@ pub(super) async fn shadow(
     State(state): State<ApiState>,
     PathName(name): PathName,
     wait: Wait,
-    expected: Precondition,
+    Expected(expected): Expected,
     Checked(document): Checked<ShadowDocument>,
 ) -> Result<Made, ApiError> {
     let changed = state.control.shadow(&name, &document, &expected).await?;
@@ -73,7 +73,7 @@ pub(super) async fn canary(
     State(state): State<ApiState>,
     PathName(name): PathName,
     wait: Wait,
-    expected: Precondition,
+    Expected(expected): Expected,
     Checked(document): Checked<CanaryDocument>,
 ) -> Result<Made, ApiError> {
     let changed = state.control.canary(&name, &document, &expected).await?;
@@ -84,7 +84,7 @@ pub(super) async fn stop(
     State(state): State<ApiState>,
     PathName(name): PathName,
     wait: Wait,
-    expected: Precondition,
+    Expected(expected): Expected,
 ) -> Result<Made, ApiError> {
     let changed = state.control.stop_rollout(&name, &expected).await?;
     Ok(Made::of(&state, name, wait, &changed).await)

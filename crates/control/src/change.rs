@@ -1,0 +1,283 @@
+//! Changes to the configuration, as pure functions: the store tries one again when something else changed
+//! first. A change that leaves the configuration as it is makes no revision.
+
+use floodgate_api::document::{DestinationDocument, HandlerDocument, Invalid, SourceDocument};
+use floodgate_event::Name;
+use floodgate_event::seal::SealError;
+use floodgate_event::snapshot::Digest256;
+use floodgate_routes::Gone;
+
+use super::configuration::{Configuration, Destination, Handler, Source};
+use super::vault::{self, Readers, Vault};
+
+/// The most sources.
+pub(crate) const MAX_SOURCES: usize = 10_000;
+/// The most destinations.
+pub(crate) const MAX_DESTINATIONS: usize = 10_000;
+/// The most handlers.
+pub(crate) const MAX_HANDLERS: usize = 1_000;
+
+/// What objects the configuration has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Where webhooks come from.
+    Source,
+    /// Where events go.
+    Destination,
+    /// What runs in between.
+    Handler,
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+            Self::Handler => "handler",
+        })
+    }
+}
+
+/// Why a change is not made. The caller's fault, except for `Seal`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is no such object.
+    #[error("there is no {kind} `{name}`")]
+    NotFound {
+        /// What was asked for.
+        kind: Kind,
+        /// By which name.
+        name: Name,
+    },
+    /// Something else depends on it.
+    #[error(
+        "handler `{handler}` is bound by {count} source(s), the first is `{source_name}`: unbind it first"
+    )]
+    Bound {
+        /// The handler.
+        handler: Name,
+        /// One of the sources that bind it.
+        source_name: Name,
+        /// How many do.
+        count: usize,
+    },
+    /// The document does not fit what else is configured.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// A bound is reached.
+    #[error("there are {most} {what} already, and no more are taken")]
+    Full {
+        /// Of what.
+        what: &'static str,
+        /// The bound.
+        most: usize,
+    },
+    /// What a region would get is too large.
+    #[error(
+        "what region `{region}` gets of the configuration would be larger than the {most} bytes that fit"
+    )]
+    Snapshot {
+        /// The region with the longest name, as all get the same.
+        region: Name,
+        /// The largest snapshot that is taken, in bytes.
+        most: usize,
+    },
+    /// What is stored is not what the request says it is.
+    #[error("{}", precondition(*.kind, .name, .stored.as_deref()))]
+    Precondition {
+        /// What was to be changed.
+        kind: Kind,
+        /// By which name.
+        name: Name,
+        /// Its entity tag, if there is such an object.
+        stored: Option<String>,
+    },
+    /// Something else changed after this change was checked.
+    #[error("the configuration changed meanwhile: try again")]
+    Moved,
+    /// There is nothing to go back to.
+    #[error("handler `{0}` was never promoted to another version")]
+    NoEarlier(Name),
+    /// What is tried is in use already.
+    #[error("version {version} of handler `{handler}` is the promoted one")]
+    Promoted {
+        /// The handler.
+        handler: Name,
+        /// The version.
+        version: u32,
+    },
+    /// A secret could not be sealed, or a stored one not opened.
+    #[error("a secret could not be sealed")]
+    Seal(#[from] SealError),
+}
+
+impl Configuration {
+    pub fn put_source(
+        &mut self,
+        name: &Name,
+        document: &SourceDocument,
+        vault: &Vault,
+    ) -> Result<(), Refused> {
+        self.check_bindings(&document.handlers)?;
+        room(&self.sources, name, "sources", MAX_SOURCES)?;
+        // Secrets are bound to their tenant: under another one they are sealed anew.
+        let stored = self.sources.get(name).filter(|source| source.tenant == document.tenant);
+        let secrets = vault.keep_or_seal(
+            &document.verify.secrets,
+            stored.map_or(&[], |source| &source.secrets),
+            vault::source(&document.tenant, name),
+            Readers::Regions,
+        )?;
+        let keys = stored.map(|source| &source.keys);
+        let keys = vault.keep_or_seal_keys(&document.keys, keys, &document.tenant, name)?;
+        let source = Source {
+            tenant: document.tenant.clone(),
+            scheme: document.verify.scheme,
+            tolerance_seconds: document.verify.tolerance(),
+            secrets,
+            keys,
+            handlers: document.handlers.clone(),
+            intake: document.intake(),
+        };
+        self.sources.insert(name.clone(), source);
+        Ok(())
+    }
+
+    pub fn put_destination(
+        &mut self,
+        name: &Name,
+        document: &DestinationDocument,
+        vault: &Vault,
+    ) -> Result<(), Refused> {
+        room(&self.destinations, name, "destinations", MAX_DESTINATIONS)?;
+        let stored = self.destinations.get(name).filter(|stored| stored.tenant == document.tenant);
+        let secrets = vault.keep_or_seal(
+            &document.secrets,
+            stored.map_or(&[], |stored| &stored.secrets),
+            vault::destination(&document.tenant, name),
+            Readers::None,
+        )?;
+        // The store may give the change a later revision, and never an earlier one.
+        let next = self.revision + 1;
+        let before = self.destinations.get(name);
+        let mut destination = Destination {
+            tenant: document.tenant.clone(),
+            secrets,
+            delivery: document.delivery(),
+            created: before.map_or(next, |before| before.created),
+            put: before.map_or(next, |before| before.put),
+            gone_at_us: 0,
+        };
+        if before != Some(&destination) {
+            destination.put = next;
+        }
+        self.destinations.insert(name.clone(), destination);
+        Ok(())
+    }
+
+    pub fn delete_source(&mut self, name: &Name) -> Result<(), Refused> {
+        found(self.sources.remove(name), Kind::Source, name).map(drop)
+    }
+
+    pub fn delete_destination(&mut self, name: &Name) -> Result<(), Refused> {
+        found(self.destinations.remove(name), Kind::Destination, name).map(drop)
+    }
+
+    /// Holds the deliveries of a destination that answered 410. One that was put since, or is another one
+    /// under the same name, did not.
+    pub fn disable_destination(&mut self, gone: &Gone, now_us: u64) {
+        let destination = self.destinations.get_mut(&gone.destination);
+        if let Some(destination) = destination.filter(|now| now.put == gone.put && now.delivery.enabled) {
+            destination.delivery.enabled = false;
+            destination.gone_at_us = now_us;
+        }
+    }
+
+    /// Records an upload; answers with its version, the same one for the same bytes.
+    pub fn add_version(
+        &mut self,
+        name: &Name,
+        digest: Digest256,
+        size: u64,
+        now_us: u64,
+    ) -> Result<u32, Refused> {
+        room(&self.handlers, name, "handlers", MAX_HANDLERS)?;
+        match self.handlers.get_mut(name) {
+            Some(handler) => handler
+                .version_of(digest, size, now_us)
+                .ok_or(Refused::Full { what: "versions of this handler", most: Handler::MAX_VERSIONS }),
+            None => {
+                self.handlers.insert(name.clone(), Handler::first(digest, size, now_us));
+                Ok(1)
+            }
+        }
+    }
+
+    pub fn delete_handler(&mut self, name: &Name) -> Result<(), Refused> {
+        let bound: Vec<_> = self.bindings(name).map(|(source, _)| source.clone()).collect();
+        if let Some(source_name) = bound.first() {
+            let source_name = source_name.clone();
+            return Err(Refused::Bound { handler: name.clone(), source_name, count: bound.len() });
+        }
+        found(self.handlers.remove(name), Kind::Handler, name).map(drop)
+    }
+
+    /// Which sources bind a handler, and how.
+    pub fn bindings(&self, handler: &Name) -> impl Iterator<Item = (&Name, &HandlerDocument)> {
+        self.sources.iter().flat_map(move |(name, source)| {
+            source.handlers.iter().filter(move |bound| bound.name == *handler).map(move |bound| (name, bound))
+        })
+    }
+
+    fn check_bindings(&self, bindings: &[HandlerDocument]) -> Result<(), Invalid> {
+        for (index, binding) in bindings.iter().enumerate() {
+            let path = |field| format!("handlers[{index}].{field}");
+            let Some(handler) = self.handlers.get(&binding.name) else {
+                return Err(Invalid::new(
+                    path("name"),
+                    format!("there is no handler `{}`: upload it first", binding.name),
+                ));
+            };
+            match binding.version {
+                Some(version) if handler.version(version.get()).is_none() => {
+                    return Err(no_version(path("version"), &binding.name, version.get()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn precondition(kind: Kind, name: &Name, stored: Option<&str>) -> String {
+    match stored {
+        Some(tag) => {
+            format!("{kind} `{name}` is another version than the request expects: its ETag is {tag}")
+        }
+        None => format!("there is no {kind} `{name}`, and the request expects one"),
+    }
+}
+
+pub(super) fn no_version(path: impl Into<String>, handler: &Name, version: u32) -> Invalid {
+    Invalid::new(path, format!("handler `{handler}` has no version {version}"))
+}
+
+pub(super) fn found<T>(object: Option<T>, kind: Kind, name: &Name) -> Result<T, Refused> {
+    object.ok_or_else(|| Refused::NotFound { kind, name: name.clone() })
+}
+
+fn room<T>(
+    objects: &std::collections::BTreeMap<Name, T>,
+    name: &Name,
+    what: &'static str,
+    most: usize,
+) -> Result<(), Refused> {
+    if objects.contains_key(name) || objects.len() < most {
+        Ok(())
+    } else {
+        Err(Refused::Full { what, most })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! Which version of a handler runs, as the API changes it.
+
+use floodgate_api::document::{CanaryDocument, ShadowDocument};
+use floodgate_event::Name;
+
+use super::store::ChangeError;
+use super::{Changed, Configuration, Control, Kind, Mode, Precondition, Refused};
+
+impl Control {
+    pub async fn promote(
+        &self,
+        handler: &Name,
+        version: u32,
+        precondition: &Precondition,
+    ) -> Result<Changed<()>, ChangeError> {
+        let promote = |all: &mut Configuration, now| all.promote(handler, version, now);
+        self.bind(Mode::Write, self.of_handler(handler, precondition, promote)).await
+    }
+
+    /// Answers with the version that is promoted again.
+    pub async fn roll_back(
+        &self,
+        handler: &Name,
+        precondition: &Precondition,
+    ) -> Result<Changed<u32>, ChangeError> {
+        let roll_back = |all: &mut Configuration, now| all.roll_back(handler, now);
+        // It ran with these parameters before, and the way back must not wait for a compiler.
+        self.change(Mode::Write, self.of_handler(handler, precondition, roll_back)).await
+    }
+
+    pub async fn shadow(
+        &self,
+        handler: &Name,
+        document: &ShadowDocument,
+        precondition: &Precondition,
+    ) -> Result<Changed<()>, ChangeError> {
+        let shadow = |all: &mut Configuration, now| all.shadow(handler, document, now);
+        self.bind(Mode::Write, self.of_handler(handler, precondition, shadow)).await
+    }
+
+    pub async fn canary(
+        &self,
+        handler: &Name,
+        document: &CanaryDocument,
+        precondition: &Precondition,
+    ) -> Result<Changed<()>, ChangeError> {
+        let canary = |all: &mut Configuration, now| all.canary(handler, document, now);
+        self.bind(Mode::Write, self.of_handler(handler, precondition, canary)).await
+    }
+
+    pub async fn stop_rollout(
+        &self,
+        handler: &Name,
+        precondition: &Precondition,
+    ) -> Result<Changed<()>, ChangeError> {
+        let stop = |all: &mut Configuration, now| all.stop_rollout(handler, now);
+        self.change(Mode::Write, self.of_handler(handler, precondition, stop)).await
+    }
+
+    /// A change of a handler, at the relay's time of this moment. Refused if what is stored of it is not as
+    /// expected.
+    fn of_handler<T>(
+        &self,
+        handler: &Name,
+        precondition: &Precondition,
+        apply: impl Fn(&mut Configuration, u64) -> Result<T, Refused>,
+    ) -> impl Fn(&mut Configuration) -> Result<T, Refused> {
+        let now_us = self.0.clock.now_us();
+        move |configuration| {
+            configuration.check(precondition, Kind::Handler, handler)?;
+            apply(configuration, now_us)
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The fence of a stream with one writer, on a real nats-server: `FLOODGATE_NATS_SERVER`,
+//! `.tools/nats-server`, or the one on `PATH`.
+//!
+//! It is the stream that refuses a holder which was replaced, not that holder's clock. So the first holder's
+//! lease is a long one, and its key is taken from under it: the first believes to hold it to the end, which
+//! is checked, and sends what it is told to. Also shown is what the fence must leave alone: the order of one
+//! holder's appends, and an append of its own whose ack was lost.
+
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::Context;
+use bytes::Bytes;
+use floodgate_event::{Lane, subject};
+use floodgate_stream::append::{Append, AppendError, BATCH_APPENDS, BATCH_BYTES, FencedAppender};
+use floodgate_stream::connect::jetstream;
+use floodgate_stream::lease::{Contender, Lease};
+use floodgate_stream::{placement, provision};
+use floodgate_tests::programs;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// The shard whose log is written.
+const SHARD: u32 = 0;
+/// So long that no lease is renewed or runs out during a test.
+const LENGTH: Duration = Duration::from_secs(600);
+/// How long nats-server may take to start.
+const START: Duration = Duration::from_secs(20);
+/// Between two attempts to reach it.
+const PAUSE: Duration = Duration::from_millis(50);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_after_anothers_fence_is_refused() -> Result {
+    let Some(centre) = Centre::start("an_append_after_anothers_fence_is_refused").await? else {
+        return Ok(());
+    };
+    let Duel { lease, mut first, mut second } = centre.duel().await?;
+
+    assert!(lease.is_held(), "the first's own clock would let it write");
+    assert_eq!(first.append(target(), text("late")).await, Err(AppendError::Superseded));
+    assert!(lease.is_held(), "it is not the clock that refused");
+
+    assert_eq!(second.append(target(), text("next")).await, Ok(4));
+    assert_eq!(centre.log().await?, ["fence", "before", "fence", "next"]);
+    Ok(())
+}
+
+/// What waits for an append that is under way goes as a batch, of which only the first names the fence.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_after_anothers_fence_is_refused() -> Result {
+    let Some(centre) = Centre::start("a_batch_after_anothers_fence_is_refused").await? else { return Ok(()) };
+    let Duel { lease, mut first, mut second } =
+        centre.duel_after(&["before", "late", "later", "latest"]).await?;
+    assert_eq!(first.in_flight(), 3);
+    assert_eq!(first.settle().await, Err(AppendError::Superseded));
+    assert_eq!(first.settle().await, Err(AppendError::Superseded));
+    assert!(lease.is_held(), "it is not the clock that refused");
+
+    // On the same connection, so the first's are judged before this one.
+    let next = second.append(target(), text("next")).await;
+    assert_eq!(centre.log().await?, ["fence", "before", "fence", "next"]);
+    assert_eq!(next, Ok(4));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn appends_of_one_holder_stand_in_order() -> Result {
+    let Some(centre) = Centre::start("appends_of_one_holder_stand_in_order").await? else { return Ok(()) };
+    let mut appender = centre.appender(&centre.lease("only").await?).await?;
+
+    assert_eq!(appender.last_sequence(), 1, "its fence");
+    assert_eq!(appender.append(target(), text("one")).await, Ok(2));
+    assert_eq!(appender.append(target(), text("two")).await, Ok(3));
+    for payload in ["three", "four", "five"] {
+        appender.submit(append(payload)).await?;
+    }
+    assert_eq!((appender.in_flight(), appender.next_sequence()), (3, 7));
+    for sequence in 4..=6 {
+        assert_eq!(appender.settle().await, Ok(sequence));
+    }
+    assert_eq!((appender.in_flight(), appender.last_sequence()), (0, 6));
+    assert_eq!(centre.log().await?, ["fence", "one", "two", "three", "four", "five"]);
+    Ok(())
+}
+
+/// What stands at an append's sequence with the append's own bytes is that append: its ack was lost, and
+/// sending it again is refused. Here the earlier sending is played by the test.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_whose_ack_was_lost_is_known_again() -> Result {
+    let Some(centre) = Centre::start("an_append_whose_ack_was_lost_is_known_again").await? else {
+        return Ok(());
+    };
+    let mut appender = centre.appender(&centre.lease("only").await?).await?;
+
+    centre.context.publish(target(), text("one")).await?.await?;
+    assert_eq!(appender.append(target(), text("one")).await, Ok(2));
+
+    centre.context.publish(target(), text("two")).await?.await?;
+    appender.submit(append("two")).await?;
+    appender.submit(append("three")).await?;
+    assert_eq!(appender.settle().await, Ok(3));
+    assert_eq!(appender.settle().await, Ok(4));
+
+    assert_eq!(appender.append(target(), text("four")).await, Ok(5));
+    assert_eq!(centre.log().await?, ["fence", "one", "two", "three", "four"]);
+    Ok(())
+}
+
+/// What makes the stream refuse it after another's fence:
+/// an append names the fence, and a batch's first one does.
+#[tokio::test(flavor = "multi_thread")]
+async fn appends_and_batches_name_the_fence() -> Result {
+    let Some(centre) = Centre::start("appends_and_batches_name_the_fence").await? else { return Ok(()) };
+    let mut appender = centre.appender(&centre.lease("only").await?).await?;
+    for payload in ["alone", "first of a batch", "second"] {
+        appender.submit(append(payload)).await?;
+    }
+    while appender.in_flight() > 0 {
+        appender.settle().await?;
+    }
+    let stream = centre.context.get_stream(subject::log_stream(SHARD)).await?;
+    let mut named = Vec::new();
+    for sequence in 2..=4 {
+        let headers = stream.get_raw_message(sequence).await?.headers;
+        let of = |name| headers.get(name).map(|value| value.as_str().to_owned());
+        named.push((
+            of("Nats-Expected-Last-Subject-Sequence"),
+            of("Nats-Expected-Last-Subject-Sequence-Subject"),
+        ));
+    }
+    let fence = (Some("1".to_owned()), Some(subject::log_fence(SHARD)));
+    assert_eq!(named, [fence.clone(), fence, (None, None)]);
+    Ok(())
+}
+
+/// More than a batch takes, by number and by size, and a wait that is given up again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_appends_stand_in_order_in_as_many_batches_as_they_need() -> Result {
+    let name = "many_appends_stand_in_order_in_as_many_batches_as_they_need";
+    let Some(centre) = Centre::start(name).await? else { return Ok(()) };
+    let mut appender = centre.appender(&centre.lease("only").await?).await?;
+    let small = (0..2 * BATCH_APPENDS).map(|_| 100);
+    let sizes: Vec<_> = small.chain([BATCH_BYTES / 2; 3]).chain([BATCH_BYTES + 1, 100, 100]).collect();
+    for (number, size) in sizes.iter().enumerate() {
+        let payload = format!("{}{number:04}", "0".repeat(size - 4)).into();
+        appender.submit(Append { payload, ..append("") }).await?;
+    }
+    let mut settled = 1;
+    while appender.in_flight() > 0 {
+        if let Ok(sequence) = timeout(Duration::from_millis(2), appender.settle()).await {
+            settled += 1;
+            assert_eq!(sequence, Ok(settled));
+        }
+    }
+    let log = centre.log().await?;
+    assert_eq!(log.len(), 1 + sizes.len(), "each once");
+    for (number, text) in log.iter().skip(1).enumerate() {
+        assert_eq!((text.len(), text.parse()), (sizes[number], Ok(number)));
+    }
+    Ok(())
+}
+
+/// Two that believe to be the only writer. The first's fence stands in the log,
+/// `before`, and the second's fence.
+struct Duel {
+    /// The first's.
+    lease: Lease,
+    first: FencedAppender,
+    second: FencedAppender,
+}
+
+/// The centre's NATS in a folder of its own, killed when dropped.
+struct Centre {
+    context: Context,
+    // Dropped in this order: the process before the folder that it writes to.
+    _server: Child,
+    _folder: TempDir,
+}
+
+impl Centre {
+    /// Starts a server with what the relay needs on it. `None`, and a line that says so, if there is no
+    /// program.
+    async fn start(test: &str) -> Result<Option<Self>> {
+        let folder = tempfile::tempdir()?;
+        let port = free_port()?;
+        let Some(server) = spawn(folder.path(), port)? else {
+            println!("SKIPPED: {test}: no nats-server");
+            return Ok(None);
+        };
+        let context = connect(port).await?;
+        provision::centre(&context, SHARD + 1, placement::Centre::default()).await?;
+        Ok(Some(Self { context, _server: server, _folder: folder }))
+    }
+
+    /// The first has written and is then replaced, without being told, by a second that puts up its fence.
+    async fn duel(&self) -> Result<Duel> {
+        self.duel_after(&["before"]).await
+    }
+
+    /// The same; of what the first submitted only the first append is on disk, and
+    /// the others wait to be sent.
+    async fn duel_after(&self, submitted: &[&'static str]) -> Result<Duel> {
+        let lease = self.lease("first").await?;
+        let mut first = self.appender(&lease).await?;
+        for payload in submitted {
+            first.submit(append(payload)).await?;
+        }
+        assert_eq!(first.settle().await, Ok(2));
+
+        let newer = self.lease("second").await?;
+        assert!(newer.epoch() > lease.epoch(), "{} after {}", newer.epoch(), lease.epoch());
+        let second = self.appender(&newer).await?;
+        assert_eq!(second.last_sequence(), 3, "its fence stands behind what the first wrote");
+        Ok(Duel { lease, first, second })
+    }
+
+    /// A lease that is had at once: the key of whoever holds it is deleted, of which that holder learns at
+    /// its next renewal.
+    async fn lease(&self, holder: &str) -> Result<Lease> {
+        let store = self.context.get_key_value(subject::LEASE_BUCKET).await?;
+        store.delete(subject::lease_key(SHARD)).await?;
+        let contender = Contender::new(store, SHARD, holder.to_owned(), LENGTH);
+        contender.acquire(&CancellationToken::new()).await.ok_or_else(|| "no lease".into())
+    }
+
+    async fn appender(&self, lease: &Lease) -> Result<FencedAppender> {
+        let stream = subject::log_stream(SHARD);
+        let fence = Append { subject: subject::log_fence(SHARD), ..append("fence") };
+        Ok(FencedAppender::open(self.context.clone(), stream, lease.clone(), fence).await?)
+    }
+
+    /// All that stands in the log.
+    async fn log(&self) -> Result<Vec<String>> {
+        let stream = self.context.get_stream(subject::log_stream(SHARD)).await?;
+        let mut payloads = Vec::new();
+        for sequence in 1..=stream.cached_info().state.last_sequence {
+            let message = stream.get_raw_message(sequence).await?;
+            payloads.push(String::from_utf8(message.payload.to_vec())?);
+        }
+        Ok(payloads)
+    }
+}
+
+fn append(payload: &'static str) -> Append {
+    Append { subject: target(), headers: HeaderMap::new(), payload: text(payload) }
+}
+
+fn target() -> String {
+    subject::log(SHARD, Lane::Standard)
+}
+
+fn text(payload: &'static str) -> Bytes {
+    Bytes::from_static(payload.as_bytes())
+}
+
+/// Asks the kernel for a port; between here and its use another process could take it, which fails the test.
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// `None` if there is no nats-server.
+fn spawn(folder: &Path, port: u16) -> Result<Option<Child>> {
+    let config = folder.join("nats.conf");
+    let text = format!(
+        "listen: \"127.0.0.1:{port}\"\nmax_payload: 8388608\n\
+         jetstream {{ store_dir: \"{}\", sync_interval: always }}\n",
+        folder.join("jetstream").display()
+    );
+    std::fs::write(&config, text)?;
+    let mut command = Command::new(programs::nats_server());
+    command.arg("--config").arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    match command.spawn() {
+        Ok(server) => Ok(Some(server)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn connect(port: u16) -> Result<Context> {
+    let deadline = Instant::now() + START;
+    loop {
+        match ready(port).await {
+            Ok(context) => return Ok(context),
+            Err(_) if Instant::now() < deadline => sleep(PAUSE).await,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A context as the relay has it, of a server that answers.
+async fn ready(port: u16) -> Result<Context> {
+    let client = async_nats::connect(format!("127.0.0.1:{port}")).await?;
+    let context = jetstream(&client);
+    context.query_account().await?;
+    Ok(context)
+}
