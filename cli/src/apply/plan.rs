@@ -179,8 +179,7 @@ impl Step {
         let mut step =
             Self { kind, name, action: Action::Keep, difference: Vec::new(), document, warnings: Vec::new() };
         let foreseen = step.foresee(api).await?;
-        let (before, after) =
-            foreseen.difference.map_or((None, None), |difference| (difference.before, difference.after));
+        let (before, after) = (foreseen.before.flatten(), foreseen.after.flatten());
         step.action = match (foreseen.changed, &before) {
             (false, _) => Action::Keep,
             (true, None) => Action::Create,

@@ -6,7 +6,7 @@ use clap::Args;
 use floodgate_api::view::{Level, LogLine};
 use floodgate_event::{Name, time};
 
-use crate::api::{ApiArgs, Client, ClientError};
+use crate::api::{ApiArgs, ClientError};
 use crate::exit::Failure;
 use crate::output;
 

@@ -35,18 +35,14 @@ pub struct Put<T> {
     #[serde(default)]
     #[schema(required = true)]
     pub warnings: Vec<Warning>,
-    /// With `dry_run`, the object as it is and as it would be.
-    #[serde(flatten)]
-    pub difference: Option<Difference<T>>,
-}
-
-/// The object as it is and as it would be; in a dry run only.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Difference<T> {
-    /// With `dry_run`: as it is, or null.
-    pub before: Option<T>,
-    /// With `dry_run`: as it would be.
-    pub after: Option<T>,
+    /// With `dry_run`: the object as it is, or null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<T>)]
+    pub before: Option<Option<T>>,
+    /// With `dry_run`: the object as it would be, or null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<T>)]
+    pub after: Option<Option<T>>,
 }
 
 /// What a `DELETE` did.

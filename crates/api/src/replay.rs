@@ -172,3 +172,42 @@ pub struct EventError {
     /// Why it was not replayed.
     pub error: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::read_json;
+
+    fn refusal(document: &str) -> String {
+        match read_json::<ReplayDocument>(document.as_bytes()) {
+            Ok(_) => "taken".to_owned(),
+            Err(invalid) => invalid.to_string(),
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let id = EventId::from([1; 16]);
+        for (document, said) in [
+            (r#"{"filter": {}}"#.to_owned(), "`filter`: missing field `status`"),
+            (r#"{"filter": {"status": "dead"}}"#.to_owned(), "`filter.status`: unknown value `dead`"),
+            (
+                r#"{"filter": {"status": "quarantined", "type": "x"}}"#.to_owned(),
+                "`filter.type`: unknown field",
+            ),
+            (r#"{"filter": {"status": "quarantined", "ids": []}}"#.to_owned(), "`filter.ids`: 0 ids"),
+            (
+                r#"{"filter": {"status": "quarantined", "ids": ["evt_1"]}}"#.to_owned(),
+                "`filter.ids`: `evt_1`: not an",
+            ),
+            (
+                r#"{"filter": {"status": "quarantined"}, "rate_per_second": 10001}"#.to_owned(),
+                "`rate_per_second`: 10001",
+            ),
+            (format!(r#"{{"filter": {{"status": "quarantined", "ids": ["{id}"]}}}}"#), "taken"),
+        ] {
+            let refused = refusal(&document);
+            assert!(refused.starts_with(said), "{document}: {refused}");
+        }
+    }
+}

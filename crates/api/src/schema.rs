@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{ToResponse, ToSchema};
 
 /// A name: 1 to 64 lower-case letters, digits, `_` and `-`, the first a letter or a digit.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize, ToSchema)]
@@ -230,7 +230,8 @@ pub struct RefusedSource {
 }
 
 /// An RFC 9457 problem document.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema, ToResponse)]
+#[response(description = "An RFC 9457 problem document", content_type = "application/problem+json")]
 pub struct Problem {
     /// `urn:floodgate:problem:` and a code.
     #[serde(rename = "type")]
@@ -253,3 +254,8 @@ pub struct EventId(String);
 #[derive(Deserialize, ToSchema)]
 #[schema(minimum = 0, maximum = 604800)]
 pub struct Wait(u64);
+
+/// A WebAssembly component.
+#[derive(Deserialize, ToSchema)]
+#[schema(value_type = String, format = Binary, max_length = 33554432)]
+pub struct Component(String);
