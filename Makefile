@@ -10,7 +10,7 @@ help:
 	@echo 'make bench   throughput and latency, measured here and now'
 	@echo 'make bench-handlers  what one event costs in a handler, beside bare wasmtime; neighbours of hostile ones; a start with 100'
 	@echo 'make bench-backlog   how fast a centre catches up after it was away, beside bare publishes'
-	@echo 'make lint    formatting, clippy, documentation, licences'
+	@echo 'make lint    structure, formatting, clippy, documentation, licences'
 	@echo 'make setup   fetch what cargo does not bring (the others do this first)'
 
 setup:

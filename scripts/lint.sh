@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Formatting, lints, documentation and dependencies, as they must be before a merge.
+# Structure, formatting, lints, documentation and dependencies, as they must be before a merge.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+python3 scripts/structure.py --self-test
+python3 scripts/structure.py
 cargo fmt --all --check
 (cd handlers && cargo fmt --all --check)
 cargo clippy --release --workspace --all-targets -- -D warnings

@@ -45,6 +45,8 @@ guests() {
 documentation() {
     local status=0
     python3 tests/docs/selftest.py && python3 tests/docs/run.py | tee "$log.docs" || status=$?
+    python3 tests/docs/examples.py | tee -a "$log.docs" || status=$?
+    python3 tests/docs/paths_selftest.py && python3 tests/docs/paths.py || status=$?
     grep -h '^SKIPPED: ' "$log.docs" >>"$log" || true
     if [[ -x .tools/mdbook ]]; then
         .tools/mdbook build docs || status=$?

@@ -8,7 +8,6 @@ mod content_coding;
 pub(crate) mod path;
 pub(crate) mod refusal;
 pub(crate) mod service;
-pub(crate) mod tls;
 
 use std::net::SocketAddr;
 use std::time::SystemTime;

@@ -17,8 +17,7 @@ use tokio::sync::mpsc;
 
 use self::file::File;
 pub use self::limits::Limits;
-use crate::accept::tls;
-use crate::handle;
+use crate::tls;
 
 /// A gateway's configuration, complete and checked.
 #[derive(Debug)]
@@ -38,12 +37,12 @@ pub struct Config {
     /// How it stops.
     pub drain: Drain,
     /// Bounds of handlers.
-    pub handlers: handle::Limits,
+    pub handlers: floodgate_sandbox::Limits,
     /// What compiles handlers in a process of its own: a program and its arguments.
     /// Not in the file; without it they are compiled in this process.
     pub compile_command: Vec<OsString>,
     /// The machine's swap devices. Not in the file.
-    pub swaps: handle::Swaps,
+    pub swaps: floodgate_sandbox::Swaps,
     /// Tells the gateway to read the files again that its file names: certificates and keys. Not in the file.
     pub reload: Option<mpsc::Receiver<()>>,
     /// Where it was read.
@@ -104,7 +103,7 @@ impl Checker<'_> {
             drain: file.drain.into(),
             handlers: self.handlers(file.handlers),
             compile_command: Vec::new(),
-            swaps: handle::Swaps::default(),
+            swaps: floodgate_sandbox::Swaps::default(),
             reload: None,
             path: self.path.to_owned(),
             opening_key: self.opening_key(&file.opening_key_file)?,
@@ -113,9 +112,9 @@ impl Checker<'_> {
         })
     }
 
-    fn handlers(&self, handlers: handle::Limits) -> handle::Limits {
+    fn handlers(&self, handlers: floodgate_sandbox::Limits) -> floodgate_sandbox::Limits {
         let cache_dir = handlers.cache_dir.map(|folder| self.folder.join(folder));
-        handle::Limits { cache_dir, ..handlers }
+        floodgate_sandbox::Limits { cache_dir, ..handlers }
     }
 
     fn opening_key(&self, file: &Path) -> Result<OpeningKey, ConfigError> {
@@ -137,7 +136,11 @@ impl Checker<'_> {
             (false, Some(files)) => {
                 let certificate = self.folder.join(&files.certificate_file);
                 let key = self.folder.join(&files.key_file);
-                Ok(Some(tls::load(&certificate, &key)?))
+                let offer = tls::load(&certificate, &key);
+                Ok(Some(
+                    offer
+                        .map_err(|refused| ConfigError::Tls { path: refused.path, source: refused.source })?,
+                ))
             }
         }
     }
@@ -201,7 +204,7 @@ pub enum ConfigError {
         /// Which file.
         path: PathBuf,
         /// Which limit, and what is wrong with it.
-        source: handle::InvalidLimit,
+        source: floodgate_sandbox::InvalidLimit,
     },
     /// The connection to NATS, or a file that it names.
     #[error("{path}: {source}")]

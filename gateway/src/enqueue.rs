@@ -5,7 +5,7 @@
 mod acks;
 mod publisher;
 mod queue;
-mod tries;
+mod retry;
 mod writer;
 
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 use floodgate_event::block::{Destination, EncodedEvent};
 use floodgate_event::{EventId, Lane, Name};
 use floodgate_listen::Reservation;
+use floodgate_sandbox::HandlerAnswer;
 use futures::future::join_all;
 use tokio::sync::oneshot;
 
@@ -22,9 +23,9 @@ use self::publisher::Publisher;
 use self::queue::Full;
 use self::writer::Writer;
 use crate::config::Limits;
-use crate::link::Link;
 use crate::metrics::Metrics;
-use crate::stage::{Handled, HandlerAnswer};
+use crate::nats::Connection;
+use crate::stage::Handled;
 
 /// An event that is on the region's disk. Holds what its sender is answered.
 #[derive(Debug)]
@@ -70,6 +71,13 @@ struct Entry {
     durable: oneshot::Sender<bool>,
 }
 
+/// Who publishes: what blocks say of where they come from.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    pub(crate) region: &'a Name,
+    pub(crate) gateway: &'a Name,
+}
+
 /// The [`Writer`]s of all lanes and shards.
 pub(crate) struct Enqueue {
     writers: Vec<Writer>,
@@ -79,19 +87,18 @@ pub(crate) struct Enqueue {
 impl Enqueue {
     /// Subscribes to publish acks.
     pub(crate) async fn start(
-        link: &Link,
-        region: &Name,
-        gateway: &Name,
+        nats: &Connection,
+        origin: Origin<'_>,
         shards: u32,
         limits: &Limits,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, async_nats::SubscribeError> {
-        let acks = Acks::listen(link.client()).await?;
+        let acks = Acks::listen(nats.client()).await?;
         let writer = |(lane, shard)| {
-            let gateway = gateway.to_string();
-            let destination = Destination { region: region.clone(), lane, shard, gateway };
+            let (region, gateway) = (origin.region.clone(), origin.gateway.to_string());
+            let destination = Destination { region, lane, shard, gateway };
             let publisher =
-                Publisher::new(link, acks.clone(), (lane, shard), limits.publish_timeout(), metrics);
+                Publisher::new(nats, acks.clone(), (lane, shard), limits.publish_timeout(), metrics);
             Writer::new(destination, limits.into(), publisher, metrics)
         };
         let places = Lane::ALL.into_iter().flat_map(|lane| (0..shards).map(move |shard| (lane, shard)));

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use floodgate_listen::{Bounds, Budget, Port, PortMetrics};
+use floodgate_sandbox::{Cache, Compiler, Engine, EngineError, Loader};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -39,10 +40,10 @@ use self::reload::Reload;
 use self::replay::Replays;
 use self::state::State;
 use crate::accept::service::{Checking, Service};
+use crate::chain::{LogSender, Versions};
 use crate::config::{Config, Drain};
-use crate::handle::{Cache, Compiler, Engine, EngineError, Loader, Tap, Versions};
-use crate::link::{Link, LinkError};
 use crate::metrics::Metrics;
+use crate::nats::{Connection, LinkError};
 
 /// The memory for connections and answers of the operators' port.
 const OPERATIONS_BYTES: usize = 32 * 1024 * 1024;
@@ -97,13 +98,13 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
     let metrics = Arc::new(Metrics::new()?);
     let engine = Engine::beside(config.swaps.clone(), config.handlers.clone(), metrics.registry())?;
     let loader = loader(&config, engine.clone())?;
-    let link = Link::start(&config.nats, &config.gateway).await?;
+    let nats = Connection::start(&config.nats, &config.gateway).await?;
     let limits = Arc::new(config.limits.clone());
     let budget = Budget::new(limits.shares());
     let bounds = Arc::new(limits.bounds(config.drain.incomplete));
     let head_bytes = bounds.head_bytes;
     let state =
-        Arc::new(State::new(link.clone(), shutdown.clone(), limits.publish_timeout(), budget.clone()));
+        Arc::new(State::new(nats.clone(), shutdown.clone(), limits.publish_timeout(), budget.clone()));
 
     let operations =
         Operations { state: Arc::clone(&state), metrics: Arc::clone(&metrics), budget: budget.clone() };
@@ -130,39 +131,38 @@ pub async fn run(mut config: Config, shutdown: CancellationToken) -> Result<(), 
 
     let background = CancellationToken::new();
     let _stop_background = background.clone().drop_guard();
-    let (tap, lines) = Tap::new();
+    let (logs, lines) = LogSender::new();
     let versions = Versions::new(engine);
     let replays = Replays::new(
-        link.clone(),
+        nats.clone(),
         Arc::clone(&state),
         budget.own_account(),
         Arc::clone(&metrics),
-        Components::new(loader.clone()),
-        versions.clone(),
+        (Components::new(loader.clone()), versions.clone()),
     );
     background_task(&background, replays.run());
-    background_task(&background, versions.clone().keep_telling());
-    let (components, binder) = (Components::new(loader), Binder::new(versions.clone(), tap));
+    background_task(&background, versions.clone().report_suppressed_forever());
+    let binder = Binder::new(Components::new(loader), versions.clone(), logs);
     let (keys, ring) = watch::channel(KeyRing::new(config.opening_key.clone()));
-    let opener = Opener::new(&config, ring, link.clone(), Arc::clone(&metrics), components, binder);
+    let opener = Opener::new(&config, ring, nats.clone(), Arc::clone(&metrics), binder);
     if let Some(told) = config.reload.take() {
-        let (path, link, metrics) = (config.path.clone(), link.clone(), Arc::clone(&metrics));
-        background_task(&background, Reload { path, tls, keys, link, metrics }.run(told));
+        let (path, nats, metrics) = (config.path.clone(), nats.clone(), Arc::clone(&metrics));
+        background_task(&background, Reload { path, tls, keys, nats, metrics }.run(told));
     }
-    background_task(&background, Follower::new(link.clone(), Arc::clone(&state), opener).run());
+    background_task(&background, Follower::new(nats.clone(), Arc::clone(&state), opener).run());
     background_task(
         &background,
-        Health::new(link.clone(), Arc::clone(&state), versions.clone(), limits.publish_timeout()).run(),
+        Health::new(nats.clone(), Arc::clone(&state), versions.clone(), limits.publish_timeout()).run(),
     );
     let (region, gateway) = (config.region.clone(), config.gateway.clone());
     let maxima = config.handlers.maxima();
-    background_task(&background, logs::run(link.clone(), region, gateway, lines));
-    background_task(&background, report::run(link, Arc::clone(&state), config.gateway.clone(), maxima));
+    background_task(&background, logs::run(nats.clone(), region, gateway, lines));
+    background_task(&background, report::run(nats, Arc::clone(&state), config.gateway.clone(), maxima));
     tokio::spawn(operations.serve(background.clone(), background.clone()));
 
     info!(region = %config.region, gateway = %config.gateway, listen = %config.listen, "gateway started");
     let served = serve(ingest, &state, config.drain).await;
-    versions.tell();
+    versions.report_suppressed();
     served?;
     if state.runs_no_handlers() { Err(GatewayError::Swap) } else { Ok(()) }
 }

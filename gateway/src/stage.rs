@@ -1,5 +1,5 @@
 //! The stages of an event in the gateway. Each consumes the one before it, and only the room named builds it:
-//! `Received` (accept) → [`Verified`] (verify) → [`Handled`] (handle) → `Enqueued` (enqueue). A 2xx for an
+//! `Received` (accept) → [`Verified`] (verify) → [`Handled`] (chain) → `Enqueued` (enqueue). A 2xx for an
 //! event can only be made from an `Enqueued`.
 
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use bytes::Bytes;
 use floodgate_event::proto::Event;
 use floodgate_event::source::Intake;
 use floodgate_listen::Reservation;
+use floodgate_sandbox::HandlerAnswer;
 
 /// A request whose signature holds, or held when it came: a replay begins here. Built by `verify` alone.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl Verified {
     }
 }
 
-/// An event that the source's handlers are done with. Built by `handle` alone.
+/// An event that the source's handlers are done with. Built by `chain` alone.
 #[derive(Debug)]
 pub struct Handled {
     /// The finished envelope, the event itself first and then, after a split, its children. Never empty.
@@ -49,17 +50,4 @@ pub struct Handled {
     pub(crate) answer: Option<HandlerAnswer>,
     /// What is counted for all of it.
     pub(crate) memory: Reservation,
-}
-
-/// An answer that a handler gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HandlerAnswer {
-    /// 200 to 599.
-    pub status: u16,
-    /// Header pairs, checked by the host.
-    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
-    /// The body, within the output limit.
-    pub body: Bytes,
-    /// Whether the event goes on all the same.
-    pub deliver: bool,
 }

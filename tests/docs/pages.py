@@ -12,7 +12,7 @@ import settings
 from documents import Documents
 from shell import Deployment, Failed, Shell
 
-BLOCK_SECONDS = 300
+BLOCK_SECONDS = 600
 # `<!-- deployment -->`: a `floodgate dev` runs for the page. `<!-- needs: jq curl -->`: the page's blocks are run only
 # where these programs are.
 WITH_DEPLOYMENT = re.compile(r"<!--\s*deployment\s*-->")

@@ -34,11 +34,12 @@ ADDRESS = re.compile(r'"(?!127\.|0\.0\.0\.0)\d+\.\d+\.\d+\.\d+:\d+"')
 
 def complete(text, base):
     """The block, with what it leaves out of the file added before its first table."""
-    named = {key or table for key, table in TOP.findall(text)}
-    if "tls" in named:
-        named.add("plaintext")
     first = TABLE.search(text)
     cut = first.start() if first else len(text)
+    # A key of a table is not one of the file.
+    named = {key for key, _ in TOP.findall(text[:cut])} | {table for _, table in TOP.findall(text)}
+    if "tls" in named:
+        named.add("plaintext")
     added = "".join(line + "\n" for key, line in base.items() if key not in named)
     return f"{text[:cut].rstrip()}\n{added}\n{text[cut:]}"
 

@@ -5,7 +5,7 @@ mod strangers;
 
 use std::time::Duration;
 
-use floodgate_tests::{Result, Scene, metrics, process, wait};
+use floodgate_testkit::{Result, Scene, metrics, process, wait};
 
 use self::honest::Honest;
 use self::strangers::{Address, Strangers};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use floodgate_tests::load::{Load, Plan};
-use floodgate_tests::{Result, Scene, outside, wait};
+use floodgate_testkit::load::{Load, Plan};
+use floodgate_testkit::{Result, Scene, outside, wait};
 
 const EVENTS: u64 = 200;
 /// Until the books show it.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use floodgate_tests::{Failure, Result, Scene, outside, wait};
+use floodgate_testkit::{Failure, Result, Scene, outside, wait};
 use http::StatusCode;
 use nix::sys::signal::Signal;
 

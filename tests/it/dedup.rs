@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use floodgate_tests::{Result, Scene, fixtures, metrics, outside};
+use floodgate_testkit::{Result, Scene, fixtures, metrics, outside};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]

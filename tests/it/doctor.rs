@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy};
-use floodgate_tests::command::{self, Said};
-use floodgate_tests::{Result, Scene, programs, wait};
+use floodgate_testkit::command::{self, Said};
+use floodgate_testkit::{Result, Scene, programs, wait};
 use nix::sys::signal::Signal;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::Value;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
-use floodgate_tests::{Failure, Result, Scene, outside, process, wait};
+use floodgate_testkit::{Failure, Result, Scene, outside, process, wait};
 use nix::sys::signal::Signal;
 use tokio::task::JoinSet;
 

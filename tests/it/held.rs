@@ -4,8 +4,8 @@
 use std::fs;
 use std::time::Duration;
 
-use floodgate_tests::admin::Books;
-use floodgate_tests::{Consumer, Failure, Result, Scene, command, metrics, wait};
+use floodgate_testkit::admin::Books;
+use floodgate_testkit::{Consumer, Failure, Result, Scene, command, metrics, wait};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 

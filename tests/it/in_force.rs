@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use floodgate_event::seal::OpeningKey;
-use floodgate_tests::command::{self, Said};
-use floodgate_tests::scene::source;
-use floodgate_tests::{Result, Scene, guests, metrics, sign, wait};
+use floodgate_testkit::command::{self, Said};
+use floodgate_testkit::scene::source;
+use floodgate_testkit::{Result, Scene, guests, metrics, sign, wait};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 

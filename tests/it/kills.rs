@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use floodgate_tests::load::{Load, Plan};
-use floodgate_tests::{Result, Scene, outside};
+use floodgate_testkit::load::{Load, Plan};
+use floodgate_testkit::{Result, Scene, outside};
 
 /// Of each part.
 const KILLS: usize = 3;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use floodgate_tests::load::{Load, Plan};
-use floodgate_tests::{Result, Scene, outside, process, wait};
+use floodgate_testkit::load::{Load, Plan};
+use floodgate_testkit::{Result, Scene, outside, process, wait};
 use nix::sys::signal::Signal;
 
 use super::second_relay::{SecondRelay, TAKEOVER_LIMIT, wait_holder};

@@ -9,8 +9,8 @@ use floodgate_event::block::{Destination, EncodedEvent, SealedBlock};
 use floodgate_event::id::BodyHash;
 use floodgate_event::proto::{Event, KeyKind, Request};
 use floodgate_event::{EventId, Lane, Name, subject};
-use floodgate_tests::admin::Books;
-use floodgate_tests::{Failure, Result, Scene, process};
+use floodgate_testkit::admin::Books;
+use floodgate_testkit::{Failure, Result, Scene, process};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use nix::sys::signal::Signal;
 use reqwest::Method;
@@ -73,7 +73,7 @@ fn ledger_folders(scene: &Scene) -> Result<Vec<PathBuf>> {
 }
 
 async fn replicated(scene: &Scene, accepted: u64) -> Result<Books> {
-    floodgate_tests::wait::until(format!("{accepted} events to be replicated"), LIMIT, async || {
+    floodgate_testkit::wait::until(format!("{accepted} events to be replicated"), LIMIT, async || {
         let books = scene.admin.books().await?;
         Ok((books.events.accepted == accepted && books.events.in_transit == 0).then_some(books))
     })

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use floodgate_tests::consumer::Delivery;
-use floodgate_tests::{Result, Scene, sign, wait};
+use floodgate_testkit::consumer::Delivery;
+use floodgate_testkit::{Result, Scene, sign, wait};
 use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(60);

@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use floodgate_tests::load::{Load, Plan};
-use floodgate_tests::{Result, Scene, outside, wait};
+use floodgate_testkit::load::{Load, Plan};
+use floodgate_testkit::{Result, Scene, outside, wait};
 use nix::sys::signal::Signal;
 
 const EVENTS: u64 = 300;

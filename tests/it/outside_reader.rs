@@ -1,7 +1,7 @@
 //! Another language's reading of the streams agrees with what the API says of them.
 
-use floodgate_tests::outside::CentralLog;
-use floodgate_tests::{Result, Scene, fixtures, outside};
+use floodgate_testkit::outside::CentralLog;
+use floodgate_testkit::{Result, Scene, fixtures, outside};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_streams_say_what_the_api_says() -> Result<()> {

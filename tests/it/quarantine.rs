@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Output;
 use std::time::Duration;
 
-use floodgate_tests::{Failure, Result, Scene, programs, sign, wait};
+use floodgate_testkit::{Failure, Result, Scene, programs, sign, wait};
 use nix::sys::signal::Signal;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use floodgate_event::seal::OpeningKey;
-use floodgate_tests::{Result, programs, wait};
+use floodgate_testkit::{Result, programs, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

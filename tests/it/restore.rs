@@ -7,9 +7,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use floodgate_tests::command::{self, Said};
-use floodgate_tests::load::{Load, Plan};
-use floodgate_tests::{Result, Scene};
+use floodgate_testkit::command::{self, Said};
+use floodgate_testkit::load::{Load, Plan};
+use floodgate_testkit::{Result, Scene};
 use nix::sys::signal::Signal;
 
 /// Until something is as it must be.

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use floodgate_tests::{Failure, Result, Scene, guests, metrics, programs, sign, wait};
+use floodgate_testkit::{Failure, Result, Scene, guests, metrics, programs, sign, wait};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -117,7 +117,7 @@ impl Versions<'_> {
         Ok(())
     }
 
-    async fn delivered(&self, id: &str) -> Result<floodgate_tests::consumer::Delivery> {
+    async fn delivered(&self, id: &str) -> Result<floodgate_testkit::consumer::Delivery> {
         wait::until(format!("the delivery of {id}"), LIMIT, async || {
             Ok(self.scene.consumer.deliveries().into_iter().find(|delivery| delivery.id == id))
         })

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use floodgate_tests::{Result, Scene, wait};
+use floodgate_testkit::{Result, Scene, wait};
 
-pub(crate) use floodgate_tests::relay::SecondRelay;
+pub(crate) use floodgate_testkit::relay::SecondRelay;
 
 /// A takeover takes the lease's 5 s, and what it takes to get level.
 pub(crate) const TAKEOVER_LIMIT: Duration = Duration::from_secs(60);

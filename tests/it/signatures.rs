@@ -1,7 +1,7 @@
 //! What is not signed is not stored; what is delivered is signed.
 
-use floodgate_tests::sign::Signed;
-use floodgate_tests::{Result, Scene, fixtures, outside, sign};
+use floodgate_testkit::sign::Signed;
+use floodgate_testkit::{Result, Scene, fixtures, outside, sign};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_signature_is_refused_and_nothing_is_stored() -> Result<()> {

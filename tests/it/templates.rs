@@ -5,7 +5,7 @@
 mod folder;
 mod registry;
 
-use floodgate_tests::{Result, programs};
+use floodgate_testkit::{Result, programs};
 use serde_json::Value;
 
 use self::folder::Folder;

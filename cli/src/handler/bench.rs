@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use floodgate_gateway::handle::Handler;
+use floodgate_sandbox::Handler;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use floodgate_event::causes::chain;
 use floodgate_event::source::HandlerLimits;
-use floodgate_gateway::handle::{Engine, FaultKind, Handler, Limits};
+use floodgate_sandbox::{Engine, FaultKind, Handler, Limits};
 use prometheus::Registry;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

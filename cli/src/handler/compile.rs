@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::time::Duration;
 
 use floodgate_event::causes::chain;
-use floodgate_gateway::handle::{Engine, Limits};
+use floodgate_sandbox::{Engine, Limits};
 use prometheus::Registry;
 
 use super::restrict::restrict;

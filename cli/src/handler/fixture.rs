@@ -9,7 +9,7 @@ use std::sync::Arc;
 use floodgate_event::grant::Grants;
 use floodgate_event::proto::{self, Header};
 use floodgate_event::{EventId, Lane, Name, Secret};
-use floodgate_gateway::handle::{Context, Granted, Handler, Input, Run, UnknownKey};
+use floodgate_sandbox::{Context, Granted, Handler, Input, Run, UnknownKey};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 

@@ -1,7 +1,8 @@
 //! What a fixture expects, and what a run gave, in one form that can be compared and shown.
 
 use floodgate_event::Lane;
-use floodgate_gateway::handle::{self, Change, Fault, Outcome};
+use floodgate_sandbox as handle;
+use floodgate_sandbox::{Change, Fault, Outcome};
 use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

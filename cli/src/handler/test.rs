@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use floodgate_event::source::HandlerLimits;
-use floodgate_gateway::handle::{Handler, Line};
+use floodgate_sandbox::{Handler, Line};
 use serde::Serialize;
 use similar::TextDiff;
 

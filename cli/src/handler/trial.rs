@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use floodgate_event::source::HandlerLimits;
-use floodgate_gateway::handle::{Engine, Handler, Limits, OutOfRange};
+use floodgate_sandbox::{Engine, Handler, Limits, OutOfRange};
 use prometheus::Registry;
 
 use crate::exit::Failure;

@@ -189,7 +189,7 @@ async fn region_revision(context: &Context) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use floodgate_tests::stream_info::stream_info as info;
+    use floodgate_testkit::stream_info::stream_info as info;
 
     fn cursor(incarnation: &str, sequence: u64) -> Cursor {
         Cursor { incarnation: incarnation.to_owned(), sequence }

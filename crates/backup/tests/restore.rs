@@ -8,8 +8,8 @@ use floodgate_backup::{self as backup, Deployment, Permits, Place};
 use floodgate_event::{Lane, subject};
 use floodgate_stream::placement::{Centre, Replicas};
 use floodgate_stream::provision;
-use floodgate_tests::cluster::Cluster;
-use floodgate_tests::{Failure, Result};
+use floodgate_testkit::cluster::Cluster;
+use floodgate_testkit::{Failure, Result};
 use tempfile::TempDir;
 
 /// Blocks in the log.

@@ -220,7 +220,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use floodgate_tests::stream_info::stream_info;
+    use floodgate_testkit::stream_info::stream_info;
 
     /// A stream that was made one second after 1970, as the server tells of it.
     fn info(stream: &str, last: u64, restored: Option<&str>) -> Info {

@@ -62,7 +62,7 @@ pub fn judge(noted: &Noted, found: Option<&Info>, known: u64) -> Option<Lost> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use floodgate_tests::stream_info::stream_info as info;
+    use floodgate_testkit::stream_info::stream_info as info;
 
     #[test]
     fn what_is_gone_other_or_shorter_is_lost() {

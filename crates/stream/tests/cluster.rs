@@ -15,8 +15,8 @@ use floodgate_stream::lease::{Contender, Lease};
 use floodgate_stream::placement::{Centre, MaxBytes, Placement, Replicas};
 use floodgate_stream::provision::{self, ProvisionError};
 use floodgate_stream::reader::StreamReader;
-use floodgate_tests::cluster::{self, Cluster};
-use floodgate_tests::{Failure, Result, wait};
+use floodgate_testkit::cluster::{self, Cluster};
+use floodgate_testkit::{Failure, Result, wait};
 use tokio_util::sync::CancellationToken;
 
 /// Longer than leaders are chosen.

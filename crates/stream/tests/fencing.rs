@@ -20,7 +20,7 @@ use floodgate_stream::append::{Append, AppendError, BATCH_APPENDS, BATCH_BYTES, 
 use floodgate_stream::connect::jetstream;
 use floodgate_stream::lease::{Contender, Lease};
 use floodgate_stream::{placement, provision};
-use floodgate_tests::programs;
+use floodgate_testkit::programs;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use floodgate_stream::{Link, Settings};
-use floodgate_tests::cluster::Cluster;
+use floodgate_testkit::cluster::Cluster;
 use nix::sys::signal::Signal;
 use nkeys::KeyPair;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer};

@@ -1,6 +1,6 @@
 //! The yardstick: wasmtime with the settings of the gateway's engine, and a host that does nothing.
 
-use floodgate_gateway::handle::Limits;
+use floodgate_sandbox::Limits;
 use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};
 use wasmtime::{Config, Enabled, PoolingAllocationConfig, Store, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use floodgate_event::snapshot::Digest256;
 use floodgate_event::source::{HandlerLimits, OnFault, RawPolicy};
-use floodgate_gateway::handle::{Chain, Engine, Limits, Link, Tap, VersionId, Versions};
+use floodgate_gateway::chain::{BoundHandler, Chain, LogSender, VersionId, Versions};
 use floodgate_gateway::stage::{Handled, Verified};
+use floodgate_sandbox::{Engine, Limits};
 use prometheus::Registry;
 
 use crate::event;
@@ -25,7 +26,7 @@ impl Ours {
         // The default deadline would be missed whenever the machine has something better to do.
         let asked = HandlerLimits { deadline_ms: Some(1_000), ..HandlerLimits::default() };
         let limits = engine.resolve(&asked).expect("within the maxima");
-        let link = Link {
+        let handler = BoundHandler {
             version: Versions::new(engine).share(&id, handler),
             params: event::PARAMS.to_owned(),
             granted: Arc::default(),
@@ -33,7 +34,7 @@ impl Ours {
             on_fault: OnFault::Reject,
             trial: None,
         };
-        Self(Chain::new(vec![link], RawPolicy::Keep, Tap::new().0))
+        Self(Chain::new(vec![handler], RawPolicy::Keep, LogSender::new().0))
     }
 
     pub(crate) async fn run_all(&self, events: Vec<Verified>) -> Vec<Handled> {

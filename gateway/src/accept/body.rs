@@ -21,10 +21,6 @@ const LEAST_PROGRESS: usize = 1024;
 const SHORT_PAUSE: Duration = Duration::from_millis(500);
 /// Bytes that room is made for at least where a body does not come in one piece.
 const LEAST_ROOM: usize = 1024;
-/// How much of a refused body is read and thrown away, so that the sender sees the answer and not a reset.
-const DISCARD_BYTES: usize = 16 * 1024 * 1024;
-/// How long that may take.
-const DISCARD_TIME: Duration = Duration::from_secs(5);
 
 /// Bounds of one body.
 #[derive(Debug, Clone, Copy)]
@@ -171,21 +167,6 @@ impl Pace {
             Ok(())
         }
     }
-}
-
-/// Reads the rest of a refused body, within bounds, and throws it away.
-pub(crate) async fn discard(body: &mut Arriving) {
-    let rest = async {
-        let mut left = DISCARD_BYTES;
-        while let Some(Ok(frame)) = body.frame().await {
-            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-            if left == 0 {
-                break;
-            }
-        }
-    };
-    // A sender that is slower than this gets its answer all the same, and a closed connection.
-    let _ = timeout(DISCARD_TIME, rest).await;
 }
 
 #[cfg(test)]

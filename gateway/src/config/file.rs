@@ -9,7 +9,6 @@ use floodgate_stream::Settings;
 use serde::Deserialize;
 
 use super::Limits;
-use crate::handle;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,7 +27,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) drain: Drain,
     #[serde(default)]
-    pub(super) handlers: handle::Limits,
+    pub(super) handlers: floodgate_sandbox::Limits,
 }
 
 #[derive(Debug, Deserialize)]

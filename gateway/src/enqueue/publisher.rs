@@ -1,4 +1,4 @@
-//! Publishes blocks to one lane and shard, and tells the acks of the right stream
+//! Publishes blocks to one lane and shard, once each, and tells the acks of the right stream
 //! from what else may be answered.
 
 use std::sync::Arc;
@@ -7,16 +7,14 @@ use std::time::Duration;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
-use async_nats::{Message, StatusCode};
-use floodgate_event::block::SealedBlock;
+use async_nats::{HeaderMap, Message, StatusCode};
+use bytes::Bytes;
 use floodgate_event::{Lane, subject};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::acks::{Acks, Expected};
-use super::tries::{Outgoing, Tries};
-use crate::link::Link;
 use crate::metrics::Metrics;
+use crate::nats::Connection;
 
 /// The most bytes of events in a block: a server takes messages of 8 MiB, of which headers need a part.
 pub(crate) const MAX_BLOCK_BYTES: usize = 8 * 1024 * 1024 - 64 * 1024;
@@ -37,10 +35,16 @@ const PASSING: [ErrorCode; 10] = [
     ErrorCode::STREAM_TOO_MANY_REQUESTS,
 ];
 
+/// A message that carries a block, the same in each attempt to publish it.
+pub(super) struct Outgoing {
+    pub(super) headers: HeaderMap,
+    pub(super) payload: Bytes,
+}
+
 /// Publishes to one lane and shard.
 #[derive(Clone)]
 pub(super) struct Publisher {
-    link: Link,
+    nats: Connection,
     acks: Acks,
     subject: String,
     stream: &'static str,
@@ -50,14 +54,14 @@ pub(super) struct Publisher {
 
 impl Publisher {
     pub(super) fn new(
-        link: &Link,
+        nats: &Connection,
         acks: Acks,
         (lane, shard): (Lane, u32),
         timeout: Duration,
         metrics: &Arc<Metrics>,
     ) -> Self {
         Self {
-            link: link.clone(),
+            nats: nats.clone(),
             acks,
             subject: subject::regional(lane, shard),
             stream: subject::regional_stream(lane),
@@ -75,20 +79,9 @@ impl Publisher {
         self.timeout
     }
 
-    /// Returns once the block is on disk. It has its time from now on, and is given up earlier if what waits
-    /// for it has waited for twice as long.
-    pub(super) async fn publish(
-        &self,
-        block: SealedBlock,
-        waiting_since: Instant,
-    ) -> Result<(), PublishError> {
-        let deadline = (Instant::now() + self.timeout).min(waiting_since + 2 * self.timeout);
-        Tries::new(self, block, deadline).run().await
-    }
-
     /// A change ends what is under way.
     pub(super) fn losses(&self) -> watch::Receiver<u64> {
-        self.link.losses()
+        self.nats.losses()
     }
 
     /// Hands a message to the client. If there is no connection, one by another server is
@@ -96,13 +89,13 @@ impl Publisher {
     /// (The client would keep the message, and send it after the sender has long been told to try again.
     /// It may still do so with one that it is given just before it notices that the connection is lost.)
     pub(super) async fn send(&self, outgoing: &Outgoing) -> Result<Expected, PublishError> {
-        if !self.link.is_up() && !self.link.has_others() {
+        if !self.nats.is_up() && !self.nats.has_others() {
             return Err(PublishError::Disconnected);
         }
-        self.link.until_up().await;
+        self.nats.until_up().await;
         let expected = self.acks.expect();
         let (headers, payload) = (outgoing.headers.clone(), outgoing.payload.clone());
-        self.link
+        self.nats
             .client()
             .publish_with_reply_and_headers(self.subject.clone(), expected.subject(), headers, payload)
             .await
@@ -128,7 +121,7 @@ impl Publisher {
     /// Whether another try may do what this one did not.
     pub(super) fn may_pass(&self, fault: &PublishError) -> bool {
         match fault {
-            PublishError::Disconnected => self.link.has_others(),
+            PublishError::Disconnected => self.nats.has_others(),
             fault => fault.is_passing(),
         }
     }

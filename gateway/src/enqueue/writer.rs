@@ -11,9 +11,9 @@ use tokio::task::yield_now;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::Entry;
 use super::publisher::Publisher;
 use super::queue::{Batch, Bounds, Full, Queue};
+use super::{Entry, retry};
 use crate::metrics::Metrics;
 
 /// A queue and what empties it.
@@ -104,7 +104,7 @@ impl Inner {
     async fn is_durable(&self, block: SealedBlock, waiting_since: tokio::time::Instant) -> bool {
         let (id, events) = (block.id, block.events);
         let started = Instant::now();
-        let result = self.publisher.publish(block, waiting_since).await;
+        let result = retry::publish(&self.publisher, block, waiting_since).await;
         self.seconds.observe(started.elapsed().as_secs_f64());
         match result {
             Ok(()) => {

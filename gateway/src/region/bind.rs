@@ -6,62 +6,66 @@ use std::sync::{Arc, Weak};
 
 use floodgate_event::snapshot::{Binding, Digest256};
 use floodgate_event::{Name, Secret, rollout};
+use floodgate_sandbox::{Granted, OutOfRange, UnknownKey};
 
 use super::components::Components;
-use crate::handle::{
-    Chain, Granted, Link, OutOfRange, Score, Tap, Trial, UnknownKey, Version, VersionId, Versions,
-};
+use crate::chain::{BoundHandler, Chain, Comparison, LogSender, Trial, Version, VersionId, Versions};
 
-/// Binds, and knows the scores that are in use.
+/// Loads and binds handlers, and knows the comparisons that are in use.
 pub(super) struct Binder {
+    components: Components,
     versions: Versions,
-    tap: Tap,
-    scores: HashMap<(Name, u64), Weak<Score>>,
+    logs: LogSender,
+    comparisons: HashMap<(Name, u64), Weak<Comparison>>,
 }
 
-/// Versions and scores that a configuration uses.
+/// Versions and comparisons that a configuration uses.
 #[derive(Default)]
 pub(super) struct InUse {
     pub(super) versions: Vec<Arc<Version>>,
-    pub(super) scores: Vec<Arc<Score>>,
+    pub(super) comparisons: Vec<Arc<Comparison>>,
 }
 
 impl InUse {
     /// Takes in what one more source uses.
     pub(super) fn add(&mut self, other: Self) {
         other.versions.iter().for_each(|version| keep(&mut self.versions, version));
-        other.scores.iter().for_each(|score| keep(&mut self.scores, score));
+        other.comparisons.iter().for_each(|comparison| keep(&mut self.comparisons, comparison));
     }
 
-    /// What a chain uses that was bound for an earlier snapshot. What it tries is not scored any more.
+    /// What a chain uses that was bound for an earlier snapshot. What it tries is not compared any more.
     pub(super) fn of(chain: &Chain) -> Self {
-        Self { versions: chain.versions().map(Arc::clone).collect(), scores: Vec::new() }
+        Self { versions: chain.versions().map(Arc::clone).collect(), comparisons: Vec::new() }
     }
 }
 
 impl Binder {
-    pub(super) fn new(versions: Versions, tap: Tap) -> Self {
-        Self { versions, tap, scores: HashMap::new() }
+    pub(super) fn new(components: Components, versions: Versions, logs: LogSender) -> Self {
+        Self { components, versions, logs, comparisons: HashMap::new() }
     }
 
-    pub(super) fn tap(&self) -> Tap {
-        self.tap.clone()
+    /// The handlers that are loaded.
+    pub(super) fn components(&mut self) -> &mut Components {
+        &mut self.components
+    }
+
+    pub(super) fn logs(&self) -> LogSender {
+        self.logs.clone()
     }
 
     /// Binds a handler whose component is loaded.
-    pub(super) fn link(
+    pub(super) fn bind(
         &mut self,
         binding: &Binding,
         keys: &HashMap<Name, Secret>,
-        components: &Components,
         used: &mut InUse,
-    ) -> Result<Link, BindError> {
+    ) -> Result<BoundHandler, BindError> {
         let Binding { name, version, digest, .. } = binding;
         let counter = |counter: &Name| self.versions.engine().counter(name, counter);
         let granted = Granted::new(&binding.grants, keys, counter)?;
         let id = VersionId { name: name.clone(), version: *version, digest: *digest };
-        Ok(Link {
-            version: self.version(&id, components, used)?,
+        Ok(BoundHandler {
+            version: self.version(&id, used)?,
             params: serde_json::Value::Object(binding.params.clone()).to_string(),
             granted: Arc::new(granted),
             limits: self.versions.engine().resolve(&binding.limits)?,
@@ -69,7 +73,7 @@ impl Binder {
             trial: match &binding.trial {
                 Some(trial) => {
                     let granted = Granted::uncounted(&binding.grants, keys)?;
-                    Some(self.trial(name, trial, granted, components, used)?)
+                    Some(self.trial(name, trial, granted, used)?)
                 }
                 None => None,
             },
@@ -81,28 +85,22 @@ impl Binder {
         name: &Name,
         trial: &rollout::Trial,
         granted: Granted,
-        components: &Components,
         used: &mut InUse,
     ) -> Result<Trial, BindError> {
         let id = VersionId { name: name.clone(), version: trial.version, digest: trial.digest };
-        let version = self.version(&id, components, used)?;
+        let version = self.version(&id, used)?;
         let key = (name.clone(), trial.id);
-        let score = match self.scores.get(&key).and_then(Weak::upgrade) {
-            Some(score) => score,
-            None => Arc::new(Score::new(name.clone(), trial.id)),
+        let comparison = match self.comparisons.get(&key).and_then(Weak::upgrade) {
+            Some(comparison) => comparison,
+            None => Arc::new(Comparison::new(name.clone(), trial.id)),
         };
-        self.scores.insert(key, Arc::downgrade(&score));
-        keep(&mut used.scores, &score);
-        Ok(Trial::new(trial.clone(), version, Arc::new(granted), score))
+        self.comparisons.insert(key, Arc::downgrade(&comparison));
+        keep(&mut used.comparisons, &comparison);
+        Ok(Trial::new(trial.clone(), version, Arc::new(granted), comparison))
     }
 
-    fn version(
-        &self,
-        id: &VersionId,
-        components: &Components,
-        used: &mut InUse,
-    ) -> Result<Arc<Version>, BindError> {
-        let handler = components.get(&id.digest).ok_or(BindError::Unlisted(id.digest))?;
+    fn version(&self, id: &VersionId, used: &mut InUse) -> Result<Arc<Version>, BindError> {
+        let handler = self.components.get(&id.digest).ok_or(BindError::Unlisted(id.digest))?;
         let version = self.versions.share(id, handler);
         keep(&mut used.versions, &version);
         Ok(version)
@@ -110,7 +108,7 @@ impl Binder {
 
     /// Forgets what nothing uses any more, not even a request under way.
     pub(super) fn sweep(&mut self) {
-        self.scores.retain(|_, score| score.strong_count() > 0);
+        self.comparisons.retain(|_, comparison| comparison.strong_count() > 0);
     }
 }
 

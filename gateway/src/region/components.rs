@@ -8,10 +8,9 @@ use async_nats::jetstream::context::ObjectStoreError;
 use async_nats::jetstream::object_store::GetError;
 use floodgate_event::snapshot::{Digest256, Snapshot};
 use floodgate_event::subject;
+use floodgate_sandbox::{CompileError, Handler, Loader};
 use futures::{StreamExt as _, stream};
 use tokio::io::AsyncReadExt as _;
-
-use crate::handle::{CompileError, Handler, Loader};
 
 /// Components that [`Components::single`] keeps. A replay needs one.
 const MAX_SINGLE: usize = 4;

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::open::{OpenError, Opener};
 use super::served::Served;
 use super::state::State;
-use crate::link::Link;
+use crate::nats::Connection;
 
 /// How long to wait before the bucket is tried again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -24,7 +24,7 @@ const RELIST: Duration = Duration::from_secs(5);
 
 /// Follows the region's configuration.
 pub(super) struct Follower {
-    link: Link,
+    nats: Connection,
     context: Context,
     state: Arc<State>,
     opener: Opener,
@@ -38,15 +38,15 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(link: Link, state: Arc<State>, opener: Opener) -> Self {
-        let context = jetstream::new(link.client().clone());
-        Self { link, context, state, opener, current: None, refused: None, has_new_key: false }
+    pub(super) fn new(nats: Connection, state: Arc<State>, opener: Opener) -> Self {
+        let context = jetstream::new(nats.client().clone());
+        Self { nats, context, state, opener, current: None, refused: None, has_new_key: false }
     }
 
     /// Runs for ever.
     pub(super) async fn run(mut self) {
         loop {
-            self.link.until_up().await;
+            self.nats.until_up().await;
             let ended = self.watch().await;
             self.note(ended.err());
             tokio::time::sleep(RETRY).await;
@@ -55,7 +55,7 @@ impl Follower {
 
     /// Follows the bucket until the connection is lost, after which everything is read anew.
     async fn watch(&mut self) -> Result<(), FollowError> {
-        let mut losses = self.link.losses();
+        let mut losses = self.nats.losses();
         losses.mark_unchanged();
         let mut keys = self.opener.ring();
         keys.mark_unchanged();

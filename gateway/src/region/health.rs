@@ -13,9 +13,9 @@ use floodgate_stream::fitness::{self, Harm, Needs};
 use tracing::{error, info, warn};
 
 use super::state::{State, Streams};
+use crate::chain::Versions;
 use crate::enqueue::MAX_BLOCK_BYTES;
-use crate::handle::Versions;
-use crate::link::Link;
+use crate::nats::Connection;
 
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -24,15 +24,20 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Looks after the streams, and after what handlers rely on.
 pub(super) struct Health {
-    link: Link,
+    nats: Connection,
     state: Arc<State>,
     versions: Versions,
     publish_timeout: Duration,
 }
 
 impl Health {
-    pub(super) fn new(link: Link, state: Arc<State>, versions: Versions, publish_timeout: Duration) -> Self {
-        Self { link, state, versions, publish_timeout }
+    pub(super) fn new(
+        nats: Connection,
+        state: Arc<State>,
+        versions: Versions,
+        publish_timeout: Duration,
+    ) -> Self {
+        Self { nats, state, versions, publish_timeout }
     }
 
     /// Runs for ever.
@@ -56,7 +61,7 @@ impl Health {
 
     async fn look_at_streams(&self) {
         loop {
-            self.link.until_up().await;
+            self.nats.until_up().await;
             self.note(self.check().await);
             tokio::time::sleep(INTERVAL).await;
         }
@@ -65,8 +70,8 @@ impl Health {
     async fn check(&self) -> Result<(), Unfit> {
         for lane in Lane::ALL {
             let stream = subject::regional_stream(lane);
-            let info = look(self.link.client(), stream).await.map_err(|fault| Unfit { stream, fault })?;
-            let max = self.link.client().server_info().max_payload;
+            let info = look(self.nats.client(), stream).await.map_err(|fault| Unfit { stream, fault })?;
+            let max = self.nats.client().server_info().max_payload;
             if (1..MAX_BLOCK_BYTES).contains(&max) {
                 return Err(Unfit { stream, fault: Fault::MaxPayload { max, least: MAX_BLOCK_BYTES } });
             }

@@ -18,8 +18,8 @@ use crate::accept::body::{self, Bounds, Pauses};
 use crate::accept::refusal::Unavailable;
 use crate::accept::service::Service;
 use crate::accept::{Refusal, answer, path};
+use crate::chain::NotHandled;
 use crate::enqueue::NotEnqueued;
-use crate::handle::NotHandled;
 use crate::metrics::Metrics;
 
 const PREFIX: &str = "/in/";

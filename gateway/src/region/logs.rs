@@ -8,8 +8,8 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tracing::debug;
 
-use crate::handle::Entry;
-use crate::link::Link;
+use crate::chain::LogLine;
+use crate::nats::Connection;
 
 /// A line as it is published.
 #[derive(Serialize)]
@@ -18,25 +18,25 @@ struct Published<'a> {
     gateway: &'a Name,
     at_us: u64,
     #[serde(flatten)]
-    entry: &'a Entry,
+    line: &'a LogLine,
 }
 
 /// Publishes for ever. While the region's NATS is away lines are thrown away:
 /// they are in this process's own log too.
-pub(super) async fn run(link: Link, region: Name, gateway: Name, mut entries: mpsc::Receiver<Entry>) {
-    while let Some(entry) = entries.recv().await {
-        if link.is_up() {
+pub(super) async fn run(nats: Connection, region: Name, gateway: Name, mut lines: mpsc::Receiver<LogLine>) {
+    while let Some(line) = lines.recv().await {
+        if nats.is_up() {
             let at_us = time::unix_micros(SystemTime::now());
-            let published = Published { region: &region, gateway: &gateway, at_us, entry: &entry };
-            publish(&link, &published).await;
+            let published = Published { region: &region, gateway: &gateway, at_us, line: &line };
+            publish(&nats, &published).await;
         }
     }
 }
 
-async fn publish(link: &Link, line: &Published<'_>) {
+async fn publish(nats: &Connection, published: &Published<'_>) {
     // A struct of texts and numbers always has a JSON form.
-    let Ok(text) = serde_json::to_vec(line) else { return };
-    let sent = link.client().publish(subject::handler_log(&line.entry.handler), text.into()).await;
+    let Ok(text) = serde_json::to_vec(published) else { return };
+    let sent = nats.client().publish(subject::handler_log(&published.line.handler), text.into()).await;
     if let Err(error) = sent {
         debug!(%error, "a handler's line was not published");
     }

@@ -9,20 +9,19 @@ use async_nats::SubscribeError;
 use async_nats::jetstream::{self, Context};
 use floodgate_event::seal::{Owner, SealError};
 use floodgate_event::snapshot::{self, Digest256, Snapshot};
-use floodgate_event::{Name, Secret};
+use floodgate_event::{LogRate, Name, Secret};
 use tokio::sync::watch;
 
 use super::bind::{BindError, Binder, InUse};
-use super::components::{ComponentError, Components};
+use super::components::ComponentError;
 use super::key_ring::KeyRing;
 use super::served::{Limiter, Refused, Served, Source};
+use crate::chain::Chain;
 use crate::config::{Config, Limits};
-use crate::enqueue::Enqueue;
-use crate::handle::Chain;
-use crate::link::Link;
+use crate::enqueue::{Enqueue, Origin};
 use crate::metrics::{Metrics, SourceMetrics};
+use crate::nats::Connection;
 use crate::verify::{Deployment, InvalidSecret, Verifier};
-use floodgate_event::LogRate;
 
 /// How long a gateway that starts waits for components that may still be had.
 const START_PATIENCE: Duration = Duration::from_secs(15);
@@ -33,9 +32,8 @@ pub(super) struct Opener {
     gateway: Name,
     limits: Limits,
     ring: watch::Receiver<KeyRing>,
-    link: Link,
+    nats: Connection,
     context: Context,
-    components: Components,
     binder: Binder,
     metrics: Arc<Metrics>,
     started: Instant,
@@ -47,9 +45,8 @@ impl Opener {
     pub(super) fn new(
         config: &Config,
         ring: watch::Receiver<KeyRing>,
-        link: Link,
+        nats: Connection,
         metrics: Arc<Metrics>,
-        components: Components,
         binder: Binder,
     ) -> Self {
         Self {
@@ -57,9 +54,8 @@ impl Opener {
             gateway: config.gateway.clone(),
             limits: config.limits.clone(),
             ring,
-            context: jetstream::new(link.client().clone()),
-            link,
-            components,
+            context: jetstream::new(nats.client().clone()),
+            nats,
             binder,
             metrics,
             started: Instant::now(),
@@ -78,7 +74,7 @@ impl Opener {
         before: Option<&Served>,
     ) -> Result<Served, OpenError> {
         self.check(snapshot)?;
-        let failed = self.components.load(&self.context, snapshot).await;
+        let failed = self.binder.components().load(&self.context, snapshot).await;
         let (mut sources, mut refused) = (HashMap::new(), BTreeMap::new());
         let mut used = InUse::default();
         for (name, source) in &snapshot.sources {
@@ -100,7 +96,7 @@ impl Opener {
             self.may_begin_without(&refused)?;
         }
         let enqueue = self.enqueue(snapshot.shards).await?;
-        self.components.retain(snapshot);
+        self.binder.components().retain(snapshot);
         self.binder.sweep();
         self.metrics.config_revision.set(i64::try_from(snapshot.revision).unwrap_or(i64::MAX));
         self.metrics.config_refused.set(i64::try_from(refused.len()).unwrap_or(i64::MAX));
@@ -236,7 +232,7 @@ impl Opener {
         used: &mut InUse,
     ) -> Result<Chain, SourceError> {
         let keys = self.keys_of(name, source)?;
-        let mut links = Vec::with_capacity(source.handlers.len());
+        let mut handlers = Vec::with_capacity(source.handlers.len());
         for binding in &source.handlers {
             let tried = binding.trial.as_ref().map(|trial| trial.digest);
             if let Some(error) =
@@ -244,18 +240,17 @@ impl Opener {
             {
                 return Err(SourceError::component(error));
             }
-            links.push(self.binder.link(binding, &keys, &self.components, used)?);
+            handlers.push(self.binder.bind(binding, &keys, used)?);
         }
-        Ok(Chain::new(links, source.intake.raw, self.binder.tap()))
+        Ok(Chain::new(handlers, source.intake.raw, self.binder.logs()))
     }
 
     async fn enqueue(&mut self, shards: u32) -> Result<Arc<Enqueue>, OpenError> {
         if let Some(enqueue) = &self.enqueue {
             return Ok(Arc::clone(enqueue));
         }
-        let started =
-            Enqueue::start(&self.link, &self.region, &self.gateway, shards, &self.limits, &self.metrics)
-                .await;
+        let origin = Origin { region: &self.region, gateway: &self.gateway };
+        let started = Enqueue::start(&self.nats, origin, shards, &self.limits, &self.metrics).await;
         let enqueue = Arc::new(started.map_err(OpenError::Subscribe)?);
         self.enqueue = Some(Arc::clone(&enqueue));
         Ok(enqueue)

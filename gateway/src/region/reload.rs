@@ -7,10 +7,10 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
 use super::key_ring::KeyRing;
-use crate::accept::tls::Offer;
 use crate::config::{Config, ConfigError};
-use crate::link::Link;
 use crate::metrics::Metrics;
+use crate::nats::Connection;
+use crate::tls::Offer;
 
 /// What may be replaced.
 pub(super) struct Reload {
@@ -18,7 +18,7 @@ pub(super) struct Reload {
     pub(super) path: PathBuf,
     pub(super) tls: watch::Sender<Option<Offer>>,
     pub(super) keys: watch::Sender<KeyRing>,
-    pub(super) link: Link,
+    pub(super) nats: Connection,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -42,9 +42,9 @@ impl Reload {
         if config.tls.is_some() != self.tls.borrow().is_some() {
             return Err(ReloadError::Plaintext);
         }
-        self.link.connection().check(&config.nats)?;
+        self.nats.link().check(&config.nats)?;
         // From here on nothing can fail.
-        let nats_changed = self.link.connection().adopt(&config.nats);
+        let nats_changed = self.nats.link().adopt(&config.nats);
         let key_changed = self.keys.send_if_modified(|keys| keys.take(config.opening_key));
         let certificate = config.tls.as_ref().map(|offer| offer.fingerprint.clone());
         let certificate_changed = self.fingerprint() != certificate;

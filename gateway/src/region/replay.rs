@@ -13,6 +13,7 @@ use floodgate_event::proto::{self, Accepted, Quarantined, Replay};
 use floodgate_event::snapshot::Digest256;
 use floodgate_event::{format, replay, subject};
 use floodgate_listen::Account;
+use floodgate_sandbox::FaultKind;
 use futures::StreamExt as _;
 use prost::Message as _;
 use tokio::sync::{Mutex, Semaphore};
@@ -21,10 +22,10 @@ use tracing::warn;
 use super::components::{ComponentError, Components};
 use super::served::{Served, Source};
 use super::state::State;
+use crate::chain::{NotHandled, Rejected, Version, VersionId, Versions};
 use crate::enqueue::NotEnqueued;
-use crate::handle::{FaultKind, NotHandled, Rejected, Version, VersionId, Versions};
-use crate::link::Link;
 use crate::metrics::Metrics;
+use crate::nats::Connection;
 use crate::stage::Handled;
 
 /// Replays at once in a gateway: few beside what senders may have under way.
@@ -36,7 +37,7 @@ const OVERHEAD: usize = 4 * 1024;
 
 /// Answers the relay.
 pub(super) struct Replays {
-    link: Link,
+    nats: Connection,
     context: Context,
     state: Arc<State>,
     memory: Account,
@@ -51,17 +52,16 @@ pub(super) struct Replays {
 
 impl Replays {
     pub(super) fn new(
-        link: Link,
+        nats: Connection,
         state: Arc<State>,
         memory: Account,
         metrics: Arc<Metrics>,
-        components: Components,
-        versions: Versions,
+        (components, versions): (Components, Versions),
     ) -> Arc<Self> {
-        let context = jetstream::new(link.client().clone());
+        let context = jetstream::new(nats.client().clone());
         let (components, latest) = (Mutex::new(components), Mutex::new(None));
         let slots = Arc::new(Semaphore::new(SLOTS));
-        Arc::new(Self { link, context, state, memory, metrics, components, versions, latest, slots })
+        Arc::new(Self { nats, context, state, memory, metrics, components, versions, latest, slots })
     }
 
     /// Runs for ever.
@@ -76,7 +76,7 @@ impl Replays {
 
     async fn serve(self: &Arc<Self>) -> Result<(), SubscribeError> {
         let group = subject::REPLAY_GROUP.to_owned();
-        let mut requests = self.link.client().queue_subscribe(subject::REPLAY, group).await?;
+        let mut requests = self.nats.client().queue_subscribe(subject::REPLAY, group).await?;
         while let Some(request) = requests.next().await {
             // Never closed.
             let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { break };
@@ -94,7 +94,7 @@ impl Replays {
         let outcome = self.replay(request.payload).await.unwrap_or_else(Outcome::from);
         self.metrics.replayed(label(&outcome));
         let answer = replay::answer(outcome).encode_to_vec();
-        if let Err(error) = self.link.client().publish(reply, answer.into()).await {
+        if let Err(error) = self.nats.client().publish(reply, answer.into()).await {
             // The relay asks again, and what was enqueued twice is a duplicate.
             warn!(%error, "a replay's outcome was not sent");
         }

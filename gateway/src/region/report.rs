@@ -11,17 +11,17 @@ use floodgate_event::{Name, subject, time};
 use tracing::debug;
 
 use super::state::State;
-use crate::link::Link;
+use crate::nats::Connection;
 
 /// How often, besides each change.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Reports for ever.
-pub(super) async fn run(link: Link, state: Arc<State>, gateway: Name, maxima: Maxima) {
+pub(super) async fn run(nats: Connection, state: Arc<State>, gateway: Name, maxima: Maxima) {
     let (mut served, mut trouble) = state.changes();
     loop {
-        if link.is_up() {
-            let sent = send(&link, &report(&state, &gateway, maxima)).await;
+        if nats.is_up() {
+            let sent = send(&nats, &report(&state, &gateway, maxima)).await;
             if let Err(error) = sent {
                 // The next report makes up for it, and health says what is wrong with the region's NATS.
                 debug!(%error, "report not sent");
@@ -45,12 +45,12 @@ fn report(state: &State, gateway: &Name, maxima: Maxima) -> GatewayReport {
         })
     });
     let used = served.iter().flat_map(|served| &served.used.versions).take(MAX_HANDLERS);
-    let scores = served.iter().flat_map(|served| &served.used.scores).take(MAX_HANDLERS);
+    let comparisons = served.iter().flat_map(|served| &served.used.comparisons).take(MAX_HANDLERS);
     GatewayReport {
         gateway: gateway.to_string(),
         revision: served.as_ref().map_or(0, |served| served.revision),
         handlers: used.map(|version| version.report()).collect(),
-        trials: scores.map(|score| score.report()).collect(),
+        trials: comparisons.map(|comparison| comparison.report()).collect(),
         maxima: Some(maxima),
         refused: refused.take(MAX_REFUSED).collect(),
         error: state.trouble(),
@@ -58,9 +58,9 @@ fn report(state: &State, gateway: &Name, maxima: Maxima) -> GatewayReport {
     }
 }
 
-async fn send(link: &Link, report: &GatewayReport) -> Result<(), ReportError> {
+async fn send(nats: &Connection, report: &GatewayReport) -> Result<(), ReportError> {
     let text = serde_json::to_vec(report).map_err(ReportError::Json)?;
-    let context = jetstream::new(link.client().clone());
+    let context = jetstream::new(nats.client().clone());
     let bucket = context.get_key_value(subject::GATEWAYS_BUCKET).await.map_err(ReportError::Bucket)?;
     bucket.put(&report.gateway, text.into()).await.map_err(ReportError::Put)?;
     Ok(())

@@ -8,11 +8,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::served::Served;
-use crate::link::Link;
+use crate::nats::Connection;
 
 /// Shared by requests, health and reports.
 pub(super) struct State {
-    link: Link,
+    nats: Connection,
     shutdown: CancellationToken,
     /// What requests are counted in.
     memory: Budget,
@@ -65,13 +65,13 @@ pub(super) enum NotReady {
 impl State {
     /// `publish_timeout` is how long an event may take onto the disk.
     pub(super) fn new(
-        link: Link,
+        nats: Connection,
         shutdown: CancellationToken,
         publish_timeout: Duration,
         memory: Budget,
     ) -> Self {
         Self {
-            link,
+            nats,
             memory,
             shutdown,
             served: watch::Sender::new(None),
@@ -153,7 +153,7 @@ impl State {
         if self.is_draining() {
             return Err(NotReady::Draining);
         }
-        if !self.link.is_up() {
+        if !self.nats.is_up() {
             return Err(NotReady::Disconnected);
         }
         match self.streams() {

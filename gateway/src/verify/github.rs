@@ -5,7 +5,7 @@ use hmac::Mac as _;
 use http::HeaderMap;
 
 use super::headers::{same, single};
-use super::keys::{Keyed, Named, find};
+use super::named::{Keyed, Named, find};
 use crate::accept::refusal::NotSigned;
 
 pub(super) const HEADER: &str = "x-hub-signature-256";

@@ -3,22 +3,13 @@
 use floodgate_event::Secret;
 use floodgate_event::source::Scheme;
 use floodgate_event::standard_webhooks::{ID_HEADER, InvalidKey, Key, SIGNATURE_HEADER, TIMESTAMP_HEADER};
-use hmac::{Hmac, KeyInit as _};
+use hmac::KeyInit as _;
 use http::HeaderMap;
-use sha2::Sha256;
 
 use super::headers::single;
+use super::named::{Keyed, Named};
 use super::{github, standard, stripe};
 use crate::accept::refusal::NotSigned;
-
-/// A key together with the id that envelopes name it by.
-pub(super) struct Named<K> {
-    pub(super) id: String,
-    pub(super) key: K,
-}
-
-/// An HMAC-SHA256 state that has taken in its key; cloned per request.
-pub(super) type Keyed = Hmac<Sha256>;
 
 /// The keys, by scheme.
 pub(super) enum Keys {
@@ -78,12 +69,6 @@ impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Keys")
     }
-}
-
-/// The id of the first key that signed.
-pub(super) fn find<K>(keys: &[Named<K>], signed: impl Fn(&Named<K>) -> bool) -> Result<&str, NotSigned> {
-    let found = keys.iter().find(|named| signed(named)).map(|named| named.id.as_str());
-    found.ok_or(NotSigned::NoMatch { secrets: keys.len() })
 }
 
 fn named<K>(

@@ -5,7 +5,7 @@ use floodgate_event::standard_webhooks::{ID_HEADER, Key, SIGNATURE_HEADER, TIMES
 use http::HeaderMap;
 
 use super::headers::{require_fresh, same, single, timestamp};
-use super::keys::{Named, find};
+use super::named::{Named, find};
 use crate::accept::refusal::NotSigned;
 
 pub(super) fn check<'k>(

@@ -5,7 +5,7 @@ use hmac::Mac as _;
 use http::HeaderMap;
 
 use super::headers::{require_fresh, same, single, timestamp};
-use super::keys::{Keyed, Named, find};
+use super::named::{Keyed, Named, find};
 use crate::accept::refusal::NotSigned;
 
 pub(super) const HEADER: &str = "stripe-signature";

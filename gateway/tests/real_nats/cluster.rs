@@ -12,7 +12,7 @@ use floodgate_event::proto::Block;
 use floodgate_event::seal::OpeningKey;
 use floodgate_event::subject;
 use floodgate_gateway::GatewayError;
-use floodgate_tests::cluster::{self, Cluster};
+use floodgate_testkit::cluster::{self, Cluster};
 use nix::sys::signal::Signal;
 use prost::Message as _;
 use tempfile::TempDir;

@@ -9,8 +9,8 @@ use floodgate_event::grant::Grants;
 use floodgate_event::snapshot::{Binding, Component, Digest256, Snapshot};
 use floodgate_event::source::{HandlerLimits, OnFault};
 use floodgate_event::subject;
-use floodgate_gateway::handle::{CompileError, Compiler, Engine, Limits, Loader};
-use floodgate_tests::programs;
+use floodgate_sandbox::{CompileError, Compiler, Engine, Limits, Loader};
+use floodgate_testkit::programs;
 use prometheus::Registry;
 use tokio::process::Command;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::{self, Context, kv, object_store, stream};
 use floodgate_event::{Lane, subject};
-use floodgate_tests::programs;
+use floodgate_testkit::programs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;

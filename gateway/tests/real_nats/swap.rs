@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use floodgate_event::snapshot::Digest256;
 use floodgate_event::subject;
 use floodgate_gateway::GatewayError;
-use floodgate_gateway::handle::{Engine, Limits, Swaps};
+use floodgate_sandbox::{Engine, Limits, Swaps};
 use prometheus::Registry;
 
 use crate::compile::{bind, pass};

@@ -3,7 +3,7 @@
 use floodgate_event::Lane;
 use floodgate_replicate::metrics::ReplicationMetrics;
 use floodgate_replicate::writer::Work;
-use floodgate_tests::Failure;
+use floodgate_testkit::Failure;
 use tokio::sync::mpsc;
 
 use super::site::{Relay, Result, Site, feed, until};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use floodgate_event::Lane;
 use floodgate_event::proto::log_block::Content;
 use floodgate_event::proto::verdict::Kind;
-use floodgate_tests::Failure;
+use floodgate_testkit::Failure;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};

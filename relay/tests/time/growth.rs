@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use floodgate_event::Lane;
-use floodgate_tests::Failure;
+use floodgate_testkit::Failure;
 
 use super::site::{Relay, Result, Site, feed, id, until};
 use super::world::World;

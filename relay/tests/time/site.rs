@@ -23,14 +23,14 @@ use floodgate_stream::lease::{Contender, Lease};
 use floodgate_stream::placement::{Centre, Placement};
 use floodgate_stream::provision::{self, ProvisionError};
 use floodgate_stream::reader::StreamReader;
-use floodgate_tests::cluster::Cluster;
-use floodgate_tests::{Failure, programs};
+use floodgate_testkit::cluster::Cluster;
+use floodgate_testkit::{Failure, programs};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) type Result<T = ()> = floodgate_tests::Result<T>;
+pub(crate) type Result<T = ()> = floodgate_testkit::Result<T>;
 
 pub(crate) const SHARD: u32 = 0;
 pub(crate) const LEASE: Duration = Duration::from_secs(5);

@@ -11,7 +11,7 @@ use floodgate_relay::warmth::{NEARLY_LEVEL, Warmth};
 use floodgate_replicate::dedup::ledger::Ledger;
 use floodgate_replicate::takeover;
 use floodgate_stream::lease::Readiness as _;
-use floodgate_tests::Failure;
+use floodgate_testkit::Failure;
 use futures::future::try_join_all;
 use prost::Message as _;
 use tempfile::TempDir;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use floodgate_tests::{Failure, Result, Scene};
+use floodgate_testkit::{Failure, Result, Scene};
 use futures::future::try_join_all;
 use tokio::sync::Mutex;
 

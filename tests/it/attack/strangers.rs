@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use floodgate_tests::deployment::RegionEndpoint;
-use floodgate_tests::{Failure, Result, frames};
+use floodgate_testkit::deployment::RegionEndpoint;
+use floodgate_testkit::{Failure, Result, frames};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};

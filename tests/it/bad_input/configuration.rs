@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use floodgate_tests::scene::source;
-use floodgate_tests::{Result, Scene, programs};
+use floodgate_testkit::scene::source;
+use floodgate_testkit::{Result, Scene, programs};
 use reqwest::Method;
 use serde_json::json;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use floodgate_tests::load::{Load, Plan};
-use floodgate_tests::{Result, Scene, guests, sign};
+use floodgate_testkit::load::{Load, Plan};
+use floodgate_testkit::{Result, Scene, guests, sign};
 use reqwest::StatusCode;
 use serde_json::json;
 

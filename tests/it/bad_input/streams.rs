@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy};
-use floodgate_tests::load::{Load, Plan};
-use floodgate_tests::sender::Answer;
-use floodgate_tests::{Result, Scene, metrics, outside, wait};
+use floodgate_testkit::load::{Load, Plan};
+use floodgate_testkit::sender::Answer;
+use floodgate_testkit::{Result, Scene, metrics, outside, wait};
 use nix::sys::signal::Signal;
 
 const LIMIT: Duration = Duration::from_secs(30);

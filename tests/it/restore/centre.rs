@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use floodgate_tests::load::{Load, Plan};
-use floodgate_tests::scene::source;
-use floodgate_tests::{Result, Scene, outside, wait};
+use floodgate_testkit::load::{Load, Plan};
+use floodgate_testkit::scene::source;
+use floodgate_testkit::{Result, Scene, outside, wait};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 

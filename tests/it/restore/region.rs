@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use floodgate_tests::command::Said;
-use floodgate_tests::load::{Load, Plan};
-use floodgate_tests::{Result, Scene, outside, wait};
+use floodgate_testkit::command::Said;
+use floodgate_testkit::load::{Load, Plan};
+use floodgate_testkit::{Result, Scene, outside, wait};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
-use floodgate_tests::load::{Load, Plan};
-use floodgate_tests::relay::SecondRelay;
-use floodgate_tests::{Admin, Failure, Result, Scene, outside, process};
+use floodgate_testkit::load::{Load, Plan};
+use floodgate_testkit::relay::SecondRelay;
+use floodgate_testkit::{Admin, Failure, Result, Scene, outside, process};
 use nix::sys::signal::Signal;
 use reqwest::Method;
 use serde_json::{Value, json};

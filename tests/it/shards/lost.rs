@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use async_nats::jetstream::stream::Config;
-use floodgate_tests::command::{self, Said};
-use floodgate_tests::load::{Load, Plan};
-use floodgate_tests::{Result, Scene, metrics, relay, wait};
+use floodgate_testkit::command::{self, Said};
+use floodgate_testkit::load::{Load, Plan};
+use floodgate_testkit::{Result, Scene, metrics, relay, wait};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -67,7 +67,7 @@ async fn another_number_of_shards_is_refused(scene: &Scene) -> Result<()> {
 }
 
 async fn order_by_stays(scene: &Scene) -> Result<()> {
-    let mut document = floodgate_tests::scene::source("standard", &scene.secrets.standard);
+    let mut document = floodgate_testkit::scene::source("standard", &scene.secrets.standard);
     document["order_by"] = json!({"json": "/customer"});
     let refused = scene.admin.request(Method::PUT, "/v1/sources/standard", Some(&document)).await?;
     assert_eq!(refused.status, 409, "{refused:?}");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 
-use floodgate_tests::{Failure, Result, programs};
+use floodgate_testkit::{Failure, Result, programs};
 use tempfile::TempDir;
 use tokio::process::Command;
 

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use floodgate_tests::{Failure, Result};
+use floodgate_testkit::{Failure, Result};
 use tokio::process::Command;
 
 /// A registry with its ordinary client.

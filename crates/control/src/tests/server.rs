@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::{Context, kv, object_store};
 use floodgate_event::subject;
-use floodgate_tests::programs;
+use floodgate_testkit::programs;
 use tempfile::TempDir;
 
 pub(crate) struct Server {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use floodgate_listen::{Bounds, Budget, Shares};
-use floodgate_tests::frames;
+use floodgate_testkit::frames;
 use http::Request;
 use http_body_util::Empty;
 use hyper::client::conn::http2;

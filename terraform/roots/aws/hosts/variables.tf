@@ -29,7 +29,7 @@ variable "key_name" {
 }
 
 variable "disk_gib" {
-  description = "For the streams: see the sizing in docs/operations.md."
+  description = "For the streams: see the sizing in docs/operations/sizing.md."
   type        = number
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use floodgate_tests::{Failure, Result};
+use floodgate_testkit::{Failure, Result};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 

@@ -1,8 +1,8 @@
 //! `make bench-handlers`, its second part: what handlers do to a whole gateway.
 //! The first is a benchmark of the library.
 
-use floodgate_tests::sign::{self, Signed};
-use floodgate_tests::{Result, Scene, guests};
+use floodgate_testkit::sign::{self, Signed};
+use floodgate_testkit::{Result, Scene, guests};
 use reqwest::Method;
 use serde_json::{Value, json};
 

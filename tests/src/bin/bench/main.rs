@@ -17,7 +17,7 @@ mod times;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use floodgate_tests::{Failure, Result};
+use floodgate_testkit::{Failure, Result};
 
 use self::bare::Bare;
 use self::load::{Load, Round};

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use floodgate_tests::{Result, Scene, Sender};
+use floodgate_testkit::{Result, Scene, Sender};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;

@@ -11,7 +11,7 @@ use floodgate_event::seal::{OpeningKey, Owner};
 use floodgate_event::snapshot::{SealedSecret, Snapshot, Source};
 use floodgate_event::source::{Dedup, Scheme};
 use floodgate_event::{Lane, Secret, subject};
-use floodgate_tests::{Failure, Result, programs, wait};
+use floodgate_testkit::{Failure, Result, programs, wait};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use floodgate_tests::{Failure, Result, Scene, process};
+use floodgate_testkit::{Failure, Result, Scene, process};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};

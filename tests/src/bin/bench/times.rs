@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use floodgate_tests::{Failure, Result};
+use floodgate_testkit::{Failure, Result};
 
 /// What stands in the middle.
 pub(crate) fn median<T>(mut all: Vec<T>, order: impl FnMut(&T, &T) -> Ordering) -> Result<T> {
