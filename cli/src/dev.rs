@@ -1,35 +1,14 @@
 //! `floodgate dev`: a whole deployment on this machine, each part a process of its own.
-//!
-//! Everything it needs is kept in one folder, so that a restart finds the same keys, ports and streams.
 
-mod certificates;
-mod credentials;
-mod directory;
-pub(crate) mod nats_server;
-mod part;
-mod ports;
-mod probe;
-mod ready;
-mod regions;
-mod shards;
-mod site;
-mod supervisor;
+use std::path::{Path, PathBuf};
 
-use std::path::PathBuf;
-
+use floodgate_devkit::{DEFAULT_PORT_BASE, Deployment, Options, Ready};
 use floodgate_event::Name;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Failure;
+use crate::table::Table;
 use crate::{output, shutdown};
-
-use self::directory::Directory;
-use self::part::Stage;
-use self::probe::Prober;
-use self::ready::ReadyFile;
-use self::regions::Regions;
-use self::site::Site;
-use self::supervisor::Supervisor;
 
 /// What `floodgate dev` is asked for.
 #[derive(clap::Args)]
@@ -48,7 +27,7 @@ pub(crate) struct DevArgs {
     ///
     /// For base B and region number i, from 0: admin API B, relay metrics B+1, centre NATS B+2, region NATS
     /// B+21+i, gateway metrics B+31+i, gateway B+41+i.
-    #[arg(long, value_name = "PORT", default_value_t = ports::DEFAULT_BASE)]
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT_BASE)]
     port_base: u16,
     /// Take webhooks over plain HTTP instead of TLS
     #[arg(long)]
@@ -69,54 +48,46 @@ pub(crate) fn run(args: DevArgs) -> Result<(), Failure> {
 }
 
 async fn serve(args: DevArgs, shutdown: CancellationToken) -> Result<(), Failure> {
-    let regions = Regions::new(args.regions).map_err(Failure::usage)?;
-    let nats_server = nats_server::find().map_err(Failure::work)?;
-    let directory = Directory::open(&args.dir).map_err(Failure::work)?;
-    let ready_file = args.ready_file.unwrap_or_else(|| directory.path("ready.json"));
-    let ready_file = ReadyFile::new(ready_file).map_err(Failure::work)?;
-    let shards = shards::choose(args.shards, &directory)?;
-    let ports = ports::choose(args.port_base, &regions, &directory)?;
-    let site = Site::prepare(directory, &regions, shards, ports, !args.http).map_err(Failure::work)?;
-    let mut supervisor = Supervisor::new(site.parts(&nats_server).map_err(Failure::work)?);
-    let result = attend(&site, &mut supervisor, &ready_file, &shutdown).await;
-    ready_file.remove();
-    supervisor.stop().await;
+    let DevArgs { regions, shards, dir, port_base, http, ready_file } = args;
+    let options = Options { regions, shards, folder: dir, port_base, tls: !http, ready_file };
+    let mut deployment = Deployment::prepare(options)?;
+    let result = attend(&mut deployment, &shutdown).await;
+    deployment.stop().await;
     result
 }
 
 /// From the first process to the moment that something ends the deployment.
-async fn attend(
-    site: &Site,
-    supervisor: &mut Supervisor,
-    ready_file: &ReadyFile,
-    shutdown: &CancellationToken,
-) -> Result<(), Failure> {
+async fn attend(deployment: &mut Deployment, shutdown: &CancellationToken) -> Result<(), Failure> {
     tokio::select! {
-        started = start(site, supervisor) => started?,
+        started = deployment.start() => started?,
         () = shutdown.cancelled() => return Ok(()),
     }
-    let ready = site.ready();
-    ready_file.write(&ready, supervisor.processes()).map_err(Failure::work)?;
-    output::print(&ready.summary(ready_file.path()))?;
+    output::print(&summary(deployment.ready(), deployment.ready_file()))?;
     loop {
         tokio::select! {
-            () = supervisor.restarted() => {}
+            restarted = deployment.restarted() => restarted?,
             () = shutdown.cancelled() => return Ok(()),
         }
-        ready_file.write(&ready, supervisor.processes()).map_err(Failure::work)?;
     }
 }
 
-/// Starts the parts in order, and waits until all are ready. A part that ends before that ends the start:
-/// its log says why, and a loop of restarts would hide it.
-async fn start(site: &Site, supervisor: &mut Supervisor) -> Result<(), Failure> {
-    let prober = Prober::new(site.ca_file()).map_err(Failure::work)?;
-    for stages in [&[Stage::Nats][..], &[Stage::Relay, Stage::Gateway]] {
-        stages.iter().for_each(|&stage| supervisor.start(stage));
-        tokio::select! {
-            ready = prober.wait(site.probes(stages)) => ready.map_err(Failure::work)?,
-            ended = supervisor.first_end() => return Err(Failure::work(ended)),
-        }
+/// What a person wants to know of a deployment.
+fn summary(ready: &Ready, file: &Path) -> String {
+    let mut table = Table::default();
+    table.row(["admin", &ready.admin.url]);
+    for (name, region) in &ready.regions {
+        table.row([name.as_str(), &format!("{}/in/SOURCE", region.url)]);
     }
-    Ok(())
+    if let Some(ca) = ready.regions.values().find_map(|region| region.ca.as_ref()) {
+        table.row(["ca", &ca.display().to_string()]);
+    }
+    table.row(["ready", &file.display().to_string()]);
+    table.render()
+}
+
+impl From<floodgate_devkit::Error> for Failure {
+    fn from(error: floodgate_devkit::Error) -> Self {
+        let is_usage = error.is_usage();
+        Self::either(error, is_usage)
+    }
 }

@@ -1,11 +1,6 @@
 //! How the command ends: 0 done, 1 the work failed, 2 wrong usage or configuration.
 
 use std::error::Error;
-use std::process::ExitCode;
-
-use floodgate_event::causes::chain;
-
-use crate::output;
 
 /// Why the command did not do its work, and so its exit status.
 #[derive(Debug)]
@@ -26,15 +21,9 @@ impl Failure {
     pub(crate) fn work(error: impl Into<Box<dyn Error>>) -> Self {
         Self::Work(error.into())
     }
-}
 
-/// Says on stderr what went wrong, and gives the exit status.
-pub(crate) fn report(result: Result<(), Failure>) -> ExitCode {
-    let (error, status) = match result {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Work(error)) => (error, 1),
-        Err(Failure::Usage(error)) => (error, 2),
-    };
-    eprintln!("floodgate: {}", output::lines(&chain(error.as_ref())));
-    ExitCode::from(status)
+    /// The caller's fault if `is_usage`, else not.
+    pub(crate) fn either(error: impl Into<Box<dyn Error>>, is_usage: bool) -> Self {
+        if is_usage { Self::usage(error) } else { Self::work(error) }
+    }
 }

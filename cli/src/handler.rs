@@ -4,23 +4,16 @@ mod bench;
 mod build;
 mod check;
 mod compile;
-mod fixture;
-mod language;
 mod list;
 mod logs;
 mod new;
-mod outcome;
-mod project;
 mod push;
-mod restrict;
 mod rollout;
-mod sdk;
 mod show;
-mod template;
 mod test;
-mod trial;
 
 use clap::{Args, Subcommand};
+use floodgate_toolchain as toolchain;
 
 use crate::exit::Failure;
 
@@ -85,5 +78,33 @@ pub(crate) async fn run(args: HandlerArgs) -> Result<(), Failure> {
         HandlerCommand::Canary(args) => rollout::canary(args).await,
         HandlerCommand::Show(args) => show::run(args).await,
         HandlerCommand::Logs(args) => logs::run(args).await,
+    }
+}
+
+impl From<toolchain::Error> for Failure {
+    fn from(error: toolchain::Error) -> Self {
+        let is_usage = error.is_usage();
+        Self::either(error, is_usage)
+    }
+}
+
+impl From<toolchain::build::Error> for Failure {
+    fn from(error: toolchain::build::Error) -> Self {
+        let is_usage = error.is_usage();
+        Self::either(error, is_usage)
+    }
+}
+
+impl From<toolchain::create::Error> for Failure {
+    fn from(error: toolchain::create::Error) -> Self {
+        let is_usage = error.is_usage();
+        Self::either(error, is_usage)
+    }
+}
+
+/// A folder that is no handler's is always the fault of whoever named or wrote it.
+impl From<toolchain::project::Error> for Failure {
+    fn from(error: toolchain::project::Error) -> Self {
+        Self::usage(error)
     }
 }

@@ -9,7 +9,6 @@ mod dev;
 mod doctor;
 mod events;
 mod exit;
-mod files;
 mod handler;
 mod keys;
 mod logging;
@@ -20,11 +19,11 @@ mod serve;
 mod shutdown;
 mod table;
 mod tether;
-mod trust;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use floodgate_event::causes::chain;
 
 use crate::exit::Failure;
 
@@ -85,7 +84,18 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    exit::report(run(Cli::parse().command))
+    report(run(Cli::parse().command))
+}
+
+/// Says on stderr what went wrong, and gives the exit status.
+fn report(result: Result<(), Failure>) -> ExitCode {
+    let (error, status) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Work(error)) => (error, 1),
+        Err(Failure::Usage(error)) => (error, 2),
+    };
+    eprintln!("floodgate: {}", output::lines(&chain(error.as_ref())));
+    ExitCode::from(status)
 }
 
 fn run(command: Command) -> Result<(), Failure> {

@@ -26,6 +26,7 @@ use floodgate_event::source::{Dedup, Intake, Locator, Scheme};
 use floodgate_event::{EventId, Name, Secret, time};
 use http::{HeaderMap, HeaderName};
 
+use self::envelope::Signed;
 use self::fields::{Fields, Found};
 pub(crate) use self::keys::InvalidSecret;
 use self::keys::Keys;
@@ -118,7 +119,8 @@ impl Verifier {
         let identity = self.identify(&found, &body_hash, headers);
         let shard = self.shard(identity.id, &found);
         let unread = found.unread().map(|(field, why)| (field, why.as_str())).collect();
-        let event = self.envelope(&request, found, identity, body_hash, secret);
+        let signed = Signed { identity, body_hash, secret_id: secret };
+        let event = self.envelope(&request, found, signed);
         let (intake, (raw, memory)) = (Arc::clone(&self.intake), request.into_counted());
         Ok(Verified { event, raw: Some(raw), body, intake, shard, unread, memory })
     }

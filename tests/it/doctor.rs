@@ -1,13 +1,12 @@
 //! `floodgate doctor` on a deployment that is well, and on one with faults, each of which it must name.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use floodgate_testkit::command::{self, Said};
-use floodgate_testkit::{Result, Scene, programs, wait};
+use floodgate_testkit::nats::Setup;
+use floodgate_testkit::{Result, Scene, wait};
 use nix::sys::signal::Signal;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::Value;
@@ -39,9 +38,9 @@ async fn a_deployment_that_is_well_is_found_to_be() -> Result<()> {
 async fn every_planted_fault_is_named() -> Result<()> {
     Scene::play(async |scene| {
         plant(scene).await?;
-        let lazy = Lazy::start(scene.deployment.scratch())?;
+        let lazy = Setup::default().named("lazy").syncs_every("2m").start()?;
         let said = wait::until("the monitoring page", LIMIT, async || {
-            let said = run(scene, &["--monitor", &lazy.url]).await?;
+            let said = run(scene, &["--monitor", &lazy.monitoring_url()]).await?;
             let asked = !states(&said.json()?, "fsync policy").contains(&"unknown".to_owned());
             Ok(asked.then_some(said))
         })
@@ -128,32 +127,4 @@ fn wrong(found: &Value) -> String {
         .filter(|finding| finding["state"] != "well")
         .map(|finding| format!("{finding}\n"))
         .collect()
-}
-
-/// A nats-server that syncs every two minutes, with a monitoring port. Ends when dropped.
-struct Lazy {
-    server: Child,
-    url: String,
-}
-
-impl Lazy {
-    fn start(scratch: &Path) -> Result<Self> {
-        let store: PathBuf = scratch.join("lazy");
-        let port = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let server = Command::new(programs::nats_server())
-            .args(["-a", "127.0.0.1", "-p", "-1", "-n", "lazy", "-js", "-m", &port.to_string(), "-sd"])
-            .arg(store)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        Ok(Self { server, url: format!("http://127.0.0.1:{port}") })
-    }
-}
-
-impl Drop for Lazy {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
 }

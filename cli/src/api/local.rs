@@ -16,7 +16,7 @@ use floodgate_event::secret::Unfit;
 use serde::Deserialize;
 use url::{Host, Url};
 
-use crate::trust::{self, Access, Untrusted};
+use floodgate_devkit::trust::{self, Access, Untrusted};
 
 /// Where `floodgate dev` writes it unless told otherwise.
 const READY_FILE: &str = ".floodgate/dev/ready.json";
@@ -49,7 +49,7 @@ fn find_from(folder: &Path) -> Result<Option<(Url, Secret)>, LocalError> {
     for folder in folder.ancestors() {
         let path = folder.join(READY_FILE);
         if let Some(file) = trust::open(&path, Access::Private)? {
-            trust::check_way(&path)?;
+            trust::check_path(&path)?;
             return read(file, &path).map(Some);
         }
     }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub(crate) use self::secret::SecretError;
-use crate::files;
+use floodgate_devkit::files;
 
 /// The largest file, in bytes.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;

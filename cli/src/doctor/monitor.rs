@@ -9,7 +9,7 @@ use url::Url;
 
 use super::finding::{Advice, Findings, State};
 use super::space;
-use crate::dev::nats_server;
+use floodgate_devkit::nats_server;
 
 /// How long the page may take.
 const TIMEOUT: Duration = Duration::from_secs(5);

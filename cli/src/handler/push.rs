@@ -10,12 +10,13 @@ use clap::Args;
 use floodgate_api::view::Uploaded;
 use floodgate_event::Name;
 use floodgate_event::source::HandlerLimits;
+use floodgate_toolchain::project::Project;
+use floodgate_toolchain::test as fixtures;
 use futures::stream;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Body;
 
-use super::build;
-use super::project::Project;
+use super::build::build;
 use super::test;
 use crate::api::ApiArgs;
 use crate::exit::Failure;
@@ -78,17 +79,16 @@ impl Upload {
         let project = Project::open(path)?;
         let name = name.or_else(|| project.name().cloned()).ok_or_else(|| nameless(path))?;
         let fixtures = fixtures.unwrap_or_else(|| project.fixtures());
-        let component = build::build(&project)?.component;
+        let component = build(&project)?.component;
         Ok(Self { name, component, fixtures: Some(fixtures), limits: project.limits() })
     }
 
     async fn try_out(&self) -> Result<(), Failure> {
         let Some(folder) = &self.fixtures else { return Ok(()) };
-        let tested = test::test(&self.component, folder, self.limits).await?;
-        let verdict = test::verdict(&tested);
+        let results = fixtures::test(&self.component, folder, self.limits).await?;
+        let verdict = test::verdict(&results);
         if verdict.is_err() {
-            let said: String = tested.iter().map(test::Tested::render).collect();
-            eprint!("{}", output::lines(&said));
+            eprint!("{}", output::lines(&test::render(&results)));
         }
         verdict
     }

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject as _;
 use time::{Duration, OffsetDateTime};
 
 use super::kept::{self, Kept, KeyError};
-use crate::files::Readers;
+use floodgate_devkit::files::Readers;
 
 /// How long an authority is valid.
 const VALID: Duration = Duration::days(3650);

@@ -19,7 +19,7 @@ use time::{Duration, OffsetDateTime};
 use super::authority::{Authority, BACKDATED};
 use super::kept::{self, Kept, KeyError, with_suffix};
 use super::names::Names;
-use crate::files::Readers;
+use floodgate_devkit::files::Readers;
 
 /// What is asked for.
 #[derive(clap::Args)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use floodgate_event::Secret;
 use floodgate_event::secret::Unfit;
 
-use crate::files::{self, Readers};
+use floodgate_devkit::files::{self, Readers};
 
 /// What was made so far.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use floodgate_backup::{self as backup, Deployment, Permits, Place};
 use floodgate_event::{Lane, subject};
 use floodgate_stream::placement::{Centre, Replicas};
 use floodgate_stream::provision;
-use floodgate_testkit::cluster::Cluster;
+use floodgate_testkit::nats::{Cluster, Setup};
 use floodgate_testkit::{Failure, Result};
 use tempfile::TempDir;
 
@@ -43,7 +43,7 @@ fn deployment(cluster: &Cluster) -> Result<Deployment> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_centre_of_three_is_restored() -> Result<()> {
     let folder = TempDir::new()?;
-    let servers = Cluster::start(3, "")?;
+    let servers = Setup::default().start_cluster(3)?;
     let context = servers.context(3).await?;
     let deployment = deployment(&servers)?;
     provision::centre(&context, 1, Centre { replicas: Some(three()?) }).await?;

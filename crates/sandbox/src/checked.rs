@@ -1,9 +1,12 @@
-//! A component whose types were checked once, and the call that rests on the check.
+//! A component whose types were checked once. The call that rests on the check is [apart](call).
+
+mod call;
 
 use wasmtime::Store;
-use wasmtime::component::{Component, ComponentExportIndex, Func, Instance, InstancePre, Linker, TypedFunc};
+use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, Linker};
 
-use crate::bindings::{Answer, HandlerPre, Input};
+pub(crate) use self::call::Handle;
+use crate::bindings::HandlerPre;
 use crate::contract::{self, ContractError};
 use crate::guest::Guest;
 
@@ -32,22 +35,7 @@ impl Checked {
         let instance = self.instantiate(&mut *store).await?;
         let function = instance.get_func(store, self.handle);
         function
-            .map(Handle)
+            .map(Handle::of_checked)
             .ok_or_else(|| wasmtime::format_err!("the instance has no `{}`", contract::HANDLE))
-    }
-}
-
-/// The export `handle` of an instance of a [`Checked`] component.
-pub(crate) struct Handle(Func);
-
-impl Handle {
-    #[allow(unsafe_code)]
-    pub(crate) async fn call(&self, store: &mut Store<Guest>, event: Input<'_>) -> wasmtime::Result<Answer> {
-        // SAFETY: `new_unchecked` wants a function of this very type. `Checked::start` alone makes a
-        // `Handle`, of the export whose type `HandlerPre::new` has compared with the same bindings in
-        // `Checked::new`. The safe way compares them again for each event, field by field, a twentieth of
-        // what the event costs. `tests/hostile/upload.rs` alters the world in one place after the other.
-        let function = unsafe { TypedFunc::<(Input<'_>,), (Answer,)>::new_unchecked(self.0) };
-        Ok(function.call_async(store, (event,)).await?.0)
     }
 }

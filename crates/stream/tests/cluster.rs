@@ -15,7 +15,7 @@ use floodgate_stream::lease::{Contender, Lease};
 use floodgate_stream::placement::{Centre, MaxBytes, Placement, Replicas};
 use floodgate_stream::provision::{self, ProvisionError};
 use floodgate_stream::reader::StreamReader;
-use floodgate_testkit::cluster::{self, Cluster};
+use floodgate_testkit::nats::{self, Cluster, Setup};
 use floodgate_testkit::{Failure, Result, wait};
 use tokio_util::sync::CancellationToken;
 
@@ -70,7 +70,7 @@ fn text(number: usize) -> bytes::Bytes {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_is_written_and_read_while_its_leaders_die() -> Result<()> {
-    let mut servers = Cluster::start(3, "")?;
+    let mut servers = Setup::default().start_cluster(3)?;
     let context = relay_context(&servers).await?;
     provision::centre(&context, 1, three()?).await?;
     for stream in [
@@ -90,7 +90,7 @@ async fn the_log_is_written_and_read_while_its_leaders_die() -> Result<()> {
     let mut appender = appender(&context).await?;
     for round in 0..ROUNDS {
         if round % (ROUNDS / 3) == ROUNDS / 6 {
-            let leader = cluster::leader(&context, &log).await.ok_or_else(|| Failure::new("no leader"))?;
+            let leader = nats::leader(&context, &log).await.ok_or_else(|| Failure::new("no leader"))?;
             servers.server(&leader)?.kill()?;
             append_some(&mut appender, round).await?;
             servers.server(&leader)?.start()?;
@@ -137,7 +137,7 @@ async fn read(mut reader: StreamReader) -> Vec<bytes::Bytes> {
 /// The writer has a batch to send when it is replaced, without being told.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_of_a_writer_that_was_replaced_is_refused() -> Result<()> {
-    let servers = Cluster::start(3, "")?;
+    let servers = Setup::default().start_cluster(3)?;
     let context = relay_context(&servers).await?;
     provision::centre(&context, 1, three()?).await?;
     let mut first = appender(&context).await?;
@@ -153,7 +153,7 @@ async fn a_batch_of_a_writer_that_was_replaced_is_refused() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn existing_streams_are_brought_to_what_is_configured() -> Result<()> {
-    let servers = Cluster::start(3, "")?;
+    let servers = Setup::default().start_cluster(3)?;
     let context = relay_context(&servers).await?;
     provision::region(&context, region("")?).await?;
     let bulk = |config: Config| (config.num_replicas, config.max_bytes);
@@ -198,8 +198,8 @@ async fn publish_once(context: &Context, number: usize) -> Result<(), PublishErr
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_names_the_stream() -> Result<()> {
-    let single = Cluster::start(1, "")?;
-    let context = single.context(1).await?;
+    let single = Setup::default().start()?;
+    let context = single.context().await?;
     let refused = provision::region(&context, region("replicas = 3")?).await;
     let Err(error @ ProvisionError::Stream { .. }) = refused else { panic!("{refused:?}") };
     assert!(error.to_string().starts_with("stream IN_CRITICAL: "), "{error}");

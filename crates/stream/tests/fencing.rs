@@ -6,10 +6,6 @@
 //! is checked, and sends what it is told to. Also shown is what the fence must leave alone: the order of one
 //! holder's appends, and an append of its own whose ack was lost.
 
-use std::io::ErrorKind;
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
@@ -20,22 +16,17 @@ use floodgate_stream::append::{Append, AppendError, BATCH_APPENDS, BATCH_BYTES, 
 use floodgate_stream::connect::jetstream;
 use floodgate_stream::lease::{Contender, Lease};
 use floodgate_stream::{placement, provision};
-use floodgate_testkit::programs;
-use tempfile::TempDir;
-use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep, timeout};
+use floodgate_testkit::Failure;
+use floodgate_testkit::nats::{Server, Setup};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+type Result<T = ()> = floodgate_testkit::Result<T>;
 
 /// The shard whose log is written.
 const SHARD: u32 = 0;
 /// So long that no lease is renewed or runs out during a test.
 const LENGTH: Duration = Duration::from_secs(600);
-/// How long nats-server may take to start.
-const START: Duration = Duration::from_secs(20);
-/// Between two attempts to reach it.
-const PAUSE: Duration = Duration::from_millis(50);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_append_after_anothers_fence_is_refused() -> Result {
@@ -177,27 +168,26 @@ struct Duel {
     second: FencedAppender,
 }
 
-/// The centre's NATS in a folder of its own, killed when dropped.
+/// The centre's NATS.
 struct Centre {
     context: Context,
-    // Dropped in this order: the process before the folder that it writes to.
-    _server: Child,
-    _folder: TempDir,
+    _server: Server,
 }
 
 impl Centre {
     /// Starts a server with what the relay needs on it. `None`, and a line that says so, if there is no
     /// program.
     async fn start(test: &str) -> Result<Option<Self>> {
-        let folder = tempfile::tempdir()?;
-        let port = free_port()?;
-        let Some(server) = spawn(folder.path(), port)? else {
-            println!("SKIPPED: {test}: no nats-server");
-            return Ok(None);
+        let server = match Setup::default().start() {
+            Err(failure) if failure.is_missing() => {
+                println!("SKIPPED: {test}: no nats-server");
+                return Ok(None);
+            }
+            started => started?,
         };
-        let context = connect(port).await?;
+        let context = jetstream(&server.context().await?.client());
         provision::centre(&context, SHARD + 1, placement::Centre::default()).await?;
-        Ok(Some(Self { context, _server: server, _folder: folder }))
+        Ok(Some(Self { context, _server: server }))
     }
 
     /// The first has written and is then replaced, without being told, by a second that puts up its fence.
@@ -228,7 +218,7 @@ impl Centre {
         let store = self.context.get_key_value(subject::LEASE_BUCKET).await?;
         store.delete(subject::lease_key(SHARD)).await?;
         let contender = Contender::new(store, SHARD, holder.to_owned(), LENGTH);
-        contender.acquire(&CancellationToken::new()).await.ok_or_else(|| "no lease".into())
+        contender.acquire(&CancellationToken::new()).await.ok_or_else(|| Failure::new("no lease"))
     }
 
     async fn appender(&self, lease: &Lease) -> Result<FencedAppender> {
@@ -259,46 +249,4 @@ fn target() -> String {
 
 fn text(payload: &'static str) -> Bytes {
     Bytes::from_static(payload.as_bytes())
-}
-
-/// Asks the kernel for a port; between here and its use another process could take it, which fails the test.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
-/// `None` if there is no nats-server.
-fn spawn(folder: &Path, port: u16) -> Result<Option<Child>> {
-    let config = folder.join("nats.conf");
-    let text = format!(
-        "listen: \"127.0.0.1:{port}\"\nmax_payload: 8388608\n\
-         jetstream {{ store_dir: \"{}\", sync_interval: always }}\n",
-        folder.join("jetstream").display()
-    );
-    std::fs::write(&config, text)?;
-    let mut command = Command::new(programs::nats_server());
-    command.arg("--config").arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    match command.spawn() {
-        Ok(server) => Ok(Some(server)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-async fn connect(port: u16) -> Result<Context> {
-    let deadline = Instant::now() + START;
-    loop {
-        match ready(port).await {
-            Ok(context) => return Ok(context),
-            Err(_) if Instant::now() < deadline => sleep(PAUSE).await,
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// A context as the relay has it, of a server that answers.
-async fn ready(port: u16) -> Result<Context> {
-    let client = async_nats::connect(format!("127.0.0.1:{port}")).await?;
-    let context = jetstream(&client);
-    context.query_account().await?;
-    Ok(context)
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use floodgate_stream::{Link, Settings};
-use floodgate_testkit::cluster::Cluster;
+use floodgate_testkit::nats::{Server, Setup};
 use nix::sys::signal::Signal;
 use nkeys::KeyPair;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer};
@@ -34,12 +34,13 @@ fn server_of(link: &Link) -> String {
 }
 
 /// Two servers that know nothing of each other, and a client of both.
-async fn two() -> (Cluster, Cluster, Link) {
-    let (first, second) = (Cluster::start(1, "").unwrap(), Cluster::start(1, "server_name: other").unwrap());
-    let urls = [first.urls(""), second.urls("")].concat();
+async fn two() -> (Server, Server, Link) {
+    let setup = Setup::default();
+    let (first, second) = (setup.clone().start().unwrap(), setup.named("other").start().unwrap());
+    let urls = vec![first.url(), second.url()];
     // The second may be up before the first is.
-    first.context(1).await.unwrap();
-    second.context(1).await.unwrap();
+    first.context().await.unwrap();
+    second.context().await.unwrap();
     let link = connect(&Settings { urls: Some(urls), ..Settings::default() }).await;
     until("it is connected", || link.is_up()).await;
     assert_eq!(server_of(&link), "n0", "the first is preferred");
@@ -49,23 +50,23 @@ async fn two() -> (Cluster, Cluster, Link) {
 #[tokio::test]
 async fn another_server_takes_over_when_one_goes_and_back() {
     let (mut first, mut second, link) = two().await;
-    first.server("n0").unwrap().kill().unwrap();
+    first.kill().unwrap();
     until("the other one took over", || server_of(&link) == "other" && link.is_up()).await;
-    first.server("n0").unwrap().start().unwrap();
-    second.server("n0").unwrap().kill().unwrap();
+    first.start().unwrap();
+    second.kill().unwrap();
     until("the first one is back", || server_of(&link) == "n0" && link.is_up()).await;
 }
 
 #[tokio::test]
 async fn a_server_in_lame_duck_mode_is_left() {
-    let (mut first, _second, link) = two().await;
-    first.server("n0").unwrap().signal(Signal::SIGUSR2).unwrap();
+    let (first, _second, link) = two().await;
+    first.signal(Signal::SIGUSR2).unwrap();
     until("the other one took over", || server_of(&link) == "other" && link.is_up()).await;
 }
 
 /// A server with TLS and a single user, and what is needed to reach it.
 struct Secure {
-    server: Cluster,
+    server: Server,
     folder: tempfile::TempDir,
 }
 
@@ -85,19 +86,14 @@ impl Secure {
         fs::write(file("server.key"), key.serialize_pem()).unwrap();
         let user = KeyPair::new_user();
         fs::write(file("user.nk"), user.seed().unwrap()).unwrap();
-        let config = format!(
-            "tls {{ cert_file: \"{}\", key_file: \"{}\" }}\n\
-             accounts {{ A {{ jetstream: enabled, users: [{{ nkey: {} }}] }} }}\n",
-            file("server.pem").display(),
-            file("server.key").display(),
-            user.public_key()
-        );
-        Self { server: Cluster::start(1, &config).unwrap(), folder }
+        let setup = Setup::default().tls(&file("server.pem"), &file("server.key"));
+        let server = setup.nkey_user("A", &user.public_key()).start().unwrap();
+        Self { server, folder }
     }
 
     fn settings(&self) -> Settings {
         Settings {
-            urls: Some(self.server.urls("")),
+            urls: Some(vec![self.server.url()]),
             nkey_file: Some(self.folder.path().join("user.nk")),
             ca_file: Some(self.folder.path().join("ca.pem")),
             ..Settings::default()
@@ -124,7 +120,7 @@ async fn another_identity_is_shown_from_the_next_connection_on() {
     link.check(&servers).unwrap();
     assert!(link.adopt(&servers) && !link.adopt(&servers), "the second time it is the same");
     until("it is let in", || link.is_up()).await;
-    let elsewhere = Settings { urls: Some(stranger.server.urls("")), ..good.clone() };
+    let elsewhere = Settings { urls: Some(vec![stranger.server.url()]), ..good.clone() };
     assert!(link.check(&elsewhere.read(Path::new("")).unwrap()).is_err());
     let nobody = Settings { nkey_file: None, ..good.clone() };
     assert!(link.check(&nobody.read(Path::new("")).unwrap()).is_err());
@@ -150,7 +146,7 @@ async fn who_is_not_trusted_is_not_connected_to() {
     assert!(!is_let_in(Settings { ca_file: None, ..good.clone() }, &good).await, "the system's authorities");
     let elsewhere = Secure::start("127.0.0.2");
     assert!(!is_let_in(elsewhere.settings(), &good).await, "a certificate for another address");
-    let plain = Cluster::start(1, "").unwrap();
-    let without_tls = Settings { urls: Some(plain.urls("")), nkey_file: None, ..good.clone() };
+    let plain = Setup::default().start().unwrap();
+    let without_tls = Settings { urls: Some(vec![plain.url()]), nkey_file: None, ..good.clone() };
     assert!(!is_let_in(without_tls, &good).await, "a server without TLS");
 }

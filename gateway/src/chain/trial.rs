@@ -36,7 +36,8 @@ struct Counts {
 }
 
 impl Trial {
-    /// A trial of `version`, whose events are counted in `comparison`; `granted` is [uncounted](Granted::uncounted).
+    /// A trial of `version`, whose events are counted in `comparison`;
+    /// `granted` is [uncounted](Granted::uncounted).
     pub fn new(
         spec: rollout::Trial,
         version: Arc<Version>,

@@ -67,7 +67,7 @@ impl Ingest {
         let source = found.as_ref().ok().map(|(_, source)| Arc::clone(source));
         let result = match found {
             Ok(_) if parts.method == Method::OPTIONS => Ok(answer::options(ALLOWED)),
-            Ok((served, source)) => self.take(served, source, parts, body, visit).await,
+            Ok((served, source)) => self.take(served, source, (parts, body), visit).await,
             Err(refusal) => Err(refusal),
         };
         let answered = match result {
@@ -107,8 +107,7 @@ impl Ingest {
         &self,
         served: &Served,
         source: &Source,
-        parts: Parts,
-        body: &mut Arriving,
+        (parts, body): (Parts, &mut Arriving),
         visit: Visit,
     ) -> Result<Response<Held>, Refusal> {
         if let Err(exhausted) = &visit.memory {

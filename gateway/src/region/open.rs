@@ -79,7 +79,7 @@ impl Opener {
         let mut used = InUse::default();
         for (name, source) in &snapshot.sources {
             let served = before.and_then(|served| served.source(name)).map(Arc::as_ref);
-            let opened = match self.source(name, source, snapshot, served, &failed) {
+            let opened = match self.source((name, source), snapshot, served, &failed) {
                 Ok(opened) => Some(opened),
                 Err(Unopened { verified, fault }) => {
                     let (reason, is_final) = (fault.to_string(), fault.is_final());
@@ -140,8 +140,7 @@ impl Opener {
 
     fn source(
         &mut self,
-        name: &Name,
-        source: &snapshot::Source,
+        (name, source): (&Name, &snapshot::Source),
         snapshot: &Snapshot,
         before: Option<&Source>,
         failed: &HashMap<Digest256, ComponentError>,

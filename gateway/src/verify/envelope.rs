@@ -15,22 +15,23 @@ use super::fields::Found;
 use super::{Verifier, trace_context};
 use crate::accept::Received;
 
+/// What the check of a request's signature leaves for its envelope.
+pub(super) struct Signed<'a> {
+    pub(super) identity: Identity,
+    pub(super) body_hash: BodyHash,
+    /// Which of the source's secrets signed.
+    pub(super) secret_id: &'a str,
+}
+
 impl Verifier {
-    pub(super) fn envelope(
-        &self,
-        request: &Received,
-        found: Found,
-        identity: Identity,
-        body_hash: BodyHash,
-        secret_id: &str,
-    ) -> Event {
+    pub(super) fn envelope(&self, request: &Received, found: Found, signed: Signed<'_>) -> Event {
         let parts = request.parts();
         let (unread, provider_id) = (found.odd(), found.shown_id());
         let event_type = found.event_type.unwrap_or_default();
         let (traceparent, tracestate) = trace_context::read(&parts.headers);
         Event {
-            id: identity.id.as_bytes().to_vec(),
-            key_kind: identity.kind.into(),
+            id: signed.identity.id.as_bytes().to_vec(),
+            key_kind: signed.identity.kind.into(),
             tenant: self.tenant.to_string(),
             source: self.name.to_string(),
             provider_id,
@@ -38,10 +39,10 @@ impl Verifier {
             r#type: event_type,
             region: self.deployment.region.to_string(),
             received_at_us: time::unix_micros(request.at()),
-            body_hash: body_hash.as_bytes().to_vec(),
+            body_hash: signed.body_hash.as_bytes().to_vec(),
             request: Some(describe(parts, request.peer(), self.scheme)),
             scheme: self.scheme.as_str().to_owned(),
-            secret_id: secret_id.to_owned(),
+            secret_id: signed.secret_id.to_owned(),
             config_revision: self.deployment.revision,
             content_type: content_type(&parts.headers),
             traceparent,

@@ -12,7 +12,7 @@ use floodgate_event::proto::Block;
 use floodgate_event::seal::OpeningKey;
 use floodgate_event::subject;
 use floodgate_gateway::GatewayError;
-use floodgate_testkit::cluster::{self, Cluster};
+use floodgate_testkit::nats::{self, Cluster, Setup};
 use nix::sys::signal::Signal;
 use prost::Message as _;
 use tempfile::TempDir;
@@ -42,7 +42,7 @@ struct Region {
 impl Region {
     /// Ready; its gateway prefers any server to the one that leads [`STREAM`].
     async fn start(limits: &str) -> Self {
-        let cluster = Cluster::start(3, "lame_duck_grace_period: \"1s\"").unwrap();
+        let cluster = Setup::default().option("lame_duck_grace_period", "1s").start_cluster(3).unwrap();
         let context = cluster.context(3).await.unwrap();
         provision(&context, 3).await;
         let (folder, key) = (tempfile::tempdir().unwrap(), OpeningKey::generate());
@@ -51,7 +51,7 @@ impl Region {
         bucket.put(subject::SNAPSHOT_KEY, served.into()).await.unwrap();
         std::fs::write(folder.path().join("key"), key.to_text().expose()).unwrap();
         let (port, metrics) = (free_port(), free_port());
-        let leader = cluster::leader(&context, STREAM).await.unwrap();
+        let leader = nats::leader(&context, STREAM).await.unwrap();
         let config = format!(
             "region = \"eu\"\nlisten = \"127.0.0.1:{port}\"\nmetrics_listen = \"127.0.0.1:{metrics}\"\n\
              gateway = \"eu-1\"\nopening_key_file = \"key\"\nplaintext = true\n[limits]\n{limits}\n\
@@ -76,7 +76,7 @@ impl Region {
     }
 
     async fn leader(&self) -> Option<String> {
-        cluster::leader(&self.context, STREAM).await
+        nats::leader(&self.context, STREAM).await
     }
 
     /// The bodies of all events in the stream.

@@ -1,72 +1,45 @@
-//! A nats-server on a free port of the loopback address, with a folder of its own.
+//! A nats-server with what the relay would make on it.
 
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use async_nats::jetstream::{self, Context, kv, object_store, stream};
+use async_nats::jetstream::{Context, kv, object_store, stream};
 use floodgate_event::{Lane, subject};
-use floodgate_testkit::programs;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use tempfile::TempDir;
+use floodgate_testkit::nats::{Server, Setup};
+use floodgate_testkit::ports;
+use nix::sys::signal::Signal;
 
 /// A running nats-server, killed when dropped.
 pub(crate) struct Nats {
     pub(crate) port: u16,
-    folder: TempDir,
-    child: Child,
+    server: Server,
 }
 
 impl Nats {
     pub(crate) fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let config = format!(
-            "listen: \"127.0.0.1:{port}\"\nmax_payload: 8388608\n\
-             jetstream {{ store_dir: \"{}\", sync_interval: always }}\n",
-            folder.path().join("store").display()
-        );
-        std::fs::write(folder.path().join("nats.conf"), config).unwrap();
-        let child = spawn(folder.path());
-        Self { port, folder, child }
+        let server = Setup::default().start().unwrap();
+        Self { port: server.port(), server }
     }
 
     /// As `kill -9` does.
     pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.server.kill().unwrap();
     }
 
     pub(crate) fn restart(&mut self) {
-        self.child = spawn(self.folder.path());
+        self.server.start().unwrap();
     }
 
     /// Makes it stop answering while its connections stay up.
     pub(crate) fn freeze(&self) {
-        self.signal(Signal::SIGSTOP);
+        self.server.signal(Signal::SIGSTOP).unwrap();
     }
 
     pub(crate) fn thaw(&self) {
-        self.signal(Signal::SIGCONT);
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+        self.server.signal(Signal::SIGCONT).unwrap();
     }
 
     pub(crate) async fn context(&self) -> Context {
-        for _ in 0..200 {
-            if let Ok(client) = async_nats::connect(format!("127.0.0.1:{}", self.port)).await {
-                let context = jetstream::new(client);
-                if context.query_account().await.is_ok() {
-                    return context;
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("nats-server does not answer");
+        self.server.context().await.unwrap()
     }
 
     /// Makes what the relay would make.
@@ -78,13 +51,6 @@ impl Nats {
     pub(crate) async fn messages(&self, lane: Lane) -> u64 {
         let stream = self.context().await.get_stream(subject::regional_stream(lane)).await.unwrap();
         stream.get_info().await.unwrap().state.messages
-    }
-}
-
-impl Drop for Nats {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -116,12 +82,6 @@ pub(crate) fn stream_config(lane: Lane) -> stream::Config {
 }
 
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn spawn(folder: &Path) -> Child {
-    let program = programs::nats_server();
-    let mut command = Command::new(&program);
-    command.arg("--config").arg(folder.join("nats.conf")).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().unwrap_or_else(|error| panic!("{}: {error}; `make setup` gets it", program.display()))
+    let [port] = ports::free().unwrap();
+    port
 }

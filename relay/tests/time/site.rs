@@ -1,6 +1,5 @@
 //! A nats-server that is the centre and the region `eu` at once, and relays in this process.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -23,8 +22,8 @@ use floodgate_stream::lease::{Contender, Lease};
 use floodgate_stream::placement::{Centre, Placement};
 use floodgate_stream::provision::{self, ProvisionError};
 use floodgate_stream::reader::StreamReader;
-use floodgate_testkit::cluster::Cluster;
-use floodgate_testkit::{Failure, programs};
+use floodgate_testkit::Failure;
+use floodgate_testkit::nats::{Server, Setup};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -41,18 +40,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Site {
     pub(crate) context: Context,
-    _server: Cluster,
+    _server: Server,
 }
 
 impl Site {
     /// `None`, and a line that says so, if there is no nats-server.
     pub(crate) async fn start(test: &str, shards: u32) -> Result<Option<Self>> {
-        if Command::new(programs::nats_server()).arg("--version").output().is_err() {
-            println!("SKIPPED: {test}: no nats-server");
-            return Ok(None);
-        }
-        let server = Cluster::start(1, "")?;
-        let context = jetstream(&server.context(1).await?.client());
+        let server = match Setup::default().start() {
+            Err(failure) if failure.is_missing() => {
+                println!("SKIPPED: {test}: no nats-server");
+                return Ok(None);
+            }
+            started => started?,
+        };
+        let context = jetstream(&server.context().await?.client());
         // As the relay does: a server that has just started may refuse at first.
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while let Err(error) = provision(&context, shards).await {

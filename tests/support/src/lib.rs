@@ -8,7 +8,6 @@
 //! [`outside`]).
 
 pub mod admin;
-pub mod cluster;
 pub mod command;
 pub mod consumer;
 pub mod deployment;
@@ -18,7 +17,9 @@ pub mod frames;
 pub mod guests;
 pub mod load;
 pub mod metrics;
+pub mod nats;
 pub mod outside;
+pub mod ports;
 pub mod process;
 pub mod programs;
 pub mod relay;

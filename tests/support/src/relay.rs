@@ -2,12 +2,12 @@
 //! with another configuration.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::process::ProcessId;
-use crate::{Admin, Deployment, Failure, Result, command, programs};
+use crate::{Admin, Deployment, Failure, Result, command, ports, programs};
 
 /// Second relay of the deployment. Ends when dropped.
 pub struct SecondRelay {
@@ -96,5 +96,6 @@ fn write(
 }
 
 fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+    let [port] = ports::free()?;
+    Ok(SocketAddr::from(([127, 0, 0, 1], port)))
 }

@@ -13,5 +13,6 @@ pub fn stream_info(name: &str, last: u64) -> Info {
         "messages": last, "bytes": 0, "first_seq": 1, "first_ts": at, "last_seq": last, "last_ts": at,
         "consumer_count": 0,
     });
-    serde_json::from_value(json!({"config": config, "created": at, "state": state})).unwrap()
+    serde_json::from_value(json!({"config": config, "created": at, "state": state}))
+        .unwrap_or_else(|error| panic!("{error}"))
 }

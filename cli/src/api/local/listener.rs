@@ -80,7 +80,7 @@ mod tests {
     fn the_kernel_knows_a_listener_of_this_process() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(owners(port).unwrap(), [crate::trust::own_uid()]);
+        assert_eq!(owners(port).unwrap(), [floodgate_devkit::trust::own_uid()]);
         drop(listener);
         assert_eq!(owners(port).unwrap(), Vec::<u32>::new());
     }

@@ -8,7 +8,7 @@ use floodgate_event::secret::Unfit;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::files;
+use floodgate_devkit::files;
 
 /// The largest file that holds a secret, in bytes.
 const MAX_SECRET_FILE: u64 = 64 * 1024;

@@ -1,57 +1,35 @@
-//! A nats-server of a test's own: temporary folder, free port, loopback only.
+//! A nats-server of a test's own, and what is on the servers of a centre and of a region.
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use async_nats::jetstream::{Context, kv, object_store};
 use floodgate_event::subject;
-use floodgate_testkit::programs;
-use tempfile::TempDir;
+use floodgate_testkit::nats::{self, Setup};
+use floodgate_testkit::ports;
 
-pub(crate) struct Server {
-    process: Child,
-    port: u16,
-    _folder: TempDir,
-}
+/// A running nats-server, killed when dropped.
+pub(crate) struct Server(nats::Server);
 
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    let [port] = ports::free().unwrap();
+    port
 }
 
 impl Server {
+    /// One on this port, or on a free one.
     pub(crate) async fn start(port: Option<u16>) -> Self {
-        let port = port.unwrap_or_else(free_port);
-        let folder = TempDir::new().unwrap();
-        let configuration = folder.path().join("nats.conf");
-        let text = format!(
-            "host: 127.0.0.1\nport: {port}\nmax_payload: 8MB\njetstream {{ store_dir: {:?} }}\n",
-            folder.path()
-        );
-        std::fs::write(&configuration, text).unwrap();
-        let process = Command::new(programs::nats_server())
-            .arg("--config")
-            .arg(configuration)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("nats-server: run `make setup`");
-        Self { process, port, _folder: folder }
+        // No test here is about a machine that loses power.
+        let setup = Setup::default().syncs_every("2m");
+        let setup = if let Some(port) = port { setup.on_port(port) } else { setup };
+        Self(setup.start().unwrap())
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.0.port()
     }
 
     pub(crate) async fn context(&self) -> Context {
-        connect(self.port).await
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        connect(self.port()).await
     }
 }
 

@@ -1,12 +1,13 @@
 //! `make bench-handlers`, its second part: what handlers do to a whole gateway.
 //! The first is a benchmark of the library.
 
+mod neighbours;
+mod start;
+
 use floodgate_testkit::sign::{self, Signed};
 use floodgate_testkit::{Result, Scene, guests};
 use reqwest::Method;
 use serde_json::{Value, json};
-
-use super::{neighbours, start};
 
 /// What chooses this part.
 pub(crate) const ARGUMENT: &str = "handlers";

@@ -8,9 +8,7 @@ mod bare;
 mod cpu;
 mod handlers;
 mod load;
-mod neighbours;
 mod region;
-mod start;
 mod table;
 mod times;
 

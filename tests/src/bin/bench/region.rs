@@ -1,17 +1,17 @@
 //! A region in a temporary folder: nats-server, the streams and the snapshot that a relay would have put
 //! there, and a gateway, each a process of its own.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use async_nats::jetstream::{self, Context, kv, object_store, stream};
+use async_nats::jetstream::{Context, kv, object_store, stream};
 use floodgate_event::seal::{OpeningKey, Owner};
 use floodgate_event::snapshot::{SealedSecret, Snapshot, Source};
 use floodgate_event::source::{Dedup, Scheme};
 use floodgate_event::{Lane, Secret, subject};
-use floodgate_testkit::{Failure, Result, programs, wait};
+use floodgate_testkit::{Failure, Result, nats, ports, programs, wait};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -30,19 +30,19 @@ pub(crate) struct Region {
     metrics: SocketAddr,
     // Dropped in this order: processes before the folder that they write to.
     gateway: Child,
-    nats: Child,
+    nats: nats::Server,
     _folder: TempDir,
 }
 
 impl Region {
     pub(crate) async fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let [nats_port, port, metrics_port] = free_ports()?;
-        let nats = start_nats(folder.path(), nats_port)?;
-        let context = wait::until("nats-server", START, async || connect(nats_port).await.map(Some)).await?;
+        let [port, metrics_port] = ports::free()?;
+        let nats = nats::Setup::default().start()?;
+        let context = nats.context().await?;
         let key = OpeningKey::generate();
         provision(&context, &key).await?;
-        let gateway = start_gateway(folder.path(), &key, [nats_port, port, metrics_port])?;
+        let gateway = start_gateway(folder.path(), &key, [nats.port(), port, metrics_port])?;
         let region = Self {
             address: SocketAddr::from(([127, 0, 0, 1], port)),
             metrics: SocketAddr::from(([127, 0, 0, 1], metrics_port)),
@@ -56,7 +56,7 @@ impl Region {
 
     /// The gateway, and with it the server that does half of the work.
     pub(crate) fn server(&self) -> Server {
-        let processes = [&self.gateway, &self.nats].into_iter().filter_map(Child::id).collect();
+        let processes = [self.gateway.id(), self.nats.id()].into_iter().flatten().collect();
         Server { address: self.address, processes }
     }
 
@@ -76,38 +76,6 @@ impl Region {
         println!("\n{events:.0} events in {blocks:.0} blocks: {:.1} events per sync.", events / blocks);
         Ok(())
     }
-}
-
-/// Asks the kernel for ports; between here and their use another process could take one, which fails the run.
-fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let mut listeners = Vec::new();
-    for _ in 0..N {
-        listeners.push(TcpListener::bind("127.0.0.1:0")?);
-    }
-    let ports: Vec<u16> =
-        listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect::<Result<_>>()?;
-    ports.try_into().map_err(|_| Failure::new("too few ports"))
-}
-
-fn start_nats(folder: &Path, port: u16) -> Result<Child> {
-    let config = folder.join("nats.conf");
-    let text = format!(
-        "listen: \"127.0.0.1:{port}\"\nmax_payload: 8388608\n\
-         jetstream {{ store_dir: \"{}\", sync_interval: always }}\n",
-        folder.join("jetstream").display()
-    );
-    std::fs::write(&config, text)?;
-    let program = programs::nats_server();
-    let mut command = Command::new(&program);
-    command.arg("--config").arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    command.spawn().map_err(|error| Failure::from(error).during(program.display()))
-}
-
-async fn connect(port: u16) -> Result<Context> {
-    let client = async_nats::connect(format!("127.0.0.1:{port}")).await?;
-    let context = jetstream::new(client);
-    context.query_account().await?;
-    Ok(context)
 }
 
 async fn provision(context: &Context, key: &OpeningKey) -> Result<()> {
