@@ -30,6 +30,7 @@ pub struct Put<T> {
     /// Whether every shard routes by this revision and, for a source, every region serves it. Waited for at most
     /// 10 s. Not in a dry run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub in_force: Option<bool>,
     /// What is stored as asked, and likely a mistake.
     #[serde(default)]
@@ -57,6 +58,7 @@ pub struct Removed {
     /// Whether every shard routes by this revision and, for a source, every region serves it. Waited for at most
     /// 10 s. Not of a handler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub in_force: Option<bool>,
 }
 

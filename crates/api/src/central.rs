@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::document::{Document, Invalid};
+use crate::schema;
 
 /// What needs somebody's attention, as far as this relay sees it by itself.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -59,13 +60,14 @@ pub struct Acceptance {
     /// The stream.
     pub stream: String,
     /// What was lost.
+    #[schema(value_type = schema::Lost)]
     pub lost: Lost,
     /// What was read of the stream up to here remains valid.
     pub stands_through: u64,
 }
 
 /// What became of a stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Lost {
     /// There is none of this name.

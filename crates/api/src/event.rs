@@ -19,6 +19,7 @@ pub struct EventView {
     pub status: String,
     /// Why it is not delivered, where a handler decided that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub reason: Option<String>,
     /// Of a quarantined event: the functions that the handler failed in, innermost first, as far as its module
     /// names them.
@@ -64,6 +65,7 @@ pub struct EventView {
     pub handlers: Vec<HandlerRun>,
     /// The event that a handler split it from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub parent: Option<String>,
     /// What a handler made of it, if one split it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -169,6 +171,7 @@ pub struct Delivery {
     pub next_attempt_at: Option<String>,
     /// Why it was discarded, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub reason: Option<String>,
 }
 
@@ -202,9 +205,11 @@ pub struct Attempt {
     pub status: Option<u32>,
     /// Why there was no answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub error: Option<String>,
     /// The start of the last answer's body, at most 20 KiB; what is not UTF-8 is replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub response: Option<String>,
 }
 
@@ -263,6 +268,7 @@ pub struct Quarantined {
     /// The page, which may hold fewer events than asked for.
     pub items: Vec<QuarantinedEvent>,
     /// What `after` is for the page behind this one; null on the last.
+    #[schema(required = true)]
     pub next: Option<String>,
 }
 

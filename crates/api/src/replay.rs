@@ -142,6 +142,7 @@ pub struct Progress {
     pub errors: Vec<EventError>,
     /// Why it could not continue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub error: Option<String>,
     /// When it started.
     #[schema(format = DateTime)]

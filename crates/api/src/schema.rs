@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
+use utoipa::openapi::{ObjectBuilder, Schema, Type};
 use utoipa::{ToResponse, ToSchema};
 
 /// A name: 1 to 64 lower-case letters, digits, `_` and `-`, the first a letter or a digit.
@@ -51,7 +52,7 @@ pub enum Scheme {
 
 /// Where a value is in a request: a JSON pointer into the body, or a header.
 #[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Locator {
     /// A JSON pointer (RFC 6901) into the body; strings and numbers count.
     Json(LocatorText),
@@ -242,6 +243,7 @@ pub struct Problem {
     /// The HTTP status.
     pub status: u16,
     /// What was wrong, where, and what is allowed.
+    #[schema(nullable = false)]
     pub detail: Option<String>,
 }
 
@@ -259,3 +261,48 @@ pub struct Wait(u64);
 #[derive(Deserialize, ToSchema)]
 #[schema(value_type = String, format = Binary, max_length = 33554432)]
 pub struct Component(String);
+
+/// What became of a stream.
+#[derive(Deserialize, ToSchema)]
+pub struct Lost {
+    /// `missing`: there is none of this name. `anew`: it is not the one that was noted. `went-back`: it ends before
+    /// what was read from it.
+    #[schema(inline)]
+    pub kind: LostKind,
+    /// Its last sequence, if it went back.
+    #[schema(nullable = false)]
+    pub last: Option<u64>,
+    /// The last sequence that is known to have been there, if it went back.
+    #[schema(nullable = false)]
+    pub known: Option<u64>,
+}
+
+/// How a stream lost messages.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LostKind {
+    /// There is none of this name.
+    Missing,
+    /// It is not the one that was noted.
+    Anew,
+    /// It ends before what was read from it.
+    WentBack,
+}
+
+/// A field of the interface that this version does not build.
+pub fn not_yet() -> Schema {
+    ObjectBuilder::new().schema_type(Type::Null).description(Some("Not there yet.")).build().into()
+}
+
+/// The status of the answer to an accepted event.
+pub fn accepted_status() -> Schema {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .enum_values(Some([200, 202, 204]))
+        .default(Some(200.into()))
+        .description(Some(
+            "The status of the answer to an accepted event: 200 and 202 with the event's id, 204 without a body.",
+        ))
+        .build()
+        .into()
+}

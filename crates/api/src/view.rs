@@ -69,7 +69,7 @@ pub struct SourceView {
     #[schema(value_type = BTreeMap<String, schema::Lane>)]
     pub lanes: BTreeMap<String, Lane>,
     /// The status of the answer to an accepted event: 200, 202 or 204.
-    #[schema(value_type = u16, required = false)]
+    #[schema(schema_with = schema::accepted_status, required = false)]
     pub status: AcceptedStatus,
     /// The largest body, in bytes, as sent and decompressed.
     #[schema(minimum = 1, maximum = 3145728, required = false)]
@@ -146,7 +146,7 @@ pub struct DestinationView {
     pub paused: bool,
     /// When it answered 410, if that is why it is disabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
+    #[schema(format = DateTime, nullable = false)]
     pub answered_410_at: Option<String>,
 }
 

@@ -64,11 +64,11 @@ pub struct DestinationDocument {
     paused: bool,
     /// Not there yet.
     #[serde(default, rename = "breaker")]
-    #[schema(value_type = ())]
+    #[schema(schema_with = schema::not_yet)]
     _breaker: NotYet,
     /// Not there yet.
     #[serde(default, rename = "receipt_sla_seconds")]
-    #[schema(value_type = ())]
+    #[schema(schema_with = schema::not_yet)]
     _receipt_sla_seconds: NotYet,
 }
 

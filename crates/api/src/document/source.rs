@@ -73,7 +73,7 @@ pub struct SourceDocument {
     lanes: BTreeMap<String, Lane>,
     /// The status of the answer to an accepted event: 200 and 202 with the event's id, 204 without a body.
     #[serde(default)]
-    #[schema(value_type = u16, default = 200)]
+    #[schema(schema_with = schema::accepted_status)]
     status: AcceptedStatus,
     /// The largest body, in bytes, as sent and decompressed.
     #[serde(default = "default_max_body_bytes")]
