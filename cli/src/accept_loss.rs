@@ -1,9 +1,10 @@
 //! `floodgate accept-loss`: going on without what a stream of the centre has lost.
 
+use floodgate_api::central::{AcceptDocument, Acceptance};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::api::{Api, ApiArgs};
+use crate::api::ApiArgs;
 use crate::exit::Failure;
 use crate::output;
 
@@ -20,23 +21,18 @@ pub(crate) struct AcceptLossArgs {
     json: bool,
 }
 
-#[derive(Deserialize)]
-struct Acceptance {
-    stream: String,
-    stands_through: u64,
-}
-
 /// Accepts the loss.
 ///
 /// # Errors
 /// If the stream is not lost, besides what can go wrong on the way.
 pub(crate) async fn run(args: AcceptLossArgs) -> Result<(), Failure> {
-    let order = json!({"stream": args.stream});
-    let answer: Value = Api::new(args.api)?.post(&["central-streams", "accept-loss"], &order).await?;
+    let order = AcceptDocument { stream: args.stream };
+    let answer: Value = args.api.client()?.post(&["central-streams", "accept-loss"], &order).await?;
     if args.json {
         return output::print_json(&answer);
     }
-    let Acceptance { stream, stands_through } = Acceptance::deserialize(&answer).map_err(Failure::work)?;
+    let Acceptance { stream, stands_through, .. } =
+        Acceptance::deserialize(&answer).map_err(Failure::work)?;
     let stands = match stands_through {
         0 => "nothing of what was read from it stands".to_owned(),
         through => format!("what was read from it up to {through} stands"),

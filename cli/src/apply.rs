@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use self::file::Wanted;
 use self::plan::{Plan, Step};
-use crate::api::{Api, ApiArgs};
+use crate::api::ApiArgs;
 use crate::exit::Failure;
 use crate::output;
 use crate::rollout::{self, Progress};
@@ -57,7 +57,7 @@ pub(crate) async fn run(args: ApplyArgs) -> Result<(), Failure> {
     if prune && wanted.0.is_empty() {
         return Err(Failure::usage(NothingWanted { file }));
     }
-    let api = Api::new(api)?;
+    let api = api.client()?;
     let plan = Plan::make(&api, wanted, prune).await?;
     if !json {
         output::print(&plan.render())?;

@@ -25,7 +25,7 @@ use floodgate_relay::config::Config as RelayConfig;
 use url::Url;
 
 use self::finding::Findings;
-use crate::api::{Api, ApiArgs};
+use crate::api::{ApiArgs, Client};
 use crate::exit::Failure;
 
 /// What to check.
@@ -86,15 +86,15 @@ pub(crate) async fn run(args: DoctorArgs) -> Result<(), Failure> {
 
 /// The API that is named, else the one that the relay's configuration names, else, where nothing was named at
 /// all, that of the `floodgate dev` that runs here.
-fn api(args: ApiArgs, relay: Option<&RelayConfig>, nothing_named: bool) -> Result<Option<Api>, Failure> {
+fn api(args: ApiArgs, relay: Option<&RelayConfig>, nothing_named: bool) -> Result<Option<Client>, Failure> {
     if args.is_given() || nothing_named {
-        return Ok(Some(Api::new(args)?));
+        return Ok(Some(args.client()?));
     }
     let Some((relay, token)) = relay.and_then(|relay| Some((relay, relay.admin_token().ok()?))) else {
         return Ok(None);
     };
     let url = Url::parse(&format!("http://{}", relay.admin.listen)).map_err(Failure::work)?;
-    Ok(Some(Api::at(url, token)?))
+    Ok(Some(Client::new(url, token)?))
 }
 
 /// What only both files together tell.

@@ -5,7 +5,7 @@ mod show;
 
 use serde_json::{Map, Value};
 
-use crate::api::{Api, ApiArgs};
+use crate::api::ApiArgs;
 use crate::exit::Failure;
 use crate::output;
 
@@ -41,6 +41,6 @@ pub(crate) async fn run(command: EventsCommand) -> Result<(), Failure> {
 }
 
 async fn show(args: ShowArgs) -> Result<(), Failure> {
-    let event: Map<String, Value> = Api::new(args.api)?.get(&["events", &args.id]).await?;
+    let event: Map<String, Value> = args.api.client()?.get(&["events", &args.id]).await?;
     if args.json { output::print_json(&event) } else { output::print(&show::render(event)) }
 }

@@ -6,11 +6,11 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use floodgate_api::event::EventView;
+use floodgate_api::replay::{Filter, Pinned, Preview, Progress, ReplayDocument, State};
 use floodgate_event::{EventId, Name};
-use serde::{Deserialize, Serialize, Serializer};
 
-use self::progress::{EventError, Progress};
-use crate::api::{Api, ApiArgs, ApiError};
+use crate::api::{ApiArgs, Client, ClientError};
 use crate::events::Status;
 use crate::exit::Failure;
 use crate::output;
@@ -68,50 +68,9 @@ impl FromStr for Handler {
     }
 }
 
-/// What the API is asked.
-#[derive(Serialize)]
-struct Order {
-    filter: Filter,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    handler: Option<Pinned>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rate_per_second: Option<NonZeroU32>,
-    dry_run: bool,
-}
-
-#[derive(Serialize)]
-struct Filter {
-    status: Status,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<Name>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    handler: Option<Name>,
-    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_texts")]
-    ids: Vec<EventId>,
-}
-
-#[derive(Serialize)]
-struct Pinned {
-    name: Name,
-    version: NonZeroU32,
-}
-
-fn as_texts<S: Serializer>(ids: &[EventId], to: S) -> Result<S::Ok, S::Error> {
-    to.collect_seq(ids.iter().map(EventId::to_string))
-}
-
-/// What a replay would take.
-#[derive(Serialize, Deserialize)]
-struct Preview {
-    dry_run: bool,
-    matched: u64,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    not_taken: Vec<EventError>,
-}
-
 pub(crate) async fn run(args: ReplayArgs) -> Result<(), Failure> {
     let ReplayArgs { status, source, handler, id, rate, dry_run, api, json } = args;
-    let api = Api::new(api)?;
+    let api = api.client()?;
     let pinned = handler
         .as_ref()
         .and_then(|handler| Some(Pinned { name: handler.name.clone(), version: handler.version? }));
@@ -119,8 +78,9 @@ pub(crate) async fn run(args: ReplayArgs) -> Result<(), Failure> {
     for id in &id {
         ids.push(event_id(&api, id).await?);
     }
-    let filter = Filter { status, source, handler: handler.map(|handler| handler.name), ids };
-    let order = Order { filter, handler: pinned, rate_per_second: rate, dry_run };
+    let ids = (!ids.is_empty()).then_some(ids);
+    let filter = Filter { status: status.into(), source, handler: handler.map(|handler| handler.name), ids };
+    let order = ReplayDocument { filter, handler: pinned, rate_per_second: rate, dry_run };
     if dry_run {
         return preview(&api, &order, json).await;
     }
@@ -129,25 +89,21 @@ pub(crate) async fn run(args: ReplayArgs) -> Result<(), Failure> {
     if json {
         output::print_json(&ended)?;
     } else {
-        output::print(&ended.render())?;
+        output::print(&progress::render(&ended))?;
     }
-    ended.verdict()
+    progress::verdict(&ended)
 }
 
 /// An event's id as it is; of its provider's the event's own, as the API knows it.
-async fn event_id(api: &Api, text: &str) -> Result<EventId, ApiError> {
-    #[derive(Deserialize)]
-    struct Known {
-        id: String,
-    }
+async fn event_id(api: &Client, text: &str) -> Result<EventId, ClientError> {
     if let Ok(id) = text.parse() {
         return Ok(id);
     }
-    let known: Known = api.get(&["events", text]).await?;
-    known.id.parse().map_err(|error| ApiError::Answer(serde::de::Error::custom(error)))
+    let known: EventView = api.get(&["events", text]).await?;
+    known.id.parse().map_err(|error| ClientError::Answer(serde::de::Error::custom(error)))
 }
 
-async fn preview(api: &Api, order: &Order, json: bool) -> Result<(), Failure> {
+async fn preview(api: &Client, order: &ReplayDocument, json: bool) -> Result<(), Failure> {
     let preview: Preview = api.post(&["replays"], order).await?;
     let Preview { matched, not_taken, .. } = &preview;
     if json {
@@ -162,20 +118,20 @@ async fn preview(api: &Api, order: &Order, json: bool) -> Result<(), Failure> {
 }
 
 /// Waits for the end of a replay, which Ctrl-C brings about. The bar shows on a terminal only.
-async fn wait(api: &Api, mut progress: Progress) -> Result<Progress, ApiError> {
-    let bar = progress.bar();
+async fn wait(api: &Client, mut progress: Progress) -> Result<Progress, ClientError> {
+    let bar = progress::bar(&progress);
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     let mut cancelled = false;
-    while progress.is_running() {
+    while progress.state == State::Running {
         tokio::select! {
             Ok(()) = &mut interrupted, if !cancelled => {
                 cancelled = true;
-                let _: Progress = api.delete(&["replays", progress.id()]).await?;
+                let _: Progress = api.delete(&["replays", &progress.id]).await?;
             }
             () = tokio::time::sleep(PAUSE) => {}
         }
-        progress = api.get(&["replays", progress.id()]).await?;
-        bar.set_position(progress.tried());
+        progress = api.get(&["replays", &progress.id]).await?;
+        bar.set_position(progress.replayed + progress.failed);
     }
     bar.finish_and_clear();
     Ok(progress)
@@ -198,8 +154,8 @@ mod tests {
 
     #[test]
     fn only_what_was_said_is_asked() {
-        let filter = Filter { status: Status::Quarantined, source: None, handler: None, ids: Vec::new() };
-        let order = Order { filter, handler: None, rate_per_second: None, dry_run: false };
+        let filter = Filter { status: Status::Quarantined.into(), source: None, handler: None, ids: None };
+        let order = ReplayDocument { filter, handler: None, rate_per_second: None, dry_run: false };
         let asked = serde_json::to_value(&order).unwrap();
         assert_eq!(asked, serde_json::json!({"filter": {"status": "quarantined"}, "dry_run": false}));
     }

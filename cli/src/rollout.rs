@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use floodgate_api::region::{Distribution, Gateway, Region, RoutedShard};
+use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use crate::api::{Api, ApiError};
+use crate::api::{Client, ClientError};
 use crate::output::printable;
 
 /// How long regions that can be reached are waited for: a gateway compiles what it binds first, and an
@@ -61,47 +62,9 @@ enum State {
     Unreachable,
 }
 
-#[derive(Deserialize)]
-struct Listed {
-    shards: u32,
-    routed: Vec<Shard>,
-    items: Vec<Region>,
-}
-
-#[derive(Deserialize)]
-struct Shard {
-    shard: u32,
-    revision: u64,
-}
-
-#[derive(Deserialize)]
-struct Region {
-    name: String,
-    reachable: bool,
-    serving: Option<u64>,
-    gateways: Vec<Gateway>,
-    error: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Gateway {
-    gateway: String,
-    stale: bool,
-    error: Option<String>,
-    #[serde(default)]
-    refused: Vec<RefusedSource>,
-}
-
-#[derive(Deserialize)]
-struct RefusedSource {
-    source: String,
-    reason: String,
-    as_before: bool,
-}
-
 /// Waits until every shard routes by `revision` and each region that can be reached serves it.
 /// Says on stderr what a gateway refuses as soon as that is known.
-pub(crate) async fn wait(api: &Api, revision: u64) -> Result<Progress, ApiError> {
+pub(crate) async fn wait(api: &Client, revision: u64) -> Result<Progress, ClientError> {
     let mut told = BTreeSet::new();
     let began = Instant::now();
     loop {
@@ -121,7 +84,7 @@ pub(crate) async fn wait(api: &Api, revision: u64) -> Result<Progress, ApiError>
 }
 
 /// Waits until every shard routes by `revision`, whatever regions serve.
-pub(crate) async fn wait_routed(api: &Api, revision: u64) -> Result<Routing, ApiError> {
+pub(crate) async fn wait_routed(api: &Client, revision: u64) -> Result<Routing, ClientError> {
     let deadline = Instant::now() + ROUTING_PATIENCE;
     loop {
         let routing = look(api, revision).await?.routing;
@@ -132,9 +95,9 @@ pub(crate) async fn wait_routed(api: &Api, revision: u64) -> Result<Routing, Api
     }
 }
 
-async fn look(api: &Api, revision: u64) -> Result<Progress, ApiError> {
-    let Listed { shards, routed, items } = api.get(&["regions"]).await?;
-    let regions = items.into_iter().map(|region| region.rollout(revision)).collect();
+async fn look(api: &Client, revision: u64) -> Result<Progress, ClientError> {
+    let Distribution { shards, routed, items, .. } = api.get(&["regions"]).await?;
+    let regions = items.into_iter().map(|region| rollout(region, revision)).collect();
     Ok(Progress { regions, routing: Routing::new(shards, &routed, revision) })
 }
 
@@ -164,7 +127,7 @@ impl Progress {
 }
 
 impl Routing {
-    fn new(shards: u32, routed: &[Shard], revision: u64) -> Self {
+    fn new(shards: u32, routed: &[RoutedShard], revision: u64) -> Self {
         let at = |shard| routed.iter().find(|routed| routed.shard == shard).map(|routed| routed.revision);
         let late = (0..shards).map(|shard| (shard, at(shard)));
         Self { shards, late: late.filter(|(_, at)| at.is_none_or(|at| at < revision)).collect() }
@@ -217,43 +180,40 @@ impl Rollout {
     }
 }
 
-impl Region {
-    fn rollout(self, revision: u64) -> Rollout {
-        let state = match (self.reachable, self.serving) {
-            (false, _) => State::Unreachable,
-            (true, Some(serving)) if serving >= revision => State::Serves,
-            (true, _) => State::Late,
-        };
-        let reason = if state == State::Serves { None } else { self.reason() };
-        let refused = if state == State::Serves { self.refused() } else { Vec::new() };
-        Rollout { name: self.name, state, reason, refused }
-    }
+fn rollout(region: Region, revision: u64) -> Rollout {
+    let state = match (region.reachable, region.serving) {
+        (false, _) => State::Unreachable,
+        (true, Some(serving)) if serving >= revision => State::Serves,
+        (true, _) => State::Late,
+    };
+    let reason = if state == State::Serves { None } else { reason(&region) };
+    let refused = if state == State::Serves { refused(&region) } else { Vec::new() };
+    Rollout { name: region.name.to_string(), state, reason, refused }
+}
 
-    fn reason(&self) -> Option<String> {
-        let of_gateway =
-            |gateway: &Gateway| Some(format!("{}: {}", gateway.gateway, gateway.error.as_ref()?));
-        let nobody =
-            || (self.reachable && self.live().next().is_none()).then(|| "no gateway reports".to_owned());
-        self.error.clone().or_else(|| self.live().find_map(of_gateway)).or_else(nobody)
-    }
+fn reason(region: &Region) -> Option<String> {
+    let of_gateway = |gateway: &Gateway| Some(format!("{}: {}", gateway.gateway, gateway.error.as_ref()?));
+    let nobody =
+        || (region.reachable && live(region).next().is_none()).then(|| "no gateway reports".to_owned());
+    region.error.clone().or_else(|| live(region).find_map(of_gateway)).or_else(nobody)
+}
 
-    fn live(&self) -> impl Iterator<Item = &Gateway> {
-        self.gateways.iter().filter(|gateway| !gateway.stale)
-    }
+fn live(region: &Region) -> impl Iterator<Item = &Gateway> {
+    region.gateways.iter().filter(|gateway| !gateway.stale)
+}
 
-    fn refused(&self) -> Vec<Refused> {
-        let of_gateway = |gateway: &Gateway| {
-            let name = gateway.gateway.clone();
-            let refused = gateway.refused.iter().map(move |refused| Refused {
-                gateway: name.clone(),
-                source: refused.source.clone(),
-                reason: refused.reason.clone(),
-                as_before: refused.as_before,
-            });
-            refused.collect::<Vec<_>>()
-        };
-        self.live().flat_map(of_gateway).collect()
-    }
+fn refused(region: &Region) -> Vec<Refused> {
+    let of_gateway = |gateway: &Gateway| {
+        let name = gateway.gateway.clone();
+        let refused = gateway.refused.iter().map(move |refused| Refused {
+            gateway: name.clone(),
+            source: refused.source.to_string(),
+            reason: refused.reason.clone(),
+            as_before: refused.as_before,
+        });
+        refused.collect::<Vec<_>>()
+    };
+    live(region).flat_map(of_gateway).collect()
 }
 
 #[cfg(test)]
@@ -261,11 +221,14 @@ mod tests {
     use super::*;
 
     fn rollout(region: &str) -> Rollout {
-        serde_json::from_str::<Region>(region).unwrap().rollout(7)
+        super::rollout(serde_json::from_str(region).unwrap(), 7)
     }
 
     fn progress(routed: &[(u32, u64)], region: &str) -> Progress {
-        let routed: Vec<_> = routed.iter().map(|&(shard, revision)| Shard { shard, revision }).collect();
+        let routed: Vec<_> = routed
+            .iter()
+            .map(|&(shard, revision)| RoutedShard { shard, revision, relay: String::new() })
+            .collect();
         Progress { regions: vec![rollout(region)], routing: Routing::new(2, &routed, 7) }
     }
 

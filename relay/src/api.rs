@@ -29,10 +29,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
+use axum::response::Response;
+use floodgate_api::answer::Removed;
 use floodgate_event::{Name, ProblemCode};
 use tokio::sync::Semaphore;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
 
-use self::answer::Removed;
 use self::extract::Write;
 use self::limits::Gate;
 use crate::central::CentralStreams;
@@ -113,8 +116,9 @@ impl ApiState {
 /// The API, ready to be served.
 pub(crate) fn router(state: ApiState) -> Router {
     let token = from_fn_with_state(state.clone(), auth::require_token);
-    let protected = mount(endpoints()).fallback(not_found).method_not_allowed_fallback(method_not_allowed);
-    mount(health::endpoints())
+    let protected =
+        Router::from(mount(endpoints())).fallback(not_found).method_not_allowed_fallback(method_not_allowed);
+    Router::from(mount(health::endpoints()))
         .method_not_allowed_fallback(method_not_allowed)
         // Who has no token takes no place, and how the relay is can be asked at any load.
         .merge(protected.layer(from_fn_with_state(state.clone(), limits::admit)).layer(token))
@@ -141,8 +145,14 @@ fn endpoints() -> Vec<Endpoint> {
     .collect()
 }
 
-fn mount(endpoints: Vec<Endpoint>) -> Router<ApiState> {
-    endpoints.into_iter().fold(Router::new(), |router, endpoint| router.route(endpoint.path, endpoint.route))
+fn mount(endpoints: Vec<Endpoint>) -> OpenApiRouter<ApiState> {
+    let empty = OpenApiRouter::with_openapi(openapi::empty());
+    endpoints.into_iter().fold(empty, |router, endpoint| router.routes(endpoint.0))
+}
+
+/// What the endpoints' annotations say of all of them.
+fn described() -> OpenApi {
+    mount(health::endpoints()).merge(mount(endpoints())).into_openapi()
 }
 
 /// Waits until a change is in force, unless the caller does not; none for a dry run.
@@ -169,11 +179,11 @@ async fn remove(
     wait: bool,
     expected: &Precondition,
     scope: Scope<'_>,
-) -> Result<Removed, ApiError> {
+) -> Result<Response, ApiError> {
     let changed = state.control.delete(kind, name, expected).await?;
     let revision = changed.after.revision;
     let in_force = Some(awaited(state, revision, wait, scope).await);
-    Ok(Removed { name: name.clone(), revision, in_force })
+    Ok(answer::removed(Removed { name: name.clone(), revision, in_force }))
 }
 
 async fn not_found() -> ApiError {

@@ -20,7 +20,7 @@ use self::courier::{Courier, Outcome};
 use self::feed::{Feed, Scope};
 use self::job::Job;
 
-pub(crate) use self::job::JobView;
+use floodgate_api::replay::Progress;
 use floodgate_control::{Control, Version};
 use floodgate_replicate::books::RegionStreams;
 use floodgate_replicate::dedup::ledger::LedgerError;
@@ -74,7 +74,7 @@ impl Replays {
     }
 
     /// Starts a replay of what is quarantined now. Events that it names and cannot take count as failed.
-    pub(crate) async fn start(&self, order: Order) -> Result<JobView, StartError> {
+    pub(crate) async fn start(&self, order: Order) -> Result<Progress, StartError> {
         let slot = Arc::clone(&self.0.slots).try_acquire_owned().map_err(|_| StartError::Busy)?;
         let scopes = self.scopes(&order.selection)?;
         let not_taken = self.0.lookup.not_selected(&order.selection).await?;
@@ -92,12 +92,12 @@ impl Replays {
     }
 
     /// How far a replay is.
-    pub(crate) fn get(&self, id: &str) -> Option<JobView> {
+    pub(crate) fn get(&self, id: &str) -> Option<Progress> {
         self.find(id).map(|job| job.view())
     }
 
     /// Stops a replay; what gateways have of it is seen through.
-    pub(crate) fn cancel(&self, id: &str) -> Option<JobView> {
+    pub(crate) fn cancel(&self, id: &str) -> Option<Progress> {
         let job = self.find(id)?;
         job.cancel.cancel();
         Some(job.view())

@@ -1,12 +1,13 @@
 //! What applying a file changes: asked of the API, which compares secrets where they can be opened.
 
+use floodgate_api::answer::{Listed, Put, Removed, Warning};
 use floodgate_event::Name;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::difference::{self, Difference};
 use super::file::{Kind, Object, Wanted};
-use crate::api::{Api, ApiError};
+use crate::api::{Client, ClientError};
 use crate::exit::Failure;
 use crate::rollout;
 
@@ -32,13 +33,6 @@ pub(crate) struct Step {
     warnings: Vec<Warning>,
 }
 
-/// Something that the API takes, and likely a mistake.
-#[derive(Clone, Debug, Deserialize)]
-struct Warning {
-    path: String,
-    message: String,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Action {
@@ -48,28 +42,7 @@ enum Action {
     Delete,
 }
 
-/// What a `PUT` or `DELETE` answers.
-#[derive(Deserialize)]
-struct Written {
-    revision: u64,
-}
-
-/// What a `PUT` with `dry_run` answers.
-#[derive(Deserialize)]
-struct Foreseen {
-    changed: bool,
-    before: Option<Value>,
-    after: Option<Value>,
-    #[serde(default)]
-    warnings: Vec<Warning>,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    revision: u64,
-    items: Vec<Named>,
-}
-
+/// An object of a list, by its name; its kind decides what else there is of it.
 #[derive(Deserialize)]
 struct Named {
     name: Name,
@@ -77,11 +50,11 @@ struct Named {
 
 impl Plan {
     /// Asks what each object of the file would change, and with `prune` which objects the file does not name.
-    pub(crate) async fn make(api: &Api, wanted: Wanted, prune: bool) -> Result<Self, ApiError> {
+    pub(crate) async fn make(api: &Client, wanted: Wanted, prune: bool) -> Result<Self, ClientError> {
         let mut revision = 0;
         let mut deletions = Vec::new();
         for kind in Kind::ALL.into_iter().rev() {
-            let there: Listed = api.get(&[kind.as_str()]).await?;
+            let there: Listed<Named> = api.get(&[kind.as_str()]).await?;
             revision = there.revision;
             let unnamed = there.items.into_iter().filter(|item| prune && !wanted.has(kind, &item.name));
             deletions.extend(unnamed.map(|item| Step::delete(kind, item.name)));
@@ -107,7 +80,7 @@ impl Plan {
     /// or after it: destinations are put before sources, and deleted after them, and each waits until
     /// those before are in force. Answers with the revision that holds them all.
     /// What was done before a failure stays; applying again does the rest.
-    pub(crate) async fn apply(&self, api: &Api) -> Result<u64, Failure> {
+    pub(crate) async fn apply(&self, api: &Client) -> Result<u64, Failure> {
         let mut revision = self.revision;
         self.take(api, |step| step.puts(Kind::Destinations), &mut revision).await?;
         if self.changes(|step| step.puts(Kind::Sources)) {
@@ -126,13 +99,13 @@ impl Plan {
 
     async fn take(
         &self,
-        api: &Api,
+        api: &Client,
         which: impl Fn(&Step) -> bool,
         revision: &mut u64,
-    ) -> Result<(), ApiError> {
+    ) -> Result<(), ClientError> {
         for step in self.steps.iter().filter(|step| which(step)) {
             if let Some(written) = step.take(api).await? {
-                *revision = (*revision).max(written.revision);
+                *revision = (*revision).max(written);
             }
         }
         Ok(())
@@ -159,7 +132,7 @@ impl Plan {
     }
 
     /// What the API still warns of now that all is done.
-    pub(crate) async fn standing_warnings(&self, api: &Api) -> Result<Vec<String>, ApiError> {
+    pub(crate) async fn standing_warnings(&self, api: &Client) -> Result<Vec<String>, ClientError> {
         let mut standing = Vec::new();
         for step in self.steps.iter().filter(|step| !step.warnings.is_empty()) {
             let foreseen = step.foresee(api).await?;
@@ -181,7 +154,7 @@ fn pointer(path: &str) -> String {
     format!("/{}", path.replace(['.', '['], "/").replace(']', ""))
 }
 
-async fn routed(api: &Api, revision: u64) -> Result<(), Failure> {
+async fn routed(api: &Client, revision: u64) -> Result<(), Failure> {
     match rollout::wait_routed(api, revision).await?.is_late() {
         false => Ok(()),
         true => Err(Failure::work(format!(
@@ -191,7 +164,7 @@ async fn routed(api: &Api, revision: u64) -> Result<(), Failure> {
     }
 }
 
-async fn served(api: &Api, revision: u64) -> Result<(), Failure> {
+async fn served(api: &Client, revision: u64) -> Result<(), Failure> {
     match rollout::wait(api, revision).await?.shortfall(revision, |_| false) {
         None => Ok(()),
         Some(shortfall) => {
@@ -201,23 +174,24 @@ async fn served(api: &Api, revision: u64) -> Result<(), Failure> {
 }
 
 impl Step {
-    async fn put(api: &Api, object: Object) -> Result<Self, ApiError> {
+    async fn put(api: &Client, object: Object) -> Result<Self, ClientError> {
         let Object { kind, name, document } = object;
         let mut step =
             Self { kind, name, action: Action::Keep, difference: Vec::new(), document, warnings: Vec::new() };
         let foreseen = step.foresee(api).await?;
-        step.action = match (foreseen.changed, &foreseen.before) {
+        let (before, after) = (foreseen.before.flatten(), foreseen.after.flatten());
+        step.action = match (foreseen.changed, &before) {
             (false, _) => Action::Keep,
             (true, None) => Action::Create,
             (true, Some(_)) => Action::Change,
         };
         let view = |view: Option<Value>| view.unwrap_or(Value::Null);
-        step.difference = difference::between(&view(foreseen.before), &view(foreseen.after));
+        step.difference = difference::between(&view(before), &view(after));
         step.warnings = foreseen.warnings;
         Ok(step)
     }
 
-    async fn foresee(&self, api: &Api) -> Result<Foreseen, ApiError> {
+    async fn foresee(&self, api: &Client) -> Result<Put<Value>, ClientError> {
         api.put(&[self.kind.as_str(), &self.name], &self.document, "dry_run=true").await
     }
 
@@ -235,12 +209,18 @@ impl Step {
     }
 
     /// The answer is not waited for to be in force: that is done once for many.
-    async fn take(&self, api: &Api) -> Result<Option<Written>, ApiError> {
+    async fn take(&self, api: &Client) -> Result<Option<u64>, ClientError> {
         let path = [self.kind.as_str(), self.name.as_str()];
         match self.action {
             Action::Keep => Ok(None),
-            Action::Create | Action::Change => api.put(&path, &self.document, "wait=false").await.map(Some),
-            Action::Delete => api.delete_with(&path, "wait=false").await.map(Some),
+            Action::Create | Action::Change => {
+                let put: Put<Value> = api.put(&path, &self.document, "wait=false").await?;
+                Ok(Some(put.revision))
+            }
+            Action::Delete => {
+                let removed: Removed = api.delete_with(&path, "wait=false").await?;
+                Ok(Some(removed.revision))
+            }
         }
     }
 

@@ -2,105 +2,26 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use floodgate_api::answer::Listed;
+use floodgate_api::books::{Books, Cut};
+use floodgate_api::central::{Health, Problem};
+use floodgate_api::region::{Distribution, Gateway, Region};
+use floodgate_api::view::ShownDestination;
+use floodgate_event::report::RefusedSource;
 use tokio::time::sleep;
 
-use super::destinations::Destinations;
 use super::finding::{Advice, Findings, State};
-use super::lag::Cut;
-use crate::api::{Api, ApiError};
+use super::{destinations, lag};
+use crate::api::{Client, ClientError};
 
 /// Between two looks at what is behind.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 /// In the centre, for what no region can be blamed for.
 const EVERYWHERE: &str = "deployment";
 
-#[derive(Deserialize)]
-struct Regions {
-    /// The centre's. This and the shards are not told by a relay of an earlier release.
-    #[serde(default)]
-    revision: u64,
-    #[serde(default)]
-    shards: u32,
-    /// A shard that no writer has spoken for yet is missing.
-    #[serde(default)]
-    routed: Vec<Routed>,
-    items: Vec<Region>,
-}
-
-#[derive(Deserialize)]
-struct Routed {
-    shard: u32,
-    revision: u64,
-}
-
-#[derive(Deserialize)]
-struct Region {
-    name: String,
-    reachable: bool,
-    revision: Option<u64>,
-    gateways: Vec<Gateway>,
-    error: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Gateway {
-    gateway: String,
-    revision: u64,
-    error: Option<String>,
-    #[serde(default)]
-    refused: Vec<Refused>,
-    reported_at: String,
-    stale: bool,
-}
-
-/// A source that a gateway does not serve as it is configured.
-#[derive(Deserialize)]
-struct Refused {
-    source: String,
-    reason: String,
-    as_before: bool,
-}
-
-/// What the relay itself says needs attention. Relays of earlier releases are not asked.
-#[derive(Deserialize)]
-struct Health {
-    problems: Vec<Problem>,
-}
-
-#[derive(Deserialize)]
-struct Problem {
-    check: String,
-    subject: String,
-    found: String,
-}
-
-#[derive(Deserialize)]
-struct Books {
-    balanced: bool,
-    events: Events,
-    deliveries: Deliveries,
-    #[serde(default)]
-    cut: Cut,
-}
-
-#[derive(Deserialize)]
-struct Events {
-    in_transit: u64,
-    difference: i64,
-    /// Not told by a relay of an earlier release.
-    #[serde(default)]
-    routing_difference: i64,
-}
-
-#[derive(Deserialize)]
-struct Deliveries {
-    difference: i64,
-}
-
 /// Asks the API for everything.
-pub(super) async fn check(api: &Api, findings: &mut Findings) {
-    match api.get::<Regions>(&["regions"]).await {
+pub(super) async fn check(api: &Client, findings: &mut Findings) {
+    match api.get::<Distribution>(&["regions"]).await {
         Ok(regions) => revisions(&regions, findings),
         Err(error) => return unanswered(&error, findings),
     }
@@ -111,27 +32,27 @@ pub(super) async fn check(api: &Api, findings: &mut Findings) {
     match books(api).await {
         Ok((first, later)) => {
             balance(&later, findings);
-            first.judge(&later.cut, later.events.in_transit, findings);
+            lag::judge(&first, &later.cut, later.events.in_transit, findings);
         }
         Err(error) => unanswered(&error, findings),
     }
-    match api.get::<Destinations>(&["destinations"]).await {
-        Ok(destinations) => destinations.judge(findings),
+    match api.get::<Listed<ShownDestination>>(&["destinations"]).await {
+        Ok(listed) => destinations::judge(&listed.items, findings),
         Err(error) => unanswered(&error, findings),
     }
 }
 
 /// The books, and where everything stood a moment before, if that matters.
-async fn books(api: &Api) -> Result<(Cut, Books), ApiError> {
+async fn books(api: &Client) -> Result<(Cut, Books), ClientError> {
     let books: Books = api.get(&["books"]).await?;
-    if !books.cut.is_behind() {
+    if !lag::is_behind(&books.cut) {
         return Ok((books.cut.clone(), books));
     }
     sleep(LOOK_AGAIN).await;
     Ok((books.cut, api.get(&["books"]).await?))
 }
 
-fn unanswered(error: &ApiError, findings: &mut Findings) {
+fn unanswered(error: &ClientError, findings: &mut Findings) {
     let advice = Advice(
         "Without a relay nothing is copied or delivered.",
         "look at the relay, and at address and token",
@@ -164,7 +85,7 @@ const UNFIT: Advice<'static> = Advice(
 const OTHER: Advice<'static> = Advice("The relay says so.", "see its log");
 
 /// Every shard must route by what the centre has, and every region and gateway serve it.
-fn revisions(regions: &Regions, findings: &mut Findings) {
+fn revisions(regions: &Distribution, findings: &mut Findings) {
     let served = regions.items.iter().filter_map(|region| region.revision);
     let latest = served.fold(regions.revision, u64::max);
     (0..regions.shards).for_each(|shard| routing(regions, shard, latest, findings));
@@ -174,7 +95,7 @@ fn revisions(regions: &Regions, findings: &mut Findings) {
     }
 }
 
-fn routing(regions: &Regions, shard: u32, latest: u64, findings: &mut Findings) {
+fn routing(regions: &Distribution, shard: u32, latest: u64, findings: &mut Findings) {
     let routed = regions.routed.iter().find(|routed| routed.shard == shard).map(|routed| routed.revision);
     let found = match routed {
         Some(revision) if revision >= latest => return,
@@ -248,8 +169,8 @@ fn gateway(region: &str, gateway: &Gateway, latest: u64, findings: &mut Findings
     }
 }
 
-fn source(refused: &Refused, gateway: &str, findings: &mut Findings) {
-    let Refused { source, reason, as_before } = refused;
+fn source(refused: &RefusedSource, gateway: &str, findings: &mut Findings) {
+    let RefusedSource { source, reason, as_before } = refused;
     let then = if *as_before { "goes on as it was" } else { "its requests get 503" };
     let advice =
         Advice("The region serves all but this source as configured.", "put the source again without it");
@@ -280,7 +201,7 @@ mod tests {
     use super::*;
 
     fn found(regions: &str) -> Vec<(String, State)> {
-        let regions: Regions = serde_json::from_str(regions).unwrap();
+        let regions: Distribution = serde_json::from_str(regions).unwrap();
         let mut findings = Findings::default();
         revisions(&regions, &mut findings);
         findings.all().iter().map(|finding| (finding.subject.clone(), finding.state)).collect()

@@ -1,98 +1,81 @@
 //! Destinations that get nothing, and deliveries that were given up.
 
-use serde::Deserialize;
+use floodgate_api::view::{ShownDestination, Waiting};
 
 use super::finding::{Advice, Findings, State};
 
 const CHECK: &str = "destination";
 
-/// What the API says of all of them.
-#[derive(Deserialize)]
-pub(super) struct Destinations {
-    items: Vec<Destination>,
-}
-
-#[derive(Deserialize)]
-struct Destination {
-    name: String,
-    enabled: bool,
-    #[serde(default)]
-    paused: bool,
-    answered_410_at: Option<String>,
-    /// Why its secrets cannot be opened, if they cannot.
-    held: Option<String>,
-    #[serde(default)]
-    deliveries: Deliveries,
-}
-
-#[derive(Clone, Copy, Default, Deserialize)]
-struct Deliveries {
-    pending: u64,
-    dead: u64,
-}
-
-impl Destinations {
-    /// Notes each that needs somebody, and how many do not.
-    pub(super) fn judge(&self, findings: &mut Findings) {
-        let before = findings.len();
-        self.items.iter().for_each(|destination| destination.judge(findings));
-        let well = self.items.len() - (findings.len() - before);
-        if well > 0 {
-            findings.well(CHECK, "destinations", format!("{well} take deliveries, with none given up"));
-        }
+/// Notes each that needs somebody, and how many do not.
+pub(super) fn judge(destinations: &[ShownDestination], findings: &mut Findings) {
+    let before = findings.len();
+    destinations.iter().for_each(|destination| judge_one(destination, findings));
+    let well = destinations.len() - (findings.len() - before);
+    if well > 0 {
+        findings.well(CHECK, "destinations", format!("{well} take deliveries, with none given up"));
     }
 }
 
-impl Destination {
-    fn judge(&self, findings: &mut Findings) {
-        let Deliveries { pending, dead } = self.deliveries;
-        let waits = format!("{pending} deliveries are held, {dead} dead");
-        let held = "Its deliveries wait, up to forward.max_held; past that the oldest are given up.";
-        if let Some(why) = &self.held {
-            let advice = Advice(held, "put it again, with its secrets");
-            return findings.wrong_is(CHECK, self.name.as_str(), format!("held: {why}; {waits}"), advice);
-        }
-        let (state, found, advice) = match (&self.answered_410_at, self.enabled, self.paused, dead) {
-            (Some(at), false, ..) => (
-                State::Wrong,
-                format!("disabled: it answered 410 on {at}; {waits}"),
-                Advice(
-                    held,
-                    "ask the consumer's owner; put it again where it wants deliveries, or delete it",
-                ),
-            ),
-            (None, false, ..) => (
-                State::Warning,
-                format!("disabled; {waits}"),
-                Advice(held, "put it with `enabled = true`, or delete it"),
-            ),
-            (_, true, true, _) => (
-                State::Warning,
-                format!("paused; {waits}"),
-                Advice(held, "put it with `paused = false`, or delete it"),
-            ),
-            (_, true, false, 1..) => (
-                State::Warning,
-                format!("{dead} dead deliveries"),
-                Advice(
-                    "The consumer never took these events, and they are not tried again.",
-                    "`floodgate events show` says what it answered; the relay's log names the events",
-                ),
-            ),
-            (_, true, false, 0) => return,
-        };
-        findings.not_well(state, CHECK, self.name.as_str(), found, advice);
+fn judge_one(destination: &ShownDestination, findings: &mut Findings) {
+    let Waiting { pending, dead } = destination.deliveries;
+    let view = &destination.view;
+    let waits = format!("{pending} deliveries are held, {dead} dead");
+    let held = "Its deliveries wait, up to forward.max_held; past that the oldest are given up.";
+    if let Some(why) = &destination.held {
+        let advice = Advice(held, "put it again, with its secrets");
+        return findings.wrong_is(CHECK, view.name.as_str(), format!("held: {why}; {waits}"), advice);
     }
+    let (state, found, advice) = match (&view.answered_410_at, view.enabled, view.paused, dead) {
+        (Some(at), false, ..) => (
+            State::Wrong,
+            format!("disabled: it answered 410 on {at}; {waits}"),
+            Advice(held, "ask the consumer's owner; put it again where it wants deliveries, or delete it"),
+        ),
+        (None, false, ..) => (
+            State::Warning,
+            format!("disabled; {waits}"),
+            Advice(held, "put it with `enabled = true`, or delete it"),
+        ),
+        (_, true, true, _) => (
+            State::Warning,
+            format!("paused; {waits}"),
+            Advice(held, "put it with `paused = false`, or delete it"),
+        ),
+        (_, true, false, 1..) => (
+            State::Warning,
+            format!("{dead} dead deliveries"),
+            Advice(
+                "The consumer never took these events, and they are not tried again.",
+                "`floodgate events show` says what it answered; the relay's log names the events",
+            ),
+        ),
+        (_, true, false, 0) => return,
+    };
+    findings.not_well(state, CHECK, view.name.as_str(), found, advice);
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    /// What these tests do not look at is as it mostly is.
+    fn whole(destination: Value) -> ShownDestination {
+        let mut whole = json!({
+            "tenant": "default", "secrets": [{"id": "1"}], "url": "https://shop.example/", "subscribe": {},
+            "timeout_seconds": 15, "concurrency": 16, "rate_per_second": null, "retry": {},
+            "original_headers": false,
+        });
+        let (Some(all), Value::Object(some)) = (whole.as_object_mut(), destination) else { unreachable!() };
+        all.extend(some);
+        serde_json::from_value(whole).unwrap()
+    }
 
     #[test]
     fn whoever_gets_nothing_is_named() {
-        let destinations: Destinations = serde_json::from_str(
-            r#"{"revision": 3, "items": [
+        let destinations: Vec<Value> = serde_json::from_str(
+            r#"[
                 {"name": "well", "enabled": true, "paused": false, "deliveries": {"pending": 9, "dead": 0}},
                 {"name": "gone", "enabled": false, "answered_410_at": "t", "deliveries": {"pending": 7, "dead": 1}},
                 {"name": "off", "enabled": false, "deliveries": {"pending": 0, "dead": 0}},
@@ -100,11 +83,11 @@ mod tests {
                 {"name": "fails", "enabled": true, "deliveries": {"pending": 0, "dead": 4}},
                 {"name": "sealed", "enabled": true, "held": "sealed to another key"},
                 {"name": "older", "enabled": true, "held": null}
-            ]}"#,
+            ]"#,
         )
         .unwrap();
         let mut findings = Findings::default();
-        destinations.judge(&mut findings);
+        judge(&destinations.into_iter().map(whole).collect::<Vec<_>>(), &mut findings);
         let found: Vec<_> =
             findings.all().iter().map(|found| (found.subject.as_str(), found.state)).collect();
         let expected = [

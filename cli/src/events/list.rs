@@ -1,9 +1,9 @@
 //! `floodgate events list`.
 
+use floodgate_api::event::{Quarantined, QuarantinedStatus};
 use floodgate_event::Name;
-use serde::{Deserialize, Serialize};
 
-use crate::api::{Api, ApiArgs, ApiError};
+use crate::api::ApiArgs;
 use crate::exit::Failure;
 use crate::output;
 use crate::table::Table;
@@ -34,11 +34,18 @@ pub(crate) struct ListArgs {
 }
 
 /// What became of events, as far as they can be listed.
-#[derive(Clone, Copy, Debug, clap::ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(crate) enum Status {
     /// Kept because a handler failed
     Quarantined,
+}
+
+impl From<Status> for QuarantinedStatus {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Quarantined => Self::Quarantined,
+        }
+    }
 }
 
 impl Status {
@@ -47,29 +54,6 @@ impl Status {
             Self::Quarantined => "quarantined",
         }
     }
-}
-
-/// What the API answers, and what `--json` prints.
-#[derive(Serialize, Deserialize)]
-struct Listing {
-    items: Vec<Item>,
-    next: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Item {
-    id: String,
-    status: String,
-    source: String,
-    #[serde(rename = "type")]
-    event_type: String,
-    region: String,
-    handler: String,
-    version: u32,
-    kind: String,
-    message: String,
-    received_at: String,
-    stored_at: String,
 }
 
 pub(crate) async fn run(args: ListArgs) -> Result<(), Failure> {
@@ -82,19 +66,19 @@ pub(crate) async fn run(args: ListArgs) -> Result<(), Failure> {
 }
 
 /// Goes over as many pages as it takes: one may be short and still not be the last.
-async fn collect(args: ListArgs) -> Result<Listing, ApiError> {
+async fn collect(args: ListArgs) -> Result<Quarantined, Failure> {
     let ListArgs { status, source, handler, limit, api, .. } = args;
-    let api = Api::new(api)?;
+    let api = api.client()?;
     let filters = [("source", source), ("handler", handler)];
     let filters: Vec<_> =
         filters.into_iter().filter_map(|(key, name)| Some((key, name?.to_string()))).collect();
-    let mut listing = Listing { items: Vec::new(), next: None };
+    let mut listing = Quarantined { items: Vec::new(), next: None };
     while listing.items.len() < limit {
         let rows = (limit - listing.items.len()).min(MAX_PAGE);
         let mut parameters = vec![("status", status.as_str().to_owned()), ("limit", rows.to_string())];
         parameters.extend(filters.iter().cloned());
         parameters.extend(listing.next.take().map(|after| ("after", after)));
-        let page: Listing = api.query(&["events"], &parameters).await?;
+        let page: Quarantined = api.query(&["events"], &parameters).await?;
         listing.items.extend(page.items);
         listing.next = page.next;
         if listing.next.is_none() {
@@ -104,7 +88,7 @@ async fn collect(args: ListArgs) -> Result<Listing, ApiError> {
     Ok(listing)
 }
 
-fn render(listing: &Listing) -> String {
+fn render(listing: &Quarantined) -> String {
     if listing.items.is_empty() {
         return "none\n".to_owned();
     }
@@ -128,7 +112,7 @@ mod tests {
         let text = r#"{"items": [{"id": "evt_1", "status": "quarantined", "source": "orders", "type": "order.paid",
             "region": "eu", "handler": "trim", "version": 3, "kind": "trap", "message": "no\u001b[2J",
             "received_at": "2026-01-01T00:00:00Z", "stored_at": "2026-01-01T00:00:01Z"}], "next": "1.evt_1"}"#;
-        let listing: Listing = serde_json::from_str(text).unwrap();
+        let listing: Quarantined = serde_json::from_str(text).unwrap();
         let text = render(&listing);
         assert!(text.contains("trim@3") && text.contains("trap: no\\u{1b}[2J"), "{text}");
         assert!(text.ends_with("there are more: --limit\n"), "{text}");

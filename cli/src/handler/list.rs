@@ -1,9 +1,12 @@
 //! `floodgate handler list`.
 
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use floodgate_api::answer::Listed;
+use floodgate_api::view::{Bound, HandlerView, VersionView};
+use floodgate_event::Name;
+use serde::Serialize;
 
-use crate::api::{Api, ApiArgs};
+use crate::api::ApiArgs;
 use crate::exit::Failure;
 use crate::output;
 use crate::table::Table;
@@ -18,48 +21,44 @@ pub(crate) struct ListArgs {
     json: bool,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Listed {
+/// What `--json` prints of the list.
+#[derive(Serialize)]
+struct Printed<'a> {
     revision: u64,
-    items: Vec<Handler>,
+    items: Vec<PrintedHandler<'a>>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Handler {
-    name: String,
+#[derive(Serialize)]
+struct PrintedHandler<'a> {
+    name: &'a Name,
     promoted: u32,
-    versions: Vec<Version>,
-    bound: Vec<Bound>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Version {
-    version: u32,
-    digest: String,
-    size: u64,
-    created_at: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Bound {
-    source: String,
-    version: Option<u32>,
-    pinned: bool,
+    versions: &'a [VersionView],
+    bound: &'a [Bound],
 }
 
 pub(crate) async fn run(args: ListArgs) -> Result<(), Failure> {
-    let listed: Listed = Api::new(args.api)?.get(&["handlers"]).await?;
-    if args.json { output::print_json(&listed) } else { output::print(&render(&listed)) }
+    let listed: Listed<HandlerView> = args.api.client()?.get(&["handlers"]).await?;
+    if args.json { output::print_json(&printed(&listed)) } else { output::print(&render(&listed)) }
+}
+
+fn printed(listed: &Listed<HandlerView>) -> Printed<'_> {
+    let items = listed.items.iter().map(|handler| PrintedHandler {
+        name: &handler.name,
+        promoted: handler.promoted,
+        versions: &handler.versions,
+        bound: &handler.bound,
+    });
+    Printed { revision: listed.revision, items: items.collect() }
 }
 
 /// A row for each version, the newest first.
-fn render(listed: &Listed) -> String {
+fn render(listed: &Listed<HandlerView>) -> String {
     let mut table = Table::new(["NAME", "VERSION", "PROMOTED", "BYTES", "CREATED", "SOURCES"]);
     for handler in &listed.items {
         for version in handler.versions.iter().rev() {
             let promoted = if version.version == handler.promoted { "yes" } else { "" };
             table.row([
-                handler.name.clone(),
+                handler.name.to_string(),
                 version.version.to_string(),
                 promoted.to_owned(),
                 version.size.to_string(),
@@ -71,7 +70,7 @@ fn render(listed: &Listed) -> String {
     table.render()
 }
 
-fn sources(handler: &Handler, version: u32) -> String {
+fn sources(handler: &HandlerView, version: u32) -> String {
     let bound = handler.bound.iter().filter(|bound| bound.version == Some(version));
     bound.map(|bound| bound.source.as_str()).collect::<Vec<_>>().join(" ")
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use clap::Args;
+use floodgate_api::view::{Level, LogLine};
 use floodgate_event::{Name, time};
-use serde::Deserialize;
 
-use crate::api::{Api, ApiArgs, ApiError};
+use crate::api::{ApiArgs, ClientError};
 use crate::exit::Failure;
 use crate::output;
 
@@ -20,8 +20,8 @@ const MAX_LINE: usize = 64 * 1024;
 pub(crate) struct LogsArgs {
     name: Name,
     /// Only lines of at least this weight
-    #[arg(long, value_enum, default_value_t = Level::Trace)]
-    level: Level,
+    #[arg(long, value_enum, default_value_t = Weight::Trace)]
+    level: Weight,
     #[command(flatten)]
     api: ApiArgs,
     /// Print a JSON object per line
@@ -29,9 +29,9 @@ pub(crate) struct LogsArgs {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-enum Level {
+/// How grave lines must be.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Weight {
     Trace,
     Debug,
     Info,
@@ -39,25 +39,27 @@ enum Level {
     Error,
 }
 
-#[derive(Deserialize)]
-struct Line {
-    at_us: u64,
-    region: String,
-    version: u32,
-    event: String,
-    level: Level,
-    message: String,
+impl From<Weight> for Level {
+    fn from(weight: Weight) -> Self {
+        match weight {
+            Weight::Trace => Self::Trace,
+            Weight::Debug => Self::Debug,
+            Weight::Info => Self::Info,
+            Weight::Warn => Self::Warn,
+            Weight::Error => Self::Error,
+        }
+    }
 }
 
 /// Follows until it is stopped; a relay that restarts is followed on.
 pub(crate) async fn run(args: LogsArgs) -> Result<(), Failure> {
     let LogsArgs { name, level, api, json } = args;
-    let api = Api::new(api)?;
+    let api = api.client()?;
     let mut began = false;
     loop {
         let mut lines = match api.lines(&["handlers", &name, "logs"], MAX_LINE).await {
             Ok(lines) => lines,
-            Err(ApiError::Unreachable { .. }) if began => {
+            Err(ClientError::Unreachable { .. }) if began => {
                 tokio::time::sleep(RETRY).await;
                 continue;
             }
@@ -65,7 +67,7 @@ pub(crate) async fn run(args: LogsArgs) -> Result<(), Failure> {
         };
         began = true;
         while let Some(line) = lines.next().await {
-            show(&line, level, json)?;
+            show(&line, level.into(), json)?;
         }
         tokio::time::sleep(RETRY).await;
     }
@@ -73,22 +75,20 @@ pub(crate) async fn run(args: LogsArgs) -> Result<(), Failure> {
 
 /// Lines that say only that the connection stands, or that a later version writes, are passed over.
 fn show(line: &[u8], least: Level, json: bool) -> Result<(), Failure> {
-    let Ok(parsed) = serde_json::from_slice::<Line>(line) else { return Ok(()) };
+    let Ok(parsed) = serde_json::from_slice::<LogLine>(line) else { return Ok(()) };
     if parsed.level < least {
         return Ok(());
     }
     match json {
         true => output::json_line(&String::from_utf8_lossy(line)),
-        false => output::print(&parsed.render()),
+        false => output::print(&render(&parsed)),
     }
 }
 
-impl Line {
-    fn render(&self) -> String {
-        let at = ::time::OffsetDateTime::from(time::from_unix_micros(self.at_us));
-        let at = at.format(&::time::format_description::well_known::Rfc3339).unwrap_or_default();
-        let Self { region, version, event, level, message, .. } = self;
-        let message = output::printable(message);
-        format!("{at} {region} v{version} {event} {level:?}: {message}\n")
-    }
+fn render(line: &LogLine) -> String {
+    let at = ::time::OffsetDateTime::from(time::from_unix_micros(line.at_us));
+    let at = at.format(&::time::format_description::well_known::Rfc3339).unwrap_or_default();
+    let LogLine { region, version, event, level, message, .. } = line;
+    let message = output::printable(message);
+    format!("{at} {region} v{version} {event} {level:?}: {message}\n")
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
+use floodgate_api::view::Uploaded;
 use floodgate_event::Name;
 use floodgate_event::source::HandlerLimits;
 use floodgate_toolchain::project::Project;
@@ -14,11 +15,10 @@ use floodgate_toolchain::test as fixtures;
 use futures::stream;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Body;
-use serde::{Deserialize, Serialize};
 
 use super::build::build;
 use super::test;
-use crate::api::{Api, ApiArgs};
+use crate::api::ApiArgs;
 use crate::exit::Failure;
 use crate::output;
 
@@ -46,15 +46,6 @@ pub(crate) struct PushArgs {
     json: bool,
 }
 
-/// What the admin API answers.
-#[derive(Serialize, Deserialize)]
-struct Uploaded {
-    name: Name,
-    version: u32,
-    digest: String,
-    revision: u64,
-}
-
 /// What is uploaded.
 struct Upload {
     name: Name,
@@ -65,7 +56,7 @@ struct Upload {
 }
 
 pub(crate) async fn run(args: PushArgs) -> Result<(), Failure> {
-    let api = Api::new(args.api)?;
+    let api = args.api.client()?;
     let upload = Upload::make(&args.path, args.name, args.fixtures)?;
     upload.try_out().await?;
     let Upload { name, component, .. } = upload;

@@ -5,7 +5,7 @@ use floodgate_event::Name;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::api::{Api, ApiArgs};
+use crate::api::{ApiArgs, Client};
 use crate::exit::Failure;
 use crate::output;
 use crate::rollout::{self, Progress};
@@ -110,14 +110,14 @@ struct Changed {
 
 pub(crate) async fn promote(args: PromoteArgs) -> Result<(), Failure> {
     let PromoteArgs { name, version, api, json } = args;
-    let api = Api::new(api)?;
+    let api = api.client()?;
     let changed = post(&api, &name, "promote", json!({"version": version})).await?;
     tell(&api, &changed, json, &format!("{name} version {version} is promoted")).await
 }
 
 pub(crate) async fn roll_back(args: RollbackArgs) -> Result<(), Failure> {
     let RollbackArgs { name, api, json } = args;
-    let api = Api::new(api)?;
+    let api = api.client()?;
     let changed = post(&api, &name, "rollback", json!({})).await?;
     let version = changed.promoted.unwrap_or_default();
     tell(&api, &changed, json, &format!("{name} version {version} is promoted again")).await
@@ -125,7 +125,7 @@ pub(crate) async fn roll_back(args: RollbackArgs) -> Result<(), Failure> {
 
 pub(crate) async fn shadow(args: ShadowArgs) -> Result<(), Failure> {
     let ShadowArgs { name, version, percent, stop, api, json } = args;
-    let api = Api::new(api)?;
+    let api = api.client()?;
     if stop {
         return end(&api, &name, json).await;
     }
@@ -136,7 +136,7 @@ pub(crate) async fn shadow(args: ShadowArgs) -> Result<(), Failure> {
 }
 
 pub(crate) async fn canary(args: CanaryArgs) -> Result<(), Failure> {
-    let api = Api::new(args.api)?;
+    let api = args.api.client()?;
     if args.stop {
         return end(&api, &args.name, args.json).await;
     }
@@ -158,12 +158,12 @@ pub(crate) async fn canary(args: CanaryArgs) -> Result<(), Failure> {
     tell(&api, &changed, args.json, &text).await
 }
 
-async fn end(api: &Api, name: &Name, json: bool) -> Result<(), Failure> {
+async fn end(api: &Client, name: &Name, json: bool) -> Result<(), Failure> {
     let changed: Changed = api.delete_with(&["handlers", name, "rollout"], AT_ONCE).await?;
     tell(api, &changed, json, &format!("{name}: nothing is tried any more")).await
 }
 
-async fn post(api: &Api, name: &Name, action: &str, document: Value) -> Result<Changed, Failure> {
+async fn post(api: &Client, name: &Name, action: &str, document: Value) -> Result<Changed, Failure> {
     Ok(api.post_with(&["handlers", name, action], &without_nulls(document), AT_ONCE).await?)
 }
 
@@ -180,7 +180,7 @@ fn without_nulls(document: Value) -> Value {
 
 /// Says what was changed at once, and that it is so once regions serve it:
 /// until then events still run what ran before.
-async fn tell(api: &Api, changed: &Changed, json: bool, text: &str) -> Result<(), Failure> {
+async fn tell(api: &Client, changed: &Changed, json: bool, text: &str) -> Result<(), Failure> {
     let revision = changed.revision;
     if !json {
         output::print(&format!("{text}, revision {revision}\n"))?;

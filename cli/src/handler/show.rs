@@ -7,7 +7,7 @@ use floodgate_event::Name;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::api::{Api, ApiArgs};
+use crate::api::ApiArgs;
 use crate::exit::Failure;
 use crate::output;
 use crate::table::Table;
@@ -93,7 +93,7 @@ struct Sample {
 }
 
 pub(crate) async fn run(args: ShowArgs) -> Result<(), Failure> {
-    let shown: Shown = Api::new(args.api)?.get(&["handlers", &args.name]).await?;
+    let shown: Shown = args.api.client()?.get(&["handlers", &args.name]).await?;
     if args.json { output::print_json(&shown) } else { output::print(&shown.render()) }
 }
 

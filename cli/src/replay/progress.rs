@@ -1,42 +1,10 @@
 //! How far a replay is, as the API says it.
 
-use std::collections::BTreeMap;
-
+use floodgate_api::replay::{EventError, Progress, State};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
 use crate::table::Table;
-
-/// A replay.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Progress {
-    id: String,
-    state: State,
-    matched: u64,
-    replayed: u64,
-    failed: u64,
-    outcomes: BTreeMap<String, u64>,
-    errors: Vec<EventError>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-    started_at: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    Running,
-    Done,
-    Cancelled,
-    Failed,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct EventError {
-    id: String,
-    error: String,
-}
 
 /// Events that were not replayed, and why.
 pub(super) fn table(errors: &[EventError]) -> String {
@@ -47,49 +15,35 @@ pub(super) fn table(errors: &[EventError]) -> String {
     table.render()
 }
 
-impl Progress {
-    pub(super) fn id(&self) -> &str {
-        &self.id
+/// A bar as long as there are events to replay.
+pub(super) fn bar(progress: &Progress) -> ProgressBar {
+    let bar = ProgressBar::new(progress.matched);
+    // A template that does not parse leaves the default style.
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} events, {eta} left") {
+        bar.set_style(style);
     }
+    bar
+}
 
-    pub(super) fn is_running(&self) -> bool {
-        self.state == State::Running
-    }
+/// How far it is, as text.
+pub(super) fn render(progress: &Progress) -> String {
+    let outcomes = progress.outcomes.iter().map(|(outcome, count)| format!("{outcome} {count}"));
+    let outcomes: Vec<String> = outcomes.collect();
+    let outcomes = if outcomes.is_empty() { String::new() } else { format!(" ({})", outcomes.join(", ")) };
+    let Progress { matched, replayed, failed, errors, .. } = progress;
+    format!("{replayed} of {matched} events replayed{outcomes}, {failed} failed\n{}", table(errors))
+}
 
-    /// Events that are done with.
-    pub(super) fn tried(&self) -> u64 {
-        self.replayed + self.failed
-    }
-
-    pub(super) fn bar(&self) -> ProgressBar {
-        let bar = ProgressBar::new(self.matched);
-        // A template that does not parse leaves the default style.
-        if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} events, {eta} left") {
-            bar.set_style(style);
-        }
-        bar
-    }
-
-    pub(super) fn render(&self) -> String {
-        let outcomes = self.outcomes.iter().map(|(outcome, count)| format!("{outcome} {count}"));
-        let outcomes: Vec<String> = outcomes.collect();
-        let outcomes =
-            if outcomes.is_empty() { String::new() } else { format!(" ({})", outcomes.join(", ")) };
-        let Self { matched, replayed, failed, errors, .. } = self;
-        format!("{replayed} of {matched} events replayed{outcomes}, {failed} failed\n{}", table(errors))
-    }
-
-    /// Whether all that it tried went well, and it tried everything.
-    pub(super) fn verdict(&self) -> Result<(), Failure> {
-        match (self.state, &self.error) {
-            (State::Failed, error) => Err(Failure::work(format!(
-                "the replay was given up: {}",
-                error.as_deref().unwrap_or("no reason given")
-            ))),
-            (State::Cancelled, _) => Err(Failure::work("the replay was cancelled")),
-            _ if self.failed > 0 => Err(Failure::work(format!("{} events failed", self.failed))),
-            _ => Ok(()),
-        }
+/// Whether all that it tried went well, and it tried everything.
+pub(super) fn verdict(progress: &Progress) -> Result<(), Failure> {
+    match (progress.state, &progress.error) {
+        (State::Failed, error) => Err(Failure::work(format!(
+            "the replay was given up: {}",
+            error.as_deref().unwrap_or("no reason given")
+        ))),
+        (State::Cancelled, _) => Err(Failure::work("the replay was cancelled")),
+        _ if progress.failed > 0 => Err(Failure::work(format!("{} events failed", progress.failed))),
+        _ => Ok(()),
     }
 }
 
@@ -113,15 +67,15 @@ mod tests {
 
     #[test]
     fn only_a_replay_without_failures_that_came_to_its_end_is_a_success() {
-        assert!(progress(State::Done, 0).verdict().is_ok());
+        assert!(verdict(&progress(State::Done, 0)).is_ok());
         for (state, failed) in [(State::Done, 1), (State::Cancelled, 0), (State::Failed, 0)] {
-            assert!(progress(state, failed).verdict().is_err(), "{state:?} {failed}");
+            assert!(verdict(&progress(state, failed)).is_err(), "{state:?} {failed}");
         }
     }
 
     #[test]
     fn it_says_what_handlers_made_of_them_and_why_others_failed() {
-        let text = progress(State::Done, 1).render();
+        let text = render(&progress(State::Done, 1));
         assert_eq!(text, "3 of 5 events replayed (change 2, drop 1), 1 failed\nevt_1  trap\n");
     }
 }

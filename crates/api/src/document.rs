@@ -7,7 +7,7 @@ mod rollout;
 mod source;
 
 pub use destination::{Delivery, DestinationDocument, RetryDocument};
-pub use rollout::{Budget, CanaryDocument, ShadowDocument};
+pub use rollout::{Budget, CanaryDocument, PromotionDocument, RollbackDocument, ShadowDocument};
 pub use source::{HandlerDocument, SourceDocument, VerifyDocument};
 
 use serde::de::{Deserializer, Error as _, IgnoredAny};

@@ -39,7 +39,7 @@ pub use in_force::Scope;
 pub use metrics::ControlMetrics;
 pub use precondition::Precondition;
 pub use region_keys::RegionKeys;
-pub use regions::{RegionView, Reports};
+pub use regions::Reports;
 pub use store::Changed;
 pub use store::{ChangeError, StoreError};
 pub use upload::UploadError;
@@ -66,6 +66,7 @@ use self::store::{MAX_CONFLICTS, Store};
 use self::upkeep::Upkeep;
 use self::vault::Vault;
 use floodgate_api::document::{DestinationDocument, SourceDocument};
+use floodgate_api::region::Region;
 use floodgate_clock::Clock;
 use floodgate_egress::SsrfGuard;
 use floodgate_routes::{Gone, Routes};
@@ -338,7 +339,7 @@ impl Control {
     }
 
     /// What every region has and serves.
-    pub async fn regions(&self) -> Vec<RegionView> {
+    pub async fn regions(&self) -> Vec<Region> {
         futures::future::join_all(self.0.regions.iter().map(Asker::ask)).await
     }
 

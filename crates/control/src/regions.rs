@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::kv::{self, Operation};
+use floodgate_api::region::{Gateway, Region};
 use floodgate_clock::{Clock, Who};
 use floodgate_event::report::{GatewayReport, MAX_REFUSED, RefusedSource};
 use floodgate_event::snapshot::Snapshot;
 use floodgate_event::{Name, subject, time};
 use futures::StreamExt;
-use serde::Serialize;
 use tokio::sync::watch;
 
 use super::view::rfc3339;
@@ -20,32 +20,6 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(3);
 const STALE_AFTER: Duration = Duration::from_secs(30);
 /// The most gateways that are listed of a region.
 const MAX_GATEWAYS: usize = 1_000;
-
-/// A region, as `GET /v1/regions` shows it.
-#[derive(Clone, Debug, Serialize)]
-pub struct RegionView {
-    name: Name,
-    reachable: bool,
-    /// The revision in the region's KV bucket.
-    revision: Option<u64>,
-    /// The lowest revision that a gateway with a fresh report serves.
-    serving: Option<u64>,
-    gateways: Vec<GatewayView>,
-    /// Why the region does not get the configuration.
-    error: Option<String>,
-}
-
-/// A gateway, as it last reported itself.
-#[derive(Clone, Debug, Serialize)]
-struct GatewayView {
-    gateway: String,
-    revision: u64,
-    error: Option<String>,
-    /// Sources that it does not serve as the revision has them.
-    refused: Vec<RefusedSource>,
-    reported_at: String,
-    stale: bool,
-}
 
 /// How to ask a region.
 #[derive(Clone)]
@@ -90,17 +64,17 @@ impl Reports {
 }
 
 impl Asker {
-    pub(crate) async fn ask(&self) -> RegionView {
+    pub(crate) async fn ask(&self) -> Region {
         let error = self.failure.borrow().clone();
         let answer = tokio::time::timeout(ASK_TIMEOUT, self.try_ask()).await;
         let Some((revision, reports)) = answer.ok().and_then(Result::ok) else {
             let error = error.or_else(|| Some("out of reach".to_owned()));
             let (name, gateways) = (self.name.clone(), Vec::new());
-            return RegionView { name, reachable: false, revision: None, serving: None, gateways, error };
+            return Region { name, reachable: false, revision: None, serving: None, gateways, error };
         };
         let serving = reports.serving();
-        let gateways = reports.gateways.into_iter().map(GatewayView::new).collect();
-        RegionView { name: self.name.clone(), reachable: true, revision, serving, gateways, error }
+        let gateways = reports.gateways.into_iter().map(gateway).collect();
+        Region { name: self.name.clone(), reachable: true, revision, serving, gateways, error }
     }
 
     /// What the region's gateways report; none if it does not answer.
@@ -168,17 +142,15 @@ impl Reported {
     }
 }
 
-impl GatewayView {
-    fn new(reported: Reported) -> Self {
-        let Reported { report, taken_at_us, stale } = reported;
-        Self {
-            gateway: report.gateway,
-            revision: report.revision,
-            error: report.error,
-            refused: report.refused,
-            reported_at: rfc3339(taken_at_us),
-            stale,
-        }
+fn gateway(reported: Reported) -> Gateway {
+    let Reported { report, taken_at_us, stale } = reported;
+    Gateway {
+        gateway: report.gateway,
+        revision: report.revision,
+        error: report.error,
+        refused: report.refused,
+        reported_at: rfc3339(taken_at_us),
+        stale,
     }
 }
 

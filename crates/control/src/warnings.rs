@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use floodgate_api::answer::Warning;
 use floodgate_egress as guard;
 use floodgate_egress::SsrfGuard;
 use floodgate_event::Name;
 use reqwest::dns::Resolve as _;
-use serde::Serialize;
 use tokio::time::timeout;
 use url::{Host, Url};
 
@@ -15,20 +15,6 @@ use super::configuration::Configuration;
 
 /// How long a destination's name may take to be resolved before it is told that it could not be.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
-
-/// Something that is stored as asked, and likely a mistake.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Warning {
-    /// Where: like `subscribe.sources[0]`; empty for the object as a whole.
-    path: String,
-    message: String,
-}
-
-impl Warning {
-    fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into() }
-    }
-}
 
 impl Control {
     /// What to warn of in a destination as it is in this configuration.

@@ -2,72 +2,75 @@
 
 use axum::Json;
 use axum::extract::State;
-use floodgate_api::document::{Document, Invalid};
+use floodgate_api::central::{self, AcceptDocument, Acceptance, Health};
+use floodgate_api::schema::Problem;
 use floodgate_event::ProblemCode;
 use floodgate_stream::central::Lost;
-use serde::{Deserialize, Serialize};
+use utoipa_axum::routes;
 
 use super::extract::Checked;
 use super::{ApiError, ApiState, Endpoint};
-use crate::central::{AcceptError, Acceptance};
-
-/// The longest name of a stream that is worth looking for.
-const MAX_NAME: usize = 64;
+use crate::central::AcceptError;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![Endpoint::get("/v1/health", health), Endpoint::post("/v1/central-streams/accept-loss", accept_loss)]
+    vec![Endpoint::quick(routes!(health)), Endpoint::quick(routes!(accept_loss))]
 }
 
 /// What needs somebody's attention, as far as this relay sees it by itself.
-#[derive(Serialize)]
-struct Health {
-    well: bool,
-    problems: Vec<Problem>,
-}
-
-#[derive(Serialize)]
-struct Problem {
-    check: &'static str,
-    subject: String,
-    found: String,
-}
-
+#[utoipa::path(
+    get,
+    path = "/v1/health",
+    operation_id = "health",
+    tag = "centre",
+    responses(
+        (status = 200, body = Health, description = "All is well, or what is not"),
+        (status = 401, response = Problem),
+    )
+)]
 async fn health(State(state): State<ApiState>) -> Json<Health> {
     let lost = state.streams.central.lost().into_iter();
-    let lost = lost.map(|(stream, lost)| Problem::lost(stream, &lost));
+    let lost = lost.map(|(stream, lost)| lost_stream(stream, &lost));
     let faults = state.streams.faults.all().into_iter();
-    let faults = faults.map(|(region, found)| Problem { check: "stream", subject: region, found });
+    let faults =
+        faults.map(|(region, found)| central::Problem { check: "stream".to_owned(), subject: region, found });
     let problems: Vec<_> = lost.chain(faults).collect();
     Json(Health { well: problems.is_empty(), problems })
 }
 
-impl Problem {
-    fn lost(stream: String, lost: &Lost) -> Self {
-        Self { check: "central stream", subject: stream, found: lost.to_string() }
+fn lost_stream(stream: String, lost: &Lost) -> central::Problem {
+    central::Problem { check: "central stream".to_owned(), subject: stream, found: lost.to_string() }
+}
+
+fn shown(lost: Lost) -> central::Lost {
+    match lost {
+        Lost::Missing => central::Lost::Missing,
+        Lost::Anew => central::Lost::Anew,
+        Lost::WentBack { last, known } => central::Lost::WentBack { last, known },
     }
 }
 
-/// Which stream's loss is accepted.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AcceptDocument {
-    stream: String,
-}
-
-impl Document for AcceptDocument {
-    fn check(&self) -> Result<(), Invalid> {
-        match self.stream.len() {
-            1..=MAX_NAME => Ok(()),
-            _ => Err(Invalid::new("stream", "must be a stream's name, such as EVENTS_0")),
-        }
-    }
-}
-
+/// Accept what a stream of the centre has lost, and continue with what is left of it.
+#[utoipa::path(
+    post,
+    path = "/v1/central-streams/accept-loss",
+    operation_id = "accept_loss",
+    tag = "centre",
+    request_body(content = AcceptDocument, description = "The stream"),
+    responses(
+        (status = 200, body = Acceptance, description = "What was lost, and up to where what was read of the stream remains valid"),
+        (status = 401, response = Problem),
+        (status = 409, response = Problem),
+        (status = 422, response = Problem),
+        (status = 503, response = Problem),
+    )
+)]
 async fn accept_loss(
     State(state): State<ApiState>,
     Checked(AcceptDocument { stream }): Checked<AcceptDocument>,
 ) -> Result<Json<Acceptance>, ApiError> {
-    Ok(Json(state.streams.central.accept(&stream).await?))
+    let accepted = state.streams.central.accept(&stream).await?;
+    let crate::central::Acceptance { stream, lost, stands_through } = accepted;
+    Ok(Json(Acceptance { stream, lost: shown(lost), stands_through }))
 }
 
 impl From<AcceptError> for ApiError {

@@ -3,63 +3,71 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use floodgate_api::answer::{Listed, Put, Removed};
 use floodgate_api::document::DestinationDocument;
-use floodgate_control::view::DestinationView;
-use floodgate_control::{Configuration, Kind, Refused, Scope};
+use floodgate_api::query::{NamePath, Preconditions, WaitQuery, WriteQuery};
+use floodgate_api::schema::Problem;
+use floodgate_api::view::{DestinationView, ShownDestination, Waiting};
+use floodgate_control::{Configuration, Kind, Refused, Scope, view};
 use floodgate_event::Name;
-use serde::Serialize;
+use utoipa_axum::routes;
 
-use super::answer::{Listed, Put, Removed, Tagged};
+use super::answer::{self, Tagged};
 use super::extract::{Checked, Expected, PathName, Wait, Write};
 use super::{ApiError, ApiState, Endpoint, in_force, remove};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::get("/v1/destinations", list),
-        Endpoint::put("/v1/destinations/{name}", put),
-        Endpoint::get("/v1/destinations/{name}", show),
-        Endpoint::delete("/v1/destinations/{name}", delete),
+        Endpoint::quick(routes!(list)),
+        Endpoint::quick(routes!(put)),
+        Endpoint::quick(routes!(show)),
+        Endpoint::quick(routes!(delete)),
     ]
 }
 
-/// A destination, what waits for it, and what it does not get at present.
-#[derive(Serialize)]
-struct Shown<'a> {
-    #[serde(flatten)]
-    view: DestinationView<'a>,
-    /// Why its deliveries are held, if they are: its secrets cannot be used.
-    held: Option<String>,
-    deliveries: Deliveries,
+fn waiting(state: &ApiState, name: &Name) -> Waiting {
+    let waiting = state.deliveries.iter().map(|deliveries| deliveries.waiting(name));
+    waiting.fold(Waiting::default(), |sum, waiting| Waiting {
+        pending: sum.pending + waiting.open,
+        dead: sum.dead + waiting.dead,
+    })
 }
 
-#[derive(Default, Serialize)]
-struct Deliveries {
-    /// Open, those that are held too.
-    pending: u64,
-    /// Given up after the last attempt, or after an answer of 410.
-    dead: u64,
-}
-
-impl Deliveries {
-    fn of(state: &ApiState, name: &Name) -> Self {
-        let waiting = state.deliveries.iter().map(|deliveries| deliveries.waiting(name));
-        waiting.fold(Self::default(), |sum, waiting| Self {
-            pending: sum.pending + waiting.open,
-            dead: sum.dead + waiting.dead,
-        })
-    }
-}
-
+/// List destinations.
+#[utoipa::path(
+    get,
+    path = "/v1/destinations",
+    operation_id = "list_destinations",
+    tag = "destinations",
+    responses(
+        (status = 200, body = Listed<ShownDestination>, description = "All destinations, by name"),
+        (status = 401, response = Problem),
+        (status = 503, response = Problem),
+    )
+)]
 async fn list(State(state): State<ApiState>) -> Response {
     let configuration = state.control.configuration();
     let items = configuration.destinations.iter();
-    let items = items.map(|(name, stored)| shown(&state, name, DestinationView::new(name, stored)));
-    Listed { revision: configuration.revision, items: items.collect() }.into_response()
+    let items = items.map(|(name, stored)| shown(&state, name, view::destination(name, stored)));
+    Json(Listed { revision: configuration.revision, items: items.collect() }).into_response()
 }
 
+/// Show a destination.
+#[utoipa::path(
+    get,
+    path = "/v1/destinations/{name}",
+    operation_id = "show_destination",
+    tag = "destinations",
+    params(NamePath),
+    responses(
+        (status = 200, body = ShownDestination, description = "The destination; of secrets only the ids", headers(("ETag" = String, description = "The version of the object, for `If-Match`"))),
+        (status = 401, response = Problem),
+        (status = 404, response = Problem),
+    )
+)]
 async fn show(State(state): State<ApiState>, PathName(name): PathName) -> Result<Response, ApiError> {
     let configuration = state.control.configuration();
-    match view(&configuration, &name) {
+    match view_of(&configuration, &name) {
         Some(view) => {
             let tag = configuration.tag(Kind::Destination, &name);
             Ok(Tagged(tag, Json(shown(&state, &name, view))).into_response())
@@ -68,12 +76,32 @@ async fn show(State(state): State<ApiState>, PathName(name): PathName) -> Result
     }
 }
 
-fn shown<'a>(state: &ApiState, name: &Name, view: DestinationView<'a>) -> Shown<'a> {
+fn shown(state: &ApiState, name: &Name, view: DestinationView) -> ShownDestination {
     let routes = state.control.routes().borrow().clone();
     let held = routes.destinations.get(name).and_then(|destination| destination.unopened.clone());
-    Shown { view, held, deliveries: Deliveries::of(state, name) }
+    ShownDestination { view, held, deliveries: waiting(state, name) }
 }
 
+/// Create or replace a destination.
+#[utoipa::path(
+    put,
+    path = "/v1/destinations/{name}",
+    operation_id = "put_destination",
+    tag = "destinations",
+    params(NamePath, WriteQuery, Preconditions),
+    request_body(content = DestinationDocument, description = "The destination"),
+    responses(
+        (status = 200, body = Put<DestinationView>, description = "Made, or the same already; with dry_run, what would be made; it is in force", headers(("ETag" = String, description = "The version of the object, for `If-Match`"))),
+        (status = 202, body = Put<DestinationView>, description = "Stored, and not in force yet: `in_force` is false", headers(("ETag" = String, description = "The version of the object, for `If-Match`"))),
+        (status = 400, response = Problem),
+        (status = 401, response = Problem),
+        (status = 409, response = Problem),
+        (status = 412, response = Problem),
+        (status = 413, response = Problem),
+        (status = 422, response = Problem),
+        (status = 503, response = Problem),
+    )
+)]
 async fn put(
     State(state): State<ApiState>,
     PathName(name): PathName,
@@ -84,18 +112,34 @@ async fn put(
     let changed = state.control.put_destination(&name, &document, write.mode, &expected).await?;
     let in_force = in_force(&state, &changed, write, Scope::Routing).await;
     let warnings = state.control.warn_of_destination(&changed.after, &name).await;
-    Ok(Put::new((Kind::Destination, &name), &changed, in_force, warnings, view).into_response())
+    Ok(answer::put((Kind::Destination, &name), &changed, in_force, warnings, view_of))
 }
 
+/// Delete a destination.
+#[utoipa::path(
+    delete,
+    path = "/v1/destinations/{name}",
+    operation_id = "delete_destination",
+    tag = "destinations",
+    params(NamePath, WaitQuery, Preconditions),
+    responses(
+        (status = 200, body = Removed, description = "Deleted; it is in force"),
+        (status = 202, body = Removed, description = "Stored, and not in force yet: `in_force` is false"),
+        (status = 401, response = Problem),
+        (status = 404, response = Problem),
+        (status = 412, response = Problem),
+        (status = 503, response = Problem),
+    )
+)]
 async fn delete(
     State(state): State<ApiState>,
     PathName(name): PathName,
     Wait { wait }: Wait,
     Expected(expected): Expected,
-) -> Result<Removed, ApiError> {
+) -> Result<Response, ApiError> {
     remove(&state, (Kind::Destination, &name), wait, &expected, Scope::Routing).await
 }
 
-fn view<'a>(configuration: &'a Configuration, name: &'a Name) -> Option<DestinationView<'a>> {
-    configuration.destinations.get(name).map(|destination| DestinationView::new(name, destination))
+fn view_of(configuration: &Configuration, name: &Name) -> Option<DestinationView> {
+    configuration.destinations.get(name).map(|destination| view::destination(name, destination))
 }

@@ -1,126 +1,53 @@
 //! `/v1/events/{id}`: what is known of one event.
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::extract::{Path, State};
+use floodgate_api::event::{
+    Attempt, AttemptOutcome, Child, Delivery, DeliveryState, EventView, HandlerRun, Origin, Position, Routing,
+};
+use floodgate_api::schema::Problem;
+use floodgate_control::view::rfc3339;
 use floodgate_deliver::DeliveryIndex;
-use floodgate_deliver::index::IndexError;
 use floodgate_deliver::index::view::DeliveryView;
+use floodgate_deliver::index::{self, IndexError};
 use floodgate_event::proto::event::Disposition;
 use floodgate_event::proto::verdict::Kind;
-use floodgate_event::proto::{Event, Origin};
-use floodgate_event::time::from_unix_micros;
+use floodgate_event::proto::{self, Event};
 use floodgate_event::{EventId, Lane, ProblemCode};
 use floodgate_replicate::lookup::{FoundEvent, LookupError, MAX_LOOKS};
-use serde::Serialize;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use utoipa_axum::routes;
 
 use super::{ApiError, ApiState, Endpoint};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![Endpoint::get("/v1/events/{id}", show)]
+    vec![Endpoint::quick(routes!(show))]
 }
 
-/// An event, without its body.
-#[derive(Serialize)]
-struct EventView {
-    id: String,
-    status: &'static str,
-    /// Why it is not delivered, where a handler decided that.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    /// The functions that a handler failed in, innermost first, as far as its module names them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    trace: Vec<String>,
-    tenant: String,
-    source: String,
-    #[serde(rename = "type")]
-    event_type: String,
-    /// The provider's own id.
-    provider_id: String,
-    /// Fields of the request that were there and could not be read, by why: an event whose type is among them
-    /// has none.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    unread: BTreeMap<String, String>,
-    lane: Option<Lane>,
-    region: String,
-    #[serde(with = "time::serde::rfc3339")]
-    received_at: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339")]
-    stored_at: OffsetDateTime,
-    scheme: String,
-    secret_id: String,
-    config_revision: u64,
-    remote_address: String,
-    raw_bytes: Option<usize>,
-    payload_bytes: Option<usize>,
-    handlers: Vec<HandlerView>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parent: Option<String>,
-    /// The events that a handler made of it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    children: Vec<ChildView>,
-    position: PositionView,
-    origin: Option<OriginView>,
-    /// Of a stored event: whether any destination gets it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    routing: Option<Routing>,
-    deliveries: Vec<DeliveryView>,
-}
-
-/// What became of a stored event as such.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Routing {
-    /// At least one destination gets it, or got it.
-    Routed,
-    /// No destination subscribed to it.
-    Unmatched,
-    /// It was not matched to destinations yet.
-    ToMatch,
-}
-
-#[derive(Serialize)]
-struct HandlerView {
-    name: String,
-    version: u32,
-    outcome: String,
-}
-
-#[derive(Serialize)]
-struct ChildView {
-    ordinal: u32,
-    id: String,
-    #[serde(rename = "type")]
-    event_type: String,
-}
-
-/// In the central log.
-#[derive(Serialize)]
-struct PositionView {
-    shard: u32,
-    sequence: u64,
-    index: u32,
-}
-
-/// In the region's stream.
-#[derive(Serialize)]
-struct OriginView {
-    region: String,
-    incarnation: String,
-    lane: Option<Lane>,
-    sequence: u64,
-}
-
+/// One event: its metadata, what handlers did, its deliveries and their attempts.
+#[utoipa::path(
+    get,
+    path = "/v1/events/{id}",
+    operation_id = "show_event",
+    tag = "events",
+    params(("id" = String, Path, description = "The event's id, or its provider's. The latter is found where signatures cover it, or among the newest 10,000 blocks; 409 if several sources have it")),
+    responses(
+        (status = 200, body = EventView, description = "The event"),
+        (status = 401, response = Problem),
+        (status = 404, response = Problem),
+        (status = 409, response = Problem),
+        (status = 503, response = Problem),
+    )
+)]
 async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<EventView>, ApiError> {
     let found = find(&state, &id).await?;
     let Some(index) = state.deliveries_of(found.shard) else {
-        return Ok(Json(EventView::new(found, Vec::new(), None)));
+        return Ok(Json(view(found, Vec::new(), None)));
     };
     let read = tokio::task::block_in_place(|| deliveries(index, &found));
     let (routing, deliveries) = read.map_err(|error| ApiError::ours(ProblemCode::Internal, &error))?;
-    Ok(Json(EventView::new(found, deliveries, routing)))
+    Ok(Json(view(found, deliveries, routing)))
 }
 
 /// The cursor first: what it has passed is matched by the time that deliveries are read.
@@ -175,60 +102,81 @@ fn text_id(id: &[u8]) -> String {
     EventId::try_from(id).map(|id| id.to_string()).unwrap_or_default()
 }
 
-impl EventView {
-    fn new(found: FoundEvent, deliveries: Vec<DeliveryView>, routing: Option<Routing>) -> Self {
-        let status = found.status();
-        let FoundEvent { shard, position, event, origin, appended_at_us, children, .. } = found;
-        let request = event.request.as_ref();
-        let handlers = event.handlers.iter().map(|run| HandlerView {
-            name: run.name.clone(),
-            version: run.version,
-            outcome: run.outcome.clone(),
-        });
-        let children = children.iter().map(ChildView::from).collect();
-        Self {
-            id: text_id(&event.id),
-            status,
-            reason: reason(&event),
-            trace: trace(&event),
-            lane: Lane::try_from(event.lane).ok(),
-            received_at: from_unix_micros(event.received_at_us).into(),
-            stored_at: from_unix_micros(appended_at_us).into(),
-            remote_address: request.map(|request| request.remote_address.clone()).unwrap_or_default(),
-            raw_bytes: request.and_then(|request| request.raw.as_ref()).map(bytes::Bytes::len),
-            payload_bytes: event.payload.as_ref().map(bytes::Bytes::len),
-            handlers: handlers.collect(),
-            parent: event.parent.as_ref().map(|parent| text_id(&parent.id)),
-            children,
-            position: PositionView { shard, sequence: position.sequence, index: position.index },
-            origin: origin.map(OriginView::from),
-            routing,
-            deliveries,
-            tenant: event.tenant,
-            source: event.source,
-            event_type: event.r#type,
-            provider_id: event.provider_id,
-            unread: event.unread.into_iter().map(|unread| (unread.field, unread.reason)).collect(),
-            region: event.region,
-            scheme: event.scheme,
-            secret_id: event.secret_id,
-            config_revision: event.config_revision,
-        }
+fn view(found: FoundEvent, deliveries: Vec<DeliveryView>, routing: Option<Routing>) -> EventView {
+    let status = found.status().to_owned();
+    let FoundEvent { shard, position, event, origin, appended_at_us, children, .. } = found;
+    let request = event.request.as_ref();
+    let handlers = event.handlers.iter().map(|run| HandlerRun {
+        name: run.name.clone(),
+        version: run.version,
+        outcome: run.outcome.clone(),
+    });
+    EventView {
+        id: text_id(&event.id),
+        status,
+        reason: reason(&event),
+        trace: trace(&event),
+        lane: Lane::try_from(event.lane).ok(),
+        received_at: rfc3339(event.received_at_us),
+        stored_at: rfc3339(appended_at_us),
+        remote_address: request.map(|request| request.remote_address.clone()).unwrap_or_default(),
+        raw_bytes: request.and_then(|request| request.raw.as_ref()).map(bytes::Bytes::len),
+        payload_bytes: event.payload.as_ref().map(bytes::Bytes::len),
+        handlers: handlers.collect(),
+        parent: event.parent.as_ref().map(|parent| text_id(&parent.id)),
+        children: children.iter().map(child).collect(),
+        position: Position { shard, sequence: position.sequence, index: position.index },
+        origin: origin.map(place),
+        routing,
+        deliveries: deliveries.into_iter().map(delivery).collect(),
+        tenant: event.tenant,
+        source: event.source,
+        event_type: event.r#type,
+        provider_id: event.provider_id,
+        unread: event.unread.into_iter().map(|unread| (unread.field, unread.reason)).collect(),
+        region: event.region,
+        scheme: event.scheme,
+        secret_id: event.secret_id,
+        config_revision: event.config_revision,
     }
 }
 
-impl From<&Event> for ChildView {
-    fn from(child: &Event) -> Self {
-        let ordinal = child.parent.as_ref().map(|parent| parent.ordinal).unwrap_or_default();
-        Self { ordinal, id: text_id(&child.id), event_type: child.r#type.clone() }
-    }
+fn child(child: &Event) -> Child {
+    let ordinal = child.parent.as_ref().map(|parent| parent.ordinal).unwrap_or_default();
+    Child { ordinal, id: text_id(&child.id), event_type: child.r#type.clone() }
 }
 
-impl From<Origin> for OriginView {
-    fn from(origin: Origin) -> Self {
-        let Origin { region, incarnation, lane, sequence } = origin;
-        Self { region, incarnation, lane: Lane::try_from(lane).ok(), sequence }
-    }
+fn place(origin: proto::Origin) -> Origin {
+    let proto::Origin { region, incarnation, lane, sequence } = origin;
+    Origin { region, incarnation, lane: Lane::try_from(lane).ok(), sequence }
+}
+
+fn delivery(delivery: DeliveryView) -> Delivery {
+    let DeliveryView { destination, generation, state, attempts, next_attempt_at, reason } = delivery;
+    let state = match state {
+        index::view::DeliveryState::Pending => DeliveryState::Pending,
+        index::view::DeliveryState::Delivered => DeliveryState::Delivered,
+        index::view::DeliveryState::Dead => DeliveryState::Dead,
+        index::view::DeliveryState::Discarded => DeliveryState::Discarded,
+    };
+    let attempts = attempts.into_iter().map(attempt).collect();
+    Delivery { destination, generation, state, attempts, next_attempt_at: next_attempt_at.map(text), reason }
+}
+
+fn attempt(attempt: index::view::AttemptView) -> Attempt {
+    let index::view::AttemptView { number, started_at, duration_ms, outcome, status, error, response } =
+        attempt;
+    let outcome = match outcome {
+        index::view::AttemptOutcome::Delivered => AttemptOutcome::Delivered,
+        index::view::AttemptOutcome::Failed => AttemptOutcome::Failed,
+        index::view::AttemptOutcome::Ambiguous => AttemptOutcome::Ambiguous,
+    };
+    Attempt { number, started_at: text(started_at), duration_ms, outcome, status, error, response }
+}
+
+/// Empty past the year 9999.
+fn text(at: OffsetDateTime) -> String {
+    at.format(&Rfc3339).unwrap_or_default()
 }
 
 fn trace(event: &Event) -> Vec<String> {

@@ -6,10 +6,10 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use floodgate_api::document::{Document, Invalid, read_json};
+use floodgate_api::query::{WaitQuery, WriteQuery};
 use floodgate_control::precondition::Tags;
 use floodgate_control::{Mode, Precondition};
 use floodgate_event::{Name, ProblemCode};
-use serde::Deserialize;
 
 use super::ApiError;
 
@@ -53,20 +53,6 @@ impl<S: Send + Sync, T: Document> FromRequest<S> for Checked<T> {
     }
 }
 
-/// `?dry_run=true`, `?wait=false`.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WriteQuery {
-    #[serde(default)]
-    dry_run: bool,
-    #[serde(default = "yes")]
-    wait: bool,
-}
-
-const fn yes() -> bool {
-    true
-}
-
 /// How a document is put.
 #[derive(Clone, Copy)]
 pub(super) struct Write {
@@ -84,11 +70,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Write {
     }
 }
 
-/// `?wait=false` where there is no dry run.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Whether the answer waits until the change is in force, where there is no dry run.
+#[derive(Clone, Copy)]
 pub(super) struct Wait {
-    #[serde(default = "yes")]
     pub(super) wait: bool,
 }
 
@@ -96,8 +80,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Wait {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Query(query) = Query::<Self>::from_request_parts(parts, state).await?;
-        Ok(query)
+        let Query(query) = Query::<WaitQuery>::from_request_parts(parts, state).await?;
+        Ok(Self { wait: query.wait })
     }
 }
 

@@ -4,21 +4,21 @@ mod live;
 mod logs;
 mod rollout;
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use floodgate_api::document::{Document, Invalid};
-use floodgate_control::view::HandlerView;
-use floodgate_control::{Kind, MAX_COMPONENT_BYTES, Refused, Scope};
+use floodgate_api::answer::{Listed, Removed};
+use floodgate_api::document::PromotionDocument;
+use floodgate_api::query::{NamePath, Preconditions, WaitQuery};
+use floodgate_api::schema::{Component, Problem};
+use floodgate_api::view::{HandlerView, Promoted, ShownHandler, Uploaded};
+use floodgate_control::{Kind, MAX_COMPONENT_BYTES, Refused, Scope, view};
 use floodgate_event::Name;
-use floodgate_event::snapshot::Digest256;
-use serde::{Deserialize, Serialize};
+use utoipa_axum::routes;
 
-use self::live::Live;
-use super::answer::{Listed, Removed, Tagged, status};
+use super::answer::{Tagged, removed, status};
 use super::extract::{Body, Checked, Expected, PathName, Wait};
 use super::{ApiError, ApiState, Endpoint, awaited};
 
@@ -27,90 +27,85 @@ const UPLOAD_TIMEOUT: Duration = Duration::from_secs(180);
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::get("/v1/handlers", list),
-        Endpoint::upload("/v1/handlers/{name}", upload, MAX_COMPONENT_BYTES, UPLOAD_TIMEOUT),
-        Endpoint::get("/v1/handlers/{name}", show),
-        Endpoint::delete("/v1/handlers/{name}", delete),
-        Endpoint::asking_post("/v1/handlers/{name}/promote", promote),
-        Endpoint::post("/v1/handlers/{name}/rollback", rollout::roll_back),
-        Endpoint::asking_post("/v1/handlers/{name}/shadow", rollout::shadow),
-        Endpoint::asking_post("/v1/handlers/{name}/canary", rollout::canary),
-        Endpoint::delete("/v1/handlers/{name}/rollout", rollout::stop),
-        Endpoint::get("/v1/handlers/{name}/logs", logs::follow),
+        Endpoint::quick(routes!(list)),
+        Endpoint::upload(routes!(upload), MAX_COMPONENT_BYTES, UPLOAD_TIMEOUT),
+        Endpoint::quick(routes!(show)),
+        Endpoint::quick(routes!(delete)),
+        Endpoint::asking(routes!(promote)),
+        Endpoint::quick(routes!(rollout::roll_back)),
+        Endpoint::asking(routes!(rollout::shadow)),
+        Endpoint::asking(routes!(rollout::canary)),
+        Endpoint::quick(routes!(rollout::stop)),
+        Endpoint::quick(routes!(logs::follow)),
     ]
 }
 
-/// `POST /v1/handlers/{name}/promote`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Promotion {
-    version: NonZeroU32,
+/// The answer once every region runs it, or does not yet.
+async fn promoted(state: &ApiState, name: Name, promoted: u32, wait: Wait, revision: u64) -> Response {
+    let in_force = awaited(state, revision, wait.wait, Scope::Handler(&name)).await;
+    (status(Some(in_force)), Json(Promoted { name, promoted, revision, in_force })).into_response()
 }
 
-impl Document for Promotion {
-    fn check(&self) -> Result<(), Invalid> {
-        Ok(())
-    }
-}
-
-#[derive(Serialize)]
-struct Taken {
-    name: Name,
-    version: u32,
-    digest: Digest256,
-    revision: u64,
-}
-
-#[derive(Serialize)]
-struct Promoted {
-    name: Name,
-    promoted: u32,
-    revision: u64,
-    /// Whether every region runs it.
-    in_force: bool,
-}
-
-impl Promoted {
-    async fn of(state: &ApiState, name: Name, promoted: u32, wait: Wait, revision: u64) -> Self {
-        let in_force = awaited(state, revision, wait.wait, Scope::Handler(&name)).await;
-        Self { name, promoted, revision, in_force }
-    }
-}
-
-impl IntoResponse for Promoted {
-    fn into_response(self) -> Response {
-        (status(Some(self.in_force)), Json(self)).into_response()
-    }
-}
-
+/// List handlers.
+#[utoipa::path(
+    get,
+    path = "/v1/handlers",
+    operation_id = "list_handlers",
+    tag = "handlers",
+    responses(
+        (status = 200, body = Listed<HandlerView>, description = "All handlers, by name"),
+        (status = 401, response = Problem),
+        (status = 503, response = Problem),
+    )
+)]
 async fn list(State(state): State<ApiState>) -> Response {
     let configuration = state.control.configuration();
-    let view = |(name, handler)| HandlerView::new(&configuration, name, handler);
-    let items = configuration.handlers.iter().map(view).collect();
-    Listed { revision: configuration.revision, items }.into_response()
+    let shown = |(name, handler)| view::handler(&configuration, name, handler);
+    let items = configuration.handlers.iter().map(shown).collect();
+    Json(Listed { revision: configuration.revision, items }).into_response()
 }
 
-/// A handler, and how it does in the regions.
-#[derive(Serialize)]
-struct Shown<'a> {
-    #[serde(flatten)]
-    handler: HandlerView<'a>,
-    #[serde(flatten)]
-    live: Live,
-}
-
+/// Show a handler: its versions, and which is bound where.
+#[utoipa::path(
+    get,
+    path = "/v1/handlers/{name}",
+    operation_id = "show_handler",
+    tag = "handlers",
+    params(NamePath),
+    responses(
+        (status = 200, body = ShownHandler, description = "The handler", headers(("ETag" = String, description = "The version of the object, for `If-Match`"))),
+        (status = 401, response = Problem),
+        (status = 404, response = Problem),
+    )
+)]
 async fn show(State(state): State<ApiState>, PathName(name): PathName) -> Result<Response, ApiError> {
     let configuration = state.control.configuration();
     let Some(handler) = configuration.handlers.get(&name) else {
         return Err(Refused::NotFound { kind: Kind::Handler, name }.into());
     };
     let reports = state.control.reports().await;
-    let live = Live::new(&name, handler.trial_id(), &reports);
     let tag = configuration.tag(Kind::Handler, &name);
-    let shown = Shown { handler: HandlerView::new(&configuration, &name, handler), live };
+    let shown = live::shown(view::handler(&configuration, &name, handler), handler.trial_id(), &reports);
     Ok(Tagged(tag, Json(shown)).into_response())
 }
 
+/// Upload a component; the same bytes are the same version again.
+#[utoipa::path(
+    put,
+    path = "/v1/handlers/{name}",
+    operation_id = "upload_handler",
+    tag = "handlers",
+    params(NamePath, Preconditions),
+    request_body(content = Component, content_type = "application/wasm", description = "The component"),
+    responses(
+        (status = 200, body = Uploaded, description = "Taken"),
+        (status = 401, response = Problem),
+        (status = 412, response = Problem),
+        (status = 413, response = Problem),
+        (status = 422, response = Problem),
+        (status = 503, response = Problem),
+    )
+)]
 async fn upload(
     State(state): State<ApiState>,
     PathName(name): PathName,
@@ -119,26 +114,60 @@ async fn upload(
 ) -> Result<Response, ApiError> {
     let uploaded = state.control.upload(&name, component, &expected).await?;
     let (version, digest, revision) = (uploaded.version, uploaded.digest, uploaded.revision);
-    Ok(Json(Taken { name, version, digest, revision }).into_response())
+    Ok(Json(Uploaded { name, version, digest, revision }).into_response())
 }
 
+/// Make a version the one that sources follow which name none.
+#[utoipa::path(
+    post,
+    path = "/v1/handlers/{name}/promote",
+    operation_id = "promote_handler",
+    tag = "handlers",
+    params(NamePath, WaitQuery, Preconditions),
+    request_body(content = PromotionDocument, description = "The version"),
+    responses(
+        (status = 200, body = Promoted, description = "Promoted; every region runs what it says"),
+        (status = 202, body = Promoted, description = "Stored, and not in force yet: `in_force` is false"),
+        (status = 401, response = Problem),
+        (status = 404, response = Problem),
+        (status = 412, response = Problem),
+        (status = 422, response = Problem),
+        (status = 503, response = Problem),
+    )
+)]
 async fn promote(
     State(state): State<ApiState>,
     PathName(name): PathName,
     wait: Wait,
     Expected(expected): Expected,
-    Checked(promotion): Checked<Promotion>,
-) -> Result<Promoted, ApiError> {
-    let promoted = promotion.version.get();
-    let revision = state.control.promote(&name, promoted, &expected).await?.after.revision;
-    Ok(Promoted::of(&state, name, promoted, wait, revision).await)
+    Checked(promotion): Checked<PromotionDocument>,
+) -> Result<Response, ApiError> {
+    let version = promotion.version.get();
+    let revision = state.control.promote(&name, version, &expected).await?.after.revision;
+    Ok(promoted(&state, name, version, wait, revision).await)
 }
 
+/// Delete a handler that no source binds.
+#[utoipa::path(
+    delete,
+    path = "/v1/handlers/{name}",
+    operation_id = "delete_handler",
+    tag = "handlers",
+    params(NamePath, Preconditions),
+    responses(
+        (status = 200, body = Removed, description = "Deleted"),
+        (status = 401, response = Problem),
+        (status = 404, response = Problem),
+        (status = 409, response = Problem),
+        (status = 412, response = Problem),
+        (status = 503, response = Problem),
+    )
+)]
 async fn delete(
     State(state): State<ApiState>,
     PathName(name): PathName,
     Expected(expected): Expected,
-) -> Result<Removed, ApiError> {
+) -> Result<Response, ApiError> {
     let changed = state.control.delete(Kind::Handler, &name, &expected).await?;
-    Ok(Removed { name, revision: changed.after.revision, in_force: None })
+    Ok(removed(Removed { name, revision: changed.after.revision, in_force: None }))
 }

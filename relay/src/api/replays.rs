@@ -1,105 +1,45 @@
 //! `/v1/replays`: quarantined events once more through their handlers.
 
-use std::num::NonZeroU32;
-
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use floodgate_api::document::{Document, Invalid};
+use floodgate_api::document::Invalid;
+use floodgate_api::replay::{EventError, Filter, Pinned, Preview, Progress, ReplayDocument};
+use floodgate_api::schema::Problem;
 use floodgate_control::{Kind, Refused, Version};
-use floodgate_event::{EventId, Name, ProblemCode};
+use floodgate_event::ProblemCode;
 use floodgate_replicate::lookup::{NotTaken, Selection};
-use serde::de::{Deserializer, Error as _};
-use serde::{Deserialize, Serialize};
+use utoipa_axum::routes;
 
 use super::extract::Checked;
 use super::{ApiError, ApiState, Endpoint};
-use crate::replay::{JobView, Order, StartError};
-
-/// Events that a filter may name.
-const MAX_IDS: usize = 1_000;
-/// Events per second, where the caller does not say: little beside what a gateway takes in.
-const DEFAULT_RATE: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
-/// The most events per second.
-const MAX_RATE: u32 = 10_000;
+use crate::replay::{Order, StartError};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![
-        Endpoint::post("/v1/replays", start),
-        Endpoint::get("/v1/replays/{id}", show),
-        Endpoint::delete("/v1/replays/{id}", cancel),
-    ]
+    vec![Endpoint::quick(routes!(start)), Endpoint::quick(routes!(show)), Endpoint::quick(routes!(cancel))]
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReplayDocument {
-    filter: Filter,
-    handler: Option<Pinned>,
-    rate_per_second: Option<NonZeroU32>,
-    #[serde(default)]
-    dry_run: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Filter {
-    /// There is one as yet, and it has to be said.
-    #[serde(rename = "status")]
-    _status: Status,
-    source: Option<Name>,
-    handler: Option<Name>,
-    #[serde(default, deserialize_with = "event_ids")]
-    ids: Option<Vec<EventId>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Status {
-    Quarantined,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Pinned {
-    name: Name,
-    version: NonZeroU32,
-}
-
-/// What a replay would take.
-#[derive(Serialize)]
-struct Preview {
-    dry_run: bool,
-    matched: u64,
-    /// Those of `filter.ids` that it would not.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    not_taken: Vec<NotTaken>,
-}
-
-impl Document for ReplayDocument {
-    fn check(&self) -> Result<(), Invalid> {
-        let ids = self.filter.ids.as_ref().map_or(1, Vec::len);
-        if !(1..=MAX_IDS).contains(&ids) {
-            let message = format!("{ids} ids: expected 1 to {MAX_IDS}, or none of the field");
-            return Err(Invalid::new("filter.ids", message));
-        }
-        match self.rate_per_second {
-            Some(rate) if rate.get() > MAX_RATE => {
-                let message = format!("{rate} is out of range: expected 1 to {MAX_RATE}");
-                Err(Invalid::new("rate_per_second", message))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn event_ids<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<EventId>>, D::Error> {
-    let texts = Option::<Vec<String>>::deserialize(from)?;
-    let parse = |text: String| text.parse().map_err(|error| D::Error::custom(format!("`{text}`: {error}")));
-    texts.map(|texts| texts.into_iter().map(parse).collect()).transpose()
-}
-
+/// Have quarantined events handled once more.
+///
+/// Each goes through its source's handlers as they are bound now, with `handler` in the place of the bound version
+/// of its name, and from there the way of every event. Replaying twice is harmless. Replays are kept in the memory
+/// of the relay that was asked: the last 16, of which 2 may run.
+#[utoipa::path(
+    post,
+    path = "/v1/replays",
+    operation_id = "start_replay",
+    tag = "replays",
+    request_body(content = ReplayDocument, description = "Which events are replayed, and how"),
+    responses(
+        (status = 200, body = Preview, description = "With dry_run: what would be replayed"),
+        (status = 202, body = Progress, description = "Started"),
+        (status = 401, response = Problem),
+        (status = 404, response = Problem),
+        (status = 409, response = Problem),
+        (status = 422, response = Problem),
+    )
+)]
 async fn start(
     State(state): State<ApiState>,
     Checked(document): Checked<ReplayDocument>,
@@ -110,11 +50,16 @@ async fn start(
     let selection = Selection { source, handler: failed_on, ids: ids.unwrap_or_default() };
     if dry_run {
         let (matched, not_taken) = state.replays.count(&selection).await?;
+        let not_taken = not_taken.into_iter().map(not_taken_event).collect();
         return Ok(Json(Preview { dry_run, matched, not_taken }).into_response());
     }
-    let rate = rate_per_second.unwrap_or(DEFAULT_RATE);
+    let rate = rate_per_second.unwrap_or(ReplayDocument::DEFAULT_RATE);
     let started = state.replays.start(Order { selection, handler, rate }).await?;
     Ok((StatusCode::ACCEPTED, Json(started)).into_response())
+}
+
+fn not_taken_event(event: NotTaken) -> EventError {
+    EventError { id: event.id.to_string(), error: event.reason }
 }
 
 fn version(state: &ApiState, pinned: &Pinned) -> Result<Version, ApiError> {
@@ -128,11 +73,37 @@ fn version(state: &ApiState, pinned: &Pinned) -> Result<Version, ApiError> {
     Err(Invalid::new("handler.version", format!("handler `{name}` has no version {version}")).into())
 }
 
-async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<JobView>, ApiError> {
+/// How far a replay is.
+#[utoipa::path(
+    get,
+    path = "/v1/replays/{id}",
+    operation_id = "show_replay",
+    tag = "replays",
+    params(("id" = String, Path, description = "The replay's id", pattern = "^rpl_[0-9a-z]{26}$")),
+    responses(
+        (status = 200, body = Progress, description = "How far it is"),
+        (status = 401, response = Problem),
+        (status = 404, response = Problem),
+    )
+)]
+async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Progress>, ApiError> {
     state.replays.get(&id).map(Json).ok_or_else(|| unknown(&id))
 }
 
-async fn cancel(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<JobView>, ApiError> {
+/// Cancel a replay; what gateways have of it is seen through.
+#[utoipa::path(
+    delete,
+    path = "/v1/replays/{id}",
+    operation_id = "cancel_replay",
+    tag = "replays",
+    params(("id" = String, Path, description = "The replay's id", pattern = "^rpl_[0-9a-z]{26}$")),
+    responses(
+        (status = 200, body = Progress, description = "How far it is"),
+        (status = 401, response = Problem),
+        (status = 404, response = Problem),
+    )
+)]
+async fn cancel(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Progress>, ApiError> {
     state.replays.cancel(&id).map(Json).ok_or_else(|| unknown(&id))
 }
 
@@ -148,45 +119,6 @@ impl From<StartError> for ApiError {
             StartError::Busy => Self::new(ProblemCode::Conflict, error.to_string()),
             StartError::Ledger(error) => error.into(),
             StartError::Lookup(error) => error.into(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use floodgate_api::document::read_json;
-
-    fn refusal(document: &str) -> String {
-        match read_json::<ReplayDocument>(document.as_bytes()) {
-            Ok(_) => "taken".to_owned(),
-            Err(invalid) => invalid.to_string(),
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        let id = EventId::from([1; 16]);
-        for (document, said) in [
-            (r#"{"filter": {}}"#.to_owned(), "`filter`: missing field `status`"),
-            (r#"{"filter": {"status": "dead"}}"#.to_owned(), "`filter.status`: unknown value `dead`"),
-            (
-                r#"{"filter": {"status": "quarantined", "type": "x"}}"#.to_owned(),
-                "`filter.type`: unknown field",
-            ),
-            (r#"{"filter": {"status": "quarantined", "ids": []}}"#.to_owned(), "`filter.ids`: 0 ids"),
-            (
-                r#"{"filter": {"status": "quarantined", "ids": ["evt_1"]}}"#.to_owned(),
-                "`filter.ids`: `evt_1`: not an",
-            ),
-            (
-                r#"{"filter": {"status": "quarantined"}, "rate_per_second": 10001}"#.to_owned(),
-                "`rate_per_second`: 10001",
-            ),
-            (format!(r#"{{"filter": {{"status": "quarantined", "ids": ["{id}"]}}}}"#), "taken"),
-        ] {
-            let refused = refusal(&document);
-            assert!(refused.starts_with(said), "{document}: {refused}");
         }
     }
 }

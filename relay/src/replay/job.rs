@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use floodgate_api::replay::{EventError, Progress, State};
 use floodgate_event::EventId;
-use serde::Serialize;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
@@ -24,61 +25,18 @@ pub(super) struct Job {
     pub(super) matched: u64,
     pub(super) cancel: CancellationToken,
     started_at: OffsetDateTime,
-    progress: Mutex<Progress>,
+    progress: Mutex<Counts>,
 }
 
 #[derive(Default)]
-struct Progress {
-    state: JobState,
+struct Counts {
+    state: State,
     replayed: u64,
     failed: u64,
     untaken: u32,
     outcomes: BTreeMap<&'static str, u64>,
-    errors: Vec<JobError>,
+    errors: Vec<EventError>,
     error: Option<String>,
-}
-
-/// Where a replay stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum JobState {
-    /// It goes on.
-    #[default]
-    Running,
-    /// Each event was tried.
-    Done,
-    /// Somebody stopped it, or the relay stopped.
-    Cancelled,
-    /// It cannot go on.
-    Failed,
-}
-
-/// An event that was not replayed.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct JobError {
-    id: String,
-    error: String,
-}
-
-/// A replay, as `GET /v1/replays/{id}` shows it.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct JobView {
-    pub(crate) id: String,
-    pub(crate) state: JobState,
-    pub(crate) matched: u64,
-    /// On a region's disk again.
-    pub(crate) replayed: u64,
-    /// Quarantined still.
-    pub(crate) failed: u64,
-    /// What handlers made of those that were replayed.
-    outcomes: BTreeMap<&'static str, u64>,
-    /// The first failures.
-    errors: Vec<JobError>,
-    /// Why it could not go on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-    #[serde(with = "time::serde::rfc3339")]
-    started_at: OffsetDateTime,
 }
 
 impl Job {
@@ -110,7 +68,7 @@ impl Job {
         progress.failed += 1;
         let give_up = (progress.untaken == MAX_UNTAKEN).then(|| error.clone());
         if progress.errors.len() < MAX_ERRORS {
-            progress.errors.push(JobError { id: id.to_string(), error });
+            progress.errors.push(EventError { id: id.to_string(), error });
         }
         drop(progress);
         if let Some(error) = give_up {
@@ -121,7 +79,7 @@ impl Job {
     /// It cannot go on.
     pub(super) fn fail(&self, error: &str) {
         let mut progress = self.progress();
-        progress.state = JobState::Failed;
+        progress.state = State::Failed;
         progress.error.get_or_insert_with(|| error.to_owned());
         drop(progress);
         self.cancel.cancel();
@@ -130,31 +88,35 @@ impl Job {
     /// Nothing of it is under way any more.
     pub(super) fn finish(&self) {
         let mut progress = self.progress();
-        if progress.state == JobState::Running {
-            progress.state = if self.cancel.is_cancelled() { JobState::Cancelled } else { JobState::Done };
+        if progress.state == State::Running {
+            progress.state = if self.cancel.is_cancelled() { State::Cancelled } else { State::Done };
         }
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.progress().state != JobState::Running
+        self.progress().state != State::Running
     }
 
-    pub(super) fn view(&self) -> JobView {
+    pub(super) fn view(&self) -> Progress {
         let progress = self.progress();
-        JobView {
+        Progress {
             id: self.id.clone(),
             state: progress.state,
             matched: self.matched,
             replayed: progress.replayed,
             failed: progress.failed,
-            outcomes: progress.outcomes.clone(),
+            outcomes: progress
+                .outcomes
+                .iter()
+                .map(|(outcome, count)| ((*outcome).to_owned(), *count))
+                .collect(),
             errors: progress.errors.clone(),
             error: progress.error.clone(),
-            started_at: self.started_at,
+            started_at: self.started_at.format(&Rfc3339).unwrap_or_default(),
         }
     }
 
-    fn progress(&self) -> MutexGuard<'_, Progress> {
+    fn progress(&self) -> MutexGuard<'_, Counts> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -175,13 +137,13 @@ mod tests {
             job.note(EventId::from([1; 16]), untaken());
         }
         job.note(EventId::from([2; 16]), Outcome::Failed("it traps".into()));
-        assert_eq!(job.view().state, JobState::Running, "a gateway answered in between");
+        assert_eq!(job.view().state, State::Running, "a gateway answered in between");
         for _ in 0..MAX_UNTAKEN {
             job.note(EventId::from([1; 16]), untaken());
         }
         job.finish();
         let view = job.view();
-        assert_eq!((view.state, view.error.as_deref()), (JobState::Failed, Some("nobody")));
+        assert_eq!((view.state, view.error.as_deref()), (State::Failed, Some("nobody")));
         assert!(job.cancel.is_cancelled());
         assert_eq!((view.failed, view.errors.len()), (u64::from(2 * MAX_UNTAKEN), MAX_ERRORS));
     }
@@ -194,6 +156,6 @@ mod tests {
         cancelled.cancel.cancel();
         assert!(!cancelled.has_ended(), "what is under way is seen through");
         cancelled.finish();
-        assert_eq!((done.view().state, cancelled.view().state), (JobState::Done, JobState::Cancelled));
+        assert_eq!((done.view().state, cancelled.view().state), (State::Done, State::Cancelled));
     }
 }

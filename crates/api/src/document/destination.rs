@@ -8,41 +8,67 @@ use floodgate_event::subscription::Subscription;
 use floodgate_event::{Name, Secret, standard_webhooks};
 use serde::{Deserialize, Serialize};
 use url::Url;
+use utoipa::ToSchema;
 
 use super::{Document, Invalid, NotYet, field};
+use crate::schema;
 
 /// `PUT /v1/destinations/{name}`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Destination)]
 pub struct DestinationDocument {
-    /// Whose it is.
+    /// The tenant that owns it.
     #[serde(default = "default_tenant")]
+    #[schema(value_type = String, default = "default", pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")]
     pub tenant: Name,
     /// Keys that sign deliveries, the current one first.
     #[serde(deserialize_with = "field::secret_list")]
+    #[schema(value_type = Vec<schema::Secret>, min_items = 1, max_items = 2, write_only)]
     pub secrets: Vec<Secret>,
     /// Where deliveries are posted.
     #[serde(deserialize_with = "field::url")]
+    #[schema(value_type = String, format = "uri", max_length = 2048, examples("https://shop.example/hooks"))]
     pub url: Url,
+    /// Which events it gets.
     #[serde(default)]
+    #[schema(value_type = schema::Subscription)]
     subscribe: Subscription,
+    /// The most that one attempt may take, in seconds.
     #[serde(default = "default_timeout_seconds")]
+    #[schema(default = 15, minimum = 1, maximum = 60)]
     timeout_seconds: u16,
+    /// The most attempts under way at once.
     #[serde(default = "default_concurrency")]
+    #[schema(value_type = u16, default = 16, minimum = 1, maximum = 256)]
     concurrency: NonZeroU16,
+    /// The most attempts per second, if they are limited.
     #[serde(default)]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 100000)]
     rate_per_second: Option<NonZeroU32>,
+    /// When failed attempts are tried again.
     #[serde(default)]
     retry: RetryDocument,
+    /// Whether deliveries carry the headers of the original request.
     #[serde(default)]
+    #[schema(default = false)]
     original_headers: bool,
+    /// Whether it takes deliveries. False after it answered 410, until it is put again. Deliveries of a disabled
+    /// destination are held, and new events are matched.
     #[serde(default = "default_enabled")]
+    #[schema(default = true)]
     enabled: bool,
+    /// Holds deliveries until it is put with false; new events are matched.
     #[serde(default)]
+    #[schema(default = false)]
     paused: bool,
+    /// Not there yet.
     #[serde(default, rename = "breaker")]
+    #[schema(schema_with = schema::not_yet)]
     _breaker: NotYet,
+    /// Not there yet.
     #[serde(default, rename = "receipt_sla_seconds")]
+    #[schema(schema_with = schema::not_yet)]
     _receipt_sla_seconds: NotYet,
 }
 
@@ -71,11 +97,13 @@ pub struct Delivery {
 }
 
 /// `retry` of a destination.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Retry)]
 pub struct RetryDocument {
-    /// The waits between attempts.
+    /// The waits between attempts, in seconds. After the last one's attempt the delivery is dead.
     #[serde(default)]
+    #[schema(value_type = Vec<schema::Wait>, max_items = 32)]
     pub schedule_seconds: RetrySchedule,
 }
 

@@ -4,30 +4,39 @@ use std::num::NonZeroU32;
 
 use floodgate_event::rollout::Share;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Document, Invalid, field};
+use crate::schema;
 
 /// `POST /v1/handlers/{name}/shadow`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Shadow)]
 pub struct ShadowDocument {
     /// The version that is tried.
+    #[schema(value_type = u32, minimum = 1)]
     pub version: NonZeroU32,
-    /// On how many of the events.
+    /// On how many of the events it runs, in percent.
+    #[schema(value_type = schema::Share)]
     pub percent: Share,
 }
 
 /// `POST /v1/handlers/{name}/canary`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Canary)]
 pub struct CanaryDocument {
     /// The version that takes over.
+    #[schema(value_type = u32, minimum = 1)]
     pub version: NonZeroU32,
-    /// Shares of the events, one after the other.
+    /// Shares of the events in percent, each larger than the last.
     #[serde(default = "default_steps")]
+    #[schema(value_type = Vec<schema::Share>, min_items = 1, max_items = 20, default = json!([1, 10, 50]))]
     pub steps_percent: Vec<Share>,
-    /// The least time of a step.
+    /// The least time of a step, in seconds.
     #[serde(default = "default_step_seconds")]
+    #[schema(default = 300, minimum = 1, maximum = 604800)]
     pub step_seconds: u32,
     /// What it may do worse.
     #[serde(default)]
@@ -35,16 +44,21 @@ pub struct CanaryDocument {
 }
 
 /// What a canary may do worse before it is rolled back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Budget {
     /// Events on which it fails and the promoted version does not.
+    #[schema(value_type = f64, minimum = 0.01, maximum = 100, default = 1)]
     pub faults_percent: Share,
     /// Events on which it decides otherwise; without one, as many as there are.
+    #[schema(value_type = Option<f64>, minimum = 0.01, maximum = 100)]
     pub differences_percent: Option<Share>,
-    /// How much longer it may run, over all events; without one, as long as its deadline allows.
+    /// How much longer it may run, over all events, in percent; null: as long as its deadline allows. One that
+    /// takes less than 1 ms an event is not slow.
+    #[schema(minimum = 0, maximum = 100000, default = 100)]
     pub slower_percent: Option<u32>,
     /// Events that a step needs, over all regions.
+    #[schema(minimum = 1, maximum = 1000000000, default = 100)]
     pub min_events: u64,
 }
 
@@ -95,5 +109,33 @@ impl Default for Budget {
             slower_percent: Some(100),
             min_events: 100,
         }
+    }
+}
+
+/// `POST /v1/handlers/{name}/promote`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Promotion)]
+pub struct PromotionDocument {
+    /// The version that sources are to run which name none.
+    #[schema(value_type = u32, minimum = 1)]
+    pub version: NonZeroU32,
+}
+
+impl Document for PromotionDocument {
+    fn check(&self) -> Result<(), Invalid> {
+        Ok(())
+    }
+}
+
+/// `POST /v1/handlers/{name}/rollback`: an empty object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Rollback)]
+pub struct RollbackDocument {}
+
+impl Document for RollbackDocument {
+    fn check(&self) -> Result<(), Invalid> {
+        Ok(())
     }
 }

@@ -11,87 +11,129 @@ use floodgate_event::source::{
 use floodgate_event::type_pattern::TypePattern;
 use floodgate_event::{Lane, Name, Secret, standard_webhooks};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Document, Invalid, field};
+use crate::schema;
 
 /// `PUT /v1/sources/{name}`.
 ///
 /// The fields of [`Intake`] are listed and not flattened in:
 /// `flatten` and `deny_unknown_fields` do not go together.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Source)]
 pub struct SourceDocument {
-    /// Whose it is.
+    /// The tenant that owns it.
     #[serde(default = "default_tenant")]
+    #[schema(value_type = String, default = "default", pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")]
     pub tenant: Name,
     /// How requests prove where they come from.
     pub verify: VerifyDocument,
     /// The chain of handlers, in order.
     #[serde(default)]
+    #[schema(max_items = 16)]
     pub handlers: Vec<HandlerDocument>,
     /// Keys that handlers may use where their binding grants it, by name.
     #[serde(default, deserialize_with = "field::secret_map")]
+    #[schema(value_type = BTreeMap<String, schema::Secret>, write_only)]
     pub keys: BTreeMap<Name, Secret>,
+    /// Where the provider's id is; the scheme's preset if left out.
     #[serde(default)]
+    #[schema(value_type = Option<schema::Locator>)]
     event_id: Option<Locator>,
+    /// Where the event's type is; the scheme's preset if left out.
     #[serde(default)]
+    #[schema(value_type = Option<schema::Locator>)]
     event_type: Option<Locator>,
+    /// What makes two requests the same event.
     #[serde(default)]
+    #[schema(value_type = schema::Dedup, default = "id")]
     dedup: Dedup,
+    /// The event types that are taken, exact or ending in `*`, as they are received; null for all. Others are
+    /// refused with 422.
     #[serde(default)]
+    #[schema(value_type = Option<Vec<schema::TypePattern>>, min_items = 1, max_items = 256)]
     types: Option<Vec<TypePattern>>,
+    /// Whether the signed bytes stay with the event.
     #[serde(default)]
+    #[schema(value_type = schema::RawPolicy, default = "keep")]
     raw: RawPolicy,
+    /// What events are ordered by, if by anything.
     #[serde(default)]
+    #[schema(value_type = Option<schema::Locator>)]
     order_by: Option<Locator>,
+    /// The lane, where `lanes` does not name the type.
     #[serde(default)]
+    #[schema(value_type = schema::Lane, default = "standard")]
     lane: Lane,
+    /// Lanes by exact event type, at most 1,000.
     #[serde(default)]
+    #[schema(value_type = BTreeMap<String, schema::Lane>)]
     lanes: BTreeMap<String, Lane>,
+    /// The status of the answer to an accepted event: 200 and 202 with the event's id, 204 without a body.
     #[serde(default)]
+    #[schema(schema_with = schema::accepted_status)]
     status: AcceptedStatus,
+    /// The largest body, in bytes, as sent and decompressed.
     #[serde(default = "default_max_body_bytes")]
+    #[schema(default = 1048576, minimum = 1, maximum = 3145728)]
     max_body_bytes: u32,
+    /// How fast the source may send, in each gateway process.
     #[serde(default)]
+    #[schema(value_type = Option<schema::RateLimit>)]
     rate_limit: Option<RateLimit>,
+    /// Requests are refused with 503 once the region's configuration is older than this, in seconds.
     #[serde(default)]
+    #[schema(minimum = 120, maximum = 2592000)]
     max_config_age_seconds: Option<u64>,
 }
 
 /// `verify` of a source.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Verify)]
 pub struct VerifyDocument {
     /// The provider's way of signing.
+    #[schema(value_type = schema::Scheme)]
     pub scheme: Scheme,
     /// Keys, any of which may have signed.
     #[serde(deserialize_with = "field::secret_list")]
+    #[schema(value_type = Vec<schema::Secret>, min_items = 1, max_items = 10, write_only)]
     pub secrets: Vec<Secret>,
-    /// How old a signed time may be; the scheme's preset if left out.
+    /// How old a signed time may be, in seconds; the scheme's preset if left out.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 86400)]
     pub tolerance_seconds: Option<u64>,
 }
 
 /// One of `handlers` of a source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Binding)]
 pub struct HandlerDocument {
     /// The handler's name.
+    #[schema(value_type = schema::Name)]
     pub name: Name,
     /// Its version; without one, whichever is promoted.
     #[serde(default)]
+    #[schema(value_type = Option<u32>, minimum = 1)]
     pub version: Option<NonZeroU32>,
     /// What a failure does.
     #[serde(default)]
+    #[schema(value_type = schema::OnFault, default = "quarantine")]
     pub on_fault: OnFault,
     /// What the handler is given as its parameters.
     #[serde(default)]
+    #[schema(value_type = Object)]
     pub params: serde_json::Map<String, serde_json::Value>,
     /// What it may ask of the host.
     #[serde(default)]
+    #[schema(value_type = schema::Grants)]
     pub grants: Grants,
-    /// What it may use up.
+    /// What it may use for each event.
     #[serde(default)]
+    #[schema(value_type = schema::HandlerLimits)]
     pub limits: HandlerLimits,
 }
 

@@ -1,6 +1,7 @@
 //! A version of a handler on its way to be promoted, or not.
 
 use floodgate_api::document::Budget;
+pub use floodgate_api::view::Conclusion;
 use floodgate_event::report::TrialTally;
 use floodgate_event::rollout::{Share, Trial, TrialKind};
 use floodgate_event::snapshot::Digest256;
@@ -38,14 +39,6 @@ pub struct Concluded {
     pub tally: TrialTally,
     /// Unix time in microseconds.
     pub at_us: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Conclusion {
-    Promoted,
-    RolledBack,
-    Stopped,
 }
 
 impl Rollout {

@@ -8,6 +8,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use floodgate_api::query::NamePath;
+use floodgate_api::schema::Problem;
+use floodgate_api::view::LogLine;
 use floodgate_control::{Kind, Refused};
 use floodgate_event::{ProblemCode, subject};
 use futures::stream::{self, BoxStream, StreamExt};
@@ -23,8 +26,23 @@ const MAX_WAITING: usize = 256;
 /// How often an empty line says that the connection still stands.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Follows a handler's lines. Nothing is kept of them, so that only those from now on are there, and a reader
-/// that cannot keep up loses some.
+/// Follow what a handler logs in all regions: a JSON object per line, and an empty line every 15 s.
+///
+/// Nothing is kept of the lines, so that only those from now on are there, and a reader that cannot keep up loses
+/// some.
+#[utoipa::path(
+    get,
+    path = "/v1/handlers/{name}/logs",
+    operation_id = "follow_logs",
+    tag = "handlers",
+    params(NamePath),
+    responses(
+        (status = 200, body = LogLine, content_type = "application/x-ndjson", description = "Lines from now on, for as long as they are read"),
+        (status = 401, response = Problem),
+        (status = 404, response = Problem),
+        (status = 503, response = Problem),
+    )
+)]
 pub(super) async fn follow(
     State(state): State<ApiState>,
     PathName(name): PathName,
