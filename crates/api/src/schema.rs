@@ -267,7 +267,6 @@ pub struct Component(String);
 pub struct Lost {
     /// `missing`: there is none of this name. `anew`: it is not the one that was noted. `went-back`: it ends before
     /// what was read from it.
-    #[schema(inline)]
     pub kind: LostKind,
     /// Its last sequence, if it went back.
     #[schema(nullable = false)]
