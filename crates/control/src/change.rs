@@ -112,7 +112,7 @@ pub enum Refused {
 }
 
 impl Configuration {
-    pub fn put_source(
+    pub(crate) fn put_source(
         &mut self,
         name: &Name,
         document: &SourceDocument,
@@ -143,7 +143,7 @@ impl Configuration {
         Ok(())
     }
 
-    pub fn put_destination(
+    pub(crate) fn put_destination(
         &mut self,
         name: &Name,
         document: &DestinationDocument,
@@ -175,11 +175,11 @@ impl Configuration {
         Ok(())
     }
 
-    pub fn delete_source(&mut self, name: &Name) -> Result<(), Refused> {
+    pub(crate) fn delete_source(&mut self, name: &Name) -> Result<(), Refused> {
         found(self.sources.remove(name), Kind::Source, name).map(drop)
     }
 
-    pub fn delete_destination(&mut self, name: &Name) -> Result<(), Refused> {
+    pub(crate) fn delete_destination(&mut self, name: &Name) -> Result<(), Refused> {
         found(self.destinations.remove(name), Kind::Destination, name).map(drop)
     }
 
@@ -213,7 +213,7 @@ impl Configuration {
         }
     }
 
-    pub fn delete_handler(&mut self, name: &Name) -> Result<(), Refused> {
+    pub(crate) fn delete_handler(&mut self, name: &Name) -> Result<(), Refused> {
         let bound: Vec<_> = self.bindings(name).map(|(source, _)| source.clone()).collect();
         if let Some(source_name) = bound.first() {
             let source_name = source_name.clone();

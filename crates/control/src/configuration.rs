@@ -26,8 +26,11 @@ const FORMAT: u32 = 1;
 pub struct Configuration {
     /// Counts the changes, from 1.
     pub revision: u64,
+    /// Where events come from.
     pub sources: BTreeMap<Name, Source>,
+    /// Where events go.
     pub destinations: BTreeMap<Name, Destination>,
+    /// The handlers that sources may bind.
     pub handlers: BTreeMap<Name, Handler>,
 }
 
@@ -35,13 +38,20 @@ pub struct Configuration {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
+    /// Whose it is.
     pub tenant: Name,
+    /// How its requests are verified.
     pub scheme: Scheme,
+    /// How far a signature's timestamp may be off; `None` takes the scheme's default.
     pub tolerance_seconds: Option<u64>,
+    /// Any of them may have signed a request.
     pub secrets: Vec<StoredSecret>,
+    /// Keys that its handlers may use, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub keys: BTreeMap<Name, StoredSecret>,
+    /// Its handlers, in the order in which they run.
     pub handlers: Vec<HandlerDocument>,
+    /// What gateways do with its requests.
     pub intake: Intake,
 }
 
@@ -49,8 +59,11 @@ pub struct Source {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Destination {
+    /// Whose it is.
     pub tenant: Name,
+    /// Keys that sign deliveries, the current one first.
     pub secrets: Vec<StoredSecret>,
+    /// Where and how it is delivered to.
     pub delivery: Delivery,
     /// The revision from which on it is there. What was matched by an earlier one was for another destination
     /// of the same name, which was deleted. 0 in configurations that were made before this was kept.
@@ -75,6 +88,7 @@ fn is_zero(number: &u64) -> bool {
 pub struct StoredSecret {
     /// Random; says nothing of the secret.
     pub id: String,
+    /// For the centre.
     pub centre: Sealed,
     /// By region; empty for a destination's, which never leave the centre.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -137,7 +137,9 @@ struct Inner {
 /// Whether a change is made or only shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
+    /// It is stored.
     Write,
+    /// It is computed and returned, and nothing is stored.
     DryRun,
 }
 
@@ -279,6 +281,10 @@ impl Control {
         }
     }
 
+    /// Creates or replaces a source. Its handlers are asked first whether they take their parameters.
+    ///
+    /// # Errors
+    /// If the precondition fails, the document is refused, or the centre cannot be reached.
     pub async fn put_source(
         &self,
         name: &Name,
@@ -293,6 +299,10 @@ impl Control {
         .await
     }
 
+    /// Creates or replaces a destination.
+    ///
+    /// # Errors
+    /// As [`Self::put_source`].
     pub async fn put_destination(
         &self,
         name: &Name,
@@ -307,6 +317,10 @@ impl Control {
         .await
     }
 
+    /// Deletes an object that nothing uses.
+    ///
+    /// # Errors
+    /// As [`Self::put_source`], and if there is none of this name or something uses it.
     pub async fn delete(
         &self,
         kind: Kind,

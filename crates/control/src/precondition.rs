@@ -18,7 +18,9 @@ const BLANKS: [char; 2] = [' ', '\t'];
 /// What must hold of the stored object; nothing by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Precondition {
+    /// The object must have one of these tags.
     pub if_match: Option<Tags>,
+    /// The object must have none of these tags.
     pub if_none_match: Option<Tags>,
 }
 

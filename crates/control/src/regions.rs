@@ -33,6 +33,7 @@ pub(crate) struct Asker {
 /// What a region's gateways report of themselves.
 #[derive(Clone, Debug)]
 pub struct Reports {
+    /// The last report of each gateway.
     pub gateways: Vec<Reported>,
 }
 

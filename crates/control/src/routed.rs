@@ -52,7 +52,7 @@ pub struct Routed {
 }
 
 impl Routed {
-    pub fn new(centre: Context, shards: u32, store: Arc<Store>, metrics: ControlMetrics) -> Self {
+    pub(crate) fn new(centre: Context, shards: u32, store: Arc<Store>, metrics: ControlMetrics) -> Self {
         Self { centre, shards, standings: watch::Sender::default(), store, metrics }
     }
 

@@ -29,7 +29,7 @@ const REREAD: Duration = Duration::from_secs(10);
 const REWATCH: Duration = Duration::from_secs(1);
 
 /// Reads, changes and follows the configuration.
-pub struct Store {
+pub(crate) struct Store {
     centre: Context,
     latest: watch::Sender<Arc<Configuration>>,
     /// This process's changes queue here instead of conflicting with each other.
@@ -43,9 +43,11 @@ pub struct Store {
 
 /// What a change did.
 pub struct Changed<T> {
+    /// What was stored before.
     pub before: Arc<Configuration>,
     /// Of the same revision as `before` if nothing changed.
     pub after: Arc<Configuration>,
+    /// What the change itself returned.
     pub value: T,
 }
 
@@ -63,7 +65,7 @@ enum Written {
 
 impl Store {
     /// Reads the configuration; a new deployment gets an empty one at revision 1.
-    pub async fn open(centre: Context, metrics: ControlMetrics) -> Result<Self, StoreError> {
+    pub(crate) async fn open(centre: Context, metrics: ControlMetrics) -> Result<Self, StoreError> {
         let (latest, _) = watch::channel(Arc::default());
         let (changing, reachable) = (Mutex::new(()), AtomicBool::new(true));
         let seen_elsewhere = Arc::default();
@@ -79,32 +81,32 @@ impl Store {
     }
 
     /// The latest revision that this process has seen.
-    pub fn latest(&self) -> Arc<Configuration> {
+    pub(crate) fn latest(&self) -> Arc<Configuration> {
         self.latest.borrow().clone()
     }
 
     /// Follows the latest revision.
-    pub fn subscribe(&self) -> watch::Receiver<Arc<Configuration>> {
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<Configuration>> {
         self.latest.subscribe()
     }
 
     /// Where it is noted that a region has a later revision than the centre.
-    pub fn seen_elsewhere(&self) -> Arc<AtomicU64> {
+    pub(crate) fn seen_elsewhere(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.seen_elsewhere)
     }
 
     /// Later changes get revisions past this one.
-    pub fn must_pass(&self, revision: u64) {
+    pub(crate) fn must_pass(&self, revision: u64) {
         self.seen_elsewhere.fetch_max(revision, Ordering::Relaxed);
     }
 
     /// Whether the centre answered when it was last asked.
-    pub fn is_reachable(&self) -> bool {
+    pub(crate) fn is_reachable(&self) -> bool {
         self.reachable.load(Ordering::Relaxed)
     }
 
     /// Applies a change and writes it, unless it changes nothing. Ends without an effect, or with the whole.
-    pub async fn change<T>(
+    pub(crate) async fn change<T>(
         &self,
         apply: impl Fn(&mut Configuration) -> Result<T, Refused>,
     ) -> Result<Changed<T>, ChangeError> {
@@ -132,7 +134,7 @@ impl Store {
     }
 
     /// What a change would do.
-    pub async fn preview<T>(
+    pub(crate) async fn preview<T>(
         &self,
         apply: impl Fn(&mut Configuration) -> Result<T, Refused>,
     ) -> Result<Changed<T>, ChangeError> {
@@ -157,7 +159,7 @@ impl Store {
     }
 
     /// What the latest of the kept revisions says in which `find` finds something.
-    pub async fn last_of<T>(
+    pub(crate) async fn last_of<T>(
         &self,
         find: impl Fn(&Configuration) -> Option<T>,
     ) -> Result<Option<T>, StoreError> {
@@ -176,7 +178,7 @@ impl Store {
     }
 
     /// Follows changes that other relays make, through outages, for as long as it is polled.
-    pub async fn follow(&self) {
+    pub(crate) async fn follow(&self) {
         loop {
             if let Err(error) = self.follow_once().await {
                 self.reachable.store(false, Ordering::Relaxed);

@@ -10,14 +10,14 @@ use super::configuration::{self, Configuration, StoredSecret};
 use super::region_keys::RegionKeys;
 
 /// The centre's private key and every region's public one.
-pub struct Vault {
+pub(crate) struct Vault {
     opening_key: OpeningKey,
     regions: RegionKeys,
 }
 
 /// Who reads a secret besides the centre.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Readers {
+pub(crate) enum Readers {
     /// Each region: a source's.
     Regions,
     /// Nobody: a destination's.
@@ -40,24 +40,24 @@ pub(crate) fn destination<'a>(tenant: &'a Name, name: &'a Name) -> Owner<'a> {
 }
 
 impl Vault {
-    pub fn new(opening_key: OpeningKey, regions: RegionKeys) -> Self {
+    pub(crate) fn new(opening_key: OpeningKey, regions: RegionKeys) -> Self {
         Self { opening_key, regions }
     }
 
     /// Tells when [`Self::must_reseal`] may have changed.
-    pub fn key_changes(&self) -> watch::Receiver<BTreeMap<Name, SealingKey>> {
+    pub(crate) fn key_changes(&self) -> watch::Receiver<BTreeMap<Name, SealingKey>> {
         self.regions.subscribe()
     }
 
     /// Opens the centre's copy.
-    pub fn open(&self, stored: &StoredSecret, owner: Owner<'_>) -> Result<Secret, SealError> {
+    pub(crate) fn open(&self, stored: &StoredSecret, owner: Owner<'_>) -> Result<Secret, SealError> {
         self.opening_key.open(&stored.centre, owner)
     }
 
     /// Seals `given`, in order. A secret that is stored already keeps its id and its seals, so that the same
     /// document twice makes the same configuration.
     /// A stored one that no longer opens counts as another secret.
-    pub fn keep_or_seal(
+    pub(crate) fn keep_or_seal(
         &self,
         given: &[Secret],
         stored: &[StoredSecret],
@@ -77,7 +77,7 @@ impl Vault {
     }
 
     /// As [`Self::keep_or_seal`], of keys for handlers, each under its own name.
-    pub fn keep_or_seal_keys(
+    pub(crate) fn keep_or_seal_keys(
         &self,
         given: &BTreeMap<Name, Secret>,
         stored: Option<&BTreeMap<Name, StoredSecret>>,
@@ -110,7 +110,7 @@ impl Vault {
 
     /// Seals every source's secrets to the regions that cannot open them yet: new ones, and those with a new
     /// key. Answers with the sources of which that cannot be done, since the centre itself cannot open them.
-    pub fn reseal(&self, configuration: &mut Configuration) -> Vec<(Name, SealError)> {
+    pub(crate) fn reseal(&self, configuration: &mut Configuration) -> Vec<(Name, SealError)> {
         let resealed = configuration.sources.iter_mut().map(|(name, stored)| {
             let resealed = self.reseal_source(name, stored);
             resealed.map_err(|error| (name.clone(), error))
@@ -129,7 +129,7 @@ impl Vault {
     }
 
     /// Whether [`Self::reseal`] would change anything.
-    pub fn must_reseal(&self, configuration: &Configuration) -> bool {
+    pub(crate) fn must_reseal(&self, configuration: &Configuration) -> bool {
         let sources = configuration.sources.values();
         let mut secrets = sources.flat_map(|source| source.secrets.iter().chain(source.keys.values()));
         let keys = self.regions.now();

@@ -7,6 +7,10 @@ use super::store::ChangeError;
 use super::{Changed, Configuration, Control, Kind, Mode, Precondition, Refused};
 
 impl Control {
+    /// Makes a version the one whose outcomes count.
+    ///
+    /// # Errors
+    /// As [`Self::put_source`], and if there is no such version.
     pub async fn promote(
         &self,
         handler: &Name,
@@ -17,7 +21,10 @@ impl Control {
         self.bind(Mode::Write, self.of_handler(handler, precondition, promote)).await
     }
 
-    /// Answers with the version that is promoted again.
+    /// Promotes the version that was promoted before, and returns it.
+    ///
+    /// # Errors
+    /// As [`Self::promote`], and if there was none before.
     pub async fn roll_back(
         &self,
         handler: &Name,
@@ -28,6 +35,10 @@ impl Control {
         self.change(Mode::Write, self.of_handler(handler, precondition, roll_back)).await
     }
 
+    /// Runs a version beside the promoted one; its outcomes are compared and do not count.
+    ///
+    /// # Errors
+    /// As [`Self::promote`].
     pub async fn shadow(
         &self,
         handler: &Name,
@@ -38,6 +49,10 @@ impl Control {
         self.bind(Mode::Write, self.of_handler(handler, precondition, shadow)).await
     }
 
+    /// Runs a version in place of the promoted one for a growing share of the events.
+    ///
+    /// # Errors
+    /// As [`Self::promote`].
     pub async fn canary(
         &self,
         handler: &Name,
@@ -48,6 +63,10 @@ impl Control {
         self.bind(Mode::Write, self.of_handler(handler, precondition, canary)).await
     }
 
+    /// Ends a shadow or canary; the promoted version stays.
+    ///
+    /// # Errors
+    /// As [`Self::promote`], and if no version is tried.
     pub async fn stop_rollout(
         &self,
         handler: &Name,

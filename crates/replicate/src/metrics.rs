@@ -66,6 +66,7 @@ impl ReplicationMetrics {
         })
     }
 
+    /// Counts a block that the log has, and its events by verdict.
     pub fn replicated(&self, feed: &Feed, tallies: &Tallies) {
         self.blocks.with_label_values(&[feed.region.as_str(), feed.lane.as_str()]).inc();
         for tally in tallies.0.values() {
@@ -83,34 +84,41 @@ impl ReplicationMetrics {
         }
     }
 
+    /// Counts a block that could not be decoded.
     pub fn set_aside(&self, feed: &Feed) {
         self.set_aside.with_label_values(&[feed.region.as_str(), feed.lane.as_str()]).inc();
     }
 
+    /// Counts a regional stream that began anew or went back.
     pub fn incarnation(&self, feed: &Feed) {
         self.incarnations.with_label_values(&[feed.region.as_str(), feed.lane.as_str()]).inc();
     }
 
+    /// Counts blocks that the region no longer had before the log had them.
     pub fn missing(&self, feed: &Feed, blocks: u64) {
         self.missing.with_label_values(&[feed.region.as_str(), feed.lane.as_str()]).inc_by(blocks);
     }
 
+    /// Sets how many blocks wait in the region behind the one read last.
     pub fn pending(&self, feed: &Feed, blocks: u64) {
         let blocks = i64::try_from(blocks).unwrap_or(i64::MAX);
         self.pending.with_label_values(&[feed.region.as_str(), feed.lane.as_str()]).set(blocks);
     }
 
+    /// Sets the last sequence of the log that was written or folded.
     pub fn log_sequence(&self, shard: u32, sequence: u64) {
         let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
         self.sequence.with_label_values(&[&shard.to_string()]).set(sequence);
     }
 
+    /// Sets how many days the ledger holds, and its size on disk in bytes.
     pub fn ledger(&self, shard: u32, days: usize, bytes: u64) {
         let labels = [&shard.to_string()];
         self.ledger_days.with_label_values(&labels).set(i64::try_from(days).unwrap_or(i64::MAX));
         self.ledger_bytes.with_label_values(&labels).set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
+    /// Sets whether this process writes the shard's log.
     pub fn writing(&self, shard: u32, writes: bool) {
         self.writing.with_label_values(&[&shard.to_string()]).set(writes.into());
     }

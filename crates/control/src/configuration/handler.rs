@@ -29,7 +29,9 @@ pub struct Handler {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Version {
+    /// Counts the handler's uploads, from 1.
     pub version: u32,
+    /// SHA-256 of the component.
     pub digest: Digest256,
     /// In bytes.
     pub size: u64,

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rollout {
+    /// Shadow or canary.
     pub kind: TrialKind,
+    /// The version that is tried.
     pub version: u32,
     /// The revision of its present step; counts of other steps are not its own.
     pub id: u64,
@@ -23,6 +25,7 @@ pub struct Rollout {
     pub step_began_us: u64,
     /// The least time of a step; a shadow has none.
     pub step_seconds: u32,
+    /// What the version may do worse than the promoted one.
     pub budget: Budget,
 }
 
@@ -30,8 +33,11 @@ pub struct Rollout {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Concluded {
+    /// Shadow or canary.
     pub kind: TrialKind,
+    /// The version that was tried.
     pub version: u32,
+    /// Whether it was promoted, rolled back or stopped.
     pub conclusion: Conclusion,
     /// Why, for people.
     pub reason: String,
@@ -47,6 +53,7 @@ impl Rollout {
         self.steps.get(self.step).copied()
     }
 
+    /// Whether the version is promoted once the present step passes.
     pub fn is_last_step(&self) -> bool {
         self.step + 1 >= self.steps.len()
     }
@@ -57,6 +64,7 @@ impl Rollout {
         Some(Trial { id, kind, version, digest, share: self.share()? })
     }
 
+    /// The record of how it ended.
     pub fn concluded(
         &self,
         conclusion: Conclusion,

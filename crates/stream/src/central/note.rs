@@ -69,6 +69,7 @@ impl Noted {
 }
 
 impl Accepted {
+    /// A loss that is accepted now; what was read up to `through` still holds.
     pub fn now(through: u64) -> Self {
         Self { at: format!("{:x}", time::unix_micros(SystemTime::now())), through }
     }
@@ -169,6 +170,7 @@ pub async fn change(
 }
 
 impl Deployment {
+    /// A deployment of so many shards, of whose streams nothing is noted yet.
     pub fn new(shards: u32) -> Self {
         Self { format: FORMAT, shards, streams: BTreeMap::new() }
     }
