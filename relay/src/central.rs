@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
+use floodgate_api::central::Acceptance;
 use floodgate_event::causes::chain;
+use floodgate_event::central::Lost;
 use floodgate_event::{Lane, subject};
-use floodgate_stream::central::{self, Accepted, Deployment, DeploymentError, Lost, Noted, judge};
+use floodgate_stream::central::{self, Accepted, Deployment, DeploymentError, Noted, judge};
 use floodgate_stream::placement::Centre;
 use floodgate_stream::provision;
 use prometheus::{IntGaugeVec, Opts, Registry};
-use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -35,17 +36,6 @@ pub(crate) struct CentralStreams {
     context: Context,
     state: watch::Receiver<State>,
     look: Arc<Notify>,
-}
-
-/// A loss that was accepted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Acceptance {
-    /// The stream.
-    pub stream: String,
-    /// What was lost.
-    pub lost: Lost,
-    /// Up to here, what was read from the stream stands.
-    pub stands_through: u64,
 }
 
 /// Why a loss was not accepted.

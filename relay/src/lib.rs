@@ -1,6 +1,6 @@
-//! The relay: copies every region into the central log, drops duplicates, delivers events to their consumers, and
-//! holds the control plane. The mechanisms are crates of their own; this one wires them together ([`run`]) and
-//! serves the admin API.
+//! The relay: copies every region into the central log, drops duplicates, delivers events to their consumers,
+//! and holds the control plane. The mechanisms are crates of their own; this one wires them together
+//! ([`run`]) and serves the admin API.
 
 mod api;
 mod central;

@@ -12,6 +12,11 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use floodgate_api::replay::Progress;
+use floodgate_control::{Control, Version};
+use floodgate_replicate::books::RegionStreams;
+use floodgate_replicate::dedup::ledger::LedgerError;
+use floodgate_replicate::lookup::{EventLookup, LookupError, NotTaken, Selection};
 use futures::StreamExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -19,12 +24,6 @@ use tokio_util::sync::CancellationToken;
 use self::courier::{Courier, Outcome};
 use self::feed::{Feed, Scope};
 use self::job::Job;
-
-use floodgate_api::replay::Progress;
-use floodgate_control::{Control, Version};
-use floodgate_replicate::books::RegionStreams;
-use floodgate_replicate::dedup::ledger::LedgerError;
-use floodgate_replicate::lookup::{EventLookup, LookupError, NotTaken, Selection};
 
 /// Replays that run at once.
 const MAX_RUNNING: usize = 2;

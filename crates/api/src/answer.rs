@@ -27,8 +27,8 @@ pub struct Put<T> {
     pub revision: u64,
     /// Whether the request changed anything.
     pub changed: bool,
-    /// Whether every shard routes by this revision and, for a source, every region serves it. Waited for at most
-    /// 10 s. Not in a dry run.
+    /// Whether every shard routes by this revision and, for a source, every region serves it. Waited for at
+    /// most 10 s. Not in a dry run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub in_force: Option<bool>,
@@ -55,8 +55,8 @@ pub struct Removed {
     /// The first revision without it.
     #[schema(value_type = schema::Revision)]
     pub revision: u64,
-    /// Whether every shard routes by this revision and, for a source, every region serves it. Waited for at most
-    /// 10 s. Not of a handler.
+    /// Whether every shard routes by this revision and, for a source, every region serves it. Waited for at
+    /// most 10 s. Not of a handler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub in_force: Option<bool>,

@@ -1,7 +1,6 @@
 //! What needs somebody's attention, and streams of the centre that lost messages.
 
-use std::fmt;
-
+use floodgate_event::central::Lost;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -64,33 +63,4 @@ pub struct Acceptance {
     pub lost: Lost,
     /// What was read of the stream up to here remains valid.
     pub stands_through: u64,
-}
-
-/// What became of a stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Lost {
-    /// There is none of this name.
-    Missing,
-    /// It is not the one that was noted.
-    Anew,
-    /// It ends before what was read from it.
-    WentBack {
-        /// Its last sequence.
-        last: u64,
-        /// The last one that is known to have been there.
-        known: u64,
-    },
-}
-
-impl fmt::Display for Lost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => f.write_str("it is gone"),
-            Self::Anew => f.write_str("it is another stream than before, made anew"),
-            Self::WentBack { last, known } => {
-                write!(f, "it went back: it ends at {last}, and {known} was read from it")
-            }
-        }
-    }
 }

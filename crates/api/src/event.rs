@@ -21,8 +21,8 @@ pub struct EventView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<String>,
-    /// Of a quarantined event: the functions that the handler failed in, innermost first, as far as its module
-    /// names them.
+    /// Of a quarantined event: the functions that the handler failed in, innermost first, as far as its
+    /// module names them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trace: Vec<String>,
     /// The tenant that owns its source.
@@ -34,7 +34,8 @@ pub struct EventView {
     pub event_type: String,
     /// The provider's own id; of one over 512 bytes `sha256:` and its SHA-256 in hex.
     pub provider_id: String,
-    /// Fields of the request (`id`, `type`, `order`) that were there and could not be read, by why: `not_json`,
+    /// Fields of the request (`id`, `type`, `order`) that were there and could not be read, by why:
+    /// `not_json`,
     /// `not_text`, `malformed` or `too_long`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unread: BTreeMap<String, String>,

@@ -46,7 +46,8 @@ pub struct NamePath {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct Preconditions {
-    /// ETags of the object, one of which it must have, or `*`: there must be such an object. Else the answer is
+    /// ETags of the object, one of which it must have, or `*`: there must be such an object. Else the answer
+    /// is
     /// 412.
     #[param(rename = "If-Match", nullable = false)]
     pub if_match: Option<String>,

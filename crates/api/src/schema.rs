@@ -31,8 +31,8 @@ pub enum Lane {
     Bulk,
 }
 
-/// A key. Without white space at its ends, and without line ends, a NUL, a byte order mark or the like anywhere.
-/// It is never shown.
+/// A key. Without white space at its ends, and without line ends, a NUL, a byte order mark or the like
+/// anywhere. It is never shown.
 #[derive(Deserialize, ToSchema)]
 #[schema(min_length = 1, max_length = 1024, pattern = r"^\S(.*\S)?$")]
 pub struct Secret(String);
@@ -146,7 +146,8 @@ pub struct Grants {
     pub verify: BTreeSet<Name>,
 }
 
-/// What a handler may use for each event. What is left out is the gateway's default; a gateway may allow less.
+/// What a handler may use for each event. What is left out is the gateway's default; a gateway may allow
+/// less.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HandlerLimits {
@@ -178,7 +179,8 @@ pub struct Subscription {
 #[schema(minimum = 0.01, maximum = 100)]
 pub struct Share(f64);
 
-/// Whose outcome counts where two versions run. `shadow`: the promoted version's. `canary`: the tried version's.
+/// Whose outcome counts where two versions run. `shadow`: the promoted version's. `canary`: the tried
+/// version's.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TrialKind {

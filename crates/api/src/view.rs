@@ -138,7 +138,8 @@ pub struct DestinationView {
     /// Whether deliveries carry the headers of the original request.
     #[schema(required = false)]
     pub original_headers: bool,
-    /// Whether it takes deliveries. False after it answered 410, until it is put again. Its deliveries are held.
+    /// Whether it takes deliveries. False after it answered 410, until it is put again. Its deliveries are
+    /// held.
     #[schema(required = false)]
     pub enabled: bool,
     /// Whether the operator holds its deliveries.

@@ -100,7 +100,7 @@ pub struct ControlContext {
     pub metrics: ControlMetrics,
     /// What a test plants.
     #[cfg(test)]
-    pub planted: planted::Planted,
+    pub(crate) planted: planted::Planted,
     /// Ends what [`Control::start`] began.
     pub shutdown: CancellationToken,
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod server;
 #[path = "../../clock/src/world.rs"]
+#[allow(dead_code, reason = "the clock's own tests use the rest")]
 mod world;
 
 use floodgate_api::document::read_json;

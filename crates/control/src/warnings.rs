@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use floodgate_api::answer::Warning;
-use floodgate_egress as guard;
 use floodgate_egress::SsrfGuard;
 use floodgate_event::Name;
 use reqwest::dns::Resolve as _;
@@ -43,8 +42,9 @@ pub fn of_source(after: &Configuration, name: &Name) -> Vec<Warning> {
 
 /// Whether deliveries to a URL can begin, as far as addresses go.
 async fn reachable(guard: &SsrfGuard, url: &Url) -> Result<(), Warning> {
-    let refused =
-        |error: &guard::Refused| Warning::new("url", format!("{error}: deliveries will be refused"));
+    let refused = |error: &floodgate_egress::Refused| {
+        Warning::new("url", format!("{error}: deliveries will be refused"))
+    };
     guard.check_literal(url).map_err(|error| refused(&error))?;
     let Some(Host::Domain(host)) = url.host() else { return Ok(()) };
     let unresolved = || Warning::new("url", format!("`{host}` cannot be resolved now"));

@@ -67,8 +67,8 @@ impl Deployment {
         Ok(Self { layout, supervisor, ready_file, ready })
     }
 
-    /// Starts the parts in order, waits until all are ready, and writes the ready file. A part that ends before
-    /// that ends the start: its log says why, and a loop of restarts would hide it.
+    /// Starts the parts in order, waits until all are ready, and writes the ready file. A part that ends
+    /// before that ends the start: its log says why, and a loop of restarts would hide it.
     ///
     /// # Errors
     /// If a part ends or is not ready within two minutes, or the ready file cannot be written.
@@ -108,8 +108,8 @@ impl Deployment {
         self.ready_file.path()
     }
 
-    /// Removes the ready file and stops the parts: gateways, then the relay, then the nats-servers. Takes up to
-    /// 90 seconds, then kills what is left.
+    /// Removes the ready file and stops the parts: gateways, then the relay, then the nats-servers. Takes up
+    /// to 90 seconds, then kills what is left.
     pub async fn stop(self) {
         self.ready_file.remove();
         self.supervisor.stop().await;

@@ -16,8 +16,8 @@ pub enum Readers {
     Everybody,
 }
 
-/// Writes or replaces a file, all of it or nothing. The contents are synced to disk before they take the name:
-/// if a key were lost after it was used, everything sealed to it would be lost too.
+/// Writes or replaces a file, all of it or nothing. The contents are synced to disk before they take the
+/// name: if a key were lost after it was used, everything sealed to it would be lost too.
 ///
 /// # Errors
 /// If the folder does not exist or a write fails; the file is then as it was.

@@ -65,7 +65,8 @@ fn check(program: &Path) -> Result<(), NatsServerError> {
     }
 }
 
-/// Returns true if a version that a server reports of itself, such as `2.15.1`, is new enough for the streams.
+/// Returns true if a version that a server reports of itself, such as `2.15.1`, is new enough for the
+/// streams.
 pub fn is_new_enough(version: &str) -> bool {
     Version::parse(&format!("v{version}")).is_some_and(|version| version >= OLDEST)
 }

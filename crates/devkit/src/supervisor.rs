@@ -1,4 +1,5 @@
-//! Keeps the parts running: starts them stage by stage, restarts the ones that end, and stops them in reverse.
+//! Keeps the parts running: starts them stage by stage, restarts the ones that end, and stops them in
+//! reverse.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

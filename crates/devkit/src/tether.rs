@@ -13,8 +13,9 @@ use std::process::Command;
 /// The subcommand that calls [`run`].
 pub const SUBCOMMAND: &str = "tether";
 
-/// Becomes `program`, its name and its arguments, in a process that the kernel ends with `parent`, the process
-/// id of whoever started it. Returns only if that fails. On other systems than Linux nothing ends the process.
+/// Becomes `program`, its name and its arguments, in a process that the kernel ends with `parent`, the
+/// process id of whoever started it. Returns only if that fails. On other systems than Linux nothing ends the
+/// process.
 ///
 /// # Errors
 /// If `parent` is not this process's parent any more, or there is no program, or it does not run.

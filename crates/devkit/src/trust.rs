@@ -85,8 +85,8 @@ pub fn check_content(folder: &Path) -> Result<(), Untrusted> {
 }
 
 /// Checks that no other user can replace what is, or will be, at this path: every folder above it, and every
-/// link on the way, belongs to root, to this user or to an owner of the running program, who could replace the
-/// program anyway; and nobody else can write there.
+/// link on the way, belongs to root, to this user or to an owner of the running program, who could replace
+/// the program anyway; and nobody else can write there.
 ///
 /// # Errors
 /// Names the folder or link.

@@ -7,6 +7,7 @@
 
 pub mod block;
 pub mod causes;
+pub mod central;
 pub mod compile;
 pub mod deliveries;
 pub mod document;

@@ -216,8 +216,6 @@ pub fn next_incarnation(cursor: &Cursor, info: &Info) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use async_nats::jetstream::stream::Config;
-    use serde_json::json;
 
     use super::*;
     use floodgate_testkit::stream_info::stream_info;

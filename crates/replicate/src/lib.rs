@@ -1,7 +1,8 @@
-//! Replication: regional blocks become blocks of the central log, each event once, in the order of its region.
+//! Replication: regional blocks become blocks of the central log, each event once, in the order of its
+//! region.
 //!
-//! [`feed`] reads a lane of a region, [`dedup`] decides what is new, and [`writer`] appends it. [`books`] balances
-//! what regions accepted with what became of it, and [`lookup`] finds an event by its id.
+//! [`feed`] reads a lane of a region, [`dedup`] decides what is new, and [`writer`] appends it. [`books`]
+//! balances what regions accepted with what became of it, and [`lookup`] finds an event by its id.
 
 pub mod books;
 pub mod cursors;

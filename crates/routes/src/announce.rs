@@ -1,4 +1,5 @@
-//! Saying by which revision a shard's events are matched, so that a change can be confirmed once all shards use it.
+//! Saying by which revision a shard's events are matched, so that a change can be confirmed once all shards
+//! use it.
 
 use floodgate_stream::lease::Lease;
 
@@ -15,7 +16,7 @@ pub trait Announce: Clone + Send + Sync + 'static {
     /// If another writer has spoken since, or the lease is lost.
     fn claim(&mut self, epoch: u64, lease: &Lease) -> impl Future<Output = Result<(), Superseded>> + Send;
 
-    /// Says each later revision as soon as events are matched by it, while the lease is held and until another
-    /// writer speaks.
+    /// Says each later revision as soon as events are matched by it, while the lease is held and until
+    /// another writer speaks.
     fn follow(self, epoch: u64, lease: Lease) -> impl Future<Output = ()> + Send + 'static;
 }

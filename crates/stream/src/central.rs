@@ -13,39 +13,8 @@ pub use self::note::{
     streams,
 };
 
-use std::fmt;
-
 use async_nats::jetstream::stream::Info;
-use serde::Serialize;
-
-/// What became of a stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Lost {
-    /// There is none of this name.
-    Missing,
-    /// It is not the one that was noted.
-    Anew,
-    /// It ends before what was read from it.
-    WentBack {
-        /// Its last sequence.
-        last: u64,
-        /// The last one that is known to have been there.
-        known: u64,
-    },
-}
-
-impl fmt::Display for Lost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => f.write_str("it is gone"),
-            Self::Anew => f.write_str("it is another stream than before, made anew"),
-            Self::WentBack { last, known } => {
-                write!(f, "it went back: it ends at {last}, and {known} was read from it")
-            }
-        }
-    }
-}
+use floodgate_event::central::Lost;
 
 /// Compares a stream with what was noted of it and with the last sequence that was read from it.
 pub fn judge(noted: &Noted, found: Option<&Info>, known: u64) -> Option<Lost> {

@@ -1,5 +1,6 @@
-//! Everything between Floodgate and NATS: connections that survive the loss of a server, what each stream must be and
-//! how it is made, appends behind a fence, the lease of a writer, and readers that keep their place.
+//! Everything between Floodgate and NATS: connections that survive the loss of a server, what each stream
+//! must be and how it is made, appends behind a fence, the lease of a writer, and readers that keep their
+//! place.
 
 pub mod append;
 pub mod central;

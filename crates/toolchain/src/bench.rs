@@ -20,7 +20,8 @@ const WARM_UP_SHARE: u32 = 10;
 /// Runs between two reports of progress.
 const STEP: u32 = 64;
 
-/// What one fixture costs. Times are of one event on a fresh instance, that instance's start and end included.
+/// What one fixture costs. Times are of one event on a fresh instance, that instance's start and end
+/// included.
 #[derive(Debug, Serialize)]
 pub struct Measurement {
     /// The fixture's name.

@@ -1,5 +1,5 @@
-//! Checks a component in this process, under limits of time and memory. The relay runs this as a process of its
-//! own on each upload: compiling what a stranger wrote can take any time and memory.
+//! Checks a component in this process, under limits of time and memory. The relay runs this as a process of
+//! its own on each upload: compiling what a stranger wrote can take any time and memory.
 
 use std::io::{self, Read};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Starts a handler: writes a folder from the templates of a language, with fixtures, a binding to a source of
-//! its own and a fresh signing key for that source.
+//! Starts a handler: writes a folder from the templates of a language, with fixtures, a binding to a source
+//! of its own and a fresh signing key for that source.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};

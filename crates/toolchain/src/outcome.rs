@@ -1,5 +1,5 @@
-//! An outcome as JSON. A fixture states the outcome that it expects in this form, and a run's outcome is compared
-//! and shown in it.
+//! An outcome as JSON. A fixture states the outcome that it expects in this form, and a run's outcome is
+//! compared and shown in it.
 
 use floodgate_event::Lane;
 use floodgate_sandbox as handle;

@@ -5,7 +5,7 @@ use axum::extract::State;
 use floodgate_api::central::{self, AcceptDocument, Acceptance, Health};
 use floodgate_api::schema::Problem;
 use floodgate_event::ProblemCode;
-use floodgate_stream::central::Lost;
+use floodgate_event::central::Lost;
 use utoipa_axum::routes;
 
 use super::extract::Checked;
@@ -41,14 +41,6 @@ fn lost_stream(stream: String, lost: &Lost) -> central::Problem {
     central::Problem { check: "central stream".to_owned(), subject: stream, found: lost.to_string() }
 }
 
-fn shown(lost: Lost) -> central::Lost {
-    match lost {
-        Lost::Missing => central::Lost::Missing,
-        Lost::Anew => central::Lost::Anew,
-        Lost::WentBack { last, known } => central::Lost::WentBack { last, known },
-    }
-}
-
 /// Accept what a stream of the centre has lost, and continue with what is left of it.
 #[utoipa::path(
     post,
@@ -68,9 +60,7 @@ async fn accept_loss(
     State(state): State<ApiState>,
     Checked(AcceptDocument { stream }): Checked<AcceptDocument>,
 ) -> Result<Json<Acceptance>, ApiError> {
-    let accepted = state.streams.central.accept(&stream).await?;
-    let crate::central::Acceptance { stream, lost, stands_through } = accepted;
-    Ok(Json(Acceptance { stream, lost: shown(lost), stands_through }))
+    Ok(Json(state.streams.central.accept(&stream).await?))
 }
 
 impl From<AcceptError> for ApiError {

@@ -11,7 +11,8 @@ use utoipa_axum::routes;
 
 use super::Endpoint;
 
-/// [OpenAPI 3.1](https://spec.openapis.org/oas/v3.1.0). Empty if it cannot be written, which a test rules out.
+/// [OpenAPI 3.1](https://spec.openapis.org/oas/v3.1.0). Empty if it cannot be written, which a test rules
+/// out.
 static DOCUMENT: LazyLock<String> =
     LazyLock::new(|| super::described().to_pretty_json().unwrap_or_default() + "\n");
 

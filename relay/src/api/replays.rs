@@ -22,9 +22,9 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 
 /// Have quarantined events handled once more.
 ///
-/// Each goes through its source's handlers as they are bound now, with `handler` in the place of the bound version
-/// of its name, and from there the way of every event. Replaying twice is harmless. Replays are kept in the memory
-/// of the relay that was asked: the last 16, of which 2 may run.
+/// Each goes through its source's handlers as they are bound now, with `handler` in the place of the bound
+/// version of its name, and from there the way of every event. Replaying twice is harmless. Replays are kept
+/// in the memory of the relay that was asked: the last 16, of which 2 may run.
 #[utoipa::path(
     post,
     path = "/v1/replays",

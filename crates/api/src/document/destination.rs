@@ -53,8 +53,8 @@ pub struct DestinationDocument {
     #[serde(default)]
     #[schema(default = false)]
     original_headers: bool,
-    /// Whether it takes deliveries. False after it answered 410, until it is put again. Deliveries of a disabled
-    /// destination are held, and new events are matched.
+    /// Whether it takes deliveries. False after it answered 410, until it is put again. Deliveries of a
+    /// disabled destination are held, and new events are matched.
     #[serde(default = "default_enabled")]
     #[schema(default = true)]
     enabled: bool,

@@ -53,8 +53,8 @@ pub struct Budget {
     /// Events on which it decides otherwise; without one, as many as there are.
     #[schema(value_type = Option<f64>, minimum = 0.01, maximum = 100)]
     pub differences_percent: Option<Share>,
-    /// How much longer it may run, over all events, in percent; null: as long as its deadline allows. One that
-    /// takes less than 1 ms an event is not slow.
+    /// How much longer it may run, over all events, in percent; null: as long as its deadline allows. One
+    /// that takes less than 1 ms an event is not slow.
     #[schema(minimum = 0, maximum = 100000, default = 100)]
     pub slower_percent: Option<u32>,
     /// Events that a step needs, over all regions.

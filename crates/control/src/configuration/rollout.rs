@@ -1,6 +1,7 @@
 //! A version of a handler on its way to be promoted, or not.
 
 use floodgate_api::document::Budget;
+
 pub use floodgate_api::view::Conclusion;
 use floodgate_event::report::TrialTally;
 use floodgate_event::rollout::{Share, Trial, TrialKind};

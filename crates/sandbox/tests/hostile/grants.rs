@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use floodgate_event::Secret;
+use floodgate_sandbox::{Context, FaultKind, Granted, Handler, Outcome};
 
 use super::guests::{Guest, Try, engine, input};
-use floodgate_sandbox::{Context, FaultKind, Granted, Handler, Outcome};
 
 /// Signs `header` with the key `a`, verifies the signature, which must hold, and
 /// does it again with a wrong one.

@@ -7,6 +7,7 @@ use floodgate_event::proto::{Event, Header, Request};
 use floodgate_sandbox::{
     Context, Engine, Fault, FaultKind, Handler, Input, InputLane, Limits, LoadError, Outcome, Run,
 };
+
 pub(crate) use floodgate_sandbox_guests::{Guest, PASS, SPIN, WORLD, component, handling};
 use prometheus::Registry;
 

@@ -1,9 +1,9 @@
 //! Guests that want all the memory there is.
 
 use floodgate_event::source::HandlerLimits;
+use floodgate_sandbox::{FaultKind, LoadError, Outcome};
 
 use super::guests::{Guest, PASS, Try, engine, handling, input, load, resident_bytes, unharmed};
-use floodgate_sandbox::{FaultKind, LoadError, Outcome};
 
 const MIB: usize = 1 << 20;
 /// What may stay with the process after many runs:

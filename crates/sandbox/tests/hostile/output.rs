@@ -1,7 +1,8 @@
 //! Guests that return what cannot be used.
 
-use super::guests::{Guest, Try, handling};
 use floodgate_sandbox::{FaultKind, Outcome};
+
+use super::guests::{Guest, Try, handling};
 
 async fn fault(handle: &str) -> (FaultKind, String) {
     let fault = handling(handle).fault().await;

@@ -1,7 +1,8 @@
 //! Guests that try to keep something.
 
-use super::guests::{Guest, PASS, Try, engine, handling, input, load, unharmed};
 use floodgate_sandbox::{FaultKind, Outcome};
+
+use super::guests::{Guest, PASS, Try, engine, handling, input, load, unharmed};
 
 /// Traps for all events but an instance's first.
 const ONCE: &str = "(global.set $count (i32.add (global.get $count) (i32.const 1)))

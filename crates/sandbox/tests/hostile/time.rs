@@ -1,7 +1,8 @@
 //! Guests that want all the time there is.
 
-use super::guests::{Guest, PASS, SPIN, Try, engine, handling, input, load, unharmed};
 use floodgate_sandbox::{FaultKind, Outcome};
+
+use super::guests::{Guest, PASS, SPIN, Try, engine, handling, input, load, unharmed};
 
 /// Imports of a clock and of random numbers.
 const HOST_CALLS: &str = r#"

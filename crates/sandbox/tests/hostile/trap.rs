@@ -1,7 +1,8 @@
 //! Guests that stop, and what is said of it.
 
-use super::guests::{Guest, Try, handling};
 use floodgate_sandbox::{FaultKind, Outcome};
+
+use super::guests::{Guest, Try, handling};
 
 #[tokio::test]
 async fn a_trap_carries_the_last_error_line() {

@@ -1,7 +1,8 @@
 //! Uploads that are no handlers.
 
-use super::guests::{Guest, PASS, Try, WORLD, component, engine, handling, unharmed};
 use floodgate_sandbox::{Engine, LoadError};
+
+use super::guests::{Guest, PASS, Try, WORLD, component, engine, handling, unharmed};
 
 fn refusal(engine: &Engine, bytes: &[u8]) -> String {
     match engine.load(bytes) {

@@ -1,7 +1,8 @@
 //! Guests that look for a way out.
 
-use super::guests::{Guest, PASS, Try};
 use floodgate_sandbox::{FaultKind, Outcome};
+
+use super::guests::{Guest, PASS, Try};
 
 const IMPORTS: &str = r#"
     (import "wasi:cli/exit@0.2.0" "exit" (func $exit (param i32)))

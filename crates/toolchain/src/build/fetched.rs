@@ -11,7 +11,8 @@ pub(super) struct Dependencies {
 }
 
 impl Dependencies {
-    /// The dependencies that the file `list` names, in the folder `into`; both paths are relative to `folder`.
+    /// The dependencies that the file `list` names, in the folder `into`; both paths are relative to
+    /// `folder`.
     pub(super) fn new(folder: &Path, list: &str, into: &str) -> Self {
         Self { list: folder.join(list), copy: folder.join(into).join(".floodgate-fetched") }
     }

@@ -28,8 +28,8 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Follow what a handler logs in all regions: a JSON object per line, and an empty line every 15 s.
 ///
-/// Nothing is kept of the lines, so that only those from now on are there, and a reader that cannot keep up loses
-/// some.
+/// Nothing is kept of the lines, so that only those from now on are there, and a reader that cannot keep up
+/// loses some.
 #[utoipa::path(
     get,
     path = "/v1/handlers/{name}/logs",

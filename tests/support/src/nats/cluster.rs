@@ -24,7 +24,8 @@ impl Cluster {
         begins.into_iter().chain(ends).map(Server::url).collect()
     }
 
-    /// A client of the servers that run; waits until streams with `replicas` can be made, at most two minutes.
+    /// A client of the servers that run; waits until streams with `replicas` can be made, at most two
+    /// minutes.
     ///
     /// # Errors
     /// If they do not answer in time.

@@ -75,7 +75,8 @@ impl Server {
         process::signal(self.id().ok_or_else(|| Failure::new("it does not run"))?, signal)
     }
 
-    /// Waits until JetStream answers, at most two minutes; gives a client. Not for a server with users or TLS.
+    /// Waits until JetStream answers, at most two minutes; gives a client. Not for a server with users or
+    /// TLS.
     ///
     /// # Errors
     /// If it does not answer in time, or has ended; with the last line of its log.

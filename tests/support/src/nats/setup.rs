@@ -14,8 +14,8 @@ use crate::{Result, ports};
 /// The largest message, in bytes: what a region needs.
 const MAX_PAYLOAD: u64 = 8 * 1024 * 1024;
 
-/// A server's configuration before it starts. The default is a server without users and without TLS that takes
-/// messages of up to 8 MiB and syncs each of them to disk before it acknowledges it.
+/// A server's configuration before it starts. The default is a server without users and without TLS that
+/// takes messages of up to 8 MiB and syncs each of them to disk before it acknowledges it.
 #[derive(Clone, Debug)]
 pub struct Setup {
     name: String,
@@ -105,7 +105,8 @@ impl Setup {
         Server::start_new(self.name, ports, folder, &config)
     }
 
-    /// Starts a cluster of `size` servers; a single one keeps no copies. [`Cluster::context`] waits until it answers.
+    /// Starts a cluster of `size` servers; a single one keeps no copies. [`Cluster::context`] waits until it
+    /// answers.
     ///
     /// # Errors
     /// As [`Self::start`].
