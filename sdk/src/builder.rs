@@ -1,13 +1,30 @@
 use std::cell::OnceCell;
 
-use crate::event::Request;
-use crate::{Event, Lane};
+use crate::event::Event;
+use crate::lane::Lane;
+use crate::request::Request;
 
-/// Makes events for tests. What is not set is what a plain `POST` of a source named `test` has.
+/// Makes events for tests; [`Event::builder`] begins one. What is not set is that of a plain `POST` to a
+/// source named `test` in a region named `test`: an empty body and type, the lane `standard`, no headers,
+/// received at the Unix epoch.
 #[derive(Clone, Debug)]
 pub struct Builder {
     event: Event,
     request: Request,
+}
+
+impl Event {
+    /// Begins an event for a test.
+    ///
+    /// ```
+    /// use floodgate_sdk::Event;
+    ///
+    /// let event = Event::builder().event_type("push").uri("/in/test?branch=main").body("{}").build();
+    /// assert_eq!((event.event_type(), event.query()), ("push", "branch=main"));
+    /// ```
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
 }
 
 impl Default for Builder {
@@ -30,37 +47,37 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Sets the id.
+    /// Sets the id. A gateway's ids are `evt_` and 26 characters; any text is taken here.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.event.id = id.into();
         self
     }
 
-    /// Sets the source.
+    /// Sets the name of the source.
     pub fn source(mut self, source: impl Into<String>) -> Self {
         self.event.source = source.into();
         self
     }
 
-    /// Sets the type.
+    /// Sets the event type, such as `invoice.paid`.
     pub fn event_type(mut self, event_type: impl Into<String>) -> Self {
         self.event.event_type = event_type.into();
         self
     }
 
-    /// Sets the provider's id.
+    /// Sets the provider's own id of the event.
     pub fn provider_id(mut self, id: impl Into<String>) -> Self {
         self.event.provider_id = id.into();
         self
     }
 
-    /// Sets the lane.
+    /// Sets the lane that the event is in.
     pub fn lane(mut self, lane: Lane) -> Self {
         self.event.lane = lane;
         self
     }
 
-    /// Sets the path and, if there is a `?`, the query.
+    /// Sets the path and, if there is a `?`, the query behind it.
     pub fn uri(mut self, uri: &str) -> Self {
         let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
         self.request.path = path.into();
@@ -68,13 +85,13 @@ impl Builder {
         self
     }
 
-    /// Adds a header.
+    /// Adds a header. A second one of the same name does not replace the first.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         self.request.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Sets the body.
+    /// Sets the body, as it is after content decoding.
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.event.body = body.into();
         self
@@ -86,7 +103,7 @@ impl Builder {
         self
     }
 
-    /// The event.
+    /// Returns the event with all that was set.
     pub fn build(self) -> Event {
         Event { request: self.request.into(), ..self.event }
     }

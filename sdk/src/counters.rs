@@ -1,10 +1,10 @@
-//! Counters that show among the gateway's metrics, by handler.
+//! Counters of your own, which gateways export as the metric `floodgate_handler_counter_total` with the
+//! labels `handler` and `counter`.
 
-/// Adds to a counter that the source's binding grants; any other ends the handler.
-/// Does nothing in a native test.
+/// Adds `amount` to the counter `name`; of a larger amount than 2^32, 2^32 is added.
+///
+/// A counter that the binding's `grants.counters` does not name ends the handler in a fault of kind `grant`;
+/// the call does not return. In a native test this does nothing.
 pub fn add(name: &str, amount: u64) {
-    #[cfg(target_arch = "wasm32")]
-    crate::glue::count(name, amount);
-    #[cfg(not(target_arch = "wasm32"))]
-    let _ = (name, amount);
+    crate::host::count(name, amount);
 }

@@ -3,9 +3,14 @@ use std::cell::OnceCell;
 use floodgate_json::{Edit, EditError};
 use serde::de::DeserializeOwned;
 
-use crate::{Builder, Lane};
+use crate::host;
+use crate::lane::Lane;
+use crate::request::Request;
 
-/// A webhook whose signature was checked, as the handlers before this one left it.
+/// A webhook that a handler decides about. The gateway has checked its signature and stored nothing of it
+/// yet. In a chain of handlers, each sees what the ones before it made of the event.
+///
+/// Tests make events with [`Event::builder`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub(crate) id: String,
@@ -15,83 +20,74 @@ pub struct Event {
     pub(crate) provider_id: String,
     pub(crate) region: String,
     pub(crate) lane: Lane,
-    /// Within a gateway asked for when it is first read.
+    /// Within a gateway, copied when it is first read.
     pub(crate) request: OnceCell<Request>,
     pub(crate) body: Vec<u8>,
     pub(crate) received_at_us: u64,
 }
 
-/// The seldom read rest of an event.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Request {
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) query: String,
-    pub(crate) headers: Vec<(String, Vec<u8>)>,
-}
-
 impl Event {
-    /// Makes an event for a test.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
-    /// `evt_` and 26 characters; the same for every copy of the event, in every region.
+    /// Returns the event's id: `evt_` and 26 characters. Every copy of the event has the same id, in every
+    /// region, and consumers get it as `webhook-id`.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Whose source it came through.
+    /// Returns the tenant that the source belongs to; `default` if the source names none.
     pub fn tenant(&self) -> &str {
         &self.tenant
     }
 
-    /// The source that it came through.
+    /// Returns the name of the source that received the event, as in `/in/{source}`.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// What the provider calls this kind of event, such as `invoice.paid`; empty where it says nothing.
+    /// Returns what the provider calls this kind of event, such as `invoice.paid`. Empty if the provider
+    /// names none.
     pub fn event_type(&self) -> &str {
         &self.event_type
     }
 
-    /// The provider's own id; empty if it sent none.
+    /// Returns the provider's own id of the event. Empty if the provider sent none.
     pub fn provider_id(&self) -> &str {
         &self.provider_id
     }
 
-    /// The region that received it.
+    /// Returns the name of the region that received the event.
     pub fn region(&self) -> &str {
         &self.region
     }
 
-    /// The lane that it is in.
+    /// Returns the lane that the event will wait in, unless a handler changes it.
     pub fn lane(&self) -> Lane {
         self.lane
     }
 
-    /// The request's method.
+    /// Returns the method of the provider's request, such as `POST`.
     pub fn method(&self) -> &str {
         &self.request().method
     }
 
-    /// The request's path.
+    /// Returns the path of the provider's request, such as `/in/stripe`.
     pub fn path(&self) -> &str {
         &self.request().path
     }
 
-    /// The request's query, without the `?`.
+    /// Returns the query of the provider's request, without the `?`. Empty if there was none.
     pub fn query(&self) -> &str {
         &self.request().query
     }
 
-    /// All header pairs: the request's, then those that earlier handlers added.
+    /// Returns all headers as pairs of name and value: first those of the provider's request, without the
+    /// ones that carry a secret in clear, then those that earlier handlers added. A name may occur more than
+    /// once, and a value need not be text.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.request().headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
     }
 
-    /// The first header of this name, in whatever case, if its value is text.
+    /// Returns the value of the first header of this name, which is compared without regard to case. `None`
+    /// if there is no such header, or its value is not UTF-8.
     ///
     /// ```
     /// let event = floodgate_sdk::Event::builder().header("X-GitHub-Event", "push").build();
@@ -103,26 +99,23 @@ impl Event {
     }
 
     fn request(&self) -> &Request {
-        #[cfg(target_arch = "wasm32")]
-        return self.request.get_or_init(crate::glue::request);
-        #[cfg(not(target_arch = "wasm32"))]
-        self.request.get_or_init(Request::default)
+        self.request.get_or_init(host::request)
     }
 
-    /// The body, after content decoding.
+    /// Returns the body after content decoding, so a compressed body is decompressed. At most the source's
+    /// `max_body_bytes`, which is 3 MiB or less.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// The body read as JSON, for looking at it: what is made of the result again may differ where nobody
-    /// meant to change anything, as floats and the order of keys may. To change a body there is
-    /// [`edit`](Self::edit).
+    /// Reads the body as JSON. This is for reading only: writing the result again may round floats and sort
+    /// keys that the handler did not touch. To change a body, use [`edit`](Self::edit).
     ///
-    /// A byte order mark is passed over, and text that Unicode has no characters for, such as half of a
-    /// surrogate pair, reads as U+FFFD.
+    /// A byte order mark is ignored. Bytes that are not UTF-8, and halves of surrogate pairs, are read as
+    /// U+FFFD.
     ///
     /// # Errors
-    /// If it is not JSON, or not a `T`.
+    /// If the body is not JSON, or does not have the form of a `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         let body = floodgate_json::without_bom(&self.body);
         serde_json::from_slice(body).or_else(|error| match floodgate_json::lossy(body) {
@@ -131,7 +124,7 @@ impl Event {
         })
     }
 
-    /// The body, to change a part of it: every other byte stays as it is.
+    /// Begins to edit the body as JSON. Every byte that no edit touches stays as it came.
     ///
     /// ```
     /// use floodgate_sdk::{EditError, Event, Outcome};
@@ -150,12 +143,13 @@ impl Event {
     /// ```
     ///
     /// # Errors
-    /// If it is not JSON.
+    /// If the body is not JSON.
     pub fn edit(&self) -> Result<Edit, EditError> {
         Edit::new(&self.body)
     }
 
-    /// When it was received: Unix time in microseconds.
+    /// Returns the time at which the gateway received the event: Unix time in microseconds. The clocks of
+    /// `std::time` show this time throughout, if `grants.clock` is given.
     pub fn received_at_us(&self) -> u64 {
         self.received_at_us
     }

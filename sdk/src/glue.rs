@@ -1,4 +1,5 @@
-//! What the attribute's code calls: between the component's types and this crate's. Not for handlers.
+//! What the attribute's code calls: it converts between the component's generated types and this crate's.
+//! Public for that code alone, and not for handlers.
 
 use std::cell::OnceCell;
 use std::fmt::Display;
@@ -6,32 +7,15 @@ use std::panic::{self, PanicHookInfo};
 
 use serde::de::DeserializeOwned;
 
-use crate::event::Request;
-use crate::log::Level;
-use crate::{Change, Child, Event, Lane, Outcome, Response};
+use crate::bindings::floodgate::handler::{panic as wit_panic, types as wit};
+use crate::event::Event;
+use crate::lane::Lane;
+use crate::outcome::{Change, Child, Outcome, Response};
 
-/// Made by `wit-bindgen`; its export code needs `unsafe`.
-#[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all)]
-pub mod bindings {
-    wit_bindgen::generate!({
-        path: "wit",
-        world: "checked-handler",
-        pub_export_macro: true,
-        export_macro_name: "export",
-        default_bindings_module: "::floodgate_sdk::glue::bindings",
-    });
-}
-
-use bindings::floodgate::handler::{
-    counters as wit_counters, keys as wit_keys, log as wit_log, panic as wit_panic, request as wit_request,
-    types as wit,
-};
-
-pub use bindings::Guest;
-pub use bindings::export;
+pub use crate::bindings::{Guest, export};
 pub use wit::{Event as WitEvent, Outcome as WitOutcome};
 
-/// Runs a handler without parameters.
+/// Runs a handler that takes no parameters. Its error becomes the message of the fault.
 pub fn run<E: Display>(
     event: WitEvent,
     handle: fn(&Event) -> Result<Outcome, E>,
@@ -40,7 +24,7 @@ pub fn run<E: Display>(
     handle(&event.into()).map(WitOutcome::from).map_err(|error| error.to_string())
 }
 
-/// Checks the parameters of a handler that has none.
+/// Checks the parameters of a handler that takes none: only the empty object is accepted.
 pub fn check(params: &str) -> Result<(), String> {
     let given: serde_json::Map<String, serde_json::Value> = read(params)?;
     match given.keys().next() {
@@ -49,7 +33,7 @@ pub fn check(params: &str) -> Result<(), String> {
     }
 }
 
-/// Checks that parameters are a `P`.
+/// Checks that the text of a JSON object has the form of a `P`.
 pub fn check_as<P: DeserializeOwned>(params: &str) -> Result<(), String> {
     read::<P>(params).map(drop)
 }
@@ -58,7 +42,7 @@ fn read<P: DeserializeOwned>(params: &str) -> Result<P, String> {
     serde_json::from_str(params).map_err(|error| format!("params: {error}"))
 }
 
-/// Runs a handler with parameters.
+/// Runs a handler that takes parameters. Parameters that are not a `P` are a fault too.
 pub fn run_with<P: DeserializeOwned, E: Display>(
     mut event: WitEvent,
     handle: fn(&Event, P) -> Result<Outcome, E>,
@@ -69,7 +53,7 @@ pub fn run_with<P: DeserializeOwned, E: Display>(
     handle(&event.into(), params).map(WitOutcome::from).map_err(|error| error.to_string())
 }
 
-/// A panic ends in a trap, which says nothing.
+/// A panic ends in a trap, which carries no message. The host gets the message before.
 fn report_panics() {
     panic::set_hook(Box::new(|info| say(&describe(info))));
 }
@@ -84,41 +68,13 @@ fn say(reason: &str) {
     }
 }
 
-/// On one line, which the standard library's own form is not.
+/// The panic on one line; the standard library's own text has two.
 fn describe(info: &PanicHookInfo<'_>) -> String {
     let message = info.payload_as_str().unwrap_or("without a message");
     match info.location() {
         Some(place) => format!("panicked at {place}: {message}"),
         None => format!("panicked: {message}"),
     }
-}
-
-pub(crate) fn request() -> Request {
-    let wit_request::Request { method, path, query, headers } = wit_request::get();
-    Request { method, path, query, headers }
-}
-
-pub(crate) fn sign(key: &str, data: &[u8]) -> Vec<u8> {
-    wit_keys::sign(key, data)
-}
-
-pub(crate) fn verify(key: &str, data: &[u8], signature: &[u8]) -> bool {
-    wit_keys::verify(key, data, signature)
-}
-
-pub(crate) fn count(name: &str, amount: u64) {
-    wit_counters::add(name, amount);
-}
-
-pub(crate) fn write(level: Level, message: &str) {
-    let level = match level {
-        Level::Trace => wit_log::Level::Trace,
-        Level::Debug => wit_log::Level::Debug,
-        Level::Info => wit_log::Level::Info,
-        Level::Warn => wit_log::Level::Warn,
-        Level::Error => wit_log::Level::Error,
-    };
-    wit_log::log(level, message);
 }
 
 impl From<wit::Event> for Event {

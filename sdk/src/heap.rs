@@ -3,6 +3,9 @@
 //! A handler lives for one event, in which it makes some tens of small strings and vectors.
 //! Here that is a few instructions each, where a general allocator looks for neighbours to join; what is
 //! freed serves the next block of its size.
+//!
+//! An allocator is `unsafe` by its nature. Besides the generated `bindings`, this file and `inert` hold all
+//! `unsafe` of the SDK, and nothing else.
 
 #![allow(unsafe_code)]
 
@@ -29,7 +32,7 @@ struct Lists {
     left: usize,
 }
 
-/// The allocator.
+/// The global allocator of a component.
 pub(crate) struct Heap(UnsafeCell<Lists>);
 
 // SAFETY: a guest has one thread: the engine takes no component with shared memory.

@@ -1,11 +1,12 @@
-/// The queue that an event waits in. Bulk traffic never stands in the way of critical events.
+/// The queue that an event waits in, from the gateway to its consumers. Each lane has a stream of its own in
+/// every region, so a flood in one lane delays no event in another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Lane {
-    /// Must not wait behind anything else.
+    /// For events that must not wait behind others, such as payments.
     Critical,
-    /// What a source gets that says nothing.
+    /// The default of a source.
     #[default]
     Standard,
-    /// May wait.
+    /// For large numbers of events that may wait, such as imports.
     Bulk,
 }

@@ -1,30 +1,24 @@
-//! Lines for whoever runs the handler. At most 32 lines and 8 KiB of them are kept per event.
+//! Log lines for those who operate the handler. `floodgate handler logs NAME` shows them.
 //!
-//! In a native test they go to stderr.
+//! Of one event, 32 lines and 8 KiB are kept; a last line says how many more were left out. Control
+//! characters are escaped. Without `grants.log`, which is true by default, lines are dropped. In a native
+//! test they go to standard error.
 
 use std::fmt::Display;
 
-/// How much a line matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Level {
-    Trace,
-    Debug,
-    Info,
-    Warn,
-    Error,
-}
+use crate::host::{Level, write};
 
-/// Every step.
+/// Writes a line at level `trace`: single steps of the handler.
 pub fn trace(message: impl Display) {
     write(Level::Trace, &message.to_string());
 }
 
-/// For whoever writes the handler.
+/// Writes a line at level `debug`: what helps the handler's author find a mistake.
 pub fn debug(message: impl Display) {
     write(Level::Debug, &message.to_string());
 }
 
-/// For whoever runs it.
+/// Writes a line at level `info`: what is worth knowing about an event.
 ///
 /// ```
 /// floodgate_sdk::log::info(format_args!("{} fields", 3));
@@ -33,20 +27,13 @@ pub fn info(message: impl Display) {
     write(Level::Info, &message.to_string());
 }
 
-/// Something is odd.
+/// Writes a line at level `warn`: something is unusual, and the handler copes with it.
 pub fn warn(message: impl Display) {
     write(Level::Warn, &message.to_string());
 }
 
-/// Something is wrong.
+/// Writes a line at level `error`: something is wrong. If the handler then traps without a panic's message,
+/// its last line at this level is the fault's message.
 pub fn error(message: impl Display) {
     write(Level::Error, &message.to_string());
-}
-
-#[cfg(target_arch = "wasm32")]
-pub(crate) use crate::glue::write;
-
-#[cfg(not(target_arch = "wasm32"))]
-fn write(level: Level, message: &str) {
-    eprintln!("{level:?}: {message}");
 }

@@ -10,7 +10,7 @@ mod card;
 use floodgate_sdk::{EditError, Event, Outcome, Seen};
 use serde::Deserialize;
 
-/// What stands in a blanked field.
+/// What replaces the text of a blanked field.
 const BLANK: &str = "[redacted]";
 
 /// What the source's configuration says.

@@ -1,22 +1,29 @@
 //! Changes values in a text, and nothing else.
 
-use std::fmt;
+mod place;
+
 use std::ops::Range;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use self::place::{places, with_comma};
+use crate::error::EditError;
+use crate::find::find;
 use crate::rewrite::{self, Seen};
-use crate::scan::{self, Place, Visit};
-use crate::{Pointer, without_bom};
+use crate::without_bom;
 
-/// JSON text that is being edited. What no edit is about stays byte for byte: the spelling of numbers, the
+/// JSON text that is being edited. Bytes that no edit touches stay as they are: how numbers are written, the
 /// order of keys, the space between them.
+///
+/// Places in the text are named by JSON pointers ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) of at
+/// most 100 tokens: `/customer/name`, `/items/0`. In a key, `~1` is `/` and `~0` is `~`.
 ///
 /// ```
 /// use floodgate_json::Edit;
 ///
-/// let mut order = Edit::new(br#"{"total": 1.10, "customer": {"name": "Ada"}, "n": 12345678901234567890123}"#)?;
+/// let text = br#"{"total": 1.10, "customer": {"name": "Ada"}, "n": 12345678901234567890123}"#;
+/// let mut order = Edit::new(text)?;
 /// order.remove("/customer/name")?;
 /// order.set("/region", &"eu")?;
 /// let expected = r#"{"total": 1.10, "customer": {}, "n": 12345678901234567890123,"region":"eu"}"#;
@@ -27,30 +34,27 @@ use crate::{Pointer, without_bom};
 pub struct Edit(Vec<u8>);
 
 impl Edit {
-    /// Begins with a text, whose byte order mark is left out if it has one.
+    /// Begins to edit a text. A byte order mark is removed.
     ///
     /// # Errors
-    /// If it is not one JSON value from its beginning to its end.
-    /// What its texts and numbers say is not looked at.
+    /// [`EditError::NotJson`] if the text is not one JSON value from its beginning to its end. The content of
+    /// strings and numbers inside it is not checked.
     pub fn new(text: &[u8]) -> Result<Self, EditError> {
         let text = without_bom(text);
         // A pointer into it has the outermost values looked at one by one.
-        let inside = pointer("/")?;
-        if scan::find(text, [Some(&inside)]).whole {
-            Ok(Self(text.to_vec()))
-        } else {
-            Err(EditError::NotJson)
-        }
+        let inside = place::pointer("/")?;
+        if find(text, [Some(&inside)]).whole { Ok(Self(text.to_vec())) } else { Err(EditError::NotJson) }
     }
 
-    /// The value at a JSON pointer, read as a `T`; none if there is no value. Of a repeated key the last one
-    /// counts.
+    /// Returns the value at a JSON pointer, read as a `T`. `None` if there is no value. Where a key is
+    /// repeated, the last one counts.
     ///
     /// # Errors
-    /// If there is one, and it is not a `T`.
+    /// [`EditError::Value`] if there is a value and it is not a `T`; [`EditError::Pointer`] if `at` is not a
+    /// pointer.
     pub fn get<T: DeserializeOwned>(&self, at: &str) -> Result<Option<T>, EditError> {
-        let pointer = pointer(at)?;
-        let [found] = scan::find(&self.0, [Some(&pointer)]).values;
+        let pointer = place::pointer(at)?;
+        let [found] = find(&self.0, [Some(&pointer)]).values;
         let read = |range: Range<usize>| {
             serde_json::from_slice(&self.0[range])
                 .map_err(|source| EditError::Value { at: at.to_owned(), source })
@@ -58,11 +62,12 @@ impl Edit {
         found.map(read).transpose()
     }
 
-    /// Puts a value at a JSON pointer: in the place of the one that is there, or as the last member of the
-    /// object that would hold it. Where a key is repeated, it stands at each of them afterwards.
+    /// Sets the value at a JSON pointer. It replaces the value that is there, or else becomes the last member
+    /// of the object that the pointer leads into. Where a key is repeated, each one gets the value.
     ///
     /// # Errors
-    /// If the value has no JSON form, or no object is there to hold it.
+    /// [`EditError::Value`] if the value has no JSON form, [`EditError::NoObject`] if there is no object to
+    /// hold it, and [`EditError::Pointer`] if `at` is not a pointer.
     pub fn set(&mut self, at: &str, value: &(impl Serialize + ?Sized)) -> Result<(), EditError> {
         let value =
             serde_json::to_vec(value).map_err(|source| EditError::Value { at: at.to_owned(), source })?;
@@ -74,19 +79,21 @@ impl Edit {
         Ok(())
     }
 
-    /// The same for a member of the document itself, by its name.
+    /// Sets a member of the outermost object, by its name as it is: `/` and `~` need no escape.
     ///
     /// # Errors
-    /// If the value has no JSON form, or the document is an array.
+    /// [`EditError::Value`] if the value has no JSON form, and [`EditError::NoObject`] if the text is not an
+    /// object.
     pub fn set_member(&mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Result<(), EditError> {
         self.set(&format!("/{}", name.replace('~', "~0").replace('/', "~1")), value)
     }
 
-    /// Takes away what stands at a JSON pointer, with its key; every one where a key is repeated, as readers
-    /// differ in which of them they take. Says whether anything was there.
+    /// Removes the value at a JSON pointer, with its key and its comma. Where a key is repeated, all of them
+    /// are removed: parsers differ in which one they take. Returns true if anything was removed.
     ///
     /// # Errors
-    /// If the pointer is none, or the empty one: a document is never nothing.
+    /// [`EditError::Pointer`] if `at` is not a pointer, or is the empty one: the whole text cannot be
+    /// removed.
     pub fn remove(&mut self, at: &str) -> Result<bool, EditError> {
         if at.is_empty() {
             return Err(EditError::Pointer(String::new()));
@@ -99,8 +106,9 @@ impl Edit {
         Ok(!places.is_empty())
     }
 
-    /// Shows every value to `change`, outer ones before those within, and puts a text in the place of those
-    /// that it has one for. Says whether there were any.
+    /// Calls `change` with every value, outer ones before those inside them. Where it returns a text, the
+    /// value is replaced by that text, as a JSON string, and nothing inside it is visited. Returns true if
+    /// any value was replaced.
     ///
     /// ```
     /// # use floodgate_json::Edit;
@@ -111,7 +119,8 @@ impl Edit {
     /// ```
     ///
     /// # Errors
-    /// If a part of the text is not JSON: then it may hold what was not shown.
+    /// [`EditError::NotJson`] if any part of the text is not JSON, because it may hold a value that `change`
+    /// did not see. Nothing is replaced then.
     pub fn rewrite(&mut self, change: impl FnMut(Seen<'_>) -> Option<String>) -> Result<bool, EditError> {
         let changes = rewrite::changes(&self.0, change).ok_or(EditError::NotJson)?;
         let any = !changes.is_empty();
@@ -121,12 +130,12 @@ impl Edit {
         Ok(any)
     }
 
-    /// The text as it is now.
+    /// Returns the text with all edits so far.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The text as it is now.
+    /// Returns the text with all edits.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
@@ -170,80 +179,6 @@ impl Edit {
 impl From<Edit> for Vec<u8> {
     fn from(edit: Edit) -> Self {
         edit.into_bytes()
-    }
-}
-
-fn pointer(text: &str) -> Result<Pointer, EditError> {
-    Pointer::parse(text).ok_or_else(|| EditError::Pointer(text.to_owned()))
-}
-
-/// All places that a pointer leads to, in the order of the text. None of them holds another.
-fn places(text: &[u8], at: &str) -> Result<Vec<Place>, EditError> {
-    struct All(Vec<Place>);
-    impl Visit for All {
-        fn found(&mut self, _which: usize, place: Place) {
-            self.0.push(place);
-        }
-    }
-    let pointer = pointer(at)?;
-    let mut all = All(Vec::new());
-    scan::walk(text, [Some(&pointer)], &mut all);
-    Ok(all.0)
-}
-
-/// A member with the comma that would be left over without it: the one behind it, or, of the last member, the
-/// one before.
-fn with_comma(text: &[u8], member: Range<usize>) -> Range<usize> {
-    let behind = &text[member.end..];
-    let space = behind.len() - behind.trim_ascii_start().len();
-    if behind.get(space) == Some(&b',') {
-        let next = &behind[space + 1..];
-        let gap = next.len() - next.trim_ascii_start().len();
-        return member.start..member.end + space + 1 + gap;
-    }
-    let before = text[..member.start].trim_ascii_end();
-    match before.last() {
-        Some(b',') => before.len() - 1..member.end,
-        _ => member,
-    }
-}
-
-/// Why a text cannot be edited so.
-#[derive(Debug)]
-pub enum EditError {
-    /// It is not JSON.
-    NotJson,
-    /// Not a JSON pointer, or one that cannot be edited at.
-    Pointer(String),
-    /// Nothing there holds members.
-    NoObject(String),
-    /// The value is another kind than was asked for, or cannot be written.
-    Value {
-        /// Where.
-        at: String,
-        /// Why.
-        source: serde_json::Error,
-    },
-}
-
-// By hand: each dependency of this crate is compiled with every handler.
-impl fmt::Display for EditError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotJson => f.write_str("not JSON"),
-            Self::Pointer(at) => write!(f, "`{at}` is not a JSON pointer that can be edited at"),
-            Self::NoObject(at) => write!(f, "there is no object that `{at}` could stand in"),
-            Self::Value { at, source } => write!(f, "the value at `{at}`: {source}"),
-        }
-    }
-}
-
-impl std::error::Error for EditError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Value { source, .. } => Some(source),
-            _ => None,
-        }
     }
 }
 

@@ -1,12 +1,13 @@
-//! Text that Unicode has no characters for.
+//! Replaces what Unicode has no characters for.
 
 use std::borrow::Cow;
 
 /// U+FFFD as JSON's escape has it.
 const REPLACEMENT: &str = "\\ufffd";
 
-/// A text that a parser takes, if it was refused for nothing but this: bytes that are not UTF-8, and escapes
-/// that are half of a surrogate pair. U+FFFD stands in their place. None if it has neither.
+/// Returns a text with U+FFFD in the place of bytes that are not UTF-8 and of escapes that are half of a
+/// surrogate pair. A parser that refused the text for these alone takes the result. `None` if the text has
+/// neither.
 pub fn lossy(text: &[u8]) -> Option<String> {
     let utf8 = String::from_utf8_lossy(text);
     let paired = pair(&utf8);
@@ -17,7 +18,7 @@ pub fn lossy(text: &[u8]) -> Option<String> {
     }
 }
 
-/// None if each surrogate has its other half.
+/// Replaces escapes without their other half; `None` if there are none.
 fn pair(text: &str) -> Option<String> {
     let (mut out, mut copied, mut at) = (None::<String>, 0, 0);
     while let Some(found) = memchr::memchr(b'\\', &text.as_bytes()[at..]) {

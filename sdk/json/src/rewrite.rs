@@ -1,4 +1,4 @@
-//! Looks at every value of a text.
+//! Visits every value of a text.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -6,14 +6,16 @@ use std::ops::Range;
 use crate::lossy;
 use crate::scan::{Scan, is_json};
 
-/// A value that is looked at, as [`Edit::rewrite`](crate::Edit::rewrite) shows it.
+/// A value of the text, as [`Edit::rewrite`](crate::Edit::rewrite) gives it to its callback. All fields are
+/// empty for a number, a truth value, an object or an array that no object holds.
 #[derive(Debug)]
 pub struct Seen<'t> {
-    /// Its key, where an object holds it.
+    /// The value's key. `None` for a value in an array, and for the outermost one.
     pub key: Option<&'t str>,
-    /// What it says, where it is a text. U+FFFD stands for what Unicode has no characters for.
+    /// The value, if it is a string, without quotes and escapes. Halves of surrogate pairs, and bytes that
+    /// are not UTF-8, are U+FFFD.
     pub text: Option<&'t str>,
-    /// True if it is `null`.
+    /// True if the value is `null`.
     pub is_null: bool,
 }
 
@@ -48,8 +50,7 @@ pub(crate) fn changes(
     }
 }
 
-/// True if a value has others in it; then the scan stands before the first. Else it has passed over the
-/// value.
+/// Returns true if the value has others in it, and moves before the first of them. Otherwise skips the value.
 fn enter(scan: &mut Scan<'_>, text: &[u8], open: &mut Vec<u8>) -> Option<bool> {
     let start = scan.at;
     let close = match scan.peek()? {
@@ -68,7 +69,7 @@ fn enter(scan: &mut Scan<'_>, text: &[u8], open: &mut Vec<u8>) -> Option<bool> {
     Some(true)
 }
 
-/// Goes behind a value. True if there is another one, false at the end of the outermost.
+/// Moves behind a value. Returns true if there is another one, and false at the end of the outermost.
 fn leave(scan: &mut Scan<'_>, open: &mut Vec<u8>) -> Option<bool> {
     while let Some(close) = open.last() {
         if scan.take(b',') {

@@ -1,17 +1,29 @@
-//! The attribute of `floodgate-sdk`.
+//! The attribute `#[floodgate_sdk::handler]`. Use it through `floodgate-sdk`, which re-exports it.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Error, FnArg, ItemFn};
 
-/// Makes a function the crate's handler.
+/// Makes a function the handler of its crate. A crate has one handler.
 ///
-/// It takes `&Event` and, if it wants, a second argument that implements `Deserialize`:
-/// the parameters that the source's configuration gives the handler. A source whose parameters are
-/// not of that type cannot bind it. It returns `Result<Outcome, E>` where `E: Display`; an error is a
-/// fault of the handler, and the source's `on_fault` says what happens then.
+/// ```ignore
+/// #[floodgate_sdk::handler]
+/// fn name(event: &Event, params: Params) -> Result<Outcome, Error>
+/// ```
 ///
-/// The function itself stays as it is, so that tests call it. A crate has one handler.
+/// - `event: &Event` is the webhook.
+/// - `params` may be left out. Its type implements `Deserialize`, and it is what the source's binding gives the handler
+///   as `params`: a JSON object of up to 64 KiB. The relay runs this check before it stores a binding, and refuses
+///   parameters that are not of this type. With `#[serde(deny_unknown_fields)]` a misspelt field is refused too. A
+///   handler without the argument accepts no parameters.
+/// - The error is any type that implements `Display`. An error is a fault of kind `error` with that text, and the
+///   binding's `on_fault` says what happens to the event: `quarantine` stores it and does not deliver it, `reject`
+///   answers 500, `pass` lets it continue as if the handler were not there. A panic is a fault of kind `trap`.
+///
+/// The function itself stays as it is, so that native tests call it. For the target `wasm32-wasip2` the
+/// attribute also exports it as the world `floodgate:handler/checked-handler`.
+///
+/// It does not compile on a function that is `async`, has generic parameters, or takes no event.
 #[proc_macro_attribute]
 pub fn handler(arguments: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     expand(arguments.into(), item.into()).unwrap_or_else(Error::into_compile_error).into()
@@ -53,12 +65,12 @@ fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream, Erro
                 }
             }
 
-            ::floodgate_sdk::glue::export!(Component with_types_in ::floodgate_sdk::glue::bindings);
+            ::floodgate_sdk::glue::export!(Component with_types_in ::floodgate_sdk::bindings);
         };
     })
 }
 
-/// Types are left to the compiler, which names them; what it would say badly is said here.
+/// Refuses what the compiler would report badly, in the generated code. Wrong types it reports well.
 fn check(function: &ItemFn) -> Result<(), Error> {
     let signature = &function.sig;
     if let Some(keyword) = &signature.asyncness {
