@@ -1,4 +1,4 @@
-//! Asking a server for its time: it puts that into whatever it says of a stream.
+//! Asks a server for its time, which is part of its answer to a stream info request.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use tokio::time::sleep;
 
-use super::{Clock, Who};
+use super::{Clock, ClockId};
 
-/// How often a server is asked.
+/// How often a server is asked, once the time is known.
 const EVERY: Duration = Duration::from_secs(5);
-/// The same until the time is known.
+/// How often a server is asked until the time is known.
 const SOON: Duration = Duration::from_millis(500);
-/// An answer that takes longer says too little: the server's time may be any within it.
+/// An answer that takes longer is ignored, because it may be off by the time that it took.
 const LONGEST_WAY: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
@@ -25,8 +25,9 @@ struct Answer {
     ts: OffsetDateTime,
 }
 
-/// Tells the clock what a server's shows, by asking about a stream, for as long as it is polled.
-pub async fn follow(clock: Clock, who: Who, context: Context, stream: String) {
+/// Asks a server for its time, again and again, and gives the readings to `clock`. Never returns. `stream` is
+/// any stream of the server.
+pub async fn follow(clock: Clock, who: ClockId, context: Context, stream: String) {
     let client = context.client();
     let subject = format!("$JS.API.STREAM.INFO.{stream}");
     loop {
@@ -34,18 +35,18 @@ pub async fn follow(clock: Clock, who: Who, context: Context, stream: String) {
         let answer = ask(&client, &subject).await;
         let took = clock.monotonic().saturating_sub(asked);
         if let Some(at_us) = answer.filter(|_| took <= LONGEST_WAY) {
-            clock.heard(who.clone(), at_us, asked + took / 2);
+            clock.observe(who.clone(), at_us, asked + took / 2);
         }
         sleep(if clock.votes().is_set() { EVERY } else { SOON }).await;
     }
 }
 
-/// `None` if there is no answer now; the next one is as good.
+/// Asks once. None if there is no answer; the next one will do.
 async fn ask(client: &Client, subject: &str) -> Option<u64> {
     if client.connection_state() != State::Connected {
         return None;
     }
-    // An inbox of its own: the client would keep an entry for each question that is never answered.
+    // The request has an inbox of its own. The client would keep an entry for each request without an answer.
     let request = Request::new().inbox(client.new_inbox()).timeout(Some(LONGEST_WAY));
     let answer = client.send_request(subject.to_owned(), request).await.ok()?;
     match serde_json::from_slice(&answer.payload).ok()? {

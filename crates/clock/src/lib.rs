@@ -1,10 +1,10 @@
-//! The relay's time: what it writes into the log, what makes a retry due, and by what the ledger forgets.
+//! The relay's time, which decides the times in the log, when a retry is due, and when the ledger drops ids.
 //!
-//! No single clock is believed. This host's, the centre's server's and each region's server's are compared
-//! all the time, and the largest group of those that agree is right (`votes`); where no two agree, the
-//! centre's is. Between two answers the monotonic clock carries the time on, for a bounded while.
-//! So one clock that jumps is outvoted. If all of them jump together, the relay follows after a minute,
-//! writes nothing into the log meanwhile, and forgets nothing for an hour.
+//! The relay trusts no single clock. It compares those of its host, of the centre's server and of each
+//! region's server all the time, and takes the time of the largest group that agrees (`votes`). If no two
+//! clocks agree, it takes the centre's time. Between two answers, the host's monotonic clock advances the
+//! time, for a bounded while. So a single clock that jumps is outvoted. If all clocks jump together, the
+//! relay follows after a minute. It writes nothing into the log until then, and drops nothing for an hour.
 
 mod ask;
 mod metrics;
@@ -21,33 +21,33 @@ pub use self::ask::follow;
 pub use self::metrics::ClockMetrics;
 use self::votes::{Moment, Votes};
 
-/// A time of the log that is further ahead than this of every clock was written by a clock that was wrong.
-/// Nearer ones are waited for: the log's time stands still until then.
+/// If a time in the log is ahead of every clock by more than this, a wrong clock has written it. If it is
+/// ahead by less, the log's time does not advance until the clocks have reached it.
 const MOST_AHEAD: Duration = Duration::from_secs(3_600);
 
-/// Whose clock.
+/// Identifies one of the clocks that are compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Who {
-    /// This host's.
+pub enum ClockId {
+    /// The clock of this host.
     Host,
-    /// That of the centre's nats-server.
+    /// The clock of the centre's nats-server.
     Centre,
-    /// That of a region's nats-server.
+    /// The clock of a region's nats-server.
     Region(Name),
 }
 
-/// The two clocks of this host. Passed in, so that tests hold them.
-pub trait Host: Send + Sync {
-    /// The wall clock: Unix time in microseconds.
+/// The two clocks of this host. Tests pass in clocks of their own.
+pub trait HostClocks: Send + Sync {
+    /// Reads the wall clock: Unix time in microseconds.
     fn wall_us(&self) -> u64;
-    /// The monotonic clock, from any beginning.
+    /// Reads the monotonic clock, which may start anywhere.
     fn monotonic(&self) -> Duration;
 }
 
-/// The host's own.
+/// The clocks of the operating system.
 struct System(Instant);
 
-impl Host for System {
+impl HostClocks for System {
     fn wall_us(&self) -> u64 {
         time::unix_micros(SystemTime::now())
     }
@@ -57,90 +57,93 @@ impl Host for System {
     }
 }
 
-/// The relay's time. Clones share it.
+/// The relay's clock. Clones share it.
 #[derive(Clone)]
 pub struct Clock(Arc<Shared>);
 
 struct Shared {
-    host: Arc<dyn Host>,
+    host: Arc<dyn HostClocks>,
     votes: Mutex<Votes>,
-    /// Counts the votes.
+    /// How many votes were held.
     votes_held: watch::Sender<u64>,
     metrics: Option<ClockMetrics>,
 }
 
 impl Clock {
-    /// By this host's clocks; [`Self::heard`] tells it of others.
+    /// A clock that begins with this host's clocks. [`Self::observe`] adds the readings of others.
     pub fn new(metrics: Option<ClockMetrics>) -> Self {
-        Self::on(Arc::new(System(Instant::now())), metrics)
+        Self::with_clocks(Arc::new(System(Instant::now())), metrics)
     }
 
-    /// By these clocks.
-    pub fn on(host: Arc<dyn Host>, metrics: Option<ClockMetrics>) -> Self {
+    /// As [`Self::new`], with the given clocks instead of the operating system's.
+    pub fn with_clocks(host: Arc<dyn HostClocks>, metrics: Option<ClockMetrics>) -> Self {
         let (votes, votes_held) = (Mutex::default(), watch::Sender::new(0));
         Self(Arc::new(Shared { host, votes, votes_held, metrics }))
     }
 
-    /// A server's clock stood at `at_us` when this host's monotonic clock stood at `monotonic`.
-    pub fn heard(&self, who: Who, at_us: u64, monotonic: Duration) {
+    /// Takes a reading of a server's clock: it showed `at_us` when this host's monotonic clock showed
+    /// `monotonic`.
+    pub fn observe(&self, who: ClockId, at_us: u64, monotonic: Duration) {
         let moment = self.moment();
         {
             let mut votes = self.votes();
-            votes.hear(who, at_us, monotonic, moment);
+            votes.take(who, at_us, monotonic, moment);
             self.report(&votes);
         }
         self.0.votes_held.send_modify(|held| *held += 1);
     }
 
-    /// Whether the time is known and beyond dispute. Nothing is written into the log otherwise.
+    /// Returns true if the time is known and most clocks agree on it. Otherwise nothing is written into the
+    /// log.
     pub fn is_agreed(&self) -> bool {
         let moment = self.moment();
         self.votes().is_agreed(moment)
     }
 
-    /// Returns once it is.
+    /// Returns once [`Self::is_agreed`] is true.
     pub async fn agreed(&self) {
         // The sender lives as long as this clock.
         let _ = self.0.votes_held.subscribe().wait_for(|_| self.is_agreed()).await;
     }
 
-    /// Unix time in microseconds. Before anything was compared, this host's.
+    /// The time in Unix microseconds. Before the first comparison it is this host's.
     pub fn now_us(&self) -> u64 {
         let moment = self.moment();
         self.votes().now(moment)
     }
 
-    /// The same.
+    /// The time, as the standard library represents it.
     pub fn now(&self) -> SystemTime {
         time::from_unix_micros(self.now_us())
     }
 
-    /// The earliest time that any clock shows: what is thrown away by its age is judged by this one.
+    /// The earliest time of all clocks in Unix microseconds. It decides what is old enough to be dropped.
     pub fn earliest_us(&self) -> u64 {
         let moment = self.moment();
         self.votes().earliest(moment)
     }
 
-    /// [`Self::earliest_us`], as the standard library has times.
+    /// [`Self::earliest_us`], as the standard library represents it.
     pub fn earliest(&self) -> SystemTime {
         time::from_unix_micros(self.earliest_us())
     }
 
-    /// What a server's clock shows now, in Unix microseconds; none if it has not answered lately.
-    pub fn shown_by(&self, who: &Who) -> Option<u64> {
+    /// What a server's clock shows now in Unix microseconds. None if the server has not answered lately.
+    pub fn reading_of(&self, who: &ClockId) -> Option<u64> {
         let moment = self.moment();
-        self.votes().shown_by(who, moment)
+        self.votes().reading_of(who, moment)
     }
 
-    /// Whether the time was compared, goes on as it should, and has done so for an hour:
-    /// only then is anything forgotten.
+    /// Returns true if the time has been agreed and without a jump for an hour. Only then may anything be
+    /// dropped by its age.
     pub fn is_steady(&self) -> bool {
         let moment = self.moment();
         self.votes().is_steady(moment)
     }
 
-    /// The time of a block that follows one of `previous_us`: never an earlier one, unless every clock says
-    /// that the earlier one is far in the future. It must not become the time of all that follows.
+    /// The time of a block that follows one of time `previous_us`. It is never earlier than that, unless
+    /// every clock says that `previous_us` is far in the future: such a time must not spread to all later
+    /// blocks.
     pub fn following(&self, previous_us: u64) -> u64 {
         let moment = self.moment();
         let votes = self.votes();
@@ -153,7 +156,7 @@ impl Clock {
         Moment { wall_us: self.0.host.wall_us(), monotonic: self.0.host.monotonic() }
     }
 
-    /// This host's monotonic clock, from any beginning.
+    /// This host's monotonic clock, which may start anywhere.
     pub fn monotonic(&self) -> Duration {
         self.0.host.monotonic()
     }
@@ -171,7 +174,7 @@ impl Clock {
     }
 }
 
-impl std::fmt::Display for Who {
+impl std::fmt::Display for ClockId {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Host => formatter.write_str("host"),

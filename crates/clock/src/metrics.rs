@@ -1,18 +1,18 @@
-//! How far each clock is off.
+//! The metric of how far each clock is off.
 
 use prometheus::{GaugeVec, Opts, Registry};
 
-use crate::Who;
+use crate::ClockId;
 
-/// How far each clock is off.
+/// `floodgate_clock_off_seconds`: how far each clock is ahead of the relay's time.
 #[derive(Clone)]
 pub struct ClockMetrics(GaugeVec);
 
 impl ClockMetrics {
-    /// Registers them.
+    /// Registers the metric.
     ///
     /// # Errors
-    /// If a name is registered already.
+    /// If a metric of this name is registered already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let help = "How far a clock is ahead of the relay's time: `host`, `centre`, `region <name>`.";
         let off = GaugeVec::new(Opts::new("floodgate_clock_off_seconds", help), &["clock"])?;
@@ -20,7 +20,7 @@ impl ClockMetrics {
         Ok(Self(off))
     }
 
-    pub(crate) fn off(&self, who: &Who, off_us: i64) {
+    pub(crate) fn off(&self, who: &ClockId, off_us: i64) {
         self.0.with_label_values(&[&who.to_string()]).set(off_us as f64 / 1e6);
     }
 }

@@ -58,7 +58,7 @@ fn one_clock_that_jumps_is_outvoted_even_without_a_region() {
 fn from_the_moment_that_the_host_s_clock_jumps_nothing_is_written_until_the_next_vote() {
     for off_us in [400 * DAY, -400 * DAY] {
         let bench = Bench::settled(&[]);
-        bench.world.set(&Who::Host, off_us);
+        bench.world.set(&ClockId::Host, off_us);
         assert!(!bench.clock.is_agreed());
         bench.run(1);
         assert!(bench.clock.is_agreed());
@@ -76,7 +76,7 @@ fn a_relay_that_starts_while_one_clock_is_off_goes_by_the_others() {
     }
     // Where no region answers, the centre's is believed, and not at once.
     let bench = Bench::new(&[]);
-    bench.world.set(&Who::Host, 9 * DAY);
+    bench.world.set(&ClockId::Host, 9 * DAY);
     bench.run(5);
     assert!(!bench.clock.is_agreed());
     bench.run(1);
@@ -127,7 +127,7 @@ fn a_time_that_nobody_confirms_stands_still() {
 fn a_monotonic_clock_that_jumps_along_does_not_carry_the_time_far() {
     for off_us in [400 * DAY, -400 * DAY] {
         let bench = Bench::settled(&["eu", "us"]);
-        bench.world.set(&Who::Host, off_us);
+        bench.world.set(&ClockId::Host, off_us);
         bench.world.set_monotonic(off_us);
         assert!(bench.off() <= 3 * MOST_OFF, "before anybody answers");
         for _ in 0..12 {

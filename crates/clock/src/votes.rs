@@ -1,38 +1,38 @@
-//! Which of several clocks to believe.
+//! Decides which of several clocks is right.
 //!
-//! Each time the centre answers there is a vote. Voters are the centre's clock, this host's, each region's
-//! that answered lately, and the time as it was believed before, carried on by the monotonic clock.
-//! Those that differ by no more than [`AGREE`] vote together.
+//! A vote is held each time the centre answers. The voters are the clocks of the centre, of this host and of
+//! each region that answered lately, and the believed time before the vote, which the monotonic clock
+//! advances. Voters that differ by no more than [`AGREE`] vote together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Who;
+use super::ClockId;
 
-/// Clocks that differ by no more agree. Hosts with an NTP client are within milliseconds.
+/// Clocks agree if they differ by no more than this. Hosts with an NTP client differ by milliseconds.
 const AGREE: Duration = Duration::from_secs(10);
-/// How long the monotonic clock carries a reading on. It may itself be wrong, so without a newer one the time
-/// stands still from then on. Several times the pause between two questions.
+/// How long the monotonic clock advances a reading. It may be wrong itself, so without a newer reading the
+/// time does not advance any further. This is several times the pause between two requests.
 const CARRIED: Duration = Duration::from_secs(30);
-/// Votes in a row, of one each 5 s, that it takes to believe in another time than before.
+/// How many votes in a row, one each 5 s, must go against the believed time before another one replaces it.
 const SETTLE: u32 = 12;
-/// Votes that the first time waits for a second clock to agree with the centre's.
+/// How many votes the relay waits at its start for a second clock that agrees with the centre's.
 const PATIENCE: u32 = 6;
-/// How long nothing is forgotten after a start, or after another time was believed.
+/// How long nothing is dropped after a start or after a new time was set.
 const STEADY: Duration = Duration::from_secs(3_600);
 
 pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// This host's two clocks, read at once.
+/// A reading of both clocks of this host at the same moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     pub(super) wall_us: u64,
     pub(super) monotonic: Duration,
 }
 
-/// What a clock showed, and when, by the monotonic clock.
+/// What a clock showed, and when by the monotonic clock.
 #[derive(Clone, Copy, Debug)]
 struct Reading {
     at_us: u64,
@@ -40,7 +40,7 @@ struct Reading {
 }
 
 impl Reading {
-    /// What it shows now, if nothing is wrong.
+    /// What the clock shows now, if it runs as the monotonic clock does.
     fn carried(self, monotonic: Duration) -> u64 {
         self.at_us.saturating_add(micros(monotonic.saturating_sub(self.taken).min(CARRIED)))
     }
@@ -50,23 +50,23 @@ impl Reading {
     }
 }
 
-/// The clocks, and which time is believed.
+/// The readings of all clocks, and the believed time.
 #[derive(Default)]
 pub(super) struct Votes {
-    readings: BTreeMap<Who, Reading>,
+    readings: BTreeMap<ClockId, Reading>,
     believed: Option<Reading>,
-    /// When another time was believed last.
+    /// When the believed time was last set.
     stepped: Duration,
-    /// Votes in a row that went against the believed time, or were held before there was one.
+    /// How many votes in a row went against the believed time, or were held before there was one.
     against: u32,
-    /// By how much each clock is ahead of the believed time, in microseconds.
-    off: BTreeMap<Who, i64>,
-    /// The clocks that are off by more than may be.
-    doubted: BTreeSet<Who>,
+    /// How far each clock is ahead of the believed time, in microseconds.
+    off: BTreeMap<ClockId, i64>,
+    /// The clocks that are off by more than [`AGREE`].
+    doubted: BTreeSet<ClockId>,
 }
 
-/// A voter that is not a clock: the time as it was believed before.
-const BEFORE: Option<Who> = None;
+/// The voter that is not a clock: the believed time before the vote.
+const BEFORE: Option<ClockId> = None;
 
 impl Votes {
     pub(super) fn is_set(&self) -> bool {
@@ -85,10 +85,10 @@ impl Votes {
         self.all(moment).max().unwrap_or(moment.wall_us)
     }
 
-    /// False also from the moment that this host's clock jumps until the next vote, which says who is right.
+    /// Also false after this host's clock has jumped, until the next vote decides which clock is right.
     pub(super) fn is_agreed(&self, moment: Moment) -> bool {
         let has_jumped = moment.wall_us.abs_diff(self.now(moment)) > micros(AGREE);
-        self.is_set() && self.against == 0 && (!has_jumped || self.doubted.contains(&Who::Host))
+        self.is_set() && self.against == 0 && (!has_jumped || self.doubted.contains(&ClockId::Host))
     }
 
     pub(super) fn is_steady(&self, moment: Moment) -> bool {
@@ -96,29 +96,29 @@ impl Votes {
         is_fresh && self.is_agreed(moment) && moment.monotonic.saturating_sub(self.stepped) >= STEADY
     }
 
-    pub(super) fn shown_by(&self, who: &Who, moment: Moment) -> Option<u64> {
+    pub(super) fn reading_of(&self, who: &ClockId, moment: Moment) -> Option<u64> {
         self.fresh(moment).find(|(fresh, _)| *fresh == who).map(|(_, at_us)| at_us)
     }
 
-    /// By how much each clock is ahead of the believed time, as of the last vote.
-    pub(super) fn off(&self) -> impl Iterator<Item = (&Who, &i64)> {
+    /// How far each clock was ahead of the believed time at the last vote, in microseconds.
+    pub(super) fn off(&self) -> impl Iterator<Item = (&ClockId, &i64)> {
         self.off.iter()
     }
 
-    /// Every clock that can be asked, and the believed time.
+    /// The times of all clocks that answered lately, and the believed time.
     fn all(&self, moment: Moment) -> impl Iterator<Item = u64> {
         [moment.wall_us, self.now(moment)].into_iter().chain(self.fresh(moment).map(|(_, at_us)| at_us))
     }
 
-    fn fresh(&self, moment: Moment) -> impl Iterator<Item = (&Who, u64)> {
+    fn fresh(&self, moment: Moment) -> impl Iterator<Item = (&ClockId, u64)> {
         let at = moment.monotonic;
         let fresh = self.readings.iter().filter(move |(_, reading)| reading.is_fresh(at));
         fresh.map(move |(who, reading)| (who, reading.carried(at)))
     }
 
-    /// Takes a reading in, and votes if it is the centre's.
-    pub(super) fn hear(&mut self, who: Who, at_us: u64, taken: Duration, moment: Moment) {
-        let is_centre = who == Who::Centre;
+    /// Takes a reading, and holds a vote if it is the centre's.
+    pub(super) fn take(&mut self, who: ClockId, at_us: u64, taken: Duration, moment: Moment) {
+        let is_centre = who == ClockId::Centre;
         self.readings.insert(who, Reading { at_us, taken });
         if is_centre {
             self.vote(moment);
@@ -129,17 +129,17 @@ impl Votes {
     fn vote(&mut self, moment: Moment) {
         let voters = self.voters(moment);
         let agree = |one: u64, other: u64| one.abs_diff(other) <= micros(AGREE);
-        let has = |at: u64, who: &Option<Who>| {
+        let has = |at: u64, who: &Option<ClockId>| {
             voters.iter().any(|(voter, shows)| voter == who && agree(*shows, at))
         };
-        let centre = Some(Who::Centre);
+        let centre = Some(ClockId::Centre);
         let rank = |at: u64| {
             let votes = voters.iter().filter(|(_, shows)| agree(*shows, at)).count();
             (votes, has(at, &centre), has(at, &BEFORE))
         };
         let Some(&(_, elected)) = voters.iter().max_by_key(|(_, shows)| rank(*shows)) else { return };
         let shown = voters.iter().find(|(voter, _)| *voter == centre).map(|(_, shows)| *shows);
-        // The centre's is taken for the group's, so that all relays have the same.
+        // If the centre's clock is in the group, its time is taken, so that all relays have the same.
         let elected_time = shown.filter(|shown| agree(*shown, elected)).unwrap_or(elected);
         let before = self.believed.map(|_| self.now(moment));
         match before {
@@ -178,22 +178,22 @@ impl Votes {
         self.believed = Some(Reading { at_us, taken: moment.monotonic });
     }
 
-    fn voters(&self, moment: Moment) -> Vec<(Option<Who>, u64)> {
+    fn voters(&self, moment: Moment) -> Vec<(Option<ClockId>, u64)> {
         let clocks = self.fresh(moment).map(|(who, at_us)| (Some(who.clone()), at_us));
         let before = self.believed.map(|believed| (BEFORE, believed.carried(moment.monotonic)));
-        clocks.chain([(Some(Who::Host), moment.wall_us)]).chain(before).collect()
+        clocks.chain([(Some(ClockId::Host), moment.wall_us)]).chain(before).collect()
     }
 
-    /// Says which clocks are off, when that changes.
+    /// Logs which clocks are off, when that changes.
     fn compare(&mut self, moment: Moment) {
         if !self.is_set() {
             return;
         }
         let now = self.now(moment);
-        let clocks: BTreeMap<Who, u64> = self
+        let clocks: BTreeMap<ClockId, u64> = self
             .fresh(moment)
             .map(|(who, at_us)| (who.clone(), at_us))
-            .chain([(Who::Host, moment.wall_us)])
+            .chain([(ClockId::Host, moment.wall_us)])
             .collect();
         for (who, shows) in clocks {
             let by_seconds = seconds(shows, now);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{Clock, Host, Who};
+use super::{Clock, ClockId, HostClocks};
 
 /// The true time at the beginning: in 2026.
 pub(crate) const BEGIN_US: u64 = 1_780_000_000_000_000;
@@ -21,34 +21,34 @@ pub(crate) struct World {
     wall_off_us: AtomicI64,
     monotonic_off_us: AtomicI64,
     /// By how much each server's clock is off.
-    servers: Mutex<Vec<(Who, i64)>>,
+    servers: Mutex<Vec<(ClockId, i64)>>,
 }
 
 impl World {
     /// Regions come first: a vote is held at the centre's answer.
     pub(crate) fn new(regions: &[&str]) -> Arc<Self> {
-        let regions = regions.iter().map(|name| (Who::Region(name.parse().unwrap()), 0));
-        let servers = Mutex::new(regions.chain([(Who::Centre, 0)]).collect());
+        let regions = regions.iter().map(|name| (ClockId::Region(name.parse().unwrap()), 0));
+        let servers = Mutex::new(regions.chain([(ClockId::Centre, 0)]).collect());
         let passed_us = AtomicU64::new(0);
         let (wall_off_us, monotonic_off_us) = (AtomicI64::new(0), AtomicI64::new(0));
         Arc::new(Self { passed_us, wall_off_us, monotonic_off_us, servers })
     }
 
     pub(crate) fn clock(self: &Arc<Self>) -> Clock {
-        Clock::on(Arc::clone(self) as Arc<dyn Host>, None)
+        Clock::with_clocks(Arc::clone(self) as Arc<dyn HostClocks>, None)
     }
 
     /// All clocks that may be off.
-    pub(crate) fn clocks(&self) -> Vec<Who> {
+    pub(crate) fn clocks(&self) -> Vec<ClockId> {
         let servers = self.servers.lock().unwrap();
-        servers.iter().map(|(who, _)| who.clone()).chain([Who::Host]).collect()
+        servers.iter().map(|(who, _)| who.clone()).chain([ClockId::Host]).collect()
     }
 
     pub(crate) fn truth(&self) -> u64 {
         BEGIN_US + self.passed_us.load(Relaxed)
     }
 
-    pub(crate) fn set(&self, who: &Who, off_us: i64) {
+    pub(crate) fn set(&self, who: &ClockId, off_us: i64) {
         match self.servers.lock().unwrap().iter_mut().find(|(server, _)| server == who) {
             Some((_, off)) => *off = off_us,
             None => self.wall_off_us.store(off_us, Relaxed),
@@ -74,12 +74,12 @@ impl World {
 
     pub(crate) fn answer(&self, clock: &Clock) {
         for (who, off_us) in self.servers.lock().unwrap().iter() {
-            clock.heard(who.clone(), self.truth().saturating_add_signed(*off_us), self.monotonic());
+            clock.observe(who.clone(), self.truth().saturating_add_signed(*off_us), self.monotonic());
         }
     }
 }
 
-impl Host for World {
+impl HostClocks for World {
     fn wall_us(&self) -> u64 {
         self.truth().saturating_add_signed(self.wall_off_us.load(Relaxed))
     }

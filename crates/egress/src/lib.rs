@@ -1,17 +1,21 @@
-//! Which addresses deliveries may reach.
+//! The way out: clients for addresses that others choose, and the guard against server-side request forgery,
+//! which decides which addresses they reach.
 //!
-//! A destination's URL is chosen by whoever may configure destinations, and the relay stands inside the
-//! network. So the address is checked at connect time, after resolution: only addresses that passed are
-//! given to the connector, and a name that resolves anew to something else is checked anew.
-//! Redirects are never followed.
+//! Whoever may configure destinations chooses their URLs, and the relay runs inside the private network. So
+//! the guard checks the address after the name is resolved. The connector gets only addresses that passed,
+//! and a name is checked each time it is resolved. Clients never follow redirects.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Client, ClientBuilder, redirect};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt as _;
 
-/// IPv4 networks that are not the public internet: IANA's special-purpose registry, multicast and class E.
+/// IPv4 networks that are not part of the public internet: IANA's special-purpose registry, multicast and
+/// class E.
 const SPECIAL_V4: [Ipv4Net; 16] = [
     v4(0, 0, 0, 0, 8),
     v4(10, 0, 0, 0, 8),
@@ -35,7 +39,7 @@ const SPECIAL_V4: [Ipv4Net; 16] = [
 /// and multicast are all outside.
 const GLOBAL_V6: Ipv6Net = v6([0x2000, 0, 0], 3);
 
-/// Parts of it that are not: Teredo and other protocol assignments, documentation, 6to4.
+/// Parts of [`GLOBAL_V6`] that are not public: Teredo and other protocol assignments, documentation, 6to4.
 const SPECIAL_V6: [Ipv6Net; 4] =
     [v6([0x2001, 0, 0], 23), v6([0x2001, 0xdb8, 0], 32), v6([0x2002, 0, 0], 16), v6([0x3fff, 0, 0], 20)];
 
@@ -47,22 +51,51 @@ const fn v6(head: [u16; 3], prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(head[0], head[1], head[2], 0, 0, 0, 0, 0), prefix)
 }
 
-/// Lets deliveries reach public addresses, and what the operator allows besides.
+/// TLS with ring, which checks certificates against the system's roots. Without those, it trusts none.
+///
+/// # Errors
+/// If ring lacks a protocol version, which is a bug.
+pub fn tls() -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let mut tls = match builder.clone().with_platform_verifier() {
+        Ok(verified) => verified.with_no_client_auth(),
+        Err(error) => {
+            tracing::warn!(%error, "no root certificates on this host: no https server will be trusted");
+            builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
+        }
+    };
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(tls)
+}
+
+/// A client whose connections all go past the guard, for names as well as for literal addresses (which
+/// [`SsrfGuard::check_literal`] checks before a request). It follows no redirect and uses no proxy of the
+/// environment, which would resolve names behind the guard's back.
+pub fn client(guard: &SsrfGuard, tls: ClientConfig) -> ClientBuilder {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .dns_resolver(Arc::new(guard.clone()))
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+}
+
+/// Lets requests reach public addresses and the networks that the operator allows.
 #[derive(Clone, Debug)]
 pub struct SsrfGuard {
     allowed: Arc<[IpNet]>,
 }
 
 impl SsrfGuard {
-    /// `allow_networks` may be reached although they are private, loopback or otherwise special.
+    /// A guard that also allows `allow_networks`, which may be private, loopback or otherwise special.
     pub fn new(allow_networks: Vec<IpNet>) -> Self {
         Self { allowed: allow_networks.into() }
     }
 
-    /// Whether this very address may be connected to.
+    /// Checks an address.
     ///
     /// # Errors
-    /// If it is not public and not allowed.
+    /// If the address is neither public nor allowed.
     pub fn check(&self, address: IpAddr) -> Result<(), Refused> {
         if is_public(address) || self.allowed.iter().any(|network| network.contains(&address)) {
             Ok(())
@@ -71,7 +104,8 @@ impl SsrfGuard {
         }
     }
 
-    /// Checks a URL whose host is an address, which is never resolved. Names pass: the resolver checks them.
+    /// Checks a URL whose host is an address, which no resolver sees. Names pass, because the resolver checks
+    /// them.
     ///
     /// # Errors
     /// As [`Self::check`].
@@ -83,7 +117,7 @@ impl SsrfGuard {
         }
     }
 
-    /// Those that may be reached; if there are none, why the first one may not.
+    /// The addresses that may be reached. If there are none, why the first one is refused.
     fn permitted(&self, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Refused> {
         let mut refused = None;
         let mut permitted = Vec::with_capacity(addresses.len());
@@ -120,12 +154,11 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// An address that deliveries may not reach. The configuration's fault, of the
-/// destination or of `allow_networks`.
+/// Requests may not reach this address. Either the URL or `allow_networks` is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{address} is not a public address, and not in `forward.allow_networks`")]
+#[error("{address} is not a public address, and not in `allow_networks`")]
 pub struct Refused {
-    /// The address.
+    /// The address that was refused.
     pub address: IpAddr,
 }
 

@@ -1,7 +1,7 @@
-//! Blocks: the events that one regional message holds.
+//! Blocks: each is one message of a region's stream, and holds one or more events.
 //!
-//! A gateway encodes each event in the task that received it; sealing a block then only joins the pieces.
-//! That works because a protobuf message is the concatenation of its fields.
+//! A gateway encodes each event in the task that received it. To seal a block, it only joins the pieces,
+//! because a protobuf message is the concatenation of its fields.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,17 +13,18 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, k
 use ulid::Ulid;
 
 use crate::proto::{Block, Event};
-use crate::{Lane, Name, format, time};
+use crate::{Lane, Name, ShardId, format, tally, time};
 
-/// The number of `Block.events`.
+/// The field number of `Block.events`.
 const EVENTS_FIELD: u32 = 8;
 
-/// Identifies a block; its text form is the message's `Nats-Msg-Id`.
+/// Identifies a block. Its text form is the `Nats-Msg-Id` of the message, by which a stream recognizes a
+/// block that is published twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BlockId(Ulid);
 
 impl BlockId {
-    /// A new id.
+    /// Makes a new id: a ULID, so that ids sort by time.
     pub fn generate() -> Self {
         Self(Ulid::generate())
     }
@@ -48,7 +49,7 @@ impl EncodedEvent {
         Self { source, bytes: event.encode_to_vec() }
     }
 
-    /// Bytes that it takes in a block, its frame included.
+    /// The number of bytes that it takes in a block, with its frame.
     pub fn framed_len(&self) -> usize {
         let len = self.bytes.len();
         key_len(EVENTS_FIELD) + encoded_len_varint(len as u64) + len
@@ -61,34 +62,34 @@ impl EncodedEvent {
     }
 }
 
-/// Who fills a block, and for whom.
+/// The destination and origin of a block.
 #[derive(Clone, Debug)]
 pub struct Destination {
-    /// The region's name.
+    /// The region of the gateway that filled the block.
     pub region: Name,
-    /// The lane of all of its events.
+    /// The lane of all events in it.
     pub lane: Lane,
-    /// The shard of all of its events.
-    pub shard: u32,
-    /// The gateway process.
+    /// The shard of all events in it.
+    pub shard: ShardId,
+    /// The name of the gateway process, as in its configuration.
     pub gateway: String,
 }
 
-/// A block as it goes on the wire.
+/// A finished block, ready to be published.
 #[derive(Debug)]
 pub struct SealedBlock {
-    /// Its id.
+    /// The id, which is also the `Nats-Msg-Id`.
     pub id: BlockId,
-    /// How many events it holds.
+    /// The number of events in the block, at least one.
     pub events: usize,
-    /// How many of each source, for the [`EVENTS_HEADER`](crate::subject::EVENTS_HEADER).
+    /// The number of events of each source, for the [`EVENTS_HEADER`](crate::subject::EVENTS_HEADER).
     pub sources: EventCounts,
     /// The message's payload, a [`Block`].
     pub payload: Bytes,
 }
 
 impl SealedBlock {
-    /// Joins events to a block; those of a split go in parent first.
+    /// Joins encoded events into a block. A split event must come before its children.
     pub fn join<'e>(
         events: impl Iterator<Item = &'e EncodedEvent> + Clone,
         destination: &Destination,
@@ -100,7 +101,7 @@ impl SealedBlock {
             id: id.0.to_bytes().to_vec(),
             region: destination.region.to_string(),
             lane: destination.lane.into_proto().into(),
-            shard: destination.shard,
+            shard: destination.shard.get(),
             gateway: destination.gateway.clone(),
             sealed_at_us: time::unix_micros(now),
             events: Vec::new(),
@@ -113,7 +114,7 @@ impl SealedBlock {
         let mut count = 0;
         for event in events {
             event.frame(&mut payload);
-            sources.add(&event.source);
+            sources.add(&event.source, 1);
             count += 1;
         }
         Self { id, events: count, sources, payload: payload.freeze() }
@@ -126,21 +127,22 @@ impl Lane {
     }
 }
 
-/// Events by source, as the header of a regional message gives them: `github=3;stripe=5`.
+/// The number of events of each source, in the form of the header of a regional message: `github=3;stripe=5`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventCounts(pub BTreeMap<Name, u64>);
 
 impl EventCounts {
-    fn add(&mut self, source: &Name) {
+    /// Adds to the number of events of a source, by the rule of [`tally::add`].
+    pub fn add(&mut self, source: &Name, count: u64) {
         match self.0.get_mut(source) {
-            Some(count) => *count += 1,
-            None => drop(self.0.insert(source.clone(), 1)),
+            Some(total) => tally::add(total, count),
+            None => drop(self.0.insert(source.clone(), count)),
         }
     }
 
-    /// Of all sources.
+    /// Returns the number of events of all sources.
     pub fn total(&self) -> u64 {
-        self.0.values().fold(0, |sum, &count| sum.saturating_add(count))
+        tally::sum(self.0.values().copied())
     }
 }
 
@@ -154,6 +156,9 @@ impl fmt::Display for EventCounts {
     }
 }
 
+/// More events of one source than a block of 8 MiB can hold.
+const MAX_COUNT: u64 = 1_000_000;
+
 impl std::str::FromStr for EventCounts {
     type Err = InvalidEventCounts;
 
@@ -162,14 +167,14 @@ impl std::str::FromStr for EventCounts {
         for pair in text.split(';').filter(|pair| !pair.is_empty()) {
             let (source, count) = pair.split_once('=').ok_or(InvalidEventCounts)?;
             let source: Name = source.parse().map_err(|_| InvalidEventCounts)?;
-            let count: u64 = count.parse().map_err(|_| InvalidEventCounts)?;
+            let count = count.parse().ok().filter(|count| *count <= MAX_COUNT).ok_or(InvalidEventCounts)?;
             counts.insert(source, count);
         }
         Ok(Self(counts))
     }
 }
 
-/// Not a list of `source=count`.
+/// A header value that is not a list of `source=count`, or has a count that no block can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a list of `source=count` pairs joined by `;`")]
 pub struct InvalidEventCounts;
@@ -193,7 +198,12 @@ mod tests {
     }
 
     fn destination() -> Destination {
-        Destination { region: "eu".parse().unwrap(), lane: Lane::Standard, shard: 0, gateway: "g1".into() }
+        Destination {
+            region: "eu".parse().unwrap(),
+            lane: Lane::Standard,
+            shard: ShardId::FIRST,
+            gateway: "g1".into(),
+        }
     }
 
     #[test]
@@ -215,7 +225,7 @@ mod tests {
 
     #[test]
     fn malformed_counts_are_refused() {
-        for bad in ["x", "x=", "=1", "x=-1", "X=1", "x=1;y"] {
+        for bad in ["x", "x=", "=1", "x=-1", "X=1", "x=1;y", "x=18446744073709551615"] {
             assert!(bad.parse::<EventCounts>().is_err(), "{bad}");
         }
         assert_eq!("".parse::<EventCounts>().unwrap().total(), 0);

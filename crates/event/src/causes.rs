@@ -1,8 +1,9 @@
-//! Errors with their causes, as people read them.
+//! Writes errors with their causes, for people to read.
 
 use std::error::Error;
 
-/// An error and its causes on one line. A cause that the text before it already quotes is not said again.
+/// Writes an error and its causes on one line. A cause that the text before it already contains is not
+/// repeated.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

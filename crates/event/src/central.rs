@@ -1,4 +1,4 @@
-//! What can happen to a stream of the centre.
+//! The ways in which a stream of the centre can lose messages.
 
 use std::fmt;
 
@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Lost {
-    /// There is none of this name.
+    /// There is no stream of this name.
     Missing,
-    /// It is not the one that was noted.
+    /// The stream is not the one that was recorded: it was deleted and created again.
     Anew,
-    /// It ends before what was read from it.
+    /// The stream ends before messages that were read from it.
     WentBack {
-        /// Its last sequence.
+        /// The last sequence that the stream has now.
         last: u64,
-        /// The last one that is known to have been there.
+        /// The last sequence that was read from it.
         known: u64,
     },
 }

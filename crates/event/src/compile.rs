@@ -1,34 +1,34 @@
-//! The limits of a process that compiles a component, and what its end says of them. Gateways and the relay
-//! start such processes; each lowers its own limits before it reads what a stranger wrote.
+//! The limits of a process that compiles a component, and what its end tells about them. Gateways and the
+//! relay start such processes. Each process lowers its own limits before it reads a stranger's component.
 
 use std::fmt;
 
-/// Processor time, in seconds.
+/// The most processor time of a compilation, in seconds.
 pub const PROCESSOR_SECONDS: u64 = 30;
-/// Memory that can be written to, in bytes.
+/// The most writable memory of a compilation, in bytes.
 pub const MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
-/// Which limit ended such a process.
+/// The limit that ended a compiling process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// [`PROCESSOR_SECONDS`].
+    /// The process used up its [`PROCESSOR_SECONDS`].
     Processor,
-    /// [`MEMORY_BYTES`].
+    /// The process asked for more than [`MEMORY_BYTES`].
     Memory,
-    /// What the machine had left, or whoever may end processes there.
+    /// Something else killed the process. Most likely the kernel did, because the machine ran out of memory.
     Machine,
 }
 
 impl Limit {
-    /// What a signal that ended the process says; none for signals of other meaning. Linux numbers them so on
-    /// every architecture that Floodgate runs on.
+    /// Returns the limit that the signal which ended the process stands for; `None` for any other signal. The
+    /// numbers are those of Linux on every architecture that Floodgate runs on.
     pub const fn of_signal(signal: i32) -> Option<Self> {
         match signal {
             // SIGXCPU.
             24 => Some(Self::Processor),
             // SIGABRT: an allocation that fails aborts.
             6 => Some(Self::Memory),
-            // SIGKILL: the kernel's way out where memory ends.
+            // SIGKILL: the kernel sends it when memory runs out.
             9 => Some(Self::Machine),
             _ => None,
         }

@@ -1,4 +1,4 @@
-//! What the books say of deliveries: how many there are, where each stands, and how far each lane is routed.
+//! The books of deliveries: how many there are in each state, and how far each lane is routed.
 
 use std::collections::BTreeMap;
 
@@ -6,58 +6,58 @@ use serde::Serialize;
 
 use crate::Lane;
 
-/// Deliveries by where they stand. `matched = delivered + dead + discarded + pending`.
+/// Counts of deliveries by state. `matched = delivered + dead + discarded + pending`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
-    /// All there ever were.
+    /// All deliveries that were ever created by matching an event with a destination.
     pub matched: u64,
-    /// Taken by their consumer.
+    /// Deliveries that the consumer accepted with a 2xx.
     pub delivered: u64,
-    /// Given up after the last attempt.
+    /// Deliveries whose last attempt failed.
     pub dead: u64,
-    /// Given up because the destination was removed or disabled.
+    /// Deliveries given up because the destination was removed or disabled.
     pub discarded: u64,
-    /// Still open, counted one by one.
+    /// Deliveries that are still open. They are counted one by one, not by subtraction.
     pub pending: u64,
 }
 
-/// The deliveries' side of the books, at a cut.
+/// The books of deliveries, up to one sequence of the journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DeliveryBooks {
-    /// Of all sources.
+    /// The counts of all sources together.
     #[serde(flatten)]
     pub all: Totals,
-    /// By source.
+    /// The counts of each source, by its name.
     pub sources: BTreeMap<String, Totals>,
     /// How each lane's events were routed.
     #[serde(skip)]
     pub lanes: BTreeMap<Lane, LaneRouting>,
-    /// The last journal sequence that is counted.
+    /// The last sequence of the journal that is counted.
     pub cut: u64,
 }
 
 /// How one lane's stored events were routed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LaneRouting {
-    /// The last log sequence that the lane is done with.
+    /// The last sequence of the log that the lane has matched with its destinations.
     pub cursor: u64,
-    /// Up to and with this log sequence nothing is counted.
+    /// Counting begins after this sequence of the log.
     pub uncounted_through: u64,
-    /// Beyond it: events with at least one destination, and with none, by source.
+    /// The events counted after that, by source.
     pub sources: BTreeMap<String, Routed>,
 }
 
-/// Events of one source.
+/// How many events of one source had a destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Routed {
-    /// With at least one destination.
+    /// Events that matched at least one destination.
     pub routed: u64,
-    /// With none.
+    /// Events that matched no destination.
     pub unmatched: u64,
 }
 
 impl Totals {
-    /// The sum of both.
+    /// Adds the counts of another source or lane.
     #[must_use]
     pub fn plus(self, other: &Self) -> Self {
         Self {

@@ -1,13 +1,13 @@
-//! Documents as they stand in KV buckets: a JSON text, its version, and the hash of exactly that text.
+//! Documents in KV buckets: a JSON text, the version of its format, and the hash of exactly that text.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use crate::snapshot::Digest256;
+use crate::Digest256;
 
-/// The most bytes of a document: what fits one NATS message of 8 MiB with room to spare.
-/// A destination takes some 560 bytes, a source some 600 and 150 more for each region, so that 10,000
-/// destinations with a few hundred sources fit.
+/// The most bytes of a document, so that it fits into one NATS message of 8 MiB. A destination takes some 560
+/// bytes, and a source some 600 and 150 more for each region, so that 10,000 destinations with a few hundred
+/// sources fit.
 pub const MAX_BYTES: usize = 7 * 1024 * 1024;
 
 #[derive(Serialize, Deserialize)]
@@ -49,21 +49,21 @@ pub fn from_bytes<T: DeserializeOwned>(format: u32, bytes: &[u8]) -> Result<T, D
 /// Why a document could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
-    /// Not the expected JSON.
+    /// The text is not JSON, or not of the expected form.
     #[error("not of the expected form: {0}")]
     Json(#[from] serde_json::Error),
-    /// Another version.
+    /// The document was written in another version of its format.
     #[error("format {found}, and this program reads format {expected}")]
     Format {
-        /// What it is.
+        /// The version that was found.
         found: u32,
-        /// What was asked for.
+        /// The version that the caller reads.
         expected: u32,
     },
-    /// Altered.
+    /// The content does not match its hash: the document was altered or damaged.
     #[error("its content does not match its hash")]
     Hash,
-    /// Too large.
+    /// The document has this many bytes, more than [`MAX_BYTES`].
     #[error("{0} bytes, and at most {MAX_BYTES} fit")]
     TooLarge(usize),
 }

@@ -1,29 +1,29 @@
-//! Reading and writing the versioned messages: [`Block`], [`LogBlock`] and [`JournalBlock`].
+//! Reads and writes the versioned messages: [`Block`], [`LogBlock`] and [`JournalBlock`].
 
 use prost::Message;
 
 use crate::proto::{Block, JournalBlock, LogBlock, log_block, record};
 use crate::{EventId, Lane};
 
-/// The version that every format is at.
+/// The current version of every format.
 pub const VERSION: u32 = 1;
 
-/// A message that carries its version.
+/// A message of a versioned format.
 pub trait Versioned: Message + Default {
-    /// What it is called in errors.
+    /// The name of the format in errors.
     const NAME: &'static str;
 
-    /// The version it says it has.
+    /// Returns the version that the message carries.
     fn version(&self) -> u32;
 
-    /// Checks what protobuf leaves open: lengths of ids, known lanes, required parts.
+    /// Checks what protobuf does not: lengths of ids, known lanes, required parts.
     ///
     /// # Errors
     /// Names the first thing that is wrong.
     fn check(&self) -> Result<(), DecodeError>;
 }
 
-/// Decodes a message and checks it, so that code behind this need not.
+/// Decodes a message and checks it, so that callers need not.
 ///
 /// # Errors
 /// If the bytes are not protobuf, the version is another one, or a required part is missing or malformed.
@@ -39,16 +39,16 @@ pub fn decode<T: Versioned>(bytes: impl bytes::Buf) -> Result<T, DecodeError> {
 /// Why a message could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// Not protobuf.
+    /// The bytes are not a protobuf message of this format.
     #[error("{format}: not protobuf")]
     Protobuf {
         /// Which format was expected.
         format: &'static str,
-        /// What prost found.
+        /// What the protobuf decoder says.
         #[source]
         error: prost::DecodeError,
     },
-    /// Written by another version.
+    /// The message was written in another version of its format.
     #[error("{format}: version {found}, and this program reads version {VERSION}")]
     Version {
         /// Which format was expected.
@@ -56,12 +56,12 @@ pub enum DecodeError {
         /// The version that was found.
         found: u32,
     },
-    /// Protobuf, and still not what it must be.
+    /// A field that protobuf leaves optional is missing or malformed.
     #[error("{format}: {field} is missing or malformed")]
     Field {
         /// Which format was expected.
         format: &'static str,
-        /// The part that is wrong.
+        /// The path of the field.
         field: &'static str,
     },
 }

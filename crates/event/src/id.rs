@@ -14,15 +14,16 @@ const PREFIX: &str = "evt_";
 /// Identifies an event: the first 16 bytes of a SHA-256 over tenant, source and key, or a ULID where the
 /// source asks for no dedup.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(value_type = String, pattern = "^evt_[0-9a-z]{26}$", description = "An event's id."))]
 pub struct EventId([u8; 16]);
 
 impl EventId {
-    /// From an id of the provider's that its signature covers, of any length.
+    /// Derives the id from a provider's id that the signature covers. It may have any length.
     pub fn from_provider_id(tenant: &str, source: &str, provider_id: &str) -> Self {
         Self::derive(b"v1/id", &[tenant.as_bytes(), source.as_bytes(), provider_id.as_bytes()])
     }
 
-    /// From the SHA-256 of the raw body.
+    /// Derives the id from the SHA-256 of the raw body.
     pub fn from_body(tenant: &str, source: &str, body: &BodyHash) -> Self {
         Self::derive(b"v1/body", &[tenant.as_bytes(), source.as_bytes(), &body.0])
     }
@@ -34,22 +35,23 @@ impl EventId {
         Self::derive(b"v2/body", &[tenant.as_bytes(), source.as_bytes(), &body.0, event_type])
     }
 
-    /// From the provider's id of a delivery, which its signature does not cover.
+    /// Derives the id from a provider's id that the signature does not cover.
     pub fn from_delivery(tenant: &str, source: &str, delivery: &str) -> Self {
         Self::derive(b"v1/delivery", &[tenant.as_bytes(), source.as_bytes(), delivery.as_bytes()])
     }
 
-    /// Of the `ordinal`-th event that the handler with this digest made out of `parent`.
+    /// Derives the id of the `ordinal`-th child, from 0, that the handler with this digest split from
+    /// `parent`.
     pub fn child(parent: Self, ordinal: u32, handler_digest: &[u8]) -> Self {
         Self::derive(b"v1/child", &[&parent.0, &ordinal.to_be_bytes(), handler_digest])
     }
 
-    /// A new id, for sources without dedup.
+    /// Makes a new id, for a source that does not deduplicate.
     pub fn unique() -> Self {
         Self(Ulid::generate().to_bytes())
     }
 
-    /// The 16 bytes, as they stand in the formats.
+    /// Returns the 16 bytes that the formats carry.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
@@ -118,12 +120,12 @@ pub struct InvalidEventId;
 pub struct BodyHash([u8; 16]);
 
 impl BodyHash {
-    /// Hashes a raw body.
+    /// Computes the hash of a raw body.
     pub fn of(body: &[u8]) -> Self {
         Self(first_half(&Sha256::digest(body)))
     }
 
-    /// The 16 bytes, as they stand in the formats.
+    /// Returns the 16 bytes that the formats carry.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }

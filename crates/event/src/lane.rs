@@ -8,14 +8,15 @@ use crate::proto;
 
 /// Which of a region's streams an event goes through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(description = "How urgent an event is."))]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
-    /// Must not wait behind anything else.
+    /// For events that must not wait behind others, such as payments.
     Critical,
-    /// What a source gets that says nothing.
+    /// The default of a source.
     #[default]
     Standard,
-    /// May wait.
+    /// For large numbers of events that may wait, such as imports.
     Bulk,
 }
 
@@ -65,7 +66,7 @@ impl TryFrom<proto::Lane> for Lane {
 impl TryFrom<i32> for Lane {
     type Error = UnknownLane;
 
-    /// From the number that stands in a decoded message.
+    /// Reads the number of a decoded message.
     fn try_from(number: i32) -> Result<Self, UnknownLane> {
         proto::Lane::try_from(number).map_err(|_| UnknownLane(number))?.try_into()
     }

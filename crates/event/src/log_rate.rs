@@ -1,41 +1,42 @@
-//! How often one kind of line may be written. What others can cause at any rate must not fill the log's disk,
-//! nor hide what else is in it.
+//! Limits how often one kind of line is logged. Lines that others can cause at any rate must neither fill the
+//! disk nor hide other lines.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Lines at once.
+/// How many lines may be logged at once.
 const BURST: u32 = 5;
-/// The time until one more.
+/// How long until one more line may be written.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Admits a few lines at once and then one each ten seconds, and counts the others.
-/// One for each kind of line and whatever it is about, so that none hides another.
+/// Admits a few lines at once, then one every ten seconds, and counts the others. Use one for each kind of
+/// line and for each thing that the line is about, so that none hides another.
 #[derive(Debug, Default)]
 pub struct LogRate(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Admitted and not made up for by time yet.
+    /// How many lines were admitted that time has not made up for yet.
     used: u32,
-    /// When time last made up for one.
+    /// When time last made up for a line.
     since: Option<Instant>,
     left_out: u64,
 }
 
 impl LogRate {
-    /// None admitted yet.
+    /// Begins with a full burst of lines.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many lines were left out since the last one, if one may be written now.
-    /// Else it counts as left out.
+    /// Asks whether a line may be logged now. Returns how many lines were left out since the last one, or
+    /// `None` if this one must be left out too.
     pub fn admit(&self) -> Option<u64> {
         self.admit_at(Instant::now())
     }
 
-    /// How many lines were left out and not told yet; telling it is the caller's now.
+    /// Returns how many lines were left out and not reported yet, and resets the count. The caller reports
+    /// them.
     pub fn take_left_out(&self) -> u64 {
         std::mem::take(&mut self.state().left_out)
     }
@@ -62,7 +63,7 @@ impl State {
         let periods = now.saturating_duration_since(since).as_secs() / PERIOD.as_secs();
         let periods = u32::try_from(periods).unwrap_or(u32::MAX);
         if periods >= self.used {
-            // As at first: the next period begins with the next line.
+            // As at the beginning: the next period begins with the next line.
             (self.used, self.since) = (0, Some(now));
         } else if periods > 0 {
             self.used -= periods;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// 1 to 64 characters of `a-z 0-9 - _`, beginning with a letter or digit: safe in a path, a subject token, a
 /// metric label and a file name.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(value_type = String, pattern = "^[a-z0-9][a-z0-9_-]{0,63}$", examples("github"), description = "A name: 1 to 64 lower-case letters, digits, `_` and `-`, the first a letter or a digit."))]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(Arc<str>);
 
@@ -16,7 +17,7 @@ impl Name {
     /// The longest name, in characters.
     pub const MAX_LEN: usize = 64;
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -86,7 +87,7 @@ impl fmt::Debug for Name {
     }
 }
 
-/// Not a name.
+/// A text that is not a [`Name`]; the message repeats its beginning.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not a name: expected 1 to 64 characters of a-z, 0-9, `-` and `_`, beginning with a letter or digit"

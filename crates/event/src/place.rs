@@ -1,9 +1,9 @@
-//! Where in a text something is wrong. A parser's own message shows the line itself,
-//! and a secret may stand in it.
+//! Finds the place of an error in a text. A parser's own message shows the line itself, which may contain a
+//! secret.
 
 use std::ops::Range;
 
-/// The number of the line, from 1, in which `span` of `text` begins; the first where that is not known.
+/// Returns the number of the line, from 1, in which `span` of `text` begins, or 1 if the span is not known.
 pub fn line(text: &str, span: Option<Range<usize>>) -> usize {
     let before = span.and_then(|span| text.get(..span.start)).unwrap_or_default();
     before.matches('\n').count() + 1

@@ -13,14 +13,14 @@ macro_rules! codes {
         pub enum ProblemCode { $($(#[$doc])* $variant,)* }
 
         impl ProblemCode {
-            /// Every code.
+            /// Every code, in the order of its status.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The last part of the document's `type`.
+            /// Returns the last part of the `type` of a problem document of this code.
             pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $code,)* } }
-            /// The HTTP status.
+            /// Returns the HTTP status that a problem of this code is sent with.
             pub const fn status(self) -> u16 { match self { $(Self::$variant => $status,)* } }
-            /// The document's `title`.
+            /// Returns the `title` of a problem document of this code.
             pub const fn title(self) -> &'static str { match self { $(Self::$variant => $title,)* } }
         }
     };
@@ -49,6 +49,8 @@ codes! {
     UriTooLong = "uri-too-long", 414, "Request target too long";
     /// A content encoding that is not taken.
     UnsupportedEncoding = "unsupported-encoding", 415, "Unsupported content encoding";
+    /// A content type that does not carry events.
+    UnsupportedMediaType = "unsupported-media-type", 415, "Unsupported content type";
     /// An expectation (`Expect`) that is not met.
     ExpectationFailed = "expectation-failed", 417, "Expectation failed";
     /// A document that is well-formed and wrong.
@@ -69,23 +71,31 @@ codes! {
     Unavailable = "unavailable", 503, "Not available";
 }
 
-/// A problem document.
+/// The body of an error response: a problem document of RFC 9457.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(utoipa::ToSchema, utoipa::ToResponse),
+    schema(description = "An RFC 9457 problem document."),
+    response(description = "An RFC 9457 problem document", content_type = "application/problem+json")
+)]
 pub struct Problem {
     /// `urn:floodgate:problem:` and the code.
     #[serde(rename = "type")]
+    #[cfg_attr(feature = "schema", schema(examples("urn:floodgate:problem:not-found")))]
     pub kind: String,
     /// The code in words.
     pub title: String,
-    /// The HTTP status.
+    /// The HTTP status of the response.
     pub status: u16,
     /// What was wrong, where, and what is allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
     pub detail: Option<String>,
 }
 
 impl Problem {
-    /// A document without detail.
+    /// Makes a document without `detail`.
     pub fn new(code: ProblemCode) -> Self {
         Self {
             kind: format!("urn:floodgate:problem:{}", code.as_str()),
@@ -95,7 +105,7 @@ impl Problem {
         }
     }
 
-    /// A document that says what was wrong.
+    /// Makes a document whose `detail` says what was wrong. It must not contain secrets.
     pub fn with_detail(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self { detail: Some(detail.into()), ..Self::new(code) }
     }

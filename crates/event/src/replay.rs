@@ -1,16 +1,16 @@
-//! Replaying: what the relay asks a gateway, and what the gateway answers.
+//! The messages of a replay: the relay's request to a gateway, and the gateway's answer.
 
 use crate::format::{DecodeError, VERSION, Versioned};
 use crate::proto::replayed::Result as Outcome;
 use crate::proto::{Event, Pinned, Replay, Replayed};
-use crate::{EventId, Lane};
+use crate::{EventId, Lane, ShardId};
 
-/// A request for an event to be replayed.
-pub fn request(event: Event, shard: u32, handler: Option<Pinned>) -> Replay {
-    Replay { version: VERSION, event: Some(event), shard, handler }
+/// Makes the request to replay an event. `handler` is the version to run in place of the promoted one.
+pub fn request(event: Event, shard: ShardId, handler: Option<Pinned>) -> Replay {
+    Replay { version: VERSION, event: Some(event), shard: shard.get(), handler }
 }
 
-/// An answer to it.
+/// Makes a gateway's answer to such a request.
 pub fn answer(outcome: Outcome) -> Replayed {
     Replayed { version: VERSION, result: Some(outcome) }
 }
@@ -73,12 +73,13 @@ mod tests {
 
     #[test]
     fn what_is_no_event_of_ours_is_refused_by_field() {
-        let replay = |event| decode::<Replay>(&*request(event, 0, None).encode_to_vec());
+        let replay = |event| decode::<Replay>(&*request(event, ShardId::new(0), None).encode_to_vec());
         assert!(replay(event()).is_ok());
         let refused = replay(Event { lane: 9, ..event() }).unwrap_err();
         assert_eq!(refused.to_string(), "replay: event.lane is missing or malformed");
         let pinned = Some(Pinned { digest: vec![0; 31], ..Pinned::default() });
-        let refused = decode::<Replay>(&*request(event(), 0, pinned).encode_to_vec()).unwrap_err();
+        let refused =
+            decode::<Replay>(&*request(event(), ShardId::new(0), pinned).encode_to_vec()).unwrap_err();
         assert_eq!(refused.to_string(), "replay: handler.digest is missing or malformed");
     }
 

@@ -4,27 +4,34 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::EventId;
-use crate::snapshot::Digest256;
+use crate::{Digest256, EventId};
 
 /// A version that is tried on a share of the events of those sources that follow the promoted version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trial {
-    /// The revision that began it, or this step of it: tells its counts from those of another.
+    /// The revision of the configuration that began the trial, or its current step. It tells the counts of
+    /// one trial from those of another.
     pub id: u64,
-    /// Whose outcome counts.
+    /// Which of the two versions decides about an event.
     pub kind: TrialKind,
     /// The version that is tried.
     pub version: u32,
-    /// Its component.
+    /// The SHA-256 of the tried version's component.
     pub digest: Digest256,
-    /// On how many of the events.
+    /// The share of events that the trial runs on.
     pub share: Share,
 }
 
 /// Whose outcome counts on an event that both versions run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(utoipa::ToSchema),
+    schema(
+        description = "Whose outcome counts where two versions run. `shadow`: the promoted version's. `canary`: the tried version's."
+    )
+)]
 #[serde(rename_all = "lowercase")]
 pub enum TrialKind {
     /// The promoted version's; the tried one's is compared and thrown away.
@@ -45,14 +52,15 @@ impl TrialKind {
 
 /// A share of a whole: 0.01 % to 100 %, in hundredths of a percent. In JSON a number of percent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(value_type = f64, minimum = 0.01, maximum = 100, description = "A share of the events, in percent."))]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Share(u16);
 
 impl Share {
     const WHOLE: u16 = 10_000;
 
-    /// Whether the event is among this share. The id decides, so that copies in two regions go the same way,
-    /// and an event that is in a small share is in every larger one.
+    /// Returns true if the event is within this share. The id decides, so copies in two regions get the same
+    /// answer, and raising the percentage keeps every event that was already included.
     pub fn takes(self, event: &EventId) -> bool {
         let bytes = event.as_bytes();
         // Ids are hashes, or ULIDs whose last half is random.
@@ -62,7 +70,7 @@ impl Share {
         tail % u64::from(Self::WHOLE) < u64::from(self.0)
     }
 
-    /// Whether `part` is more than this share of `whole`.
+    /// Returns true if `part` is more than this share of `whole`.
     pub fn is_exceeded(self, part: u64, whole: u64) -> bool {
         u128::from(part) * u128::from(Self::WHOLE) > u128::from(whole) * u128::from(self.0)
     }
@@ -94,7 +102,7 @@ impl fmt::Display for Share {
     }
 }
 
-/// Not a share.
+/// A percentage that is not within 0.01 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a percentage of 0.01 to 100")]
 pub struct InvalidShare;

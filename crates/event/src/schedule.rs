@@ -11,26 +11,26 @@ use serde::{Deserialize, Serialize};
 pub struct RetrySchedule(Vec<u64>);
 
 impl RetrySchedule {
-    /// The most waits a schedule may name.
+    /// How many waits a schedule may have.
     pub const MAX_WAITS: usize = 32;
     /// The longest single wait: a week, in seconds.
     pub const MAX_WAIT_SECONDS: u64 = 7 * 86_400;
     /// How far each wait is spread, as a share of it.
     pub const JITTER: f64 = 0.2;
 
-    /// No attempt is further ahead of the one before it.
+    /// The longest wait with its jitter: the next attempt is never later than this.
     pub const LONGEST: Duration = Duration::from_secs(Self::MAX_WAIT_SECONDS * 6 / 5);
 
-    /// Attempts in all.
+    /// Returns the number of attempts, the first one included.
     pub fn attempts(&self) -> u32 {
         // At most MAX_WAITS.
         self.0.len() as u32 + 1
     }
 
-    /// The wait after failed attempt number `attempt` (from 1), or none if that was the last.
+    /// Returns the wait after failed attempt number `attempt` (from 1), or `None` if that was the last.
     ///
-    /// `spread` in 0..1 picks the place within ±20 %; `retry_after`, what the consumer asked for, lengthens
-    /// the wait up to [`Self::MAX_WAIT_SECONDS`] and never shortens it.
+    /// `spread`, 0 to 1, is the place within the jitter of ±20 %. `retry_after` is what the consumer asked for; it makes the
+    /// wait longer, up to [`Self::MAX_WAIT_SECONDS`], and never shorter.
     pub fn wait_after(&self, attempt: u32, spread: f64, retry_after: Option<Duration>) -> Option<Duration> {
         let index = usize::try_from(attempt.checked_sub(1)?).ok()?;
         let seconds = *self.0.get(index)? as f64;
@@ -68,13 +68,13 @@ impl From<RetrySchedule> for Vec<u64> {
     }
 }
 
-/// Not a retry schedule.
+/// Why a list of waits is not a retry schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSchedule {
-    /// More waits than allowed.
+    /// The list has this many waits, more than [`RetrySchedule::MAX_WAITS`].
     #[error("a retry schedule has at most {max} waits, and this one has {0}", max = RetrySchedule::MAX_WAITS)]
     TooMany(usize),
-    /// A wait over the limit.
+    /// A wait has this many seconds, more than [`RetrySchedule::MAX_WAIT_SECONDS`].
     #[error("a wait is at most {max} seconds, and this one is {0}", max = RetrySchedule::MAX_WAIT_SECONDS)]
     TooLong(u64),
 }

@@ -1,9 +1,9 @@
-//! Secrets at rest and on their way: sealed to the public key of whoever may read them, by
-//! [RFC 9180](https://www.rfc-editor.org/rfc/rfc9180) (HPKE base mode, X25519,
-//! HKDF-SHA256, ChaCha20-Poly1305).
+//! Seals secrets, on disk and in transit, to the public key of the process that may read them, by [RFC
+//! 9180](https://www.rfc-editor.org/rfc/rfc9180) (HPKE base mode, X25519, HKDF-SHA256, ChaCha20-Poly1305).
 //!
-//! A source's secret is sealed to each region and to the centre; a destination's to the centre alone. What it
-//! belongs to is bound in as associated data, so that a sealed secret cannot be moved to another object.
+//! A source's secret is sealed to each region and to the centre, and a destination's to the centre alone. The
+//! object that a secret belongs to is bound in as associated data, so that a sealed secret cannot be moved to
+//! another object.
 
 use std::fmt;
 
@@ -23,24 +23,30 @@ type Private = <X25519HkdfSha256 as Kem>::PrivateKey;
 type Public = <X25519HkdfSha256 as Kem>::PublicKey;
 
 const INFO: &[u8] = b"floodgate/seal/v1";
-/// Bytes of the encapsulated key that a sealed secret begins with.
+/// The number of bytes of the encapsulated key that a sealed secret begins with.
 const ENCAPSULATED: usize = 32;
 
-/// Tells keys apart: the first 8 bytes of the public key's SHA-256, in hex.
+/// Identifies a key: the first 8 bytes of the public key's SHA-256, in hex.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct KeyId(String);
 
-/// What a sealed secret belongs to.
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The object that a sealed secret belongs to. It is bound into the seal, which opens for no other object.
 #[derive(Clone, Copy, Debug)]
 pub struct Owner<'a> {
-    /// The object's tenant.
+    /// The tenant of the object.
     pub tenant: &'a str,
-    /// `source` or `destination`.
+    /// The kind of the object: `source` or `destination`.
     pub kind: &'a str,
-    /// The object's name.
+    /// The name of the object.
     pub name: &'a str,
-    /// The field that holds the secret.
+    /// The field of the object that holds the secret.
     pub field: &'a str,
 }
 
@@ -55,23 +61,23 @@ impl Owner<'_> {
     }
 }
 
-/// A secret that only one key opens.
+/// A secret that only the holder of one private key can open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sealed {
-    /// The key that opens it.
+    /// The id of the key that opens it.
     pub key: KeyId,
     /// Base64 of the encapsulated key and the ciphertext.
     pub sealed: String,
 }
 
-/// Whom secrets are sealed to; public, and written as base64 of 32 bytes.
+/// The public key that secrets are sealed to, written as base64 of 32 bytes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SealingKey([u8; 32]);
 
 impl SealingKey {
-    /// Tells this key apart.
+    /// Returns the id of this key.
     pub fn id(&self) -> KeyId {
         let digest = Sha256::digest(self.0);
         KeyId(digest[..8].iter().map(|byte| format!("{byte:02x}")).collect())
@@ -82,19 +88,27 @@ impl SealingKey {
     /// # Errors
     /// If this is not a usable X25519 key.
     pub fn seal(&self, secret: &Secret, owner: Owner<'_>) -> Result<Sealed, SealError> {
+        let bytes = self.seal_bytes(secret.expose().as_bytes(), owner)?;
+        Ok(Sealed { key: self.id(), sealed: BASE64.encode(bytes) })
+    }
+
+    /// Seals bytes for the holder of the private key. Returns the encapsulated key and the ciphertext.
+    ///
+    /// # Errors
+    /// If this is not a usable X25519 key.
+    pub fn seal_bytes(&self, clear: &[u8], owner: Owner<'_>) -> Result<Vec<u8>, SealError> {
         let public = Public::from_bytes(&self.0).map_err(|_| SealError::Key)?;
-        let (encapsulated, ciphertext) =
-            hpke::single_shot_seal::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
-                &OpModeS::Base,
-                &public,
-                INFO,
-                secret.expose().as_bytes(),
-                &owner.associated_data(),
-            )
-            .map_err(|_| SealError::Key)?;
+        let (encapsulated, ciphertext) = hpke::single_shot_seal::<
+            ChaCha20Poly1305,
+            HkdfSha256,
+            X25519HkdfSha256,
+        >(
+            &OpModeS::Base, &public, INFO, clear, &owner.associated_data()
+        )
+        .map_err(|_| SealError::Key)?;
         let mut bytes = encapsulated.to_bytes().to_vec();
         bytes.extend_from_slice(&ciphertext);
-        Ok(Sealed { key: self.id(), sealed: BASE64.encode(bytes) })
+        Ok(bytes)
     }
 }
 
@@ -125,7 +139,7 @@ impl fmt::Debug for SealingKey {
     }
 }
 
-/// Opens what was sealed to its public half. A region has one, the centre has one.
+/// The private key that opens what was sealed to its public half. Each region has one, and so has the centre.
 #[derive(Clone)]
 pub struct OpeningKey {
     private: Private,
@@ -133,7 +147,7 @@ pub struct OpeningKey {
 }
 
 impl OpeningKey {
-    /// A new key.
+    /// Generates a key from the system's random numbers.
     pub fn generate() -> Self {
         let (private, public) = X25519HkdfSha256::gen_keypair();
         Self { private, public: SealingKey(public.to_bytes().into()) }
@@ -150,12 +164,12 @@ impl OpeningKey {
         Ok(Self { private, public })
     }
 
-    /// The private key as text, for a file that only its owner can read.
+    /// Returns the private key as text, for a file that only its owner can read.
     pub fn to_text(&self) -> Secret {
         Secret::new(BASE64.encode(Zeroizing::new(self.private.to_bytes().to_vec())))
     }
 
-    /// The public half.
+    /// Returns the public half of the key, to which secrets are sealed.
     pub fn sealing_key(&self) -> &SealingKey {
         &self.public
     }
@@ -169,10 +183,19 @@ impl OpeningKey {
             return Err(SealError::OtherKey { sealed: sealed.key.0.clone(), held: self.public.id().0 });
         }
         let bytes = BASE64.decode(&sealed.sealed).map_err(|_| SealError::Altered)?;
-        let (encapsulated, ciphertext) = bytes.split_at_checked(ENCAPSULATED).ok_or(SealError::Altered)?;
+        let clear = self.open_bytes(&bytes, owner)?;
+        String::from_utf8(clear).map(Secret::new).map_err(|_| SealError::Altered)
+    }
+
+    /// Opens what [`SealingKey::seal_bytes`] made for `owner`.
+    ///
+    /// # Errors
+    /// If it was sealed to another key or for another owner, or was altered.
+    pub fn open_bytes(&self, sealed: &[u8], owner: Owner<'_>) -> Result<Vec<u8>, SealError> {
+        let (encapsulated, ciphertext) = sealed.split_at_checked(ENCAPSULATED).ok_or(SealError::Altered)?;
         let encapsulated = <X25519HkdfSha256 as Kem>::EncappedKey::from_bytes(encapsulated)
             .map_err(|_| SealError::Altered)?;
-        let clear = hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
+        hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
             &OpModeR::Base,
             &self.private,
             &encapsulated,
@@ -180,8 +203,7 @@ impl OpeningKey {
             ciphertext,
             &owner.associated_data(),
         )
-        .map_err(|_| SealError::Altered)?;
-        String::from_utf8(clear).map(Secret::new).map_err(|_| SealError::Altered)
+        .map_err(|_| SealError::Altered)
     }
 }
 
@@ -194,10 +216,10 @@ impl fmt::Debug for OpeningKey {
 /// Why a secret could not be sealed or opened. Says nothing of the secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
-    /// Not an X25519 key.
+    /// The text or bytes are not an X25519 key.
     #[error("not an X25519 key: expected base64 of 32 bytes")]
     Key,
-    /// Sealed to a key that is not held here.
+    /// The secret was sealed to another key than this one.
     #[error("sealed to key {sealed}, and this process holds key {held}")]
     OtherKey {
         /// The key it was sealed to.
@@ -205,7 +227,7 @@ pub enum SealError {
         /// The key that is held here.
         held: String,
     },
-    /// Altered, or moved from another object.
+    /// The sealed text was altered, or it belongs to another object.
     #[error("the sealed secret was altered, or belongs to another object")]
     Altered,
 }

@@ -8,11 +8,21 @@ use zeroize::{Zeroize, Zeroizing};
 /// A secret in clear. It prints as `[secret]`, is wiped when dropped, and is only read through
 /// [`Secret::expose`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(utoipa::ToSchema),
+    schema(
+        min_length = 1,
+        max_length = 1024,
+        pattern = r"^\S(.*\S)?$",
+        description = "A key. Without white space at its ends, and without line ends, a NUL, a byte order mark or the like anywhere. It is never shown."
+    )
+)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a secret.
+    /// Wraps a secret without checking it.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -24,7 +34,8 @@ impl Secret {
     /// was given, and nothing but a failed signature or login would tell.
     ///
     /// # Errors
-    /// Says what stands where, and nothing of the rest.
+    /// If the text is empty, or has white space or an invisible character where none may be. The error names
+    /// that character and its place, and nothing else of the secret.
     pub fn from_line(bytes: Vec<u8>) -> Result<Self, Unfit> {
         let bytes = Zeroizing::new(bytes);
         if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
@@ -67,7 +78,7 @@ impl Secret {
             .map_or(Ok(()), |found| Err(Unfit::Holds(found)))
     }
 
-    /// The secret itself. Each caller is a place to look at in a review.
+    /// Returns the secret in clear. Look at each caller in a review.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -86,25 +97,25 @@ fn is_unseen(character: char) -> bool {
 /// Why a text is not taken for a secret. Names one character that cannot be seen, and nothing else of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// There is nothing in it.
+    /// It is empty, or was nothing but line ends.
     #[error("the secret is empty")]
     Empty,
-    /// Not text.
+    /// It is not UTF-8.
     #[error("the secret is not text in UTF-8")]
     NotText,
-    /// What some editors call Unicode.
+    /// It is UTF-16, which some editors call Unicode.
     #[error("the secret is text in UTF-16: save it as UTF-8, without a byte order mark")]
     Utf16,
-    /// White space or the like before it.
+    /// It begins with this character, which is white space or invisible.
     #[error("the secret begins with {}: take it out", name(*.0))]
     Begins(char),
-    /// White space or the like behind it, line ends aside.
+    /// It ends with this character, which is white space or invisible; line ends are removed before.
     #[error("the secret ends with {}: take it out", name(*.0))]
     Ends(char),
-    /// Something else that cannot be seen.
+    /// It contains this character, which is invisible.
     #[error("the secret has {} in it: take it out", name(*.0))]
     Holds(char),
-    /// It does not go into an `Authorization` header.
+    /// It is a token with a character that does not go into an `Authorization` header.
     #[error(
         "the token has a character other than letters, digits and signs of ASCII in it: make another one"
     )]

@@ -1,17 +1,17 @@
-//! What a region knows of the configuration: an immutable document per revision, which the relay writes into
-//! the region's own KV bucket and gateways serve from, also while the centre is away.
+//! The part of the configuration that a region has: an immutable document for each revision. The relay writes
+//! it into the region's own KV bucket, so that gateways can serve from it while the centre is away.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::Name;
 use crate::document::{self, DocumentError};
 use crate::grant::Grants;
 use crate::rollout::Trial;
+use crate::scheme::Settings;
 use crate::seal::Sealed;
-use crate::source::{HandlerLimits, Intake, OnFault, Scheme};
+use crate::source::{HandlerLimits, Intake, OnFault};
+use crate::{Digest256, Name, ShardCount};
 
 /// The version of the document.
 pub const FORMAT: u32 = 1;
@@ -20,15 +20,16 @@ pub const FORMAT: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
-    /// Counts the changes of the whole configuration.
+    /// The revision of the configuration: it counts all changes since the beginning.
     pub revision: u64,
-    /// Unix time in microseconds at which the centre last confirmed it, for `max_config_age_seconds`.
+    /// When the centre last confirmed the snapshot, as Unix time in microseconds. `max_config_age_seconds`
+    /// counts from it.
     pub created_at_us: u64,
     /// The region that this copy is for.
     pub region: Name,
     /// The deployment's number of shards.
-    pub shards: u32,
-    /// Sources by name.
+    pub shards: ShardCount,
+    /// The sources that the region serves, by name.
     pub sources: BTreeMap<Name, Source>,
     /// The handlers that sources bind, by the hex of their component's SHA-256.
     pub handlers: BTreeMap<Digest256, Component>,
@@ -38,20 +39,24 @@ pub struct Snapshot {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// Whose it is.
+    /// The tenant that the source belongs to.
     pub tenant: Name,
-    /// How requests are verified.
-    pub scheme: Scheme,
-    /// Keys, any of which may have signed; at least one.
+    /// The signature scheme that requests are verified by.
+    pub scheme: Name,
+    /// The keys that may have signed a request; two during a rotation, and none for a scheme that has no
+    /// shared keys.
     pub secrets: Vec<SealedSecret>,
-    /// How old a signed time may be, where the scheme signs one.
+    /// How old a signed time may be, if the scheme signs one.
     pub tolerance_seconds: Option<u64>,
-    /// Keys that handlers may sign or verify with, where a binding grants it.
+    /// What else the scheme needs to know.
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub settings: Settings,
+    /// The keys that handlers may sign or verify with, if a binding grants it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub keys: BTreeMap<Name, SealedSecret>,
     /// The chain of handlers, in order.
     pub handlers: Vec<Binding>,
-    /// Everything else.
+    /// The settings apart from secrets and handlers.
     pub intake: Intake,
 }
 
@@ -67,7 +72,7 @@ pub fn key_field(key: &Name) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SealedSecret {
-    /// Tells it apart in envelopes; random, and says nothing of the secret.
+    /// The id that envelopes name the secret by. It is random and reveals nothing of the secret.
     pub id: String,
     /// The secret, sealed to the region's key.
     pub secret: Sealed,
@@ -77,28 +82,28 @@ pub struct SealedSecret {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Binding {
-    /// The handler's name.
+    /// The name of the handler.
     pub name: Name,
-    /// Its version.
+    /// The version of the handler, from 1.
     pub version: u32,
-    /// That version's component.
+    /// The SHA-256 of that version's component.
     pub digest: Digest256,
-    /// What a failure does.
+    /// What happens to an event that the handler fails on.
     pub on_fault: OnFault,
-    /// What the handler is given as its parameters: a JSON object.
+    /// The handler's parameters: a JSON object.
     pub params: serde_json::Map<String, serde_json::Value>,
-    /// What it may ask of the host.
+    /// What the handler may ask the host for.
     #[serde(default)]
     pub grants: Grants,
-    /// What it may use up; what is absent is the gateway's default.
+    /// What the handler may use up. A limit that is absent is the gateway's default.
     #[serde(default)]
     pub limits: HandlerLimits,
-    /// Another version that is tried on some of the events.
+    /// Another version, on trial for some of the events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<Trial>,
 }
 
-/// What a region must fetch to run a handler.
+/// What a region must know to fetch a handler's component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Component {
@@ -106,69 +111,8 @@ pub struct Component {
     pub size: u64,
 }
 
-/// A SHA-256, written as 64 characters of hex.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Digest256([u8; 32]);
-
-impl Digest256 {
-    /// Hashes bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
-
-    /// From its 32 bytes.
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 32 bytes.
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for Digest256 {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl std::fmt::Debug for Digest256 {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(self, f)
-    }
-}
-
-impl TryFrom<String> for Digest256 {
-    type Error = InvalidDigest;
-
-    fn try_from(text: String) -> Result<Self, InvalidDigest> {
-        let mut bytes = [0; 32];
-        if text.len() != 64 || !text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(InvalidDigest);
-        }
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| InvalidDigest)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| InvalidDigest)?;
-        }
-        Ok(Self(bytes))
-    }
-}
-
-impl From<Digest256> for String {
-    fn from(digest: Digest256) -> Self {
-        digest.to_string()
-    }
-}
-
-/// Not a SHA-256 in hex.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a SHA-256: expected 64 characters of lower-case hex")]
-pub struct InvalidDigest;
-
 impl Snapshot {
-    /// Writes the snapshot as it stands in the KV bucket.
+    /// Writes the snapshot in the form that the KV bucket holds.
     ///
     /// # Errors
     /// If it is larger than a [`document`] may be.

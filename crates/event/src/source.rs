@@ -1,5 +1,9 @@
 //! What an operator says of a source. Part of the admin API's documents and of the snapshots made from them.
 
+mod locator;
+
+pub use locator::{InvalidLocator, Locator};
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
@@ -8,148 +12,15 @@ use serde::{Deserialize, Serialize};
 use crate::type_pattern::TypePattern;
 use crate::{Lane, Name};
 
-/// How requests of a source prove where they come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scheme {
-    /// `X-Hub-Signature-256`, HMAC-SHA256 over the body.
-    Github,
-    /// `Stripe-Signature`, HMAC-SHA256 over timestamp and body.
-    Stripe,
-    /// [Standard Webhooks](crate::standard_webhooks) v1.
-    Standard,
-}
-
-impl Scheme {
-    /// The name used in configuration and envelopes.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Github => "github",
-            Self::Stripe => "stripe",
-            Self::Standard => "standard",
-        }
-    }
-
-    /// How old (and, for Standard Webhooks, how far ahead) a signed time may be;
-    /// none for schemes without one.
-    pub const fn default_tolerance_seconds(self) -> Option<u64> {
-        match self {
-            Self::Github => None,
-            Self::Stripe | Self::Standard => Some(300),
-        }
-    }
-
-    /// Where the provider puts its event's id.
-    pub fn default_event_id(self) -> Locator {
-        match self {
-            Self::Github => Locator::header("x-github-delivery"),
-            Self::Stripe => Locator::json("/id"),
-            Self::Standard => Locator::header(crate::standard_webhooks::ID_HEADER),
-        }
-    }
-
-    /// Where the provider puts its event's type.
-    pub fn default_event_type(self) -> Locator {
-        match self {
-            Self::Github => Locator::header("x-github-event"),
-            Self::Stripe | Self::Standard => Locator::json("/type"),
-        }
-    }
-
-    /// Whether the signature covers what stands there. What it does not cover, anyone with one captured
-    /// request can change, so it must not decide what is a duplicate.
-    pub fn covers(self, locator: &Locator) -> bool {
-        match locator {
-            Locator::Json(_) => true,
-            Locator::Header(name) => self == Self::Standard && name == crate::standard_webhooks::ID_HEADER,
-        }
-    }
-
-    /// Headers that carry a secret in clear and are never stored. None of these three schemes has one.
-    pub const fn secret_headers(self) -> &'static [&'static str] {
-        match self {
-            Self::Github | Self::Stripe | Self::Standard => &[],
-        }
-    }
-}
-
-/// Where a value stands in a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "RawLocator", into = "RawLocator")]
-pub enum Locator {
-    /// A JSON pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) into the body;
-    /// strings and numbers count.
-    Json(String),
-    /// A header, by its lower-case name.
-    Header(String),
-}
-
-impl Locator {
-    /// The longest pointer or name, in bytes.
-    pub const MAX_BYTES: usize = 256;
-
-    /// Bytes of the pointer or name.
-    pub fn bytes(&self) -> usize {
-        match self {
-            Self::Json(text) | Self::Header(text) => text.len(),
-        }
-    }
-
-    fn json(pointer: &str) -> Self {
-        Self::Json(pointer.to_owned())
-    }
-
-    fn header(name: &str) -> Self {
-        Self::Header(name.to_owned())
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum RawLocator {
-    Json(String),
-    Header(String),
-}
-
-impl TryFrom<RawLocator> for Locator {
-    type Error = InvalidLocator;
-
-    fn try_from(raw: RawLocator) -> Result<Self, InvalidLocator> {
-        match raw {
-            RawLocator::Json(pointer) if pointer.is_empty() || pointer.starts_with('/') => {
-                Ok(Self::Json(pointer))
-            }
-            RawLocator::Json(pointer) => Err(InvalidLocator::Pointer(pointer)),
-            RawLocator::Header(name) => match http::HeaderName::from_bytes(name.as_bytes()) {
-                Ok(name) => Ok(Self::Header(name.as_str().to_owned())),
-                Err(_) => Err(InvalidLocator::Header(name)),
-            },
-        }
-    }
-}
-
-impl From<Locator> for RawLocator {
-    fn from(locator: Locator) -> Self {
-        match locator {
-            Locator::Json(pointer) => Self::Json(pointer),
-            Locator::Header(name) => Self::Header(name),
-        }
-    }
-}
-
-/// Not a place in a request.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidLocator {
-    /// Not an RFC 6901 pointer.
-    #[error("`{0}` is not a JSON pointer: expected it to begin with `/`")]
-    Pointer(String),
-    /// Not a header name.
-    #[error("`{0}` is not a header name")]
-    Header(String),
-}
-
 /// What makes two requests the same event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(utoipa::ToSchema),
+    schema(
+        description = "What makes two requests the same event. `id`: the provider's id where the signature covers it, else as `body`. `body`: the raw body, and the event type where the signature does not cover it. `delivery`: the provider's id even where the signature does not cover it. `none`: each request is an event of its own."
+    )
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Dedup {
     /// The provider's id where the signature covers it, else as [`Dedup::Body`].
@@ -164,38 +35,77 @@ pub enum Dedup {
     None,
 }
 
-/// Whether the signed bytes stay with the event.
+/// What happens to the signed bytes of an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(utoipa::ToSchema),
+    schema(
+        description = "Whether the signed bytes stay with the event, so that a consumer can verify the provider's own signature."
+    )
+)]
 #[serde(rename_all = "lowercase")]
 pub enum RawPolicy {
-    /// They do, so that a consumer can check the provider's own signature.
+    /// The signed bytes stay with the event, so that a consumer can check the provider's own signature.
     #[default]
     Keep,
-    /// They do not; what redacting handlers need.
+    /// The signed bytes are dropped. A source whose handlers redact needs this.
     Drop,
 }
 
 /// What happens to an event when a handler fails on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(utoipa::ToSchema),
+    schema(
+        description = "What happens to an event when a handler fails on it. `quarantine`: it is stored with the fault and not delivered, and the sender gets its 2xx. `reject`: the sender gets a 5xx, and tries again. `pass`: it continues as if the handler were not there."
+    )
+)]
 #[serde(rename_all = "lowercase")]
 pub enum OnFault {
-    /// It is stored with the fault and not delivered; the sender gets its 2xx.
+    /// The event is stored with the fault and not delivered. The sender gets its 2xx.
     #[default]
     Quarantine,
-    /// It is refused with a 5xx, so that the sender tries again.
+    /// The event is refused with a 500, so that the sender tries again.
     Reject,
-    /// It goes on as if the handler were not there: not for handlers that redact.
+    /// The event continues as if the handler were not there. Do not use this for a handler that redacts.
     Pass,
 }
 
 /// How fast a source may send, as a token bucket in each gateway process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(utoipa::ToSchema),
+    schema(description = "How fast a source may send, in each gateway process.")
+)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
-    /// Requests per second.
+    /// How many requests are taken per second in the long run.
+    #[cfg_attr(feature = "schema", schema(value_type = u32, minimum = 1))]
     pub per_second: NonZeroU32,
-    /// Requests that may come at once.
+    /// How many requests may come at once.
+    #[cfg_attr(feature = "schema", schema(value_type = u32, minimum = 1))]
     pub burst: NonZeroU32,
+}
+
+/// What happens to a request whose signature fails. It gets 401 either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum OnVerifyFailure {
+    /// It is refused, and recorded.
+    #[default]
+    Refuse,
+    /// It is also held: sealed to the region's key, to be verified again once the source is corrected.
+    Hold,
+}
+
+impl OnVerifyFailure {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What a source's answer to an accepted event is.
@@ -243,10 +153,10 @@ pub struct InvalidStatus(u16);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Intake {
-    /// Where the provider's id stands; the scheme's preset if left out.
+    /// Where the provider's id is; the scheme's preset if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<Locator>,
-    /// Where the event's type stands; the scheme's preset if left out.
+    /// Where the event's type is; the scheme's preset if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_type: Option<Locator>,
     /// What makes two requests the same event.
@@ -255,9 +165,13 @@ pub struct Intake {
     /// The event types that are taken, as they are received; none for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub types: Option<Vec<TypePattern>>,
-    /// Whether the signed bytes stay with the event.
+    /// What happens to the signed bytes of an event.
     #[serde(default)]
     pub raw: RawPolicy,
+    /// What happens to a request whose signature fails. The default is left out, because gateways of earlier
+    /// releases refuse fields that they do not know.
+    #[serde(default, skip_serializing_if = "OnVerifyFailure::is_default")]
+    pub on_verify_failure: OnVerifyFailure,
     /// What events are ordered by, if by anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_by: Option<Locator>,
@@ -295,12 +209,12 @@ impl Intake {
         Self::DEFAULT_MAX_BODY_BYTES
     }
 
-    /// Whether the source takes events of this type; the empty one is that of events without a type.
+    /// Returns true if the source accepts events of this type. An event without a type has the empty one.
     pub fn takes(&self, event_type: &str) -> bool {
         self.types.as_ref().is_none_or(|types| types.iter().any(|pattern| pattern.matches(event_type)))
     }
 
-    /// The lane of an event of this type.
+    /// Returns the lane of an event of this type.
     pub fn lane_of(&self, event_type: &str) -> Lane {
         self.lanes.get(event_type).copied().unwrap_or(self.lane)
     }
@@ -309,27 +223,38 @@ impl Intake {
 /// What a binding asks for its handler, per event. What is left out is the gateway's default; the
 /// maxima are each gateway's own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(utoipa::ToSchema),
+    schema(
+        description = "What a handler may use for each event. What is left out is the gateway's default; a gateway may allow less."
+    )
+)]
 #[serde(deny_unknown_fields, default)]
 pub struct HandlerLimits {
-    /// Milliseconds that it may run, without waiting for a processor.
+    /// Milliseconds that it may run for one event. Waiting for a processor does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(minimum = 1, maximum = 10000))]
     pub deadline_ms: Option<u32>,
-    /// Bytes of linear memory.
+    /// Bytes of linear memory of one instance.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(minimum = 131072, maximum = 1073741824))]
     pub memory_bytes: Option<u64>,
-    /// Bytes that it may return.
+    /// Bytes that it may return for one event.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(minimum = 1024, maximum = 3145728))]
     pub output_bytes: Option<u64>,
 }
 
-/// The tenant of objects that name none.
+/// Returns the tenant of objects that name none: `default`.
 pub fn default_tenant() -> Name {
     // A literal that satisfies the rule.
     #[allow(clippy::expect_used)]
     "default".parse().expect("`default` is a name")
 }
 
-/// What events are counted under whose source is not a name; no gateway writes any.
+/// Returns the name that events are counted under whose source is not a valid name. No gateway writes such
+/// events.
 pub fn unnamed() -> Name {
     // A literal that satisfies the rule.
     #[allow(clippy::expect_used)]

@@ -1,52 +1,40 @@
 //! Signatures of the [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks)
-//! specification, version 1 (HMAC-SHA256): the gateway checks them, the relay makes them.
+//! specification, version 1 (HMAC-SHA256). The gateway checks them, and the relay makes them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 use crate::Secret;
 
-/// Header with the message's id.
+/// The header that carries the message's id.
 pub const ID_HEADER: &str = "webhook-id";
-/// Header with the Unix time of the attempt, in seconds.
+/// The header that carries the Unix time of the attempt, in seconds.
 pub const TIMESTAMP_HEADER: &str = "webhook-timestamp";
-/// Header with a space-separated list of `v1,<base64>`.
+/// The header that carries the signatures: a space-separated list of `v1,<base64>`.
 pub const SIGNATURE_HEADER: &str = "webhook-signature";
 
 const PREFIX: &str = "whsec_";
 /// Key lengths that the specification allows, in bytes.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// A symmetric signing key, ready for use.
+/// A symmetric signing key that is ready for use.
 #[derive(Clone)]
 pub struct Key(Hmac<Sha256>);
 
 impl Key {
-    /// Decodes `whsec_` and base64; the prefix may be left out.
+    /// Decodes `whsec_` and base64. The prefix may be missing.
     ///
     /// # Errors
     /// If it is not base64, or not 24 to 64 bytes of it.
     pub fn parse(secret: &Secret) -> Result<Self, InvalidKey> {
-        let text = secret.expose().strip_prefix(PREFIX).unwrap_or(secret.expose());
-        let mut bytes = BASE64.decode(text).map_err(|_| InvalidKey::Base64)?;
-        let key = if KEY_BYTES.contains(&bytes.len()) {
-            Hmac::new_from_slice(&bytes).map(Self).map_err(|_| InvalidKey::Length(bytes.len()))
-        } else {
-            Err(InvalidKey::Length(bytes.len()))
-        };
-        bytes.zeroize();
-        key
+        let bytes = key_bytes(secret.expose())?;
+        Hmac::new_from_slice(&bytes).map(Self).map_err(|_| InvalidKey::Length(bytes.len()))
     }
 
-    /// Whether `tag` is the signature of this message; in constant time.
-    pub fn verify(&self, id: &[u8], timestamp: &[u8], body: &[u8], tag: &[u8]) -> bool {
-        self.mac(id, timestamp, body).verify_slice(tag).is_ok()
-    }
-
-    /// The `v1,<base64>` of a message.
+    /// Signs a message. Returns `v1,<base64>`.
     pub fn sign(&self, id: &str, timestamp_seconds: u64, body: &[u8]) -> String {
         let timestamp = timestamp_seconds.to_string();
         let tag = self.mac(id.as_bytes(), timestamp.as_bytes(), body).finalize().into_bytes();
@@ -62,13 +50,24 @@ impl Key {
     }
 }
 
-/// Not a Standard Webhooks key. Says nothing of the key itself.
+/// Decodes the bytes of a key: `whsec_` and base64. The prefix may be missing. The bytes are wiped when
+/// dropped.
+///
+/// # Errors
+/// As [`Key::parse`].
+pub fn key_bytes(text: &str) -> Result<Zeroizing<Vec<u8>>, InvalidKey> {
+    let bytes = BASE64.decode(text.strip_prefix(PREFIX).unwrap_or(text));
+    let bytes = bytes.map(Zeroizing::new).map_err(|_| InvalidKey::Base64)?;
+    if KEY_BYTES.contains(&bytes.len()) { Ok(bytes) } else { Err(InvalidKey::Length(bytes.len())) }
+}
+
+/// The text is not a Standard Webhooks key. The error says nothing of the key itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
-    /// Not base64.
+    /// The text after `whsec_` is not base64.
     #[error("a Standard Webhooks secret is `whsec_` followed by base64, and this is not base64")]
     Base64,
-    /// Too short or too long.
+    /// The key has this many bytes, and 24 to 64 are allowed.
     #[error("a Standard Webhooks secret holds 24 to 64 bytes, and this one holds {0}")]
     Length(usize),
 }

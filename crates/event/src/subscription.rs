@@ -7,21 +7,24 @@ use crate::type_pattern::TypePattern;
 
 /// Which events a destination gets. An empty list means any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Subscription {
-    /// Patterns of event types: exact, or ending in `*`.
+    /// Patterns of event types, exact or ending in `*`; at most 256.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schema(max_items = 256, required = false))]
     pub types: Vec<TypePattern>,
-    /// Names of sources.
+    /// Names of sources, at most 256.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schema(max_items = 256, required = false))]
     pub sources: Vec<Name>,
 }
 
 impl Subscription {
-    /// The most entries of either list.
+    /// How many entries each of the lists may have.
     pub const MAX_ENTRIES: usize = 256;
 
-    /// Whether an event of this source and type is asked for.
+    /// Returns true if the destination gets events of this source and type.
     pub fn matches(&self, source: &str, event_type: &str) -> bool {
         let source_fits = self.sources.is_empty() || self.sources.iter().any(|name| name.as_str() == source);
         let type_fits = self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(event_type));

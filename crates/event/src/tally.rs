@@ -1,5 +1,5 @@
-//! Verdicts counted by source, as the header of a central message gives them.
-//! Books fold it without opening blocks.
+//! Verdicts counted by source, in the form of the header of a central message. The books add them up without
+//! decoding blocks.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,20 +8,20 @@ use std::str::FromStr;
 use crate::Name;
 use crate::proto::verdict::Kind;
 
-/// How many events got which verdict.
+/// How many events got each verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Delivered to whoever subscribed.
+    /// Events that are stored, to be delivered to the destinations that match.
     pub stored: u64,
-    /// Known already.
+    /// Events that were stored before.
     pub duplicate: u64,
-    /// Dropped by a handler.
+    /// Events that a handler dropped.
     pub filtered: u64,
-    /// Answered by a handler.
+    /// Events that a handler answered.
     pub responded: u64,
-    /// Kept because a handler failed.
+    /// Events that are kept because a handler failed on them.
     pub quarantined: u64,
-    /// In blocks that could not be decoded.
+    /// Events in blocks that could not be decoded.
     pub set_aside: u64,
 }
 
@@ -38,7 +38,7 @@ impl Tally {
         ]
     }
 
-    /// Counts one verdict.
+    /// Adds one event with this verdict.
     pub fn count(&mut self, kind: Kind) {
         match kind {
             Kind::Stored => self.stored += 1,
@@ -50,31 +50,43 @@ impl Tally {
         }
     }
 
-    /// All verdicts.
+    /// Returns the number of events of all verdicts.
     pub fn total(&self) -> u64 {
-        self.stored + self.duplicate + self.filtered + self.responded + self.quarantined + self.set_aside
+        let Self { stored, duplicate, filtered, responded, quarantined, set_aside } = *self;
+        sum([stored, duplicate, filtered, responded, quarantined, set_aside])
     }
 }
 
 impl std::ops::AddAssign for Tally {
     fn add_assign(&mut self, mut other: Self) {
-        for ((_, sum), (_, count)) in self.fields().into_iter().zip(other.fields()) {
-            *sum += *count;
+        for ((_, total), (_, count)) in self.fields().into_iter().zip(other.fields()) {
+            add(total, *count);
         }
     }
 }
 
-/// Tallies by source: `github=s3,d1;stripe=f1`. A count of zero is left out.
+/// Adds to a total. A total that is full stays so: counts come from the headers of messages, which whoever
+/// holds a gateway's key can write, and no header may end whoever adds them up.
+pub fn add(total: &mut u64, count: u64) {
+    *total = total.saturating_add(count);
+}
+
+/// Returns the sum of counts, by the rule of [`add`].
+pub fn sum(counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
+}
+
+/// Tallies by source, such as `github=s3,d1;stripe=f1`. A count of zero is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tallies(pub BTreeMap<Name, Tally>);
 
 impl Tallies {
-    /// The tally of a source.
+    /// Returns the tally of a source, which is zero if it was not counted before.
     pub fn of(&mut self, source: &Name) -> &mut Tally {
         self.0.entry(source.clone()).or_default()
     }
 
-    /// Adds another's counts.
+    /// Adds the counts of other tallies, source by source.
     pub fn add(&mut self, other: &Self) {
         for (source, tally) in &other.0 {
             *self.of(source) += *tally;
@@ -115,7 +127,7 @@ impl FromStr for Tallies {
     }
 }
 
-/// Not a list of tallies.
+/// A header value that is not a list of tallies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a list of `source=` and counts like `s3,d1`, joined by `;`")]
 pub struct InvalidTallies;
@@ -123,6 +135,14 @@ pub struct InvalidTallies;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sums_that_are_full_stay_so() {
+        let full = Tally { stored: u64::MAX, set_aside: u64::MAX, ..Tally::default() };
+        let mut sum = full;
+        sum += full;
+        assert_eq!((sum, sum.total()), (full, u64::MAX));
+    }
 
     #[test]
     fn text_form_round_trips() {

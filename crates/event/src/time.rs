@@ -2,17 +2,17 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Microseconds since the Unix epoch; 0 for a clock that stands before it.
+/// Returns the microseconds since the Unix epoch; 0 for a time before it.
 pub fn unix_micros(at: SystemTime) -> u64 {
     at.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
-/// The time that `micros` stands for.
+/// Returns the time that is `micros` after the Unix epoch.
 pub fn from_unix_micros(micros: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_micros(micros)
 }
 
-/// Days since the Unix epoch (UTC), the partition of the ledger that `micros` falls in.
+/// Returns the days since the Unix epoch in UTC: the partition of the ledger that `micros` falls in.
 pub fn unix_day(micros: u64) -> u32 {
     const MICROS_PER_DAY: u64 = 86_400 * 1_000_000;
     u32::try_from(micros / MICROS_PER_DAY).unwrap_or(u32::MAX)

@@ -1,8 +1,8 @@
-//! Event types, as operators name many at once.
+//! Patterns of event types, with which operators name many types at once.
 
 use serde::{Deserialize, Serialize};
 
-/// An event type, or the beginning of one and `*`.
+/// An event type, or the beginning of one followed by `*`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TypePattern {
@@ -14,12 +14,12 @@ impl TypePattern {
     /// The longest pattern, in bytes.
     pub const MAX_LEN: usize = 256;
 
-    /// The text that event types are compared with, and whether more may follow it.
+    /// Returns the text that event types are compared with, and true if they may be longer.
     pub fn parts(&self) -> (&str, bool) {
         (&self.text, self.prefix)
     }
 
-    /// Whether an event type fits.
+    /// Returns true if the event type matches the pattern.
     pub fn matches(&self, event_type: &str) -> bool {
         if self.prefix { event_type.starts_with(&self.text) } else { event_type == self.text }
     }
@@ -46,7 +46,7 @@ impl From<TypePattern> for String {
     }
 }
 
-/// Not a pattern.
+/// A text that is not a [`TypePattern`]; the message repeats its beginning.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a pattern of event types: expected 1 to 256 bytes with at most one `*`, at the end")]
 pub struct InvalidPattern(String);

@@ -2,16 +2,17 @@
 //! A change here is a change of format: raise the version and say so in `docs/formats.md`.
 
 use bytes::Bytes;
+use floodgate_event::ShardId;
 use floodgate_event::format::{VERSION, decode};
 use floodgate_event::proto::log_block::Content;
 use floodgate_event::proto::verdict::Kind;
 use floodgate_event::proto::{
-    Accepted, Attempt, Block, DeliveryKey, Entry, Event, Fence, HandlerRun, Header, Incarnation,
-    JournalBlock, KeyKind, Lane, LogBlock, Matched, MatchedEvents, Origin, Pinned, Position, Purge,
-    Quarantined, Record, Replay, Replayed, Replica, Request, SourceCount, Target, Verdict, attempt, record,
-    replayed,
+    Accepted, Attempt, Block, DeliveryKey, Entry, Event, Fence, HandlerRun, Header, HeldAccepted,
+    HeldRequest, Incarnation, JournalBlock, KeyKind, Lane, LogBlock, Matched, MatchedEvents, Origin, Pinned,
+    Position, Purge, Quarantined, Record, Reject, Replay, Replayed, Replica, Request, SealedRequest,
+    SourceCount, Target, Verdict, attempt, held_verified, record, replayed,
 };
-use floodgate_event::replay;
+use floodgate_event::{held, reject, replay};
 use prost::Message as _;
 
 fn event() -> Event {
@@ -187,7 +188,7 @@ fn matched_with_counts() {
 #[test]
 fn replays() {
     let handler = Pinned { name: "redact".into(), version: 4, digest: vec![3; 32], size: 9 };
-    let request = replay::request(event(), 1, Some(handler));
+    let request = replay::request(event(), ShardId::new(1), Some(handler));
     decode::<Replay>(&*request.encode_to_vec()).unwrap();
     let fault = Quarantined { handler: "redact".into(), kind: "trap".into(), ..Quarantined::default() };
     let answers = [
@@ -199,4 +200,24 @@ fn replays() {
     let answers = answers.map(replay::answer);
     answers.iter().for_each(|answer| drop(decode::<Replayed>(&*answer.encode_to_vec()).unwrap()));
     insta::assert_debug_snapshot!((hex_of(&request), answers.each_ref().map(hex_of)));
+}
+
+#[test]
+fn refused_and_held_requests() {
+    let row = Reject { id: "rej_1".into(), at_us: 7, code: "signature-refused".into(), ..Reject::default() };
+    let block = reject::block("eu", "eu-1", vec![row]);
+    let (method, target) = ("POST".to_owned(), "/in/stripe".to_owned());
+    let request = HeldRequest { version: VERSION, method, target, ..HeldRequest::default() };
+    let (source, bytes) = ("stripe".to_owned(), Bytes::from_static(b"sealed"));
+    let sealed = SealedRequest { version: VERSION, source, sealed: bytes, ..SealedRequest::default() };
+    let asked = held::verify(sealed.clone(), true);
+    let accepted = held_verified::Result::Accepted(HeldAccepted { secret_id: "sec_1".into() });
+    let answer = held::answer("192.0.2.1:443".into(), accepted);
+    insta::assert_debug_snapshot!([
+        hex_of(&block),
+        hex_of(&request),
+        hex_of(&sealed),
+        hex_of(&asked),
+        hex_of(&answer)
+    ]);
 }

@@ -1,4 +1,8 @@
-//! Where events go, as forwarding sees it: what `control` makes of the stored configuration, secrets opened.
+//! Where events go: all destinations of one revision of the configuration, ready to be matched.
+//!
+//! `control` makes [`Routes`] from the stored configuration and opens the secrets. `deliver` matches events
+//! against them and delivers. The two crates share nothing else. Routes are kept in memory only: after a
+//! restart, they are made again from what is stored.
 
 mod announce;
 mod subscriptions;
@@ -17,75 +21,77 @@ use url::Url;
 
 use self::subscriptions::Subscriptions;
 
-/// Every destination at one revision. Replaced as a whole when the configuration changes.
+/// The destinations of one revision. A change of the configuration replaces them as a whole.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    /// The configuration's revision, recorded with what was matched by it.
+    /// The revision of the configuration. It is recorded with what these routes match.
     pub revision: u64,
-    /// Destinations by name, also those whose deliveries are held.
+    /// Destinations by name, including those that are held.
     pub destinations: BTreeMap<Name, Arc<Destination>>,
     subscriptions: Subscriptions,
 }
 
 impl Routes {
-    /// The destinations of a revision, ready to be matched.
+    /// Makes the routes of a revision, and the index that finds the subscriptions to an event.
     pub fn new(revision: u64, destinations: BTreeMap<Name, Arc<Destination>>) -> Self {
         let subscriptions = Subscriptions::new(destinations.values());
         Self { revision, destinations, subscriptions }
     }
 
-    /// The destinations that subscribed to events of this source and type, those whose deliveries are
-    /// held too, each once, by name.
+    /// Returns the destinations that subscribed to events of this source and type, each once, ordered by
+    /// name. This includes destinations that are held.
     pub fn matching(&self, source: &str, event_type: &str) -> impl Iterator<Item = &Arc<Destination>> {
         self.subscriptions.matching(source, event_type)
     }
 
-    /// The destinations whose deliveries wait because their secrets cannot be used.
-    pub fn unopened(&self) -> impl Iterator<Item = &Arc<Destination>> {
-        self.destinations.values().filter(|destination| destination.unopened.is_some())
+    /// Returns the destinations that are held because their secrets cannot be opened.
+    pub fn without_secrets(&self) -> impl Iterator<Item = &Arc<Destination>> {
+        self.destinations.values().filter(|destination| destination.secrets_error.is_some())
     }
 }
 
-/// A consumer's endpoint.
+/// A consumer's endpoint, and how to deliver to it.
 #[derive(Clone)]
 pub struct Destination {
-    /// Its name.
+    /// The destination's name, unique in a revision.
     pub name: Name,
     /// Where deliveries are posted.
     pub url: Url,
-    /// What it gets.
+    /// The events that it subscribed to.
     pub subscribe: Subscription,
-    /// Keys that sign deliveries, the current one first; at least one, at most two during a rotation.
+    /// The keys that sign deliveries, the current one first: one, or two during a rotation.
     pub keys: Vec<standard_webhooks::Key>,
-    /// The most that one attempt may take, from connecting to the answer's last byte read.
+    /// The longest that one attempt may take, from connecting until the answer is read.
     pub timeout: Duration,
-    /// Attempts under way at once.
+    /// The most attempts that are in flight at once.
     pub concurrency: NonZeroU16,
-    /// Attempts per second, if limited.
+    /// The most attempts per second; none if they are not limited.
     pub rate_per_second: Option<NonZeroU32>,
-    /// When failed attempts are tried again.
+    /// When failed attempts are repeated.
     pub retry: RetrySchedule,
-    /// Whether deliveries carry the original request's headers.
+    /// True if deliveries carry the headers of the original request.
     pub original_headers: bool,
-    /// False after it answered 410, until it is put again, or where the operator says
-    /// so. Its deliveries are held.
+    /// False if the destination answered 410 since it was last put, or if the operator disabled it. Its
+    /// deliveries are then held.
     pub enabled: bool,
-    /// Why its secrets cannot be used, if they cannot.
-    /// Its events are matched, and wait until it is put again.
-    pub unopened: Option<String>,
-    /// The operator's wish. Its deliveries are held.
+    /// Why its secrets cannot be opened, if they cannot. Its events are matched, and its deliveries are held
+    /// until it is put again.
+    pub secrets_error: Option<String>,
+    /// True if the operator paused the destination. Its deliveries are then held.
     pub paused: bool,
-    /// The configuration's revision from which on it is there: what was matched by an earlier one was for
-    /// another destination of the same name.
-    pub created: u64,
-    /// The revision at which it was last put. Tells the settings of an attempt from those that came later.
-    pub put: u64,
+    /// The revision of the configuration that created the destination. What an earlier revision matched was
+    /// for another destination of the same name.
+    pub create_revision: u64,
+    /// The revision that last changed the destination. It tells the settings that an attempt was made by from
+    /// later ones.
+    pub mod_revision: u64,
 }
 
 impl Destination {
-    /// Why its deliveries wait although it is there; none if they do not.
-    pub fn held(&self) -> Option<&'static str> {
-        match (self.enabled, self.paused, &self.unopened) {
+    /// Returns why deliveries to this destination are held, or none if they are made: `disabled`, `paused` or
+    /// `secrets`.
+    pub fn hold_reason(&self) -> Option<&'static str> {
+        match (self.enabled, self.paused, &self.secrets_error) {
             (false, ..) => Some("disabled"),
             (true, true, _) => Some("paused"),
             (true, false, Some(_)) => Some("secrets"),
@@ -94,13 +100,13 @@ impl Destination {
     }
 }
 
-/// A destination answered 410: it wants no deliveries any more.
+/// A destination that answered 410 Gone: it wants no deliveries any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gone {
-    /// Its name.
+    /// The name of the destination that answered.
     pub destination: Name,
-    /// [`Destination::put`] of the settings that the attempt was made by.
-    pub put: u64,
+    /// The [`Destination::mod_revision`] of the settings that the attempt was made by.
+    pub mod_revision: u64,
 }
 
 impl std::fmt::Debug for Destination {

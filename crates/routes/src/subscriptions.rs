@@ -1,5 +1,5 @@
-//! Subscriptions by source and event type, so that an event is compared with the destinations that may want
-//! it, and not with all of them.
+//! An index of subscriptions by source and event type, so that an event is compared only with the
+//! destinations that may get it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -8,34 +8,35 @@ use floodgate_event::type_pattern::TypePattern;
 
 use super::{Destination, Subscription};
 
-/// The most pairs of a source and a pattern that a subscription is listed under.
-/// One with more is listed by its sources alone, and compared with each of their events:
-/// lists of 256 by 256 would take memory without end.
+/// The most pairs of a source and a pattern that a subscription is listed under. A subscription with more
+/// pairs is listed by its sources only, and compared with each of their events. Listing 256 sources by 256
+/// patterns would take too much memory.
 const MAX_PAIRS: usize = 256;
 
-/// A place in [`Subscriptions::destinations`].
+/// An index into [`Subscriptions::destinations`].
 type Place = u32;
 
-/// The subscriptions of all destinations, those whose deliveries are held too.
+/// The subscriptions of all destinations, including those that are held.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Subscriptions {
-    /// In order of their names.
+    /// All destinations, ordered by name.
     destinations: Vec<Arc<Destination>>,
-    /// Those that named sources.
+    /// Subscriptions that name sources, by source.
     by_source: HashMap<String, Types>,
-    /// Those that did not.
+    /// Subscriptions to every source.
     any_source: Types,
 }
 
-/// Subscriptions to the events of one source, or of any.
+/// Subscriptions to the events of one source, or of every source.
 #[derive(Clone, Debug, Default)]
 struct Types {
+    /// Subscriptions to every type.
     any: Vec<Place>,
     exact: HashMap<String, Vec<Place>>,
     prefix: HashMap<String, Vec<Place>>,
     /// The lengths of the prefixes, in bytes.
     lengths: BTreeSet<usize>,
-    /// Those that are compared one by one.
+    /// Subscriptions with too many pairs, which are compared one by one.
     compared: Vec<Place>,
 }
 
@@ -105,7 +106,7 @@ impl Types {
 
     fn find(&self, event_type: &str, mut found: impl FnMut(Place)) {
         let prefixes = self.lengths.iter().take_while(|&&length| length <= event_type.len());
-        // A prefix is text: one that ends within a character begins no other text.
+        // A length that ends within a character cannot be that of a prefix, which is text.
         let prefixes = prefixes.filter_map(|&length| self.prefix.get(event_type.get(..length)?));
         let lists = prefixes.chain(self.exact.get(event_type)).chain([&self.any]);
         lists.flatten().for_each(|&place| found(place));
@@ -135,10 +136,10 @@ mod tests {
             retry: Default::default(),
             original_headers: false,
             enabled,
-            unopened: None,
+            secrets_error: None,
             paused: false,
-            created: 0,
-            put: 0,
+            create_revision: 0,
+            mod_revision: 0,
         }
     }
 
@@ -168,7 +169,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn finds_what_comparing_with_each_finds(
+        fn the_index_finds_what_comparing_with_each_subscription_finds(
             subscriptions in prop::collection::vec((subscription(), any::<bool>()), 0..12),
             source in "[ab]{1,2}",
             event_type in "[abé]{0,3}",
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_nobody_wants_is_compared_with_nobody() {
+    fn an_event_is_not_compared_with_subscriptions_to_other_events() {
         let subscriptions = (0..2_000).map(|number| {
             let types = vec![TypePattern::try_from(format!("order.{number}")).unwrap()];
             let sources = vec![format!("shop{}", number % 7).parse().unwrap()];
