@@ -1,15 +1,19 @@
 //! Appending to a stream that has one writer.
 //!
-//! A writer begins with a fence, on a subject that only fences have. Every append after it names that
-//! fence by its sequence (`Nats-Expected-Last-Subject-Sequence`), a fencing token:
-//! once another writer has put up its own, the stream refuses whatever still comes from this one.
-//! It also says which sequence it expects to follow (`Nats-Expected-Last-Sequence`), so that no append takes
-//! another's place. An append whose ack is lost is settled by reading what stands at its sequence:
-//! the very bytes that were sent, or somebody else's. Nothing is ever appended twice.
+//! A writer begins with a fence, on a subject of its own. The sequence of the fence is a fencing token: every
+//! append names it (`Nats-Expected-Last-Subject-Sequence`). Once another writer has appended its fence, the
+//! stream refuses all later appends of this writer. An append also names the sequence that it must follow
+//! (`Nats-Expected-Last-Sequence`), so that no append takes the place of another. If an ack is lost, the
+//! appender reads the message at the expected sequence: either the bytes that it sent, or those of another
+//! writer. Nothing is ever appended twice.
 //!
-//! The appends that come while one is under way wait, and go as one atomic batch whose first message names
-//! the fence ([ADR-50](https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-50.md)):
-//! a batch is synced as a whole, and a stream with replicas looks at a fence for one message at a time.
+//! Appends that arrive while another is under way wait. They are sent as one atomic batch, whose first
+//! message names the fence
+//! ([ADR-50](https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-50.md)). The server
+//! syncs a batch as a whole, and a replicated stream checks a fence for one message at a time.
+//!
+//! An append carries what its caller needs once it is on disk, and [`FencedAppender::settle`] gives that
+//! back. So there is one queue of what is under way, and no caller keeps another in step with it.
 
 mod target;
 
@@ -24,29 +28,30 @@ use bytes::Bytes;
 use self::target::{AckFuture, Target};
 use crate::lease::Lease;
 
-/// The one writer of a stream, while its lease lasts.
-pub struct FencedAppender {
+/// The only writer of a stream, while its lease lasts. Each append carries a `T` for its caller.
+pub struct FencedAppender<T = ()> {
     target: Target,
-    /// The last sequence known to hold an append of ours, or what was there before the first.
+    /// The sequence of the last append that is known to be written, or the stream's end before the first.
     confirmed: u64,
     /// Appends after `confirmed`, in order.
-    pending: VecDeque<Pending>,
-    /// Whether it was told that an append is in doubt, since the last that is on disk.
-    doubt_is_told: bool,
+    pending: VecDeque<Pending<T>>,
+    /// The log says already that an append is in doubt. The next confirmed append resets this.
+    doubt_is_logged: bool,
 }
 
-struct Pending {
+struct Pending<T> {
     append: Append,
+    carried: T,
     ack: Ack,
 }
 
 /// What is known of an append.
 enum Ack {
-    /// It was not sent: others are under way.
+    /// The append was not sent, because others are under way.
     Waiting,
-    /// It was sent.
+    /// The append was sent, and its ack is expected.
     Awaited(AckFuture),
-    /// It failed, or its ack did; it is settled by reading the stream.
+    /// The append or its ack failed. Reading the stream settles it.
     Doubtful,
 }
 
@@ -60,20 +65,31 @@ impl Ack {
     }
 }
 
-/// A message to append.
+/// A message for [`FencedAppender::submit`].
 #[derive(Clone, Debug)]
 pub struct Append {
-    /// Where it is published.
+    /// The subject to publish to, which the stream takes in.
     pub subject: String,
-    /// Headers beside the expected sequence.
+    /// Its own headers. The appender adds the expected sequences.
     pub headers: HeaderMap,
-    /// The message; unlike any other, as every block carries a ULID.
+    /// The bytes of the message. No two are the same, because every block carries a ULID.
     pub payload: Bytes,
 }
 
-impl FencedAppender {
-    /// Puts up a fence at the stream's end, waiting out an unreachable server. Whatever an earlier writer
-    /// still has under way is refused from here on; [`Self::last_sequence`] is the fence's.
+/// An append that is on disk.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Settled<T> {
+    /// The sequence of the message in the stream.
+    pub sequence: u64,
+    /// The bytes of the message.
+    pub payload: Bytes,
+    /// What was submitted with the append.
+    pub carried: T,
+}
+
+impl<T> FencedAppender<T> {
+    /// Appends a fence at the stream's end, and waits for as long as the server is unreachable. From then on
+    /// the stream refuses every append of an earlier writer. [`Self::last_sequence`] is that of the fence.
     ///
     /// # Errors
     /// [`AppendError::Superseded`] if the lease is lost meanwhile.
@@ -92,56 +108,67 @@ impl FencedAppender {
             }
             target.pause().await?;
         };
-        let mut appender = Self { target, confirmed, pending: VecDeque::new(), doubt_is_told: false };
-        appender.submit(fence).await?;
-        appender.target.fence = Some(appender.settle().await?);
-        Ok(appender)
+        // The fence is appended like any other message, by an appender that carries nothing.
+        let mut opening = FencedAppender::<()>::new(target, confirmed);
+        opening.submit(fence, ()).await?;
+        let fence = opening.settle().await?.sequence;
+        let target = Target { fence: Some(fence), ..opening.target };
+        Ok(Self::new(target, fence))
     }
 
-    /// The last sequence that is known to be written.
+    fn new(target: Target, confirmed: u64) -> Self {
+        Self { target, confirmed, pending: VecDeque::new(), doubt_is_logged: false }
+    }
+
+    /// The last sequence that is known to be on disk.
     pub fn last_sequence(&self) -> u64 {
         self.confirmed
     }
 
-    /// The sequence that the next submitted append will have.
+    /// The sequence that the next submitted append will get.
     pub fn next_sequence(&self) -> u64 {
         self.confirmed + self.pending.len() as u64 + 1
     }
 
-    /// Appends that were submitted and not settled yet.
+    /// How many submitted appends are not settled yet.
     pub fn in_flight(&self) -> usize {
         self.pending.len()
     }
 
-    /// Whether an append's ack did not come, so that what is under way must be settled
-    /// before anything else is sent.
+    /// The bytes of the messages that were submitted and not settled yet.
+    pub fn bytes_in_flight(&self) -> usize {
+        self.pending.iter().map(|pending| pending.append.payload.len()).sum()
+    }
+
+    /// Returns true if the ack of an append did not arrive. Then all appends under way must be settled before
+    /// another is sent.
     pub fn in_doubt(&self) -> bool {
         self.pending.iter().any(|pending| pending.ack.is_doubtful())
     }
 
-    /// Sends an append, or has it wait for those under way, without waiting for its ack,
-    /// which [`Self::settle`] does.
+    /// Sends an append, or queues it behind those under way. [`Self::settle`] waits for the ack, and gives
+    /// `carried` back.
     ///
     /// # Errors
-    /// If it is sent: [`AppendError::Superseded`] if the lease is lost,
-    /// [`AppendError::TooLarge`] if no server takes it.
-    pub async fn submit(&mut self, append: Append) -> Result<(), AppendError> {
+    /// [`AppendError::Superseded`] if the lease is lost, [`AppendError::TooLarge`] if no server takes the
+    /// message. A queued append fails in [`Self::settle`] instead.
+    pub async fn submit(&mut self, append: Append, carried: T) -> Result<(), AppendError> {
         let ack = if self.pending.is_empty() {
             Ack::of(self.target.send(&append, self.confirmed).await?)
         } else {
             Ack::Waiting
         };
-        self.pending.push_back(Pending { append, ack });
+        self.pending.push_back(Pending { append, carried, ack });
         Ok(())
     }
 
-    /// Waits until the oldest submitted append is on disk, and returns its sequence. Pending for ever if
-    /// there is none. Cancel-safe: an append whose wait is dropped is settled by the next call.
+    /// Waits until the oldest submitted append is on disk, and returns it. Never returns if there
+    /// is none. Cancel-safe: the next call settles an append whose wait was dropped.
     ///
     /// # Errors
-    /// [`AppendError::Superseded`] once another writer was there or the lease is lost,
-    /// [`AppendError::TooLarge`] if no server takes one that was to be sent now.
-    pub async fn settle(&mut self) -> Result<u64, AppendError> {
+    /// [`AppendError::Superseded`] if another writer has appended or the lease is lost,
+    /// [`AppendError::TooLarge`] if no server takes a queued append.
+    pub async fn settle(&mut self) -> Result<Settled<T>, AppendError> {
         loop {
             let Some(oldest) = self.pending.front_mut() else { return std::future::pending().await };
             let ack = match &mut oldest.ack {
@@ -157,19 +184,19 @@ impl FencedAppender {
             };
             match ack.await {
                 Ok(sequence) if sequence == self.confirmed + 1 => {
-                    self.pending.pop_front();
-                    self.confirmed += 1;
-                    self.doubt_is_told = false;
-                    return Ok(self.confirmed);
+                    let Some(Pending { append, carried, .. }) = self.pending.pop_front() else { continue };
+                    self.confirmed = sequence;
+                    self.doubt_is_logged = false;
+                    return Ok(Settled { sequence, payload: append.payload, carried });
                 }
                 Ok(sequence) => {
                     tracing::error!(stream = self.target.stream, sequence, "acked out of order");
                     return Err(AppendError::Superseded);
                 }
                 Err(error) => {
-                    if !self.doubt_is_told {
+                    if !self.doubt_is_logged {
                         tracing::warn!(stream = self.target.stream, error, "an append is in doubt");
-                        self.doubt_is_told = true;
+                        self.doubt_is_logged = true;
                     }
                     self.pending.iter_mut().for_each(|pending| pending.ack = Ack::Doubtful);
                 }
@@ -177,20 +204,8 @@ impl FencedAppender {
         }
     }
 
-    /// Appends and waits until it is on disk; returns its sequence.
-    ///
-    /// # Errors
-    /// As [`Self::submit`] and [`Self::settle`].
-    pub async fn append(&mut self, subject: String, payload: Bytes) -> Result<u64, AppendError> {
-        self.submit(Append { subject, headers: HeaderMap::new(), payload }).await?;
-        while self.in_flight() > 1 {
-            self.settle().await?;
-        }
-        self.settle().await
-    }
-
-    /// Settles appends whose acks did not come: what stands in the stream is done, the
-    /// rest is sent again in order.
+    /// Settles appends whose acks did not arrive. Those that the stream holds are done; the rest is sent
+    /// again in order.
     async fn resolve(&mut self) -> Result<(), AppendError> {
         let first = self.confirmed + 1;
         for (pending, sequence) in self.pending.iter_mut().zip(first..) {
@@ -212,7 +227,7 @@ impl FencedAppender {
         Ok(())
     }
 
-    /// Sends what waits, now that nothing is under way: all of it, or as much as goes at once.
+    /// Sends the queued appends, now that nothing is under way: all of them, or as many as one batch takes.
     async fn send_waiting(&mut self) -> Result<(), AppendError> {
         let appends: Vec<&Append> = self.pending.iter().map(|pending| &pending.append).collect();
         let acks = self.target.send_some(&appends, self.confirmed).await?;
@@ -226,13 +241,27 @@ impl FencedAppender {
     }
 }
 
+impl FencedAppender {
+    /// Appends a message, waits until it is on disk, and returns its sequence.
+    ///
+    /// # Errors
+    /// As [`Self::submit`] and [`Self::settle`].
+    pub async fn append(&mut self, subject: String, payload: Bytes) -> Result<u64, AppendError> {
+        self.submit(Append { subject, headers: HeaderMap::new(), payload }, ()).await?;
+        while self.in_flight() > 1 {
+            self.settle().await?;
+        }
+        Ok(self.settle().await?.sequence)
+    }
+}
+
 /// Why an append did not happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// Another writer appended, or the lease is lost: stand down and read the stream anew.
+    /// Another writer appended, or the lease is lost. The caller must stop writing and read the stream again.
     #[error("another writer took over")]
     Superseded,
-    /// No server takes a message of this size.
+    /// No server takes a message of so many bytes.
     #[error("a message of {0} bytes is over the servers' max_payload")]
     TooLarge(usize),
 }

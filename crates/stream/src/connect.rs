@@ -1,4 +1,4 @@
-//! Connecting to the centre's and the regions' NATS.
+//! The relay's connections to the NATS of the centre and of the regions.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,19 +6,19 @@ use std::time::Duration;
 use async_nats::jetstream::{Context, ContextBuilder};
 use async_nats::{Client, ConnectOptions, Event};
 
-use crate::{Link, LinkError, Settings, SettingsError};
+use crate::{ClientError, Connection, Settings, SettingsError};
 
-/// A dead peer is noticed within two of these; the library's default of a minute is too slow for that.
+/// The client notices a dead peer within two of these. The library's default of a minute is too slow.
 const PING_INTERVAL: Duration = Duration::from_secs(3);
-/// How long an API request or an append's ack may take before it counts as in doubt.
+/// How long an API request or the ack of an append may take. After that its outcome is in doubt.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection that is retried, in the background, for as long as it lives.
-/// `label` names the other side in logs.
+/// Connects, and reconnects in the background for as long as the connection lives. `label` names the other
+/// side in logs.
 ///
 /// # Errors
 /// If a file that the settings name cannot be used. An unreachable server is not an error.
-pub async fn connect(label: &str, settings: &Settings) -> Result<Link, ConnectError> {
+pub async fn connect(label: &str, settings: &Settings) -> Result<Connection, ConnectError> {
     let refused = |error| ConnectError::Settings(label.to_owned(), error);
     let servers = settings.read(Path::new("")).map_err(refused)?;
     let configure = |options: ConnectOptions| {
@@ -29,11 +29,11 @@ pub async fn connect(label: &str, settings: &Settings) -> Result<Link, ConnectEr
             .connection_timeout(REQUEST_TIMEOUT)
     };
     let logged = label.to_owned();
-    let link = Link::start(&servers, configure, move |event| log_event(&logged, event)).await;
-    link.map_err(|error| ConnectError::Link(label.to_owned(), error))
+    let connection = Connection::start(&servers, configure, move |event| log_event(&logged, event)).await;
+    connection.map_err(|error| ConnectError::Client(label.to_owned(), error))
 }
 
-/// The JetStream API of a client.
+/// JetStream of a client, with the time limits of this crate.
 pub fn jetstream(client: &Client) -> Context {
     ContextBuilder::new().timeout(REQUEST_TIMEOUT).ack_timeout(REQUEST_TIMEOUT).build(client.clone())
 }
@@ -49,10 +49,10 @@ fn log_event(label: &str, event: &Event) {
 /// Why no client could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The configuration is at fault, or a file that it names.
+    /// The settings, or a file that they name, are wrong.
     #[error("the NATS of {0}: {1}")]
     Settings(String, #[source] SettingsError),
-    /// The client does not start.
+    /// The NATS client cannot be made.
     #[error("the NATS of {0}")]
-    Link(String, #[source] LinkError),
+    Client(String, #[source] ClientError),
 }

@@ -1,19 +1,20 @@
-//! The right to write a shard's central log: one holder at a time, an epoch per holder.
+//! The lease to write a shard's central log. It has one holder at a time, and each holder has an epoch.
 //!
-//! The lease stands in a KV bucket of the centre. Its holder rewrites it every third of its length; whoever
-//! wants it takes over after seeing the same revision for a whole length on its own monotonic clock, so
-//! clocks of hosts are never compared. A holder counts the length from *before* it asked for a renewal, so it
-//! stops first. What it had under way by then is refused by the stream itself: see [`append`](crate::append).
+//! The lease is an entry of a KV bucket in the centre. Its holder renews it after each third of its length. A
+//! contender takes it over after it has seen the same revision for a whole length on its own monotonic clock,
+//! so that clocks of hosts are never compared. A holder counts the length from *before* it asked for a
+//! renewal, so that it stops first. The stream itself refuses what the holder still had under way: see
+//! [`append`](crate::append).
 //!
-//! Whoever is far behind the log watches and does not take it, so that it goes to one that can begin
-//! at once, if there is one. A contender that is alone loses nothing by that:
-//! it must fold the log before it writes anyway.
+//! A contender that is far behind the log does not take the lease, so that one that can begin at once gets
+//! it. This costs nothing if there is no other contender, because it must fold the log before it writes
+//! anyway.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream::kv::{CreateErrorKind, Store, UpdateErrorKind};
-use floodgate_event::subject;
+use floodgate_event::{ShardId, subject};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -28,7 +29,8 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Whether this process may still write. False from the moment the lease could have been taken over.
+    /// Returns true while this process may write. False as soon as another one could have taken the lease
+    /// over.
     pub fn is_held(&self) -> bool {
         !self.lost.is_cancelled() && Instant::now() < self.valid_until()
     }
@@ -38,17 +40,17 @@ impl Lease {
         self.lost.cancelled().await;
     }
 
-    /// Stands down: nothing is written under this lease any more.
+    /// Gives the lease up. Nothing is written under it afterwards.
     pub fn give_up(&self) {
         self.lost.cancel();
     }
 
-    /// Counts the holders of this shard's lease.
+    /// The number of this holder among all that this shard's lease has had.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// The nonce of this holder, written into each of its blocks.
+    /// A random number of this holder, which is written into each of its blocks.
     pub fn writer(&self) -> [u8; 16] {
         self.writer
     }
@@ -62,29 +64,32 @@ impl Lease {
     }
 }
 
-/// What stands under the lease's key.
+/// The value of the lease's key.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Record {
     epoch: u64,
     holder: String,
-    /// The holder gave it back: nobody needs to wait.
+    /// The holder gave the lease back, so that nobody needs to wait.
     released: bool,
 }
 
-/// Who holds a lease that was not given back, as what stands under its key says.
+/// The holder that the value of a lease's key names. None if the lease was given back.
+///
+/// # Errors
+/// If the value is not one that a contender writes.
 pub fn holder(value: &[u8]) -> Result<Option<String>, serde_json::Error> {
     let record: Record = serde_json::from_slice(value)?;
     Ok((!record.released).then_some(record.holder))
 }
 
-/// Whether a contender could begin to write soon.
+/// Decides whether a contender may take the lease.
 pub trait Readiness: Sync {
-    /// Asked whenever the lease could be taken.
+    /// Returns true if the contender may take the lease. Called whenever the lease is free.
     fn is_ready(&self) -> impl Future<Output = bool> + Send;
 }
 
-/// Always.
+/// A contender that is always ready.
 pub struct Ready;
 
 impl Readiness for Ready {
@@ -93,7 +98,7 @@ impl Readiness for Ready {
     }
 }
 
-/// Takes part in the contest for one shard's lease.
+/// Competes for the lease of one shard.
 pub struct Contender {
     store: Store,
     key: String,
@@ -102,18 +107,18 @@ pub struct Contender {
 }
 
 impl Contender {
-    /// `holder` is for people to read; `length` is how long a silent holder keeps the lease.
-    pub fn new(store: Store, shard: u32, holder: String, length: Duration) -> Self {
+    /// `holder` is a name for people to read. `length` is how long a silent holder keeps the lease.
+    pub fn new(store: Store, shard: ShardId, holder: String, length: Duration) -> Self {
         Self { store, key: subject::lease_key(shard), holder, length }
     }
 
-    /// Waits for the lease, then keeps it until it is lost or given up.
-    /// `None` on shutdown; a lease that is held outlives it, so that what is under way can be recorded.
+    /// Waits for the lease, and then renews it until it is lost or given up. None on shutdown. A lease that
+    /// is held outlives the shutdown, so that what is under way can be recorded.
     pub async fn acquire(&self, shutdown: &CancellationToken) -> Option<Lease> {
         self.acquire_when(&Ready, shutdown).await
     }
 
-    /// The same, and takes it only while ready.
+    /// As [`Self::acquire`], but takes the lease only while `readiness` says so.
     pub async fn acquire_when(
         &self,
         readiness: &impl Readiness,
@@ -135,7 +140,7 @@ impl Contender {
         }
     }
 
-    /// One look at the key; the revision and epoch if the lease is ours now.
+    /// Reads the key once. Returns revision and epoch if this contender took the lease.
     async fn try_take(
         &self,
         watched: &mut Option<(u64, Instant)>,
@@ -267,7 +272,7 @@ impl Keeper {
         }
     }
 
-    /// Whether what stands at the key is this lease.
+    /// Returns true if the value is that of this lease.
     fn is_own(&self, value: &[u8]) -> bool {
         serde_json::from_slice::<Record>(value).is_ok_and(|record| {
             record.epoch == self.lease.epoch && record.holder == self.holder && !record.released

@@ -1,20 +1,25 @@
-//! Everything between Floodgate and NATS: connections that survive the loss of a server, what each stream
-//! must be and how it is made, appends behind a fence, the lease of a writer, and readers that keep their
-//! place.
+//! Everything between Floodgate and NATS: connections that survive the loss of a server, the contract of each
+//! stream and how streams are created, fenced appends, the lease of a writer, and readers that resume after
+//! an interruption.
 
 pub mod append;
 pub mod central;
-mod choice;
 pub mod connect;
-pub mod fitness;
+mod connection;
+pub mod contract;
+mod error;
+mod failover;
 pub mod lease;
-mod link;
 pub mod placement;
 pub mod provision;
 pub mod reader;
+mod region;
 mod servers;
 mod settings;
 
-pub use self::link::{Link, LinkError, NeedsRestart};
+pub use self::connection::{ClientError, Connection, NeedsRestart};
+pub use self::contract::Contract;
+pub use self::error::SettingsError;
+pub use self::region::RegionConnection;
 pub use self::servers::{Identity, Servers};
-pub use self::settings::{Settings, SettingsError};
+pub use self::settings::Settings;

@@ -1,4 +1,4 @@
-//! Makes the streams and buckets that a deployment needs, in the centre and in each region.
+//! Creates the streams and buckets that a deployment needs, in the centre and in each region.
 
 mod ensure;
 
@@ -6,50 +6,44 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
 use async_nats::jetstream::{Context, kv};
 use floodgate_event::causes::chain;
-use floodgate_event::{Lane, subject};
+use floodgate_event::{Lane, LogRate, ShardCount, subject};
 use tokio_util::sync::CancellationToken;
 
-use self::ensure::Chosen;
-use crate::central;
-use crate::fitness::{self, Needs};
-use crate::placement::{Centre, Placement};
+use self::ensure::Choices;
+use crate::contract::{Contract, MAX_MESSAGE_BYTES};
+use crate::placement::{Centre, Placement, Rejects, Replicas};
 
-/// A gateway's publish deadline is at most half of this.
-const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
-/// Configurations that are kept for looking back.
+/// How many revisions of the configuration the control bucket keeps.
 const CONTROL_HISTORY: i64 = 64;
-/// After which a gateway's report is forgotten.
+/// A gateway's report expires after this.
 const REPORT_AGE: Duration = Duration::from_secs(600);
-/// What a server must let through: the largest block, and its verdicts.
-const LEAST_PAYLOAD: usize = 8 * 1024 * 1024;
-/// How often a region is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// Wait before one out of reach is tried again.
+/// How often a region is checked.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
+/// The pause before a region that could not be provisioned is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
-/// What the centre's NATS holds, of a deployment that is new.
+/// Creates what a new deployment needs in the centre's NATS: buckets and streams.
 ///
 /// # Errors
-/// Names the stream, if the server refuses it or cannot be reached.
-pub async fn centre(context: &Context, shards: u32, centre: Centre) -> Result<(), ProvisionError> {
+/// If the server refuses a stream or cannot be reached; the error names the stream.
+pub async fn centre(context: &Context, shards: ShardCount, centre: Centre) -> Result<(), ProvisionError> {
     centre_buckets(context, centre).await?;
-    for stream in central::streams(shards) {
-        central_stream(context, &stream, centre).await?;
+    for contract in Contract::central(shards) {
+        central_stream(context, &contract, centre).await?;
     }
     Ok(())
 }
 
-/// The centre's buckets.
+/// Creates the centre's buckets, if they are missing.
 ///
 /// # Errors
 /// As [`centre`].
 pub async fn centre_buckets(context: &Context, centre: Centre) -> Result<(), ProvisionError> {
     let max_payload = context.client().server_info().max_payload;
-    // 0 before the first connection; then what follows fails.
-    if (1..LEAST_PAYLOAD).contains(&max_payload) {
+    // It is 0 before the first connection. Then the next requests fail.
+    if (1..MAX_MESSAGE_BYTES).contains(&max_payload) {
         return Err(ProvisionError::MaxPayload(max_payload));
     }
     let chosen = chosen(centre);
@@ -58,57 +52,69 @@ pub async fn centre_buckets(context: &Context, centre: Centre) -> Result<(), Pro
     ensure::objects(context, subject::HANDLERS_BUCKET, chosen).await
 }
 
-/// One of the centre's streams, by its name.
+/// Creates one of the centre's streams if it is missing, and applies the operator's choices.
 ///
 /// # Errors
 /// As [`centre`].
-pub async fn central_stream(context: &Context, name: &str, centre: Centre) -> Result<(), ProvisionError> {
-    ensure::stream(context, central_config(name), chosen(centre)).await
-}
-
-/// Brings one of the centre's streams to what was chosen, if it is there.
-///
-/// # Errors
-/// As [`centre`].
-pub async fn bring_central_stream(
+pub async fn central_stream(
     context: &Context,
-    name: &str,
+    contract: &Contract,
     centre: Centre,
 ) -> Result<(), ProvisionError> {
-    ensure::bring_stream(context, &central_config(name), chosen(centre)).await.map(drop)
+    ensure::stream(context, contract.config(), chosen(centre)).await
 }
 
-fn chosen_lane(placement: Placement, lane: Lane) -> Chosen {
-    Chosen { replicas: placement.replicas, max_bytes: placement.max_bytes.of(lane), batches: false }
+/// Applies the operator's choices to one of the centre's streams, if it exists.
+///
+/// # Errors
+/// As [`centre`].
+pub async fn update_central_stream(
+    context: &Context,
+    contract: &Contract,
+    centre: Centre,
+) -> Result<(), ProvisionError> {
+    ensure::update_stream(context, &contract.config(), chosen(centre)).await.map(drop)
 }
 
-fn chosen_rest(placement: Placement) -> Chosen {
-    Chosen { replicas: placement.replicas, ..Chosen::default() }
+/// Creates the centre's stream of refused requests, if it is missing, with room for this many regions.
+///
+/// # Errors
+/// As [`centre`].
+pub async fn centre_rejects(
+    context: &Context,
+    centre: Centre,
+    rejects: Rejects,
+    regions: usize,
+) -> Result<(), ProvisionError> {
+    let chosen = chosen_rejects(centre.replicas, rejects, regions);
+    ensure::stream(context, Contract::rejects().config(), chosen).await
 }
 
-fn chosen(centre: Centre) -> Chosen {
-    Chosen { replicas: centre.replicas, ..Chosen::default() }
+fn chosen_rejects(replicas: Option<Replicas>, rejects: Rejects, regions: usize) -> Choices {
+    let (max_bytes, max_age) = (Some(rejects.max_bytes_of(regions)), Some(rejects.max_age()));
+    Choices { replicas, max_bytes, max_age, ..Choices::default() }
 }
 
-fn central_config(name: &str) -> Config {
-    match name.split_once('_').map(|(kind, shard)| (kind, shard.parse())) {
-        Some(("EVENTS", Ok(shard))) => {
-            Config { allow_atomic_publish: true, ..stream(name.into(), subject::log_wildcard(shard)) }
-        }
-        Some(("JOURNAL", Ok(shard))) => stream(name.into(), subject::journal_wildcard(shard)),
-        _ => stream(name.into(), subject::SET_ASIDE_WILDCARD.into()),
-    }
+fn chosen_lane(placement: Placement, lane: Lane) -> Choices {
+    let max_bytes = placement.max_bytes.of(lane);
+    Choices { replicas: placement.replicas, max_bytes, ..Choices::default() }
 }
 
-/// What a region's NATS holds.
+fn chosen_rest(placement: Placement) -> Choices {
+    Choices { replicas: placement.replicas, ..Choices::default() }
+}
+
+fn chosen(centre: Centre) -> Choices {
+    Choices { replicas: centre.replicas, ..Choices::default() }
+}
+
+/// Creates what a region's NATS needs, if it is missing, and applies the operator's choices.
 ///
 /// # Errors
 /// As [`centre`].
 pub async fn region(context: &Context, placement: Placement) -> Result<(), ProvisionError> {
     for lane in Lane::ALL {
-        let config = stream(subject::regional_stream(lane).into(), subject::regional_wildcard(lane));
-        let config = Config { duplicate_window: DUPLICATE_WINDOW, ..config };
-        ensure::stream(context, config, chosen_lane(placement, lane)).await?;
+        ensure::stream(context, Contract::lane(lane).config(), chosen_lane(placement, lane)).await?;
     }
     ensure::bucket(context, bucket(subject::SNAPSHOT_BUCKET, 1), chosen_rest(placement)).await?;
     let reports = kv::Config { max_age: REPORT_AGE, ..bucket(subject::GATEWAYS_BUCKET, 1) };
@@ -116,8 +122,21 @@ pub async fn region(context: &Context, placement: Placement) -> Result<(), Provi
     ensure::objects(context, subject::HANDLERS_BUCKET, chosen_rest(placement)).await
 }
 
-/// Keeps a region provisioned until `shutdown`: one that lost its disk gets its streams back.
-/// Notes settings of its streams that make them unfit, which are somebody's choice and stay.
+/// Creates the region's streams of refused requests and of held ones. The server reserves their size, and a lack
+/// of room for them must not keep events out.
+///
+/// # Errors
+/// As [`centre`].
+pub async fn region_rejects(context: &Context, placement: Placement) -> Result<(), ProvisionError> {
+    let rejects = chosen_rejects(placement.replicas, placement.rejects, 1);
+    ensure::stream(context, Contract::rejects().config(), rejects).await?;
+    let (max_bytes, max_age) = (Some(placement.rejects.held_bytes()), Some(placement.held_max_age()));
+    let held = Choices { max_bytes, max_age, ..rejects };
+    ensure::stream(context, Contract::held().config(), held).await
+}
+
+/// Keeps a region provisioned until `shutdown`: a region that lost its disk gets new streams. Records the
+/// faults of existing streams in `faults`, and does not correct them, because somebody chose these settings.
 pub async fn keep_region(
     name: &str,
     context: &Context,
@@ -125,15 +144,22 @@ pub async fn keep_region(
     faults: &StreamFaults,
     shutdown: &CancellationToken,
 ) {
+    let lines = LogRate::new();
     loop {
-        let kept = async {
+        let checked = async {
             region(context, placement).await?;
             regional_faults(context).await
         };
-        let pause = match kept.await {
+        if let Err(error) = region_rejects(context, placement).await
+            && let Some(left_out) = lines.admit()
+        {
+            let error = chain(&error);
+            tracing::warn!(region = name, %error, left_out, "refused requests cannot be kept in the region");
+        }
+        let pause = match checked.await {
             Ok(found) => {
                 faults.set(name, found);
-                LOOK_EVERY
+                CHECK_EVERY
             }
             Err(error) => {
                 tracing::warn!(region = name, error = %chain(&error), "cannot provision the region yet");
@@ -149,18 +175,16 @@ pub async fn keep_region(
 
 async fn regional_faults(context: &Context) -> Result<Vec<String>, ProvisionError> {
     let mut found = Vec::new();
-    for lane in Lane::ALL {
-        let stream = subject::regional_stream(lane);
+    for contract in Contract::regional() {
+        let stream = contract.name();
         let info = context.get_stream(stream).await.map_err(|error| refused(stream, error))?;
-        let subjects = subject::regional_wildcard(lane);
-        let needs = Needs { subjects: &subjects, message_bytes: LEAST_PAYLOAD, window: None, direct: false };
-        let faults = fitness::faults(&info.cached_info().config, needs);
+        let faults = contract.faults(&info.cached_info().config);
         found.extend(faults.into_iter().map(|fault| format!("{stream}: {fault}")));
     }
     Ok(found)
 }
 
-/// Settings of regional streams that make them unfit, by region. Clones share them.
+/// The faults of regional streams, by region. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct StreamFaults(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
 
@@ -176,7 +200,7 @@ impl StreamFaults {
         faults.insert(region.to_owned(), found);
     }
 
-    /// Each with its region.
+    /// All faults. Each comes after the name of its region.
     pub fn all(&self) -> Vec<(String, String)> {
         let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of_region = |(region, found): (&String, &Vec<String>)| {
@@ -190,34 +214,22 @@ fn refused(stream: &str, error: impl Into<async_nats::Error>) -> ProvisionError 
     ProvisionError::Stream { stream: stream.to_owned(), source: error.into() }
 }
 
-/// What is not confirmed is never thrown away: no age limit, and a full stream refuses.
-fn stream(name: String, subjects: String) -> Config {
-    Config {
-        name,
-        subjects: vec![subjects],
-        storage: StorageType::File,
-        discard: DiscardPolicy::New,
-        allow_direct: true,
-        ..Config::default()
-    }
-}
-
 fn bucket(name: &str, history: i64) -> kv::Config {
     kv::Config { bucket: name.into(), history, ..kv::Config::default() }
 }
 
-/// Why a stream or bucket is not as it should be.
+/// Why a stream or bucket could not be created or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisionError {
-    /// Blocks would not fit.
-    #[error("the centre's max_payload is {0} bytes, and blocks need {LEAST_PAYLOAD}")]
+    /// The server's limit is too small for the largest block.
+    #[error("the centre's max_payload is {0} bytes, and blocks need {MAX_MESSAGE_BYTES}")]
     MaxPayload(usize),
-    /// The server refuses it, or does not answer.
+    /// The server refuses the stream or bucket, or does not answer.
     #[error("stream {stream}: {source}")]
     Stream {
-        /// Which stream; a bucket's begins with `KV_` or `OBJ_`.
+        /// The stream's name. That of a bucket begins with `KV_` or `OBJ_`.
         stream: String,
-        /// Why.
+        /// The error of the request.
         source: async_nats::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! Reading a stream in order, from a sequence on, for as long as it takes.
+//! Reads a stream in order from a sequence on, through all interruptions.
 
 mod temporary;
 
@@ -10,57 +10,59 @@ use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::RawMessageErrorKind;
 use async_nats::jetstream::{Context, ErrorCode};
 use bytes::Bytes;
-use floodgate_event::snapshot::Digest256;
+use floodgate_event::{Backoff, Digest256};
 use futures::StreamExt as _;
 use tokio::time::sleep;
 
-pub use self::temporary::Temporary;
+pub use self::temporary::TemporaryConsumer;
 
-/// Messages that one pull may ask for: of whole ones, and of headers only.
-/// What a link's round trip lets through depends on it.
+/// How many messages one pull may ask for: whole messages, and headers only. With a long round trip, the
+/// throughput depends on it.
 const BATCH_MESSAGES: usize = 1_024;
 const BATCH_HEADERS: usize = 4_096;
-/// Bytes that one pull may bring; more than the largest message (8 MiB), or that one would never come.
+/// The most bytes of one pull. It must be more than the largest message (8 MiB), which would never arrive
+/// otherwise.
 const BATCH_BYTES: usize = 9 * 1024 * 1024;
-/// A server that stays silent for twice as long is given up.
+/// The reader gives up on a server that is silent for twice as long.
 const HEARTBEAT: Duration = Duration::from_secs(2);
-/// Pulls are renewed this often.
+/// How long a pull lasts before it is renewed.
 const EXPIRES: Duration = Duration::from_secs(20);
-/// After which the server forgets a consumer that nobody pulls from, where it could not be deleted.
+/// After this the server deletes a consumer that nobody pulls from, if the reader could not delete it.
 const INACTIVE: Duration = Duration::from_secs(60);
-/// The first and the longest wait before a failed read is tried again.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
-/// How often a scan is taken up before it is given up: in a cluster a pull may come before its server
-/// knows where the new consumer is.
+/// The pauses before a failed read is tried again.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(3));
+/// How often a scan is tried. In a cluster, a pull may arrive before its server knows where the new consumer
+/// is.
 const SCAN_TRIES: u32 = 5;
-/// Wait before an unreachable server is asked for a message again.
+/// The pause before an unreachable server is asked for a message again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// An ordered reader. It keeps no state in the server that matters:
-/// whatever goes wrong, it begins again behind the last message it gave out.
+/// An ordered reader. It needs no state in the server: after any fault it continues behind the last message
+/// that it returned.
 pub struct StreamReader {
     context: Context,
     stream: String,
     filter: String,
-    /// The lowest sequence not given out yet.
+    /// The lowest sequence that was not returned yet.
     next: u64,
     headers_only: bool,
     open: Option<Open>,
-    backoff: Duration,
+    backoff: Backoff,
 }
 
 struct Open {
-    /// Its end is the consumer's.
-    _temporary: Temporary,
+    /// Deletes the consumer when it is dropped.
+    _temporary: TemporaryConsumer,
     consumer: Consumer<pull::Config>,
     messages: pull::Stream,
-    /// Messages that waited when reading began.
+    /// How many messages waited when reading began.
     waiting: u64,
-    /// The consumer sequence that comes next; another one means that a message went missing on the way.
+    /// The next consumer sequence. Any other means that a message was lost on the way.
     expected: u64,
 }
 
-/// SHA-256 of the payload that stands at a sequence, if one does. An unreachable server is waited for.
+/// The SHA-256 of the payload at a sequence, if there is a message. Waits for as long as the server is
+/// unreachable.
 pub async fn digest_at(context: &Context, stream: &str, sequence: u64) -> Option<Digest256> {
     loop {
         match try_digest_at(context, stream, sequence).await {
@@ -88,7 +90,8 @@ async fn try_digest_at(
     }
 }
 
-/// Other answers, such as that a cluster has no leader for now, say nothing of the stream.
+/// Returns true if the stream does not exist. Other errors, such as a cluster without a leader, do not say
+/// so.
 pub fn is_missing(kind: &GetStreamErrorKind) -> bool {
     matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }
@@ -98,52 +101,52 @@ pub fn is_missing(kind: &GetStreamErrorKind) -> bool {
 pub struct ReadMessage {
     /// Its sequence in the stream.
     pub sequence: u64,
-    /// Its subject.
+    /// The subject that it was published to.
     pub subject: String,
     /// Its headers, if it has any.
     pub headers: Option<HeaderMap>,
-    /// Its payload; empty when reading headers only.
+    /// Its payload, which is empty if only headers are read.
     pub payload: Bytes,
     /// When the server stored it.
     pub published: SystemTime,
-    /// Messages behind it that fit the filter, as the server counted them.
+    /// How many later messages match the filter, as the server counted them.
     pub pending: u64,
 }
 
 impl StreamReader {
-    /// Reads messages of `stream` that fit `filter`, from sequence `from` on.
+    /// Reads messages of `stream` that match `filter`, from sequence `from` on.
     pub fn new(context: Context, stream: String, filter: String, from: u64) -> Self {
         let next = from.max(1);
-        Self { context, stream, filter, next, headers_only: false, open: None, backoff: BACKOFF.0 }
+        Self { context, stream, filter, next, headers_only: false, open: None, backoff: BACKOFF }
     }
 
-    /// Leaves payloads behind.
+    /// Reads headers without payloads.
     pub fn headers_only(mut self) -> Self {
         self.headers_only = true;
         self
     }
 
-    /// The next message, whenever it comes; outages are waited out. Cancel-safe.
+    /// Waits for the next message, through outages. Cancel-safe.
     pub async fn next(&mut self) -> ReadMessage {
         loop {
             match self.try_next().await {
                 Ok(message) => {
-                    self.backoff = BACKOFF.0;
+                    self.backoff.reset();
                     return message;
                 }
                 Err(error) => {
                     tracing::debug!(stream = self.stream, filter = self.filter, %error, "reading is interrupted");
                     self.open = None;
-                    self.back_off().await;
+                    sleep(self.backoff.pause()).await;
                 }
             }
         }
     }
 
-    /// The next message, or why it cannot be had now; the call after an error begins anew. Cancel-safe.
+    /// Waits for the next message. After an error, the next call begins with a new consumer. Cancel-safe.
     ///
     /// # Errors
-    /// If the server is out of reach, silent, or the consumer is gone.
+    /// If the server is unreachable or silent, or the consumer was deleted.
     pub async fn try_next(&mut self) -> Result<ReadMessage, ReadError> {
         let message = match self.open().await?.messages.next().await {
             Some(Ok(message)) => message,
@@ -171,36 +174,32 @@ impl StreamReader {
         })
     }
 
-    /// Visits the messages that are there now, each once, up to and with sequence `through`.
+    /// Visits each message that the stream holds now once, up to and including sequence `through`.
     ///
     /// # Errors
-    /// As [`Self::try_next`], if that goes on, or at once if no consumer can be had; then some messages were
-    /// visited and the scan must be begun anew.
+    /// If no consumer can be created, or if reading fails several times. Some messages were visited by then,
+    /// and the scan must be started again.
     pub async fn scan(mut self, through: u64, mut visit: impl FnMut(&ReadMessage)) -> Result<(), ReadError> {
         let mut tries = 1;
         loop {
             let left = self.left(through).await?;
             match self.visit(left, through, &mut visit).await {
-                Err(_) if tries < SCAN_TRIES => self.back_off().await,
+                Err(_) if tries < SCAN_TRIES => sleep(self.backoff.pause()).await,
                 done => return done,
             }
             tries += 1;
         }
     }
 
-    /// Whether everything that fits the filter, as of now, was given out. False if that cannot be learned.
-    pub async fn is_level(&self) -> bool {
+    /// Returns true if every message that matches the filter was returned. False also if the server does not
+    /// answer.
+    pub async fn is_caught_up(&self) -> bool {
         let Some(open) = &self.open else { return false };
         let Ok(info) = open.consumer.get_info().await else { return false };
         info.num_pending == 0 && info.delivered.consumer_sequence + 1 == open.expected
     }
 
-    async fn back_off(&mut self) {
-        sleep(self.backoff).await;
-        self.backoff = (self.backoff * 2).min(BACKOFF.1);
-    }
-
-    /// How many messages wait.
+    /// How many messages up to `through` are left to read.
     async fn left(&mut self, through: u64) -> Result<u64, ReadError> {
         if self.next > through { Ok(0) } else { Ok(self.open().await?.waiting) }
     }
@@ -245,7 +244,7 @@ impl StreamReader {
             inactive_threshold: INACTIVE,
             ..pull::Config::default()
         };
-        let (temporary, consumer) = Temporary::create(&self.context, &self.stream, config).await?;
+        let (temporary, consumer) = TemporaryConsumer::create(&self.context, &self.stream, config).await?;
         let waiting = consumer.cached_info().num_pending;
         let messages = consumer
             .stream()
@@ -259,7 +258,7 @@ impl StreamReader {
     }
 }
 
-/// Why a stream cannot be read now.
+/// Why a stream cannot be read at the moment.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ReadError(#[from] async_nats::Error);

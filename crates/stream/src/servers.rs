@@ -1,4 +1,4 @@
-//! The servers of a connection, and what proves to each side that the other is the right one.
+//! The servers of a connection, and how each side authenticates the other.
 
 use std::fs;
 use std::future::ready;
@@ -12,22 +12,23 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use crate::settings::SettingsError;
+use crate::error::SettingsError;
 
-/// Where to connect, and as whom: everything read and checked.
+/// Where to connect and with which identity. All files are read and checked.
 #[derive(Debug, Clone)]
 pub struct Servers {
     addresses: Vec<ServerAddr>,
     identity: Identity,
-    /// Read again with each connection, so that an authority can be replaced while the process runs.
+    /// The client reads it again for each connection, so that an authority can be replaced while the process
+    /// runs.
     ca_file: Option<PathBuf>,
 }
 
-/// Who connects, from now on: what a connection's next attempt shows. Clones share it.
+/// The identity of the next connection attempt. Clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Current(Arc<Mutex<Identity>>);
+pub(crate) struct CurrentIdentity(Arc<Mutex<Identity>>);
 
-impl Current {
+impl CurrentIdentity {
     pub(crate) fn new(identity: Identity) -> Self {
         Self(Arc::new(Mutex::new(identity)))
     }
@@ -36,7 +37,7 @@ impl Current {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns whether it is another one.
+    /// Returns true if the identity changed.
     pub(crate) fn set(&self, identity: &Identity) -> bool {
         let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let differs = *current != *identity;
@@ -45,21 +46,21 @@ impl Current {
     }
 }
 
-/// Who connects.
+/// How the client authenticates to a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
-    /// Whoever the server takes those for who say nothing.
-    Nobody,
+    /// Without credentials, or with those in the URL.
+    Anonymous,
     /// A user with a password.
     Password {
-        /// Its name.
+        /// The user name that goes with the password.
         user: String,
-        /// Its password.
+        /// The password that belongs to the name.
         password: Secret,
     },
-    /// The user of a key; only its public half is known to the server.
+    /// An nkey. The server knows only its public half.
     Nkey {
-        /// The private half, `SU…`.
+        /// The private half, which begins with `SU`.
         seed: Secret,
     },
 }
@@ -78,11 +79,11 @@ impl Identity {
         Ok(Self::Nkey { seed })
     }
 
-    /// What it shows to a server that sent `nonce`.
+    /// The credentials for a server that sent `nonce`.
     fn prove(&self, nonce: &[u8]) -> Result<Auth, AuthError> {
         let mut auth = Auth::new();
         match self {
-            Self::Nobody => {}
+            Self::Anonymous => {}
             Self::Password { user, password } => {
                 auth.username = Some(user.clone());
                 auth.password = Some(password.expose().to_owned());
@@ -109,26 +110,26 @@ impl Servers {
         Ok(Self { addresses, identity, ca_file })
     }
 
-    /// At least one; the one to prefer first.
+    /// The addresses, at least one, with the preferred server first.
     pub fn addresses(&self) -> &[ServerAddr] {
         &self.addresses
     }
 
-    /// Who connects.
+    /// How the client authenticates.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// The authorities that are trusted, if not the system's.
+    /// The file of the trusted authorities, or None if the system's are trusted.
     pub fn ca_file(&self) -> Option<&Path> {
         self.ca_file.as_deref()
     }
 
-    /// Options of a client that shows `current` to each server it connects to, and trusts whom it should.
-    pub(crate) fn options(&self, current: Current) -> ConnectOptions {
+    /// The options of a client that authenticates with `current` and trusts the configured authorities.
+    pub(crate) fn options(&self, current: CurrentIdentity) -> ConnectOptions {
         let options = match self.identity {
-            // What stands in a URL counts then.
-            Identity::Nobody => ConnectOptions::new(),
+            // Then the credentials in the URL count.
+            Identity::Anonymous => ConnectOptions::new(),
             Identity::Password { .. } | Identity::Nkey { .. } => {
                 ConnectOptions::with_auth_callback(move |nonce| ready(current.get().prove(&nonce)))
             }
@@ -139,12 +140,12 @@ impl Servers {
         }
     }
 
-    /// Whether a connection to these can go on as one to `other`, with another proof of who it is.
+    /// Returns true if a connection to these servers can become one to `other` by a change of identity alone.
     pub(crate) fn differ_in_identity_only(&self, other: &Self) -> bool {
-        let is_somebody = |servers: &Self| !matches!(servers.identity, Identity::Nobody);
+        let has_identity = |servers: &Self| !matches!(servers.identity, Identity::Anonymous);
         self.addresses == other.addresses
             && self.ca_file == other.ca_file
-            && is_somebody(self) == is_somebody(other)
+            && has_identity(self) == has_identity(other)
     }
 }
 

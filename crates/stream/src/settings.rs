@@ -1,40 +1,53 @@
-//! The form of a `nats` table in a configuration file.
+//! The `nats` table of a configuration file.
 
 use std::path::{Path, PathBuf};
 
 use async_nats::ServerAddr;
-use floodgate_event::secret::Unfit;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::error::SettingsError;
 use crate::servers::{Identity, Servers};
 
 /// The most servers that a connection may name.
 const MAX_SERVERS: usize = 16;
 
-/// `nats = { … }` as it stands in a file.
-#[derive(Debug, Clone, Default, Deserialize)]
+/// A `nats` table of a configuration file: which servers a process connects to, and as whom.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// One server, or several joined by commas; or `urls`.
+    /// One server, `nats://host:port` or `tls://host:port`, or several joined by commas. Set either this or `urls`.
     pub url: Option<String>,
-    /// The servers of a cluster, `nats://host:port` or `tls://host:port`, the one to prefer first.
+    /// The servers of a cluster, each as `nats://host:port` or `tls://host:port`. The process prefers
+    /// the first, and uses the others while it cannot reach it. Set either this or `url`.
+    #[schemars(
+        length(min = 1, max = MAX_SERVERS),
+        extend("x-type" = "list of URLs"),
+        example = ["tls://10.1.0.1:4222", "tls://10.1.0.2:4222", "tls://10.1.0.3:4222"]
+    )]
     pub urls: Option<Vec<String>>,
-    /// A user name, with `password_file`.
+    /// The name of a NATS user who signs in with a password. Needs `password_file`.
+    #[schemars(extend("x-reload" = true))]
     pub user: Option<String>,
-    /// Holds that user's password.
+    /// The file with the password of `user`.
+    #[schemars(extend("x-reload" = true))]
     pub password_file: Option<PathBuf>,
-    /// Holds the seed of a user's nkey; instead of `user`.
+    /// The file with the seed of an nkey, as `floodgate keys nkey` writes it. Set either this or `user`. Without
+    /// both the process connects without credentials.
+    #[schemars(example = "/etc/floodgate/nats.nk", extend("x-reload" = true))]
     pub nkey_file: Option<PathBuf>,
-    /// The authorities, in PEM, one of which must have signed the servers' certificates; no others are
-    /// trusted then, and no connection is without TLS.
+    /// A PEM file with certificates of authorities. The process then connects only with TLS, and only to servers
+    /// whose certificate one of these authorities signed. It reads the file at each connection. If left out,
+    /// `tls://` trusts the authorities of the system.
+    #[schemars(example = "/etc/floodgate/ca.pem")]
     pub ca_file: Option<PathBuf>,
 }
 
 impl Settings {
-    /// Checks what can be known without reading other files.
+    /// Checks everything that needs no other file.
     ///
     /// # Errors
-    /// Names the key, and what is allowed.
+    /// Names the key and the allowed values.
     pub fn check(&self) -> Result<(), SettingsError> {
         self.addresses()?;
         match (&self.user, &self.password_file, &self.nkey_file) {
@@ -46,22 +59,22 @@ impl Settings {
         }
     }
 
-    /// Reads the files that it names. Relative paths start from `folder`.
+    /// Reads the files that the settings name. Relative paths start at `folder`.
     ///
     /// # Errors
-    /// Names the key, and the file or what is allowed; never a secret.
+    /// Names the key and the file or the allowed values. An error never contains a secret.
     pub fn read(&self, folder: &Path) -> Result<Servers, SettingsError> {
         self.check()?;
         let path = |file: &PathBuf| folder.join(file);
         let identity = match (&self.user, &self.password_file, &self.nkey_file) {
             (Some(user), Some(password), _) => Identity::password(user, &path(password))?,
             (_, _, Some(seed)) => Identity::nkey(&path(seed))?,
-            _ => Identity::Nobody,
+            _ => Identity::Anonymous,
         };
         Servers::new(self.addresses()?, identity, self.ca_file.as_ref().map(path))
     }
 
-    /// The same with paths that start from `folder`.
+    /// The same settings with absolute paths, if `folder` is absolute.
     pub fn in_folder(mut self, folder: &Path) -> Self {
         for file in [&mut self.password_file, &mut self.nkey_file, &mut self.ca_file] {
             *file = file.take().map(|file| folder.join(file));
@@ -79,7 +92,7 @@ impl Settings {
         if !(1..=MAX_SERVERS).contains(&urls.len()) {
             return Err(invalid(key, "expected 1 to 16 servers"));
         }
-        // What does not fit is not quoted: a password may stand in it.
+        // The error does not quote the URL, because it may contain a password.
         urls.into_iter()
             .map(|url| address(url).ok_or(invalid(key, "expected nats://host:port or tls://host:port")))
             .collect()
@@ -93,49 +106,6 @@ fn address(url: &str) -> Option<ServerAddr> {
 
 fn invalid(key: &'static str, reason: &'static str) -> SettingsError {
     SettingsError::Invalid { key, reason }
-}
-
-/// Why a connection cannot be configured so.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// A value that does not go, by itself or with another one.
-    #[error("`{key}`: {reason}")]
-    Invalid {
-        /// Which key.
-        key: &'static str,
-        /// What is allowed.
-        reason: &'static str,
-    },
-    /// A file that cannot be read.
-    #[error("`{key}`: {}: {source}", path.display())]
-    Unreadable {
-        /// The key that names it.
-        key: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file that holds no secret, or one with something in it that cannot be seen.
-    #[error("`{key}`: {}: {source}", path.display())]
-    UnfitSecret {
-        /// The key that names it.
-        key: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it; never the secret.
-        source: Unfit,
-    },
-    /// A file that holds something else.
-    #[error("`{key}`: {}: {expected}", path.display())]
-    Unusable {
-        /// The key that names it.
-        key: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// What it should hold; never what it does hold.
-        expected: &'static str,
-    },
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The relay's streams on clusters of three servers: made so, brought so, written and read while their
+//! The relay's streams on clusters of three servers: they are created, changed, written and read while their
 //! leaders die.
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::Config;
-use floodgate_event::{Lane, subject};
+use floodgate_event::{Lane, ShardCount, ShardId, subject};
 use floodgate_stream::append::{Append, AppendError, FencedAppender};
 use floodgate_stream::connect::jetstream;
 use floodgate_stream::lease::{Contender, Lease};
@@ -19,13 +19,13 @@ use floodgate_testkit::nats::{self, Cluster, Setup};
 use floodgate_testkit::{Failure, Result, wait};
 use tokio_util::sync::CancellationToken;
 
-/// Longer than leaders are chosen.
+/// Longer than an election of a leader takes.
 const LEASE: Duration = Duration::from_secs(60);
-/// How long a message is published again that gets no answer, which takes 5 s each time.
+/// How long a message without an answer is published again. Each try takes 5 s.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
-/// Appends that are under way at once.
+/// How many appends are under way at once.
 const WINDOW: usize = 8;
-/// How often so many are appended: before, between and after the leaders' ends.
+/// How many times so many are appended: before, between and after the deaths of the leaders.
 const ROUNDS: usize = 30;
 const APPENDS: usize = WINDOW * ROUNDS;
 
@@ -33,7 +33,7 @@ fn three() -> Result<Centre> {
     Ok(toml::from_str("replicas = 3")?)
 }
 
-/// A region's streams as its part of the relay's configuration chooses them.
+/// The settings of a region's streams in the relay's configuration.
 #[derive(serde::Deserialize)]
 struct Choices {
     replicas: Option<Replicas>,
@@ -43,10 +43,10 @@ struct Choices {
 
 fn region(choices: &str) -> Result<Placement> {
     let Choices { replicas, max_bytes } = toml::from_str(choices)?;
-    Ok(Placement { replicas, max_bytes })
+    Ok(Placement { replicas, max_bytes, ..Placement::default() })
 }
 
-/// A context as the relay has it.
+/// A context with the settings of the relay's own.
 async fn relay_context(cluster: &Cluster) -> Result<Context> {
     Ok(jetstream(&cluster.context(3).await?.client()))
 }
@@ -55,12 +55,11 @@ async fn config_of(context: &Context, stream: &str) -> Result<Config> {
     Ok(context.get_stream(stream).await?.cached_info().config.clone())
 }
 
-/// A lease that is had at once: the key of whoever holds it is deleted, of which that holder
-/// learns at its next renewal.
+/// Takes the lease at once: deletes the key of the present holder, which learns of that at its next renewal.
 async fn lease(context: &Context) -> Result<Lease> {
     let store = context.get_key_value(subject::LEASE_BUCKET).await?;
-    store.delete(subject::lease_key(0)).await?;
-    let contender = Contender::new(store, 0, "relay-1".to_owned(), LEASE);
+    store.delete(subject::lease_key(ShardId::FIRST)).await?;
+    let contender = Contender::new(store, ShardId::FIRST, "relay-1".to_owned(), LEASE);
     contender.acquire(&CancellationToken::new()).await.ok_or_else(|| Failure::new("no lease"))
 }
 
@@ -72,7 +71,7 @@ fn text(number: usize) -> bytes::Bytes {
 async fn the_log_is_written_and_read_while_its_leaders_die() -> Result<()> {
     let mut servers = Setup::default().start_cluster(3)?;
     let context = relay_context(&servers).await?;
-    provision::centre(&context, 1, three()?).await?;
+    provision::centre(&context, ShardCount::ONE, three()?).await?;
     for stream in [
         "EVENTS_0",
         "JOURNAL_0",
@@ -84,8 +83,9 @@ async fn the_log_is_written_and_read_while_its_leaders_die() -> Result<()> {
         assert_eq!(config_of(&context, stream).await?.num_replicas, 3, "{stream}");
     }
 
-    let log = subject::log_stream(0);
-    let reader = StreamReader::new(context.clone(), log.clone(), subject::log(0, Lane::Standard), 1);
+    let log = subject::log_stream(ShardId::FIRST);
+    let reader =
+        StreamReader::new(context.clone(), log.clone(), subject::log(ShardId::FIRST, Lane::Standard), 1);
     let reading = tokio::spawn(read(reader));
     let mut appender = appender(&context).await?;
     for round in 0..ROUNDS {
@@ -105,15 +105,19 @@ async fn the_log_is_written_and_read_while_its_leaders_die() -> Result<()> {
 }
 
 async fn appender(context: &Context) -> Result<FencedAppender> {
-    let fence = Append { subject: subject::log_fence(0), headers: HeaderMap::new(), payload: "fence".into() };
+    let fence = Append {
+        subject: subject::log_fence(ShardId::FIRST),
+        headers: HeaderMap::new(),
+        payload: "fence".into(),
+    };
     let lease = lease(context).await?;
-    Ok(FencedAppender::open(context.clone(), subject::log_stream(0), lease, fence).await?)
+    Ok(FencedAppender::open(context.clone(), subject::log_stream(ShardId::FIRST), lease, fence).await?)
 }
 
 async fn submit_some(appender: &mut FencedAppender, round: usize) -> Result<()> {
     for number in round * WINDOW..(round + 1) * WINDOW {
-        let subject = subject::log(0, Lane::Standard);
-        appender.submit(Append { subject, headers: HeaderMap::new(), payload: text(number) }).await?;
+        let subject = subject::log(ShardId::FIRST, Lane::Standard);
+        appender.submit(Append { subject, headers: HeaderMap::new(), payload: text(number) }, ()).await?;
     }
     Ok(())
 }
@@ -134,15 +138,15 @@ async fn read(mut reader: StreamReader) -> Vec<bytes::Bytes> {
     payloads
 }
 
-/// The writer has a batch to send when it is replaced, without being told.
+/// When the writer is replaced, without being told, it has a batch to send.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_of_a_writer_that_was_replaced_is_refused() -> Result<()> {
     let servers = Setup::default().start_cluster(3)?;
     let context = relay_context(&servers).await?;
-    provision::centre(&context, 1, three()?).await?;
+    provision::centre(&context, ShardCount::ONE, three()?).await?;
     let mut first = appender(&context).await?;
     submit_some(&mut first, 0).await?;
-    assert_eq!(first.settle().await, Ok(2), "the first goes alone, the others wait");
+    assert_eq!(first.settle().await?.sequence, 2, "the first goes alone, the others wait");
     let mut second = appender(&context).await?;
     assert_eq!(second.last_sequence(), 3);
     assert_eq!(first.settle().await, Err(AppendError::Superseded));
@@ -166,7 +170,8 @@ async fn existing_streams_are_brought_to_what_is_configured() -> Result<()> {
         assert_eq!(config_of(&context, bucket).await?.num_replicas, 3, "{bucket}");
     }
 
-    // What is left out is left alone; less than what is there throws nothing away, and takes nothing more.
+    // A setting that is left out is not changed. A limit below the present size deletes nothing, and refuses
+    // new messages.
     for number in 0..18 {
         publish(&context, number).await??;
     }
@@ -179,8 +184,7 @@ async fn existing_streams_are_brought_to_what_is_configured() -> Result<()> {
     Ok(())
 }
 
-/// Published until it is stored or refused: servers that only just got a stream may
-/// let a message go unanswered.
+/// Publishes until the message is stored or refused: servers that only just got a stream may not answer.
 async fn publish(context: &Context, number: usize) -> Result<Result<(), PublishError>> {
     wait::until("an answer to a message", ANSWER_LIMIT, async || {
         let answered = publish_once(context, number).await;

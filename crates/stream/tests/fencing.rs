@@ -1,18 +1,18 @@
 //! The fence of a stream with one writer, on a real nats-server: `FLOODGATE_NATS_SERVER`,
 //! `.tools/nats-server`, or the one on `PATH`.
 //!
-//! It is the stream that refuses a holder which was replaced, not that holder's clock. So the first holder's
-//! lease is a long one, and its key is taken from under it: the first believes to hold it to the end, which
-//! is checked, and sends what it is told to. Also shown is what the fence must leave alone: the order of one
-//! holder's appends, and an append of its own whose ack was lost.
+//! It is the stream that refuses a replaced holder, and not that holder's clock. So the first holder's lease
+//! is a long one, and its key is deleted behind its back. The first holder believes to the end that it holds
+//! the lease, which is checked, and keeps sending. The tests also show what the fence must not affect: the
+//! order of one holder's appends, and an append of its own whose ack was lost.
 
 use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use bytes::Bytes;
-use floodgate_event::{Lane, subject};
-use floodgate_stream::append::{Append, AppendError, BATCH_APPENDS, BATCH_BYTES, FencedAppender};
+use floodgate_event::{Lane, ShardCount, ShardId, subject};
+use floodgate_stream::append::{Append, AppendError, BATCH_APPENDS, BATCH_BYTES, FencedAppender, Settled};
 use floodgate_stream::connect::jetstream;
 use floodgate_stream::lease::{Contender, Lease};
 use floodgate_stream::{placement, provision};
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 type Result<T = ()> = floodgate_testkit::Result<T>;
 
 /// The shard whose log is written.
-const SHARD: u32 = 0;
+const SHARD: ShardId = ShardId::FIRST;
 /// So long that no lease is renewed or runs out during a test.
 const LENGTH: Duration = Duration::from_secs(600);
 
@@ -71,19 +71,19 @@ async fn appends_of_one_holder_stand_in_order() -> Result {
     assert_eq!(appender.append(target(), text("one")).await, Ok(2));
     assert_eq!(appender.append(target(), text("two")).await, Ok(3));
     for payload in ["three", "four", "five"] {
-        appender.submit(append(payload)).await?;
+        appender.submit(append(payload), ()).await?;
     }
     assert_eq!((appender.in_flight(), appender.next_sequence()), (3, 7));
     for sequence in 4..=6 {
-        assert_eq!(appender.settle().await, Ok(sequence));
+        assert_eq!(appender.settle().await.map(|settled| settled.sequence), Ok(sequence));
     }
     assert_eq!((appender.in_flight(), appender.last_sequence()), (0, 6));
     assert_eq!(centre.log().await?, ["fence", "one", "two", "three", "four", "five"]);
     Ok(())
 }
 
-/// What stands at an append's sequence with the append's own bytes is that append: its ack was lost, and
-/// sending it again is refused. Here the earlier sending is played by the test.
+/// If the message at an append's sequence has the append's own bytes, it is that append: its ack was lost,
+/// and sending it again is refused. Here the test plays the earlier sending.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_append_whose_ack_was_lost_is_known_again() -> Result {
     let Some(centre) = Centre::start("an_append_whose_ack_was_lost_is_known_again").await? else {
@@ -95,24 +95,26 @@ async fn an_append_whose_ack_was_lost_is_known_again() -> Result {
     assert_eq!(appender.append(target(), text("one")).await, Ok(2));
 
     centre.context.publish(target(), text("two")).await?.await?;
-    appender.submit(append("two")).await?;
-    appender.submit(append("three")).await?;
-    assert_eq!(appender.settle().await, Ok(3));
-    assert_eq!(appender.settle().await, Ok(4));
+    appender.submit(append("two"), ()).await?;
+    appender.submit(append("three"), ()).await?;
+    for (sequence, payload) in [(3, "two"), (4, "three")] {
+        let settled = Settled { sequence, payload: text(payload), carried: () };
+        assert_eq!(appender.settle().await, Ok(settled));
+    }
 
     assert_eq!(appender.append(target(), text("four")).await, Ok(5));
     assert_eq!(centre.log().await?, ["fence", "one", "two", "three", "four"]);
     Ok(())
 }
 
-/// What makes the stream refuse it after another's fence:
-/// an append names the fence, and a batch's first one does.
+/// An append names the fence, and so does the first one of a batch. This is what makes the stream refuse it
+/// after another writer's fence.
 #[tokio::test(flavor = "multi_thread")]
 async fn appends_and_batches_name_the_fence() -> Result {
     let Some(centre) = Centre::start("appends_and_batches_name_the_fence").await? else { return Ok(()) };
     let mut appender = centre.appender(&centre.lease("only").await?).await?;
     for payload in ["alone", "first of a batch", "second"] {
-        appender.submit(append(payload)).await?;
+        appender.submit(append(payload), ()).await?;
     }
     while appender.in_flight() > 0 {
         appender.settle().await?;
@@ -132,7 +134,7 @@ async fn appends_and_batches_name_the_fence() -> Result {
     Ok(())
 }
 
-/// More than a batch takes, by number and by size, and a wait that is given up again and again.
+/// More appends than fit into a batch, by number and by size, and a wait that is given up again and again.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_appends_stand_in_order_in_as_many_batches_as_they_need() -> Result {
     let name = "many_appends_stand_in_order_in_as_many_batches_as_they_need";
@@ -142,13 +144,15 @@ async fn many_appends_stand_in_order_in_as_many_batches_as_they_need() -> Result
     let sizes: Vec<_> = small.chain([BATCH_BYTES / 2; 3]).chain([BATCH_BYTES + 1, 100, 100]).collect();
     for (number, size) in sizes.iter().enumerate() {
         let payload = format!("{}{number:04}", "0".repeat(size - 4)).into();
-        appender.submit(Append { payload, ..append("") }).await?;
+        appender.submit(Append { payload, ..append("") }, number).await?;
     }
     let mut settled = 1;
     while appender.in_flight() > 0 {
-        if let Ok(sequence) = timeout(Duration::from_millis(2), appender.settle()).await {
+        if let Ok(given) = timeout(Duration::from_millis(2), appender.settle()).await {
             settled += 1;
-            assert_eq!(sequence, Ok(settled));
+            let given = given?;
+            assert_eq!(given.sequence, settled);
+            assert_eq!((given.carried, given.payload.len()), (settled as usize - 2, sizes[given.carried]));
         }
     }
     let log = centre.log().await?;
@@ -159,24 +163,24 @@ async fn many_appends_stand_in_order_in_as_many_batches_as_they_need() -> Result
     Ok(())
 }
 
-/// Two that believe to be the only writer. The first's fence stands in the log,
-/// `before`, and the second's fence.
+/// Two writers that both believe to be the only one. The log has the first's fence, `before`, and the
+/// second's fence.
 struct Duel {
-    /// The first's.
+    /// The lease of the first writer.
     lease: Lease,
     first: FencedAppender,
     second: FencedAppender,
 }
 
-/// The centre's NATS.
+/// The NATS of the centre.
 struct Centre {
     context: Context,
     _server: Server,
 }
 
 impl Centre {
-    /// Starts a server with what the relay needs on it. `None`, and a line that says so, if there is no
-    /// program.
+    /// Starts a server with the streams and buckets that the relay needs. If there is no program, returns
+    /// `None` and prints a line that says so.
     async fn start(test: &str) -> Result<Option<Self>> {
         let server = match Setup::default().start() {
             Err(failure) if failure.is_missing() => {
@@ -186,24 +190,25 @@ impl Centre {
             started => started?,
         };
         let context = jetstream(&server.context().await?.client());
-        provision::centre(&context, SHARD + 1, placement::Centre::default()).await?;
+        provision::centre(&context, ShardCount::ONE, placement::Centre::default()).await?;
         Ok(Some(Self { context, _server: server }))
     }
 
-    /// The first has written and is then replaced, without being told, by a second that puts up its fence.
+    /// The first writer appends and is then replaced, without being told, by a second one that appends its
+    /// fence.
     async fn duel(&self) -> Result<Duel> {
         self.duel_after(&["before"]).await
     }
 
-    /// The same; of what the first submitted only the first append is on disk, and
-    /// the others wait to be sent.
+    /// The same with what the first writer submitted: only the first append is on disk, and the others wait
+    /// to be sent.
     async fn duel_after(&self, submitted: &[&'static str]) -> Result<Duel> {
         let lease = self.lease("first").await?;
         let mut first = self.appender(&lease).await?;
         for payload in submitted {
-            first.submit(append(payload)).await?;
+            first.submit(append(payload), ()).await?;
         }
-        assert_eq!(first.settle().await, Ok(2));
+        assert_eq!(first.settle().await?.sequence, 2);
 
         let newer = self.lease("second").await?;
         assert!(newer.epoch() > lease.epoch(), "{} after {}", newer.epoch(), lease.epoch());
@@ -212,8 +217,8 @@ impl Centre {
         Ok(Duel { lease, first, second })
     }
 
-    /// A lease that is had at once: the key of whoever holds it is deleted, of which that holder learns at
-    /// its next renewal.
+    /// Takes the lease at once: deletes the key of the present holder, which learns of that at its next
+    /// renewal.
     async fn lease(&self, holder: &str) -> Result<Lease> {
         let store = self.context.get_key_value(subject::LEASE_BUCKET).await?;
         store.delete(subject::lease_key(SHARD)).await?;
@@ -221,13 +226,13 @@ impl Centre {
         contender.acquire(&CancellationToken::new()).await.ok_or_else(|| Failure::new("no lease"))
     }
 
-    async fn appender(&self, lease: &Lease) -> Result<FencedAppender> {
+    async fn appender<T>(&self, lease: &Lease) -> Result<FencedAppender<T>> {
         let stream = subject::log_stream(SHARD);
         let fence = Append { subject: subject::log_fence(SHARD), ..append("fence") };
         Ok(FencedAppender::open(self.context.clone(), stream, lease.clone(), fence).await?)
     }
 
-    /// All that stands in the log.
+    /// The payloads in the log.
     async fn log(&self) -> Result<Vec<String>> {
         let stream = self.context.get_stream(subject::log_stream(SHARD)).await?;
         let mut payloads = Vec::new();

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use floodgate_stream::{Link, Settings};
+use floodgate_stream::{Connection, Settings};
 use floodgate_testkit::nats::{Server, Setup};
 use nix::sys::signal::Signal;
 use nkeys::KeyPair;
@@ -24,44 +24,44 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     panic!("waited in vain until {what}");
 }
 
-async fn connect(settings: &Settings) -> Link {
+async fn connect(settings: &Settings) -> Connection {
     let servers = settings.read(Path::new("")).unwrap();
-    Link::start(&servers, |options| options, |_| ()).await.unwrap()
+    Connection::start(&servers, |options| options, |_| ()).await.unwrap()
 }
 
-fn server_of(link: &Link) -> String {
-    link.client().server_info().server_name
+fn server_of(connection: &Connection) -> String {
+    connection.client().server_info().server_name
 }
 
 /// Two servers that know nothing of each other, and a client of both.
-async fn two() -> (Server, Server, Link) {
+async fn two() -> (Server, Server, Connection) {
     let setup = Setup::default();
     let (first, second) = (setup.clone().start().unwrap(), setup.named("other").start().unwrap());
     let urls = vec![first.url(), second.url()];
     // The second may be up before the first is.
     first.context().await.unwrap();
     second.context().await.unwrap();
-    let link = connect(&Settings { urls: Some(urls), ..Settings::default() }).await;
-    until("it is connected", || link.is_up()).await;
-    assert_eq!(server_of(&link), "n0", "the first is preferred");
-    (first, second, link)
+    let connection = connect(&Settings { urls: Some(urls), ..Settings::default() }).await;
+    until("it is connected", || connection.is_up()).await;
+    assert_eq!(server_of(&connection), "n0", "the first is preferred");
+    (first, second, connection)
 }
 
 #[tokio::test]
 async fn another_server_takes_over_when_one_goes_and_back() {
-    let (mut first, mut second, link) = two().await;
+    let (mut first, mut second, connection) = two().await;
     first.kill().unwrap();
-    until("the other one took over", || server_of(&link) == "other" && link.is_up()).await;
+    until("the other one took over", || server_of(&connection) == "other" && connection.is_up()).await;
     first.start().unwrap();
     second.kill().unwrap();
-    until("the first one is back", || server_of(&link) == "n0" && link.is_up()).await;
+    until("the first one is back", || server_of(&connection) == "n0" && connection.is_up()).await;
 }
 
 #[tokio::test]
 async fn a_server_in_lame_duck_mode_is_left() {
-    let (first, _second, link) = two().await;
+    let (first, _second, connection) = two().await;
     first.signal(Signal::SIGUSR2).unwrap();
-    until("the other one took over", || server_of(&link) == "other" && link.is_up()).await;
+    until("the other one took over", || server_of(&connection) == "other" && connection.is_up()).await;
 }
 
 /// A server with TLS and a single user, and what is needed to reach it.
@@ -103,11 +103,11 @@ impl Secure {
 
 #[tokio::test]
 async fn a_key_and_an_authority_are_enough() {
-    let link = connect(&Secure::start("127.0.0.1").settings()).await;
-    drop(link);
+    let connection = connect(&Secure::start("127.0.0.1").settings()).await;
+    drop(connection);
     let secure = Secure::start("127.0.0.1");
-    let link = connect(&secure.settings()).await;
-    until("it is connected", || link.is_up()).await;
+    let connection = connect(&secure.settings()).await;
+    until("it is connected", || connection.is_up()).await;
 }
 
 #[tokio::test]
@@ -115,24 +115,27 @@ async fn another_identity_is_shown_from_the_next_connection_on() {
     let (secure, stranger) = (Secure::start("127.0.0.1"), Secure::start("127.0.0.1"));
     let good = secure.settings();
     let other_user = Settings { nkey_file: stranger.settings().nkey_file, ..good.clone() };
-    let link = connect(&other_user).await;
+    let connection = connect(&other_user).await;
     let servers = good.read(Path::new("")).unwrap();
-    link.check(&servers).unwrap();
-    assert!(link.adopt(&servers) && !link.adopt(&servers), "the second time it is the same");
-    until("it is let in", || link.is_up()).await;
+    connection.check(&servers).unwrap();
+    assert!(
+        connection.set_identity(&servers) && !connection.set_identity(&servers),
+        "the second time it is the same"
+    );
+    until("it is let in", || connection.is_up()).await;
     let elsewhere = Settings { urls: Some(vec![stranger.server.url()]), ..good.clone() };
-    assert!(link.check(&elsewhere.read(Path::new("")).unwrap()).is_err());
+    assert!(connection.check(&elsewhere.read(Path::new("")).unwrap()).is_err());
     let nobody = Settings { nkey_file: None, ..good.clone() };
-    assert!(link.check(&nobody.read(Path::new("")).unwrap()).is_err());
+    assert!(connection.check(&nobody.read(Path::new("")).unwrap()).is_err());
 }
 
 /// Whether a client of `settings` is let in, by when one of `good` is.
 async fn is_let_in(settings: Settings, good: &Settings) -> bool {
-    let (link, other) = (connect(&settings).await, connect(good).await);
+    let (connection, other) = (connect(&settings).await, connect(good).await);
     until("the good one is connected", || other.is_up()).await;
     // Each of its attempts is answered at once: three more are as good as any number.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    link.is_up()
+    connection.is_up()
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The stream that is appended to, apart from what is under way.
+//! The stream of an appender: how it publishes and reads back, without the state of what is under way.
 
 use std::future::IntoFuture as _;
 use std::pin::Pin;
@@ -21,16 +21,16 @@ use ulid::Ulid;
 use super::{Append, AppendError};
 use crate::lease::Lease;
 
-/// Says which subject `Nats-Expected-Last-Subject-Sequence` is about, where it is not the message's own.
+/// The header with the subject of `Nats-Expected-Last-Subject-Sequence`, if it is not that of the message.
 const EXPECTED_LAST_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
-/// How long to wait before asking a server again that did not answer.
+/// The pause before a server that did not answer is asked again.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
-/// Appends in a batch at most. A server takes 1,000; it syncs a batch four times, however many are in it.
+/// The most appends in a batch. A server takes 1,000. It syncs a batch four times, whatever its size.
 pub const BATCH_APPENDS: usize = 128;
-/// Bytes of a batch at most, if it is not an append alone.
+/// The most bytes of a batch. A larger append is sent alone.
 pub const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// The sequence that an append was given, or why none is known, for people to read.
+/// The sequence of an append, or the reason why it is unknown.
 pub(super) type AckFuture = Pin<Box<dyn Future<Output = Result<u64, String>> + Send>>;
 
 pub(super) struct Target {
@@ -38,23 +38,23 @@ pub(super) struct Target {
     pub(super) stream: String,
     pub(super) lease: Lease,
     pub(super) fence_subject: String,
-    /// The sequence of this writer's fence, once it is up.
+    /// The sequence of this writer's fence, once it is appended.
     pub(super) fence: Option<u64>,
 }
 
 impl Target {
-    /// What stands at a sequence, waiting out an unreachable server.
+    /// Reads the message at a sequence, and waits for as long as the server is unreachable.
     pub(super) async fn read(&self, sequence: u64) -> Result<Option<Bytes>, AppendError> {
-        let mut is_told = false;
+        let mut is_logged = false;
         loop {
             match self.try_read(sequence).await {
                 Ok(found) => return Ok(found),
-                Err(error) if is_told => {
+                Err(error) if is_logged => {
                     tracing::debug!(stream = self.stream, sequence, %error, "cannot read back");
                 }
                 Err(error) => tracing::warn!(stream = self.stream, sequence, %error, "cannot read back yet"),
             }
-            is_told = true;
+            is_logged = true;
             self.pause().await?;
         }
     }
@@ -68,7 +68,7 @@ impl Target {
         }
     }
 
-    /// Publishes one append; `None` if the outcome is in doubt already.
+    /// Publishes one append. None if its outcome is in doubt already.
     pub(super) async fn send(
         &self,
         append: &Append,
@@ -78,8 +78,9 @@ impl Target {
         self.publish(append, headers).await
     }
 
-    /// Publishes what fits a batch of these; all of it is appended in order, or nothing. Gives an ack for
-    /// each append that was taken, at least one; none at all if the outcome is in doubt already.
+    /// Publishes as many appends as one batch takes. The stream appends all of them in order, or none.
+    /// Returns an ack for each append in the batch, at least one, or no ack if the outcome is in doubt
+    /// already.
     pub(super) async fn send_some(
         &self,
         appends: &[&Append],
@@ -112,18 +113,18 @@ impl Target {
         Ok((0..=behind).rev().map(place).collect())
     }
 
-    /// Those at the beginning that go together.
+    /// The first appends, as many as one batch takes.
     fn fitting<'a, 'b>(appends: &'a [&'b Append]) -> &'a [&'b Append] {
         let mut bytes = 0;
         let fit = appends.iter().take(BATCH_APPENDS).take_while(|append| {
             bytes += append.payload.len();
             bytes <= BATCH_BYTES
         });
-        // One that is larger goes alone.
+        // A larger append is sent alone.
         &appends[..fit.count().max(1).min(appends.len())]
     }
 
-    /// Publishes what comes before a batch's last append, of which there is no ack. False if it was not sent.
+    /// Publishes a message of a batch before the last one. It gets no ack. Returns false if it was not sent.
     async fn publish_member(&self, append: &Append, headers: HeaderMap) -> Result<bool, AppendError> {
         self.check_lease()?;
         let headers = merged(&append.headers, headers);
@@ -156,7 +157,7 @@ impl Target {
         if self.lease.is_held() { Ok(()) } else { Err(AppendError::Superseded) }
     }
 
-    /// Adds which sequence it must follow, and which fence must be the last.
+    /// Adds the sequence that the append must follow, and the fence that must be the last one.
     fn fenced(&self, mut headers: HeaderMap, expected: u64) -> HeaderMap {
         headers.insert(NATS_EXPECTED_LAST_SEQUENCE, expected.to_string());
         if let Some(fence) = self.fence {

@@ -1,5 +1,6 @@
-//! One stream or bucket: made if it is missing, and brought to what the
-//! configuration says of replicas and size.
+//! Creates one stream or bucket if it is missing, and applies the configured replicas and size.
+
+use std::time::Duration;
 
 use async_nats::jetstream::stream::Config;
 use async_nats::jetstream::{Context, kv, object_store};
@@ -8,30 +9,33 @@ use super::{ProvisionError, refused};
 use crate::placement::Replicas;
 use crate::reader::is_missing;
 
-/// What an operator may choose of a stream; what is left out stays as it is.
+/// What an operator may choose for a stream. What is None stays as it is.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Chosen {
-    /// On how many servers it is kept.
+pub(super) struct Choices {
+    /// How many replicas the stream has.
     pub(super) replicas: Option<Replicas>,
-    /// How many bytes it may hold.
+    /// The most bytes that the stream may hold.
     pub(super) max_bytes: Option<i64>,
-    /// Whether its one writer needs atomic batches.
+    /// How long the stream keeps a message.
+    pub(super) max_age: Option<Duration>,
+    /// The writer of the stream needs atomic batches.
     pub(super) batches: bool,
 }
 
-impl Chosen {
-    /// Replicas of a stream that is made now.
+impl Choices {
+    /// The replicas of a new stream.
     fn num_replicas(self) -> usize {
         self.replicas.map_or(1, Replicas::count)
     }
 
-    /// What a stream is to be brought to; `None` if it is there.
+    /// The configuration that an existing stream should have. None if it has it already.
     fn apply(self, current: &Config) -> Option<Config> {
         let replicas = self.replicas.map_or(current.num_replicas, Replicas::count);
         let max_bytes = self.max_bytes.unwrap_or(current.max_bytes);
         let wanted = Config {
             num_replicas: replicas,
             max_bytes,
+            max_age: self.max_age.unwrap_or(current.max_age),
             allow_atomic_publish: current.allow_atomic_publish || self.batches,
             ..current.clone()
         };
@@ -39,34 +43,35 @@ impl Chosen {
     }
 }
 
-pub(super) async fn stream(context: &Context, config: Config, chosen: Chosen) -> Result<(), ProvisionError> {
+pub(super) async fn stream(context: &Context, config: Config, chosen: Choices) -> Result<(), ProvisionError> {
     let name = config.name.clone();
-    if bring_stream(context, &config, chosen).await? {
+    if update_stream(context, &config, chosen).await? {
         return Ok(());
     }
     let max_bytes = chosen.max_bytes.unwrap_or(config.max_bytes);
-    let config = Config { num_replicas: chosen.num_replicas(), max_bytes, ..config };
+    let max_age = chosen.max_age.unwrap_or(config.max_age);
+    let config = Config { num_replicas: chosen.num_replicas(), max_bytes, max_age, ..config };
     let created = context.create_stream(config).await;
     created.map(drop).map_err(|error| refused(&name, error))
 }
 
-/// As [`bring`], of a stream whose writer may need atomic batches.
-pub(super) async fn bring_stream(
+/// As [`update`], for a stream whose writer may need atomic batches.
+pub(super) async fn update_stream(
     context: &Context,
     config: &Config,
-    chosen: Chosen,
+    chosen: Choices,
 ) -> Result<bool, ProvisionError> {
-    let chosen = Chosen { batches: config.allow_atomic_publish, ..chosen };
-    bring(context, &config.name, chosen).await
+    let chosen = Choices { batches: config.allow_atomic_publish, ..chosen };
+    update(context, &config.name, chosen).await
 }
 
 pub(super) async fn bucket(
     context: &Context,
     config: kv::Config,
-    chosen: Chosen,
+    chosen: Choices,
 ) -> Result<(), ProvisionError> {
     let name = format!("KV_{}", config.bucket);
-    if bring(context, &name, chosen).await? {
+    if update(context, &name, chosen).await? {
         return Ok(());
     }
     let config = kv::Config { num_replicas: chosen.num_replicas(), ..config };
@@ -74,9 +79,9 @@ pub(super) async fn bucket(
     created.map(drop).map_err(|error| refused(&name, error))
 }
 
-pub(super) async fn objects(context: &Context, bucket: &str, chosen: Chosen) -> Result<(), ProvisionError> {
+pub(super) async fn objects(context: &Context, bucket: &str, chosen: Choices) -> Result<(), ProvisionError> {
     let name = format!("OBJ_{bucket}");
-    if bring(context, &name, chosen).await? {
+    if update(context, &name, chosen).await? {
         return Ok(());
     }
     let bucket = bucket.to_owned();
@@ -85,8 +90,8 @@ pub(super) async fn objects(context: &Context, bucket: &str, chosen: Chosen) -> 
     created.map(drop).map_err(|error| refused(&name, error))
 }
 
-/// Brings a stream to what was chosen; false if there is none. Everything else of it is left alone.
-async fn bring(context: &Context, name: &str, chosen: Chosen) -> Result<bool, ProvisionError> {
+/// Applies the choices to a stream and changes nothing else. Returns false if there is no such stream.
+async fn update(context: &Context, name: &str, chosen: Choices) -> Result<bool, ProvisionError> {
     let current = match context.get_stream(name).await {
         Ok(stream) => stream.cached_info().config.clone(),
         Err(error) if is_missing(&error.kind()) => return Ok(false),
@@ -113,10 +118,10 @@ mod tests {
     fn only_what_was_chosen_changes() {
         let current =
             Config { num_replicas: 3, max_bytes: -1, description: Some("kept".into()), ..Config::default() };
-        assert!(Chosen::default().apply(&current).is_none(), "what an operator has set by hand stays");
+        assert!(Choices::default().apply(&current).is_none(), "what an operator has set by hand stays");
         let three = Replicas::try_from(3).ok();
-        assert!(Chosen { replicas: three, ..Chosen::default() }.apply(&current).is_none());
-        let one = Chosen { replicas: Replicas::try_from(1).ok(), max_bytes: Some(7), batches: false }
+        assert!(Choices { replicas: three, ..Choices::default() }.apply(&current).is_none());
+        let one = Choices { replicas: Replicas::try_from(1).ok(), max_bytes: Some(7), ..Choices::default() }
             .apply(&current)
             .unwrap();
         assert_eq!((one.num_replicas, one.max_bytes), (1, 7));

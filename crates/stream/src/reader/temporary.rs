@@ -1,5 +1,5 @@
-//! Consumers that live as long as their reader. A stream takes 1,000 by default, and one that is left behind
-//! counts until the server forgets it.
+//! Consumers that live as long as their reader. A stream takes 1,000 consumers by default, and one that is
+//! left behind counts until the server deletes it.
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{Consumer, pull};
@@ -7,20 +7,20 @@ use async_nats::jetstream::stream::ConsumerErrorKind;
 use tokio::runtime::Handle;
 use ulid::Ulid;
 
-/// Deletes its consumer when it is dropped. If that does not reach the server, the consumer's
-/// `inactive_threshold` ends it.
-pub struct Temporary {
+/// A consumer that is deleted when this is dropped. If the request does not reach the server, the consumer
+/// ends by its `inactive_threshold`.
+pub struct TemporaryConsumer {
     context: Context,
     stream: String,
     name: String,
 }
 
-impl Temporary {
-    /// Makes a consumer under a name of its own, so that it can be deleted even if the
-    /// answer to its making is lost.
+impl TemporaryConsumer {
+    /// Creates a consumer under a unique name, so that it can be deleted even if the answer to the request is
+    /// lost.
     ///
     /// # Errors
-    /// If the server refuses it or does not answer.
+    /// If the server refuses the consumer or does not answer.
     pub async fn create(
         context: &Context,
         stream: &str,
@@ -44,9 +44,9 @@ impl Temporary {
     }
 }
 
-impl Drop for Temporary {
+impl Drop for TemporaryConsumer {
     fn drop(&mut self) {
-        // Without a runtime the process is about to end, and the server forgets the consumer by itself.
+        // Without a runtime the process is about to end, and the server deletes the consumer by itself.
         let Ok(runtime) = Handle::try_current() else { return };
         let (context, stream) = (self.context.clone(), std::mem::take(&mut self.stream));
         let name = std::mem::take(&mut self.name);

@@ -1,4 +1,4 @@
-//! What the deployment is made of, as a document in the control bucket.
+//! The record of a deployment in the control bucket: its number of shards and its central streams.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -6,33 +6,34 @@ use std::time::SystemTime;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::kv::{self, Operation, UpdateErrorKind};
 use async_nats::jetstream::stream::{Config, Info};
-use floodgate_event::{subject, time};
+use floodgate_event::{ShardCount, ShardId, subject, time};
 use serde::{Deserialize, Serialize};
 
+use crate::contract::Contract;
 use crate::reader::is_missing;
 
-/// What is noted in the metadata of a stream: the time of its making, in hex microseconds.
-/// Unlike that time itself it comes back with a backup, also in a cluster.
+/// The key in a stream's metadata that holds the time of its creation, in hex microseconds. Unlike the
+/// server's own creation time, a restore brings it back, also in a cluster.
 pub(super) const MADE: &str = "floodgate_made";
 const FORMAT: u32 = 1;
-/// How often a change of the document is tried again because something else changed first.
+/// How often a change of the record is tried, if other changes come first.
 const TRIES: usize = 8;
 
-/// What the deployment is made of.
+/// The record of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployment {
     format: u32,
-    /// How many shards it has, from its first start on.
-    pub shards: u32,
-    /// Its central streams by name.
+    /// The number of shards, which is fixed at the first start.
+    pub shards: ShardCount,
+    /// The central streams, by name.
     #[serde(default)]
-    pub streams: BTreeMap<String, Noted>,
+    pub streams: BTreeMap<String, StreamRecord>,
 }
 
-/// A stream as it was seen first, or when its loss was accepted.
+/// What is recorded of a stream when the relay creates it, or when its loss is accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Noted {
-    /// Which making it is of; none until the next relay that looks.
+pub struct StreamRecord {
+    /// The value of the stream's metadata. None until a relay has seen the stream.
     #[serde(default)]
     pub made: Option<String>,
     /// The last loss that was accepted.
@@ -40,24 +41,24 @@ pub struct Noted {
     pub accepted: Option<Accepted>,
 }
 
-/// A loss that somebody accepted, or a restore.
+/// A loss that an operator accepted, or a restore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
-    /// When, in hex microseconds; tells it from every other.
+    /// The time of the acceptance in hex microseconds, which is unique.
     pub at: String,
-    /// What the stream held up to there stands.
+    /// Everything that was read up to this sequence is still valid.
     pub through: u64,
 }
 
-impl Noted {
-    /// Tells the stream's history from every other of the same name.
+impl StreamRecord {
+    /// Identifies the history of the stream among all streams of the same name.
     pub fn identity(&self) -> String {
         let at = self.accepted.as_ref().map_or("", |accepted| &accepted.at);
         format!("{}/{at}", self.made.as_deref().unwrap_or_default())
     }
 
-    /// Up to where a history that began as `identity` stands in this one.
-    pub fn stands_through(&self, identity: &str) -> u64 {
+    /// The last sequence up to which what was read under `identity` is still valid.
+    pub fn valid_through(&self, identity: &str) -> u64 {
         let is_same_making = identity.split('/').next() == self.made.as_deref();
         match &self.accepted {
             Some(accepted) if is_same_making || identity.is_empty() => accepted.through,
@@ -69,13 +70,13 @@ impl Noted {
 }
 
 impl Accepted {
-    /// A loss that is accepted now; what was read up to `through` still holds.
+    /// A loss that is accepted now. What was read up to `through` is still valid.
     pub fn now(through: u64) -> Self {
         Self { at: format!("{:x}", time::unix_micros(SystemTime::now())), through }
     }
 }
 
-/// Which making of a stream of this name it is.
+/// The identity of this stream among all that have had its name.
 pub(super) fn made(info: &Info) -> String {
     info.config.metadata.get(MADE).cloned().unwrap_or_else(|| created(info))
 }
@@ -84,13 +85,15 @@ fn created(info: &Info) -> String {
     format!("{:x}", info.created.unix_timestamp_nanos() / 1_000)
 }
 
-/// The streams of a deployment that are looked after.
-pub fn streams(shards: u32) -> impl Iterator<Item = String> {
-    let of_shard = |shard| [subject::log_stream(shard), subject::journal_stream(shard)];
-    (0..shards).flat_map(of_shard).chain([subject::SET_ASIDE_STREAM.to_owned()])
+/// The names of the centre's streams in a deployment of so many shards.
+pub fn streams(shards: ShardCount) -> impl Iterator<Item = String> {
+    Contract::central(shards).map(|contract| contract.name().to_owned())
 }
 
-/// A stream, if there is one of this name.
+/// Finds a stream by its name.
+///
+/// # Errors
+/// If the centre does not answer.
 pub async fn find(context: &Context, stream: &str) -> Result<Option<Info>, DeploymentError> {
     match context.get_stream(stream).await {
         Ok(found) => Ok(Some(found.cached_info().clone())),
@@ -99,7 +102,7 @@ pub async fn find(context: &Context, stream: &str) -> Result<Option<Info>, Deplo
     }
 }
 
-/// The document, with the KV revision that a change must still find; none if there is none yet.
+/// The record and its KV revision, which a change must match. None if there is no record yet.
 async fn read(bucket: &kv::Store) -> Result<Option<(Deployment, u64)>, DeploymentError> {
     let entry = bucket.entry(subject::DEPLOYMENT_KEY).await;
     let entry = entry.map_err(|error| DeploymentError::nats(subject::DEPLOYMENT_KEY, error))?;
@@ -116,23 +119,23 @@ async fn bucket(context: &Context) -> Result<kv::Store, DeploymentError> {
     bucket.map_err(|error| DeploymentError::nats(subject::CONTROL_BUCKET, error))
 }
 
-/// The document; none if there is none yet.
+/// Reads the record. None if there is none yet.
 ///
 /// # Errors
-/// If the centre does not answer, or the document is not of this release's form.
+/// If the centre does not answer, or the record has a format that this release does not know.
 pub async fn load(context: &Context) -> Result<Option<Deployment>, DeploymentError> {
     Ok(read(&bucket(context).await?).await?.map(|(deployment, _)| deployment))
 }
 
-/// How many shards the deployment has, if it was ever started.
+/// The number of shards, if the deployment was ever started.
 ///
 /// # Errors
-/// If the centre does not answer, or the document is not of this release's form.
-pub async fn shards(context: &Context) -> Result<Option<u32>, DeploymentError> {
+/// If the centre does not answer, or the record has a format that this release does not know.
+pub async fn shards(context: &Context) -> Result<Option<ShardCount>, DeploymentError> {
     Ok(load(context).await?.map(|deployment| deployment.shards))
 }
 
-/// Changes the document, or makes it of what `change` makes of none; what it leaves alone is not written.
+/// Changes the record with compare-and-set, or creates it. Writes nothing if `change` changes nothing.
 ///
 /// # Errors
 /// If the centre does not answer, or other changes keep coming first.
@@ -150,7 +153,7 @@ pub async fn change(
         let bytes = serde_json::to_vec(&after)?.into();
         let written = match revision {
             Some(revision) => bucket.update(subject::DEPLOYMENT_KEY, bytes, revision).await,
-            // Also where it was deleted: what counts is that nobody wrote it since.
+            // This also works after a deletion, as long as nobody wrote since.
             None => {
                 let created = bucket.create(subject::DEPLOYMENT_KEY, bytes).await;
                 match created {
@@ -170,14 +173,14 @@ pub async fn change(
 }
 
 impl Deployment {
-    /// A deployment of so many shards, of whose streams nothing is noted yet.
-    pub fn new(shards: u32) -> Self {
+    /// A deployment of so many shards, without records of streams.
+    pub fn new(shards: ShardCount) -> Self {
         Self { format: FORMAT, shards, streams: BTreeMap::new() }
     }
 }
 
-/// Takes all streams as a restore has put them back: they may end before what relays on
-/// other hosts have read of them.
+/// Accepts all streams as a restore created them. They may end before what relays on other hosts have read
+/// from them.
 ///
 /// # Errors
 /// If the centre does not answer.
@@ -190,20 +193,20 @@ pub async fn accept_restored(context: &Context) -> Result<(), DeploymentError> {
     }
     let accepted = change(context, |known| {
         let mut deployment = known.unwrap_or_else(|| deployment.clone());
-        for (stream, noted) in &mut deployment.streams {
-            noted.accepted = ends.get(stream).cloned();
+        for (stream, record) in &mut deployment.streams {
+            record.accepted = ends.get(stream).cloned();
         }
         deployment
     });
     accepted.await.map(drop)
 }
 
-/// Reads what the deployment is made of, and notes it at its first start.
+/// Reads the record, and creates it at the first start.
 ///
 /// # Errors
-/// [`DeploymentError::Shards`] if it was begun with another number of shards, [`DeploymentError::Unnoted`] if
-/// its streams say that there was a document once.
-pub async fn open(context: &Context, shards: u32) -> Result<Deployment, DeploymentError> {
+/// [`DeploymentError::Shards`] if the deployment was started with another number of shards.
+/// [`DeploymentError::Unrecorded`] if marks in its streams show that there was a record once.
+pub async fn open(context: &Context, shards: ShardCount) -> Result<Deployment, DeploymentError> {
     let known = load(context).await?;
     let found = match &known {
         Some(known) => known.shards,
@@ -218,29 +221,29 @@ pub async fn open(context: &Context, shards: u32) -> Result<Deployment, Deployme
     }
 }
 
-/// Of a deployment that an earlier release began: by the streams that are there.
-/// None if no writer was ever there.
-async fn shards_of_streams(context: &Context) -> Result<Option<u32>, DeploymentError> {
+/// The number of shards of a deployment that an earlier release started, from the streams that exist. None if
+/// nothing was ever written.
+async fn shards_of_streams(context: &Context) -> Result<Option<ShardCount>, DeploymentError> {
     let (mut shards, mut is_used) = (0, false);
-    for shard in 0..MAX_SHARDS {
+    for shard in (0..ShardCount::MAX).map(ShardId::new) {
         let log = find(context, &subject::log_stream(shard)).await?;
         let journal = find(context, &subject::journal_stream(shard)).await?;
         if log.iter().chain(&journal).any(|info| info.config.metadata.contains_key(MADE)) {
-            return Err(DeploymentError::Unnoted);
+            return Err(DeploymentError::Unrecorded);
         }
-        // One may have been deleted; both of the last shard are not looked for.
+        // One of the two may have been deleted.
         if log.is_some() || journal.is_some() {
-            shards = shard + 1;
+            shards = shard.get() + 1;
         }
         is_used |= log.iter().chain(&journal).any(|info| info.state.last_sequence > 0);
     }
-    Ok(is_used.then_some(shards))
+    Ok(ShardCount::new(shards).filter(|_| is_used))
 }
 
-/// Marks a stream with its making.
+/// Writes the stream's identity into its metadata, and returns it.
 ///
 /// # Errors
-/// If the server refuses it or does not answer.
+/// If the server refuses the change or does not answer.
 pub async fn mark(context: &Context, info: &Info) -> Result<String, DeploymentError> {
     let made = made(info);
     if !info.config.metadata.contains_key(MADE) {
@@ -252,22 +255,19 @@ pub async fn mark(context: &Context, info: &Info) -> Result<String, DeploymentEr
     Ok(made)
 }
 
-/// The most that a configuration may name.
-const MAX_SHARDS: u32 = 64;
-
-/// Why it is not known what the deployment is made of, or it is made of something else.
+/// Why a deployment's record cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DeploymentError {
-    /// The configuration says another number than the deployment was begun with.
+    /// The configuration has another number of shards than the deployment.
     #[error(
         "this deployment has {found} shards, and the configuration says shards = {configured}: the number is fixed at the \
          first start, as each shard has its own log and regions go on filling all of them; set shards = {found}"
     )]
     Shards {
-        /// Noted at the first start.
-        found: u32,
-        /// In the relay's configuration.
-        configured: u32,
+        /// The number at the first start.
+        found: ShardCount,
+        /// The number in the relay's configuration.
+        configured: ShardCount,
     },
     /// The control bucket was lost.
     #[error(
@@ -275,22 +275,22 @@ pub enum DeploymentError {
          configuration: restore a backup of the centre, or, to begin with an empty configuration, put \
          {{\"format\":1,\"shards\":N}} under the bucket's key `deployment`"
     )]
-    Unnoted,
-    /// Another release's.
+    Unrecorded,
+    /// A later release wrote the record.
     #[error("what the deployment is made of is noted in form {0}, which this release does not know")]
     Format(u32),
-    /// Not what was written.
+    /// The record is not the JSON that a relay writes.
     #[error("what the deployment is made of cannot be read")]
     Json(#[from] serde_json::Error),
-    /// Too many changes at once.
+    /// Other changes came first each time.
     #[error("what the deployment is made of kept changing")]
     Busy,
-    /// The centre's NATS.
+    /// The centre's NATS refused a request or did not answer.
     #[error("{what}: {source}")]
     Nats {
-        /// A stream, bucket or key.
+        /// The stream, bucket or key of the request.
         what: String,
-        /// Why.
+        /// The error of the request.
         source: async_nats::Error,
     },
 }
@@ -300,8 +300,8 @@ impl DeploymentError {
         Self::Nats { what: what.to_owned(), source: error.into() }
     }
 
-    /// Whether waiting may help.
-    pub fn is_passing(&self) -> bool {
+    /// Returns true if the same request may succeed later.
+    pub fn is_transient(&self) -> bool {
         matches!(self, Self::Nats { .. } | Self::Busy)
     }
 }
@@ -310,19 +310,19 @@ impl DeploymentError {
 mod tests {
     use super::*;
 
-    fn noted(made: &str, accepted: Option<(&str, u64)>) -> Noted {
+    fn noted(made: &str, accepted: Option<(&str, u64)>) -> StreamRecord {
         let accepted = accepted.map(|(at, through)| Accepted { at: at.to_owned(), through });
-        Noted { made: Some(made.to_owned()), accepted }
+        StreamRecord { made: Some(made.to_owned()), accepted }
     }
 
     #[test]
     fn what_stands_of_an_earlier_history() {
         let first = noted("a", None);
-        assert_eq!(first.stands_through(""), u64::MAX, "journals of earlier releases do not say");
-        assert_eq!(first.stands_through(&first.identity()), u64::MAX);
+        assert_eq!(first.valid_through(""), u64::MAX, "journals of earlier releases do not say");
+        assert_eq!(first.valid_through(&first.identity()), u64::MAX);
         let went_back = noted("a", Some(("1", 30)));
-        assert_eq!((went_back.stands_through(&first.identity()), went_back.stands_through("")), (30, 30));
-        assert_eq!(noted("b", Some(("1", 30))).stands_through(&first.identity()), 0);
+        assert_eq!((went_back.valid_through(&first.identity()), went_back.valid_through("")), (30, 30));
+        assert_eq!(noted("b", Some(("1", 30))).valid_through(&first.identity()), 0);
         assert_ne!(first.identity(), went_back.identity());
     }
 
@@ -330,6 +330,6 @@ mod tests {
     fn the_document_is_read_without_what_later_releases_add() {
         let text = r#"{"format":1,"shards":4,"streams":{"EVENTS_0":{"made":"a"}},"more":true}"#;
         let deployment: Deployment = serde_json::from_str(text).unwrap();
-        assert_eq!((deployment.shards, &deployment.streams["EVENTS_0"]), (4, &noted("a", None)));
+        assert_eq!((deployment.shards.get(), &deployment.streams["EVENTS_0"]), (4, &noted("a", None)));
     }
 }
