@@ -1,44 +1,41 @@
-//! Forgetting ids: which ledger days no copy can come for any more.
+//! Forgets ids: drops the ledger's days for which no second copy can arrive any more.
 //!
-//! It is noted in the log and happens when that is folded, so every relay's ledger drops the same days
-//! at the same place. No event's own time counts for it, as gateways' clocks are not asked:
-//! only when the regions' streams were looked at.
+//! A block in the log says which days to drop. Each relay's ledger drops them when it folds that block, so
+//! that all drop them at the same place of the log. The times in events do not count, because the clocks of
+//! gateways are not checked. What counts is when this relay looked at the regions' streams.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use floodgate_clock::Clock;
 use floodgate_event::time;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::writer::Work;
-use crate::dedup::ledger::{Feed, Ledger};
-use crate::progress::Progress;
+use crate::cursor::RegionLane;
+use crate::log::ShardLog;
+use crate::progress::RegionProgress;
+use crate::writer::Work;
 
-/// How often it is looked whether a day can go.
+/// How often to check whether a day can be dropped.
 const EVERY: Duration = Duration::from_secs(600);
-/// By how much the clocks that were agreed on may have differed.
+/// How much the agreed clocks may have differed.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// Forgets for one shard.
+/// Forgets the ids of one shard.
 pub struct Forgetter {
-    /// What is forgotten from.
-    pub ledger: Arc<Ledger>,
-    /// How far each feed is replicated.
-    pub progress: Progress,
-    /// All of them.
-    pub feeds: Vec<Feed>,
+    /// The shard's log, whose ledger forgets.
+    pub log: ShardLog,
+    /// How far each region is replicated in time.
+    pub progress: RegionProgress,
+    /// Every lane of every region: the slowest one decides.
+    pub feeds: Vec<RegionLane>,
     /// For how many days a second copy is recognised.
     pub window_days: u32,
-    /// The relay's time.
-    pub clock: Clock,
-    /// Notes it in the log.
+    /// Writes into the log what is forgotten.
     pub writer: mpsc::Sender<Work>,
 }
 
 impl Forgetter {
-    /// Forgets until the writer is gone.
+    /// Runs until the writer has stopped.
     pub async fn run(self) {
         loop {
             tokio::select! {
@@ -55,13 +52,13 @@ impl Forgetter {
 
     /// The first day that is still needed, if there are days before it.
     pub fn due(&self) -> Option<u32> {
-        if !self.clock.is_steady() {
+        if !self.log.clock.is_steady() {
             return None;
         }
-        // Both are of the clock that is furthest behind: what is kept too long does no harm.
-        let through_us = self.progress.through_us(&self.feeds).min(self.clock.earliest_us());
+        // Both times are those of the clock that is furthest behind: keeping ids too long does no harm.
+        let through_us = self.progress.through_us(&self.feeds).min(self.log.clock.earliest_us());
         let through_us = through_us.saturating_sub(MARGIN.as_micros() as u64);
         let before = time::unix_day(through_us).saturating_sub(self.window_days);
-        self.ledger.has_before(before).then_some(before)
+        self.log.ledger.has_before(before).then_some(before)
     }
 }

@@ -1,11 +1,12 @@
-//! What replication counts.
+//! The metrics of replication.
 
+use floodgate_event::ShardId;
 use floodgate_event::tally::Tallies;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
-use crate::dedup::ledger::Feed;
+use crate::cursor::RegionLane;
 
-/// What replication counts. Clones share it.
+/// The metrics of replication. Clones share them.
 #[derive(Clone)]
 pub struct ReplicationMetrics {
     blocks: IntCounterVec,
@@ -21,7 +22,7 @@ pub struct ReplicationMetrics {
 }
 
 impl ReplicationMetrics {
-    /// Registers them.
+    /// Registers the metrics of replication.
     ///
     /// # Errors
     /// If a name is registered already.
@@ -66,8 +67,8 @@ impl ReplicationMetrics {
         })
     }
 
-    /// Counts a block that the log has, and its events by verdict.
-    pub fn replicated(&self, feed: &Feed, tallies: &Tallies) {
+    /// Counts a block that was appended to the log, and its events by verdict.
+    pub fn replicated(&self, feed: &RegionLane, tallies: &Tallies) {
         self.blocks.with_label_values(&[feed.region.as_str(), feed.lane.as_str()]).inc();
         for tally in tallies.0.values() {
             let counts = [
@@ -85,41 +86,41 @@ impl ReplicationMetrics {
     }
 
     /// Counts a block that could not be decoded.
-    pub fn set_aside(&self, feed: &Feed) {
+    pub fn set_aside(&self, feed: &RegionLane) {
         self.set_aside.with_label_values(&[feed.region.as_str(), feed.lane.as_str()]).inc();
     }
 
-    /// Counts a regional stream that began anew or went back.
-    pub fn incarnation(&self, feed: &Feed) {
+    /// Counts that a regional stream began anew or went back.
+    pub fn incarnation(&self, feed: &RegionLane) {
         self.incarnations.with_label_values(&[feed.region.as_str(), feed.lane.as_str()]).inc();
     }
 
-    /// Counts blocks that the region no longer had before the log had them.
-    pub fn missing(&self, feed: &Feed, blocks: u64) {
+    /// Counts blocks that the region dropped before they were in the log.
+    pub fn missing(&self, feed: &RegionLane, blocks: u64) {
         self.missing.with_label_values(&[feed.region.as_str(), feed.lane.as_str()]).inc_by(blocks);
     }
 
-    /// Sets how many blocks wait in the region behind the one read last.
-    pub fn pending(&self, feed: &Feed, blocks: u64) {
+    /// Sets how many blocks are in the region behind the last one that was read.
+    pub fn pending(&self, feed: &RegionLane, blocks: u64) {
         let blocks = i64::try_from(blocks).unwrap_or(i64::MAX);
         self.pending.with_label_values(&[feed.region.as_str(), feed.lane.as_str()]).set(blocks);
     }
 
     /// Sets the last sequence of the log that was written or folded.
-    pub fn log_sequence(&self, shard: u32, sequence: u64) {
+    pub fn log_sequence(&self, shard: ShardId, sequence: u64) {
         let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
         self.sequence.with_label_values(&[&shard.to_string()]).set(sequence);
     }
 
     /// Sets how many days the ledger holds, and its size on disk in bytes.
-    pub fn ledger(&self, shard: u32, days: usize, bytes: u64) {
+    pub fn ledger(&self, shard: ShardId, days: usize, bytes: u64) {
         let labels = [&shard.to_string()];
         self.ledger_days.with_label_values(&labels).set(i64::try_from(days).unwrap_or(i64::MAX));
         self.ledger_bytes.with_label_values(&labels).set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Sets whether this process writes the shard's log.
-    pub fn writing(&self, shard: u32, writes: bool) {
+    pub fn writing(&self, shard: ShardId, writes: bool) {
         self.writing.with_label_values(&[&shard.to_string()]).set(writes.into());
     }
 }

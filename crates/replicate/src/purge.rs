@@ -1,52 +1,50 @@
-//! Throwing away what a region no longer needs to keep:
-//! what is in the central log and older than the kept history.
+//! Purges regional streams: a message is removed once it is in the central log and older than the kept
+//! history.
 //!
-//! What the purged part held is noted in the log first, so that the books go on knowing it.
+//! Before a purge, the log records how many events it removes, so that the books still count them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
-use floodgate_clock::Clock;
 use floodgate_event::block::EventCounts;
 use floodgate_event::proto::{self, Purge, SourceCount};
 use floodgate_event::{Lane, subject, time::from_unix_micros};
-use floodgate_stream::reader::Temporary;
+use floodgate_stream::RegionConnection;
+use floodgate_stream::reader::TemporaryConsumer;
 use futures::StreamExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
-use super::feed::next_incarnation;
-use super::writer::Work;
-use crate::books::{Bookkeeper, RegionStreams};
-use crate::dedup::ledger::{Feed, Ledger};
+use crate::books::Bookkeeper;
+use crate::cursor::RegionLane;
+use crate::incarnation::next_incarnation;
+use crate::log::ShardLog;
+use crate::writer::Work;
 
-/// How often the regions are gone over.
+/// How often every region is purged.
 const EVERY: Duration = Duration::from_secs(30);
-/// How long the server may take to find the first message that is kept.
+/// How long the server may take to find the first message to keep.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Purges the regions of one shard.
 pub struct Purger {
-    /// The shard.
-    pub shard: u32,
-    /// The regions.
-    pub regions: Vec<RegionStreams>,
-    /// How far each feed is replicated.
-    pub ledger: Arc<Ledger>,
-    /// Counts what is purged.
+    /// The shard's log. Its ledger knows how far each region is replicated. Its clock that is furthest behind
+    /// decides what is old.
+    pub log: ShardLog,
+    /// The regions to purge.
+    pub regions: Vec<RegionConnection>,
+    /// Counts the events that are about to be purged.
     pub books: Arc<Bookkeeper>,
-    /// Notes it in the log.
+    /// Writes the purge into the log.
     pub writer: mpsc::Sender<Work>,
-    /// How long a confirmed message is kept.
+    /// How long a region keeps a message that is in the log.
     pub kept: Duration,
-    /// What is old goes by the clock that is furthest behind.
-    pub clock: Clock,
 }
 
 impl Purger {
-    /// Purges until the writer is gone.
+    /// Runs until the writer has stopped.
     pub async fn run(self) {
         loop {
             tokio::select! {
@@ -55,7 +53,7 @@ impl Purger {
             }
             for region in &self.regions {
                 for lane in Lane::ALL {
-                    let feed = Feed { region: region.name.to_string(), lane };
+                    let feed = RegionLane { region: region.name.to_string(), lane };
                     if let Err(error) = self.purge(&region.context, &feed).await {
                         tracing::warn!(region = feed.region, %lane, %error, "the region was not purged");
                     }
@@ -64,37 +62,39 @@ impl Purger {
         }
     }
 
-    async fn purge(&self, context: &Context, feed: &Feed) -> Result<(), async_nats::Error> {
-        let Some(cursor) = self.ledger.cut().cursors.get(feed).cloned() else { return Ok(()) };
+    async fn purge(&self, context: &Context, feed: &RegionLane) -> Result<(), async_nats::Error> {
+        let Some(cursor) = self.log.ledger.cut().cursors.get(feed).cloned() else { return Ok(()) };
         let mut stream = context.get_stream(subject::regional_stream(feed.lane)).await?;
         let first_kept = self.first_kept(context, feed).await?;
         let through = first_kept.map_or(cursor.sequence, |first| cursor.sequence.min(first - 1));
         let info = stream.info().await?;
-        // Of a stream that began anew, nothing is known to be in the log.
+        // If the stream began anew, nothing of it is known to be in the log.
         let is_another = next_incarnation(&cursor, info).is_some();
         if is_another || info.state.messages == 0 || through < info.state.first_sequence {
             return Ok(());
         }
-        // Of several shards' blocks in one stream there may be none of this one, or a purge that
-        // was noted did not happen.
+        // None if the stream has no blocks of this shard, or if an earlier purge was noted and did not
+        // happen.
         let incarnation = cursor.incarnation.clone();
-        if let Some(accepted) = self.books.accepted_through(self.shard, feed, &incarnation, through).await? {
+        if let Some(accepted) =
+            self.books.accepted_through(self.log.shard, feed, &incarnation, through).await?
+        {
             self.note(feed, incarnation, through, accepted).await?;
-            // The note may have waited for long: is it still the same stream?
+            // Writing the note may have taken long, and the stream may be another one by now.
             if next_incarnation(&cursor, stream.info().await?).is_some() {
                 return Ok(());
             }
         }
-        let filter = subject::regional(feed.lane, self.shard);
+        let filter = subject::regional(feed.lane, self.log.shard);
         let purged = stream.purge().filter(filter).sequence(through + 1).await?;
         tracing::info!(region = feed.region, lane = %feed.lane, through, messages = purged.purged, "purged");
         Ok(())
     }
 
-    /// Waits until the log says what is about to be purged.
+    /// Waits until the log records what is about to be purged.
     async fn note(
         &self,
-        feed: &Feed,
+        feed: &RegionLane,
         incarnation: String,
         through: u64,
         accepted: EventCounts,
@@ -113,10 +113,14 @@ impl Purger {
         Ok(is_noted.await?)
     }
 
-    /// The first message that is younger than the kept history; `None` if all are older.
-    async fn first_kept(&self, context: &Context, feed: &Feed) -> Result<Option<u64>, async_nats::Error> {
+    /// Finds the first message that is younger than the kept history. `None` if all are older.
+    async fn first_kept(
+        &self,
+        context: &Context,
+        feed: &RegionLane,
+    ) -> Result<Option<u64>, async_nats::Error> {
         let kept_us = u64::try_from(self.kept.as_micros()).unwrap_or(u64::MAX);
-        let since = from_unix_micros(self.clock.earliest_us().saturating_sub(kept_us));
+        let since = from_unix_micros(self.log.clock.earliest_us().saturating_sub(kept_us));
         let since = time::OffsetDateTime::from(since);
         let config = pull::Config {
             deliver_policy: DeliverPolicy::ByStartTime { start_time: since },
@@ -128,7 +132,7 @@ impl Purger {
             ..pull::Config::default()
         };
         let (_temporary, consumer) =
-            Temporary::create(context, subject::regional_stream(feed.lane), config).await?;
+            TemporaryConsumer::create(context, subject::regional_stream(feed.lane), config).await?;
         if consumer.cached_info().num_pending == 0 {
             return Ok(None);
         }

@@ -1,4 +1,4 @@
-//! Regional messages that cannot be decoded: kept, byte for byte, in a central stream of their own.
+//! Keeps regional messages that cannot be decoded, byte for byte, in a central stream of their own.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use floodgate_stream::reader::ReadMessage;
 
 use super::stage::Origin;
 
-/// Wait before a copy is tried again.
+/// The pause before a copy is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Copies a message into the set-aside stream, however long that takes.
-/// Its origin is its message id, so a copy made twice within the server's duplicate window is kept once.
-/// The feed waits until then, and only that feed: what cannot be kept is not passed over.
-/// The log names as many as `lines` admits; each stands in the stream, with its reason.
+/// Copies a message into the set-aside stream, and tries again until it is there. The message id is the
+/// origin, so the server drops a second copy within its duplicate window. Only the message's own feed waits
+/// meanwhile: what cannot be kept is not skipped. Not every message is logged, because `lines` limits that,
+/// but each is in the stream with its reason.
 pub async fn set_aside(
     context: &Context,
     origin: &Origin,

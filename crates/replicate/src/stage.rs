@@ -8,21 +8,21 @@ use floodgate_event::proto::{self, Block, SetAside, SourceCount};
 use floodgate_event::subject;
 use floodgate_stream::reader::ReadMessage;
 
-use crate::dedup::ledger::Feed;
+use crate::cursor::RegionLane;
 
-/// Where a regional message stands.
+/// Identifies a regional message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// Region and lane.
-    pub feed: Feed,
+    /// The regional stream that it is in.
+    pub feed: RegionLane,
     /// The incarnation of the region's stream.
     pub incarnation: String,
-    /// Its sequence there.
+    /// The sequence of the message in that incarnation.
     pub sequence: u64,
 }
 
 impl Origin {
-    /// `region/incarnation/lane/sequence`, as headers give it.
+    /// Writes it as `region/incarnation/lane/sequence`, for a header.
     pub fn to_header(&self) -> String {
         let Self { feed, incarnation, sequence } = self;
         format!("{}/{incarnation}/{}/{sequence}", feed.region, feed.lane)
@@ -32,7 +32,7 @@ impl Origin {
     pub fn from_header(text: &str) -> Option<Self> {
         let mut parts = text.split('/');
         let (region, incarnation, lane) = (parts.next()?.to_owned(), parts.next()?.to_owned(), parts.next()?);
-        let feed = Feed { region, lane: lane.parse().ok()? };
+        let feed = RegionLane { region, lane: lane.parse().ok()? };
         Some(Self { feed, incarnation, sequence: parts.next()?.parse().ok()? })
     }
 }
@@ -48,32 +48,40 @@ impl From<&Origin> for proto::Origin {
     }
 }
 
-/// A regional message that is read and understood, or understood to be unreadable.
+/// A regional message that was decoded, or that cannot be decoded.
 #[derive(Debug)]
 pub struct Replicated {
-    /// Where it came from.
+    /// Identifies the message in its region.
     pub origin: Origin,
-    /// What it holds.
+    /// What the message holds.
     pub content: Content,
 }
 
 /// What a regional message holds.
 #[derive(Debug)]
 pub enum Content {
-    /// Events.
+    /// A block of events.
     Block(Block),
-    /// Nothing that this version can read. The message itself goes to the set-aside stream.
+    /// Nothing that this version can decode. The message itself goes to the set-aside stream.
     SetAside(SetAside),
 }
 
 impl Replicated {
-    /// Reads a regional message.
+    /// Decodes a regional message.
     pub fn read(origin: Origin, message: &ReadMessage) -> Self {
         let content = match format::decode::<Block>(message.payload.clone()) {
             Ok(block) => Content::Block(block),
             Err(error) => Content::SetAside(set_aside(&error, message.headers.as_ref())),
         };
         Self { origin, content }
+    }
+
+    /// How many events it has.
+    pub fn events(&self) -> usize {
+        match &self.content {
+            Content::Block(block) => block.events.len(),
+            Content::SetAside(_) => 0,
+        }
     }
 }
 
@@ -83,7 +91,7 @@ fn set_aside(error: &DecodeError, headers: Option<&HeaderMap>) -> SetAside {
     SetAside { reason: error.to_string(), events: events.collect() }
 }
 
-/// The events that a regional message's header says it holds; none if it says nothing readable.
+/// How many events the header of a regional message gives. None if the header is missing or malformed.
 pub fn event_counts(headers: Option<&HeaderMap>) -> EventCounts {
     let header = headers.and_then(|headers| headers.get(subject::EVENTS_HEADER));
     header.and_then(|text| text.as_str().parse().ok()).unwrap_or_default()

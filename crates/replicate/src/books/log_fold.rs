@@ -1,4 +1,4 @@
-//! Verdicts of a shard's central log, by origin and source, from the headers of its messages.
+//! Counts the verdicts in a shard's central log, by origin and source, from the headers of its messages.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -9,50 +9,51 @@ use floodgate_event::block::EventCounts;
 use floodgate_event::proto::log_block::Content;
 use floodgate_event::proto::{LogBlock, Purge};
 use floodgate_event::tally::Tallies;
-use floodgate_event::{Lane, Name, format, subject};
+use floodgate_event::{Lane, Name, ShardId, format, subject};
+use floodgate_stream::RegionConnection;
 use floodgate_stream::reader::{ReadError, ReadMessage, StreamReader};
 
-use super::{RegionStreams, STEP, add_counts};
+use super::{STEP, add_counts};
+use crate::cursor::{Cursor, RegionLane};
 use crate::cursors::{self, LogCursors};
-use crate::dedup::ledger::{Cursor, Feed};
 use crate::stage::Origin;
 
-/// A fold of the log up to a sequence.
+/// What was counted in the log, up to a sequence.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LogFold {
     through: u64,
-    /// What the stream was like when the fold was made: if that changes, what is folded may be gone.
+    /// The stream's shape when the fold was made. If it changes, messages that were counted may be gone.
     shape: Option<Shape>,
-    verdicts: BTreeMap<(Feed, String), Tallies>,
-    purges: BTreeMap<(Feed, String), PurgeBase>,
+    verdicts: BTreeMap<(RegionLane, String), Tallies>,
+    purges: BTreeMap<(RegionLane, String), PurgeBase>,
     cursors: LogCursors,
-    /// When the last event of each source came, by the server's clock.
+    /// When the last event of each source arrived, by the server's clock.
     last: BTreeMap<Name, SystemTime>,
     uncounted: BTreeMap<Lane, Stored>,
 }
 
-/// When the stream was made, its first sequence, and how many messages were deleted out of it.
+/// When the stream was created, its first sequence, and how many messages were deleted from its middle.
 type Shape = (i128, u64, u64);
 
-/// Events stored through one lane, up to and with a sequence of the log.
+/// Events stored through one lane, up to and including a sequence of the log.
 #[derive(Clone, Debug, Default)]
 struct Stored {
     through: u64,
     events: EventCounts,
 }
 
-/// What a regional stream held before it was purged.
+/// What a regional stream held before a purge removed it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PurgeBase {
     /// The last purged sequence.
     pub(super) through: u64,
-    /// Events up to there.
+    /// How many events there were up to that sequence.
     pub(super) accepted: EventCounts,
 }
 
 impl LogFold {
-    /// Folds on to the log's end, which is what it gives; from the beginning if the log lost messages since.
-    pub(super) async fn advance(&mut self, context: &Context, shard: u32) -> Result<u64, ReadError> {
+    /// Counts on to the end of the log, and returns its last sequence. Begins anew if the log lost messages.
+    pub(super) async fn advance(&mut self, context: &Context, shard: ShardId) -> Result<u64, ReadError> {
         let stream = context.get_stream(subject::log_stream(shard)).await;
         let stream = stream.map_err(|error| ReadError::from(async_nats::Error::from(error)))?;
         let info = stream.cached_info();
@@ -63,8 +64,8 @@ impl LogFold {
         if !stands {
             *self = Self { shape: Some(shape), ..Self::default() };
         }
-        // Half a step is none: whoever asked may be gone before it is done.
-        // Whole ones are kept for the next to ask.
+        // A caller may give up at any moment. A step that is not complete is then dropped, and complete ones
+        // are kept for the next caller.
         while self.through < through {
             let mut next = self.clone();
             next.fold(context, shard, through.min(self.through + STEP)).await?;
@@ -73,12 +74,12 @@ impl LogFold {
         Ok(through)
     }
 
-    /// Events that the log stored through a lane up to and with `through`:
-    /// of what a release routed that did not count.
+    /// Counts the events that the log stored through a lane, up to and including `through`. Those are the
+    /// ones that an earlier release routed without counting them.
     pub(super) async fn stored_through(
         &mut self,
         context: &Context,
-        shard: u32,
+        shard: ShardId,
         lane: Lane,
         through: u64,
     ) -> Result<&EventCounts, ReadError> {
@@ -95,7 +96,7 @@ impl LogFold {
         Ok(&known.events)
     }
 
-    async fn fold(&mut self, context: &Context, shard: u32, through: u64) -> Result<(), ReadError> {
+    async fn fold(&mut self, context: &Context, shard: ShardId, through: u64) -> Result<(), ReadError> {
         let from = self.through + 1;
         let reader =
             |filter: String| StreamReader::new(context.clone(), subject::log_stream(shard), filter, from);
@@ -122,16 +123,16 @@ impl LogFold {
         let Ok(block) = format::decode::<LogBlock>(message.payload.clone()) else { return };
         let Some(Content::Purge(purge)) = block.content else { return };
         let Ok(lane) = Lane::try_from(purge.lane) else { return };
-        let key = (Feed { region: purge.region.clone(), lane }, purge.incarnation.clone());
+        let key = (RegionLane { region: purge.region.clone(), lane }, purge.incarnation.clone());
         self.purges.insert(key, PurgeBase { through: purge.through, accepted: accepted(&purge) });
     }
 
-    /// Where the log has a feed.
-    pub(super) fn cursor(&self, feed: &Feed) -> Cursor {
+    /// How far the log has a feed.
+    pub(super) fn cursor(&self, feed: &RegionLane) -> Cursor {
         self.cursors.of(feed)
     }
 
-    /// When the last event of a source came.
+    /// When the last event of a source arrived.
     pub(super) fn last_of(&self, source: &Name) -> Option<SystemTime> {
         self.last.get(source).copied()
     }
@@ -141,27 +142,27 @@ impl LogFold {
         self.verdicts.values()
     }
 
-    /// What the feed's current stream held before its last purge.
-    pub(super) fn purge(&self, feed: &Feed, incarnation: &str) -> PurgeBase {
+    /// What the feed's present stream held before its last purge.
+    pub(super) fn purge(&self, feed: &RegionLane, incarnation: &str) -> PurgeBase {
         self.purges.get(&(feed.clone(), incarnation.to_owned())).cloned().unwrap_or_default()
     }
 
-    /// Events that the log has of one incarnation of a feed.
-    pub(super) fn of_incarnation(&self, feed: &Feed, incarnation: &str) -> EventCounts {
+    /// Counts the log's events from one incarnation of a feed.
+    pub(super) fn of_incarnation(&self, feed: &RegionLane, incarnation: &str) -> EventCounts {
         self.counts(|known, of| known == feed && of == incarnation)
     }
 
-    /// Events that the log has of the incarnations before this one.
-    pub(super) fn of_earlier_incarnations(&self, feed: &Feed, incarnation: &str) -> EventCounts {
+    /// Counts the log's events from all other incarnations of a feed.
+    pub(super) fn of_earlier_incarnations(&self, feed: &RegionLane, incarnation: &str) -> EventCounts {
         self.counts(|known, of| known == feed && of != incarnation)
     }
 
-    /// Events that the log has of regions other than these.
-    pub(super) fn of_other_regions(&self, regions: &[RegionStreams]) -> EventCounts {
+    /// Counts the log's events from regions that are not among these.
+    pub(super) fn of_other_regions(&self, regions: &[RegionConnection]) -> EventCounts {
         self.counts(|known, _| regions.iter().all(|region| region.name.as_str() != known.region))
     }
 
-    fn counts(&self, fits: impl Fn(&Feed, &str) -> bool) -> EventCounts {
+    fn counts(&self, fits: impl Fn(&RegionLane, &str) -> bool) -> EventCounts {
         let mut counts = EventCounts::default();
         let fitting = self.verdicts.iter().filter(|((feed, incarnation), _)| fits(feed, incarnation));
         fitting.for_each(|(_, tallies)| add(&mut counts, tallies));
@@ -173,11 +174,11 @@ fn tallies(message: &ReadMessage) -> Option<Tallies> {
     message.headers.as_ref()?.get(subject::VERDICTS_HEADER)?.as_str().parse().ok()
 }
 
-/// Events that the log has of the blocks of a regional stream after `after`, up to and with `through`.
+/// Counts the log's events from the blocks of a regional stream after `after`, up to and including `through`.
 pub(super) async fn events_between(
     context: &Context,
-    shard: u32,
-    feed: &Feed,
+    shard: ShardId,
+    feed: &RegionLane,
     incarnation: &str,
     (after, through): (u64, u64),
 ) -> Result<EventCounts, ReadError> {
@@ -198,10 +199,10 @@ pub(super) async fn events_between(
     Ok(counts)
 }
 
-/// Events that the log stored through a lane after `after`, up to and with `through`.
+/// Counts the events that the log stored through a lane after `after`, up to and including `through`.
 pub(super) async fn stored_between(
     context: &Context,
-    shard: u32,
+    shard: ShardId,
     lane: Lane,
     after: u64,
     through: u64,
@@ -211,15 +212,15 @@ pub(super) async fn stored_between(
     let mut counts = EventCounts::default();
     let count = |message: &ReadMessage| {
         for (source, tally) in tallies(message).iter().flat_map(|tallies| &tallies.0) {
-            *counts.0.entry(source.clone()).or_default() += tally.stored;
+            counts.add(source, tally.stored);
         }
     };
     reader.scan(through, count).await?;
     Ok(counts)
 }
 
-/// The last sequence of the log's control subject: what regions' purges and new streams are noted under.
-pub(super) async fn last_control(context: &Context, shard: u32) -> Result<u64, ReadError> {
+/// The last sequence of the log's control subject, where purges of regions and new streams are noted.
+pub(super) async fn last_control(context: &Context, shard: ShardId) -> Result<u64, ReadError> {
     let failed = |error: async_nats::Error| ReadError::from(error);
     let stream = context.get_stream_no_info(subject::log_stream(shard)).await;
     let stream = stream.map_err(|error| failed(error.into()))?;
@@ -232,7 +233,7 @@ pub(super) async fn last_control(context: &Context, shard: u32) -> Result<u64, R
 
 fn add(counts: &mut EventCounts, tallies: &Tallies) {
     for (source, tally) in &tallies.0 {
-        *counts.0.entry(source.clone()).or_default() += tally.total();
+        counts.add(source, tally.total());
     }
 }
 

@@ -1,7 +1,8 @@
-//! Events of one feed, from the headers of its regional stream.
+//! Counts the events of one feed, from the headers of its regional stream.
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::Info;
+use floodgate_event::ShardId;
 use floodgate_event::block::EventCounts;
 use floodgate_event::subject;
 use floodgate_stream::reader::{ReadError, ReadMessage, StreamReader};
@@ -9,67 +10,68 @@ use futures::StreamExt as _;
 
 use super::log_fold::{LogFold, PurgeBase, events_between};
 use super::{STEP, add_counts};
-use crate::dedup::ledger::{Cursor, Feed};
+use crate::cursor::{Cursor, RegionLane};
 use crate::stage::event_counts;
 
-/// A fold of a regional stream up to the cursor.
+/// What was counted in a regional stream, up to the cursor.
 #[derive(Debug, Default)]
 pub(super) struct RegionFold {
     key: Option<Key>,
-    /// What the fold began with: all that is gone from the stream.
+    /// What the fold began with: the events that are no longer in the stream.
     base: PurgeBase,
     through: u64,
     replicated: EventCounts,
-    /// Messages folded behind the base.
+    /// How many messages were counted since the base.
     messages: u64,
-    /// Whether it was looked for messages that are gone and not noted.
+    /// True once this fold has searched for messages that disappeared without a note.
     looked: bool,
-    /// Of which incarnation this process has compared the stream with the log.
+    /// The incarnation for which this process has compared the stream with the log.
     compared: Option<String>,
 }
 
-/// A fold holds for one incarnation, one purge, and as long as no message goes missing.
+/// What a fold is valid for: one incarnation, one purge, and as long as no message disappears.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Key {
     incarnation: String,
     purged_through: u64,
-    /// Messages deleted within the stream. Of several shards' blocks in one stream that says nothing:
-    /// each purge of another shard deletes some.
+    /// How many messages were deleted within the stream. Always 0 with several shards: they share the stream,
+    /// and each purges its own messages.
     deleted: u64,
 }
 
-/// A feed's events.
+/// How many events a feed has had.
 #[derive(Debug, Default)]
 pub(super) struct FeedCount {
-    /// All that it ever held.
+    /// All events that it ever held.
     pub(super) accepted: EventCounts,
-    /// Of these, what lies behind the cursor.
+    /// Those of them that are behind the cursor.
     pub(super) in_transit: EventCounts,
     /// The last message counted: the shard's last one, or the cursor.
     pub(super) last_sequence: u64,
 }
 
-/// A feed: whose it is, and where region and log have it.
+/// A feed, and where to find it in the region and in the log.
 pub(super) struct Place<'a> {
     pub(super) region: &'a Context,
     pub(super) centre: &'a Context,
-    pub(super) shard: u32,
-    /// Of several shards' blocks in one stream, a gap at its beginning says nothing of one of them.
+    pub(super) shard: ShardId,
+    /// The number of shards. With several of them, a gap at the beginning of the stream says nothing about
+    /// this one.
     pub(super) shards: usize,
-    pub(super) feed: &'a Feed,
+    pub(super) feed: &'a RegionLane,
 }
 
-/// A feed's stream as it is now.
+/// The feed's stream as it is now, from the server's description.
 pub(super) struct Look {
     pub(super) info: Info,
-    /// Messages of this shard.
+    /// How many of its messages belong to this shard.
     own: u64,
 }
 
 impl Place<'_> {
-    /// What the feed held before what is still there: what was noted of the last purge, and, where the log
-    /// that knew of a later one was replaced by an older copy, what the log has of the blocks that are gone
-    /// since. `first` is the feed's first message that is still there.
+    /// Returns what the feed held before its messages that still exist. That is what was noted of the last
+    /// purge. If the log was replaced by an older copy, it may lack a later note: then the log's blocks that
+    /// the region no longer has are added. `first` is the first message that still exists.
     async fn base(&self, first: u64, cursor: &Cursor, known: PurgeBase) -> Result<PurgeBase, ReadError> {
         let gone = first.saturating_sub(1).min(cursor.sequence);
         if gone <= known.through {
@@ -82,7 +84,7 @@ impl Place<'_> {
         Ok(PurgeBase { through: gone, accepted })
     }
 
-    /// The shard's first message after `after`; the stream's next one if there is none.
+    /// The shard's first message after `after`, or the stream's next one if there is none.
     async fn first_own(&self, look: &Look, after: u64) -> Result<u64, ReadError> {
         if self.shards == 1 {
             return Ok(look.info.state.first_sequence);
@@ -99,7 +101,7 @@ impl Place<'_> {
         StreamReader::new(self.region.clone(), stream, filter, after + 1).headers_only()
     }
 
-    /// Counts the shard's messages after `after`, up to and with `through`.
+    /// Counts the shard's messages after `after`, up to and including `through`.
     async fn count(&self, after: u64, through: u64) -> Result<Counted, ReadError> {
         let mut counted = Counted { last_sequence: after, ..Counted::default() };
         let visit = |message: &ReadMessage| {
@@ -111,7 +113,7 @@ impl Place<'_> {
         Ok(counted)
     }
 
-    /// The feed's stream as it is now.
+    /// Asks the server for the stream's present state.
     pub(super) async fn look(&self) -> Result<Look, ReadError> {
         let failed = |error: async_nats::Error| ReadError::from(error);
         let stream = self.region.get_stream_no_info(subject::regional_stream(self.feed.lane)).await;
@@ -124,7 +126,7 @@ impl Place<'_> {
         let own = subject::regional(self.feed.lane, self.shard);
         let mut subjects = stream.info_with_subjects(own).await.map_err(|error| failed(error.into()))?;
         let mut own = 0;
-        // One subject, so one page.
+        // The filter is one subject, so there is one page.
         if let Some(subject) = subjects.next().await {
             own = subject.map_err(|error| failed(error.into()))?.1 as u64;
         }
@@ -140,7 +142,7 @@ struct Counted {
 }
 
 impl RegionFold {
-    /// Counts up to the stream's end.
+    /// Counts up to the end of the stream.
     pub(super) async fn advance(
         &mut self,
         place: &Place<'_>,
@@ -157,7 +159,7 @@ impl RegionFold {
         }
         let mut in_transit = self.count(place, look, cursor, log).await?;
         if place.shards > 1 && self.messages + in_transit.messages > look.own {
-            // Some that were counted are gone, and no purge was noted.
+            // Messages that were counted are gone, and no purge was noted.
             self.begin(key, purge);
             in_transit = self.count(place, look, cursor, log).await?;
         }
@@ -173,7 +175,7 @@ impl RegionFold {
         *self = Self { key: Some(key), base, through, replicated, compared, ..Self::default() };
     }
 
-    /// Folds up to the cursor, and gives what lies behind it.
+    /// Counts up to the cursor, and returns what is behind it.
     async fn count(
         &mut self,
         place: &Place<'_>,
@@ -185,7 +187,7 @@ impl RegionFold {
             self.pass_over_gone(place, look, cursor).await?;
         }
         self.fold(place, cursor.sequence).await?;
-        // A look costs a reading of the log, so it is taken where something is missing.
+        // The search reads the log, so it is made only if something is missing.
         let is_missing = self.replicated != log.of_incarnation(place.feed, &cursor.incarnation);
         if place.shards > 1 && is_missing && !self.looked {
             (self.through, self.replicated) = (self.base.through, self.base.accepted.clone());
@@ -205,7 +207,7 @@ impl RegionFold {
         cursor: &Cursor,
     ) -> Result<(), ReadError> {
         let first = place.first_own(look, self.through).await?;
-        // A copy, so that whoever gives up waiting leaves all of it or nothing.
+        // A copy, so that a caller that gives up leaves either everything or nothing.
         let known = PurgeBase { through: self.through, accepted: self.replicated.clone() };
         let base = place.base(first, cursor, known).await?;
         if base.through > self.through {
@@ -215,7 +217,7 @@ impl RegionFold {
         Ok(())
     }
 
-    /// In steps, which are kept if whoever asked is gone before the last.
+    /// Counts in steps. Those that are complete are kept if the caller gives up.
     async fn fold(&mut self, place: &Place<'_>, cursor: u64) -> Result<(), ReadError> {
         while self.through < cursor {
             let through = cursor.min(self.through + STEP);
@@ -227,8 +229,8 @@ impl RegionFold {
         Ok(())
     }
 
-    /// What the feed held up to and with `through`, which is at or before the cursor; none if no message of
-    /// it is behind what was noted before.
+    /// Counts the events that the feed held up to and including `through`, which must not be behind the
+    /// cursor. None if the feed has no messages beyond what was noted before.
     pub(super) async fn accepted_through(
         &mut self,
         place: &Place<'_>,

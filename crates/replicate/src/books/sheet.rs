@@ -1,198 +1,70 @@
-//! The books as they are shown.
+//! Adds up what the folds count, in the form that the admin API shows.
 
-use std::collections::BTreeMap;
-
-use floodgate_event::Lane;
+use floodgate_api::books::{Books, Deliveries, Events, FeedCut, LaneCut, LogCut, SourceBooks, Unknown};
 use floodgate_event::block::EventCounts;
 use floodgate_event::deliveries::{DeliveryBooks, LaneRouting, Totals};
-use floodgate_event::tally::Tally;
-use serde::Serialize;
+use floodgate_event::tally::{self, Tally};
+use floodgate_event::{Lane, ShardId};
 
 use super::log_fold::LogFold;
 use super::region_fold::FeedCount;
-use crate::dedup::ledger::{Cursor, Feed};
+use crate::cursor::{Cursor, RegionLane};
 
-/// Both balances, in all and per source, with the cut they were taken at.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Books {
-    /// Whether both balances hold, and no region is out of reach.
-    pub balanced: bool,
-    /// What came in and what it was found to be.
-    pub events: Events,
-    /// What was to be delivered and what became of it.
-    pub deliveries: Deliveries,
-    /// Both, by source.
-    pub sources: BTreeMap<String, SourceBooks>,
-    /// Feeds that could not be asked. Of these, only what the log has is counted.
-    pub unknown: Vec<Unknown>,
-    /// The positions up to which everything was counted.
-    pub cut: CutSheet,
-}
+/// Books of one shard or of several, before the sums are made.
+#[derive(Default)]
+pub(super) struct Sheet(Books);
 
-/// `accepted = stored + duplicate + filtered + responded + quarantined + in_transit`, and
-/// `stored = routed + unmatched + to_match`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Events {
-    /// Events in regional streams, purged ones included.
-    pub accepted: u64,
-    /// First copies.
-    pub stored: u64,
-    /// Further copies.
-    pub duplicate: u64,
-    /// Dropped by a handler.
-    pub filtered: u64,
-    /// Answered by a handler.
-    pub responded: u64,
-    /// Kept because a handler failed, or because the block cannot be decoded (`set_aside`).
-    pub quarantined: u64,
-    /// Of the quarantined: events in blocks that cannot be decoded.
-    pub set_aside: u64,
-    /// Not copied yet.
-    pub in_transit: u64,
-    /// `accepted` less all the others: 0 when the books balance, positive when something is missing.
-    pub difference: i64,
-    /// Of the stored: matched to at least one destination.
-    pub routed: u64,
-    /// Of the stored: no destination subscribed to them.
-    pub unmatched: u64,
-    /// Of the stored: behind the journal's cursor in the log, so not matched to destinations yet.
-    pub to_match: u64,
-    /// `stored` less these three.
-    pub routing_difference: i64,
-}
-
-/// `matched = delivered + dead + discarded + pending`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Deliveries {
-    /// Events times the destinations that subscribed to them.
-    #[serde(flatten)]
-    pub totals: Totals,
-    /// `matched` less all the others.
-    pub difference: i64,
-}
-
-/// A source's books.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct SourceBooks {
-    /// Its events.
-    pub events: Events,
-    /// Their deliveries.
-    pub deliveries: Deliveries,
-}
-
-/// A feed that could not be asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Unknown {
-    /// Its region.
-    pub region: String,
-    /// Its lane.
-    pub lane: Lane,
-    /// Since when, as Unix time in microseconds; absent if it was reached a moment ago.
-    pub since_us: Option<u64>,
-}
-
-/// Positions in the streams.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct CutSheet {
-    /// In each shard's central log.
-    pub log: Vec<LogCut>,
-    /// In each shard's journal.
-    pub journal: Vec<LogCut>,
-    /// How far the journal has each lane of the log.
-    pub lanes: Vec<LaneCut>,
-    /// In each regional stream.
-    pub feeds: Vec<FeedCut>,
-}
-
-/// A position in a central stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LogCut {
-    /// The shard.
-    pub shard: u32,
-    /// The last message counted.
-    pub sequence: u64,
-}
-
-/// How far a lane of a shard's log is routed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LaneCut {
-    /// The shard.
-    pub shard: u32,
-    /// The lane.
-    pub lane: Lane,
-    /// The last message of the log that its deliveries are journaled of.
-    pub routed: u64,
-    /// Events stored behind it.
-    pub to_match: u64,
-}
-
-/// A position in a regional stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FeedCut {
-    /// The shard.
-    pub shard: u32,
-    /// The region.
-    pub region: String,
-    /// The lane.
-    pub lane: Lane,
-    /// The stream's incarnation.
-    pub incarnation: String,
-    /// The last message that is in the log.
-    pub replicated: u64,
-    /// The shard's last message, or else the last that is in the log.
-    pub last: u64,
-}
-
-impl Books {
-    /// Adds another shard's.
-    pub(super) fn append(&mut self, other: Self) {
+impl Sheet {
+    /// Adds the sheet of another shard.
+    pub(super) fn append(&mut self, Self(other): Self) {
         for (name, more) in &other.sources {
             let source = self.source(name);
-            source.events.add(&more.events);
-            source.deliveries.totals = source.deliveries.totals.plus(&more.deliveries.totals);
+            add_events(&mut source.events, &more.events);
+            add_deliveries(&mut source.deliveries, &more.deliveries);
         }
-        self.unknown.extend(other.unknown);
-        self.cut.log.extend(other.cut.log);
-        self.cut.journal.extend(other.cut.journal);
-        self.cut.lanes.extend(other.cut.lanes);
-        self.cut.feeds.extend(other.cut.feeds);
+        let Self(books) = self;
+        books.unknown.extend(other.unknown);
+        books.cut.log.extend(other.cut.log);
+        books.cut.journal.extend(other.cut.journal);
+        books.cut.lanes.extend(other.cut.lanes);
+        books.cut.feeds.extend(other.cut.feeds);
     }
 
     pub(super) fn add_routed(&mut self, routing: &LaneRouting, uncounted: &EventCounts) {
         for (source, counts) in &routing.sources {
             let events = &mut self.source(source).events;
-            events.routed += counts.routed;
-            events.unmatched += counts.unmatched;
+            tally::add(events.routed.get_or_insert_default(), counts.routed);
+            tally::add(&mut events.unmatched, counts.unmatched);
         }
         for (source, count) in &uncounted.0 {
-            self.source(source).events.routed += count;
+            tally::add(self.source(source).events.routed.get_or_insert_default(), *count);
         }
     }
 
     pub(super) fn add_to_match(&mut self, counts: &EventCounts) {
         for (source, count) in &counts.0 {
-            self.source(source).events.to_match += count;
+            tally::add(&mut self.source(source).events.to_match, *count);
         }
     }
 
     pub(super) fn add_verdicts(&mut self, log: &LogFold) {
         for (source, tally) in log.verdicts().flat_map(|tallies| &tallies.0) {
-            self.source(source).events.add_tally(tally);
+            add_tally(&mut self.source(source).events, tally);
         }
     }
 
     pub(super) fn add_accepted(&mut self, counts: &EventCounts) {
         for (source, count) in &counts.0 {
-            self.source(source).events.accepted += count;
+            tally::add(&mut self.source(source).events.accepted, *count);
         }
     }
 
-    pub(super) fn add_feed(&mut self, shard: u32, feed: &Feed, cursor: &Cursor, count: &FeedCount) {
+    pub(super) fn add_feed(&mut self, shard: ShardId, feed: &RegionLane, cursor: &Cursor, count: &FeedCount) {
         self.add_accepted(&count.accepted);
         for (source, count) in &count.in_transit.0 {
-            self.source(source).events.in_transit += count;
+            tally::add(&mut self.source(source).events.in_transit, *count);
         }
-        self.cut.feeds.push(FeedCut {
+        self.0.cut.feeds.push(FeedCut {
             shard,
             region: feed.region.clone(),
             lane: feed.lane,
@@ -202,80 +74,98 @@ impl Books {
         });
     }
 
-    pub(super) fn add_unknown(&mut self, feed: &Feed, since_us: Option<u64>) {
-        self.unknown.push(Unknown { region: feed.region.clone(), lane: feed.lane, since_us });
+    pub(super) fn add_unknown(&mut self, feed: &RegionLane, since_us: Option<u64>) {
+        self.0.unknown.push(Unknown { region: feed.region.clone(), lane: feed.lane, since_us });
     }
 
-    pub(super) fn add_deliveries(&mut self, shard: u32, books: &DeliveryBooks) {
+    pub(super) fn add_deliveries(&mut self, shard: ShardId, books: &DeliveryBooks) {
         for (source, totals) in &books.sources {
-            let deliveries = &mut self.source(source).deliveries;
-            deliveries.totals = deliveries.totals.plus(totals);
+            add_deliveries(&mut self.source(source).deliveries, &of_totals(*totals));
         }
-        self.cut.journal.push(LogCut { shard, sequence: books.cut });
+        self.0.cut.journal.push(LogCut { shard, sequence: books.cut });
     }
 
-    /// Sums up, once everything is added.
-    pub(super) fn close(&mut self) {
-        for source in self.sources.values_mut() {
-            source.events.close();
-            source.deliveries.close();
-            self.events.add(&source.events);
-            self.deliveries.totals = self.deliveries.totals.plus(&source.deliveries.totals);
+    /// Records up to where the shard's log was read.
+    pub(super) fn cut_log(&mut self, shard: ShardId, sequence: u64) {
+        self.0.cut.log.push(LogCut { shard, sequence });
+    }
+
+    /// Records how far a lane of the shard's log is routed, and how many events are stored behind that.
+    pub(super) fn cut_lane(&mut self, shard: ShardId, lane: Lane, routed: u64, to_match: u64) {
+        self.0.cut.lanes.push(LaneCut { shard, lane, routed, to_match });
+    }
+
+    /// Makes the sums, once everything is added.
+    pub(super) fn close(self) -> Books {
+        let Self(mut books) = self;
+        for source in books.sources.values_mut() {
+            close_events(&mut source.events);
+            close_deliveries(&mut source.deliveries);
+            add_events(&mut books.events, &source.events);
+            add_deliveries(&mut books.deliveries, &source.deliveries);
         }
-        self.events.close();
-        self.deliveries.close();
-        let sources_balance = self.sources.values().all(SourceBooks::is_balanced);
-        self.balanced = sources_balance && self.unknown.is_empty();
+        close_events(&mut books.events);
+        close_deliveries(&mut books.deliveries);
+        books.balanced = books.sources.values().all(is_balanced) && books.unknown.is_empty();
+        books
     }
 
     fn source(&mut self, name: &str) -> &mut SourceBooks {
-        self.sources.entry(name.to_owned()).or_default()
+        self.0.sources.entry(name.to_owned()).or_default()
     }
 }
 
-impl SourceBooks {
-    fn is_balanced(&self) -> bool {
-        let Events { difference, routing_difference, .. } = self.events;
-        difference == 0 && routing_difference == 0 && self.deliveries.difference == 0
-    }
+fn is_balanced(source: &SourceBooks) -> bool {
+    let Events { difference, routing_difference, .. } = source.events;
+    difference == 0 && routing_difference == 0 && source.deliveries.difference == 0
 }
 
-impl Events {
-    fn add_tally(&mut self, tally: &Tally) {
-        self.stored += tally.stored;
-        self.duplicate += tally.duplicate;
-        self.filtered += tally.filtered;
-        self.responded += tally.responded;
-        self.quarantined += tally.quarantined + tally.set_aside;
-        self.set_aside += tally.set_aside;
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.accepted += other.accepted;
-        self.stored += other.stored;
-        self.duplicate += other.duplicate;
-        self.filtered += other.filtered;
-        self.responded += other.responded;
-        self.quarantined += other.quarantined;
-        self.set_aside += other.set_aside;
-        self.in_transit += other.in_transit;
-        self.routed += other.routed;
-        self.unmatched += other.unmatched;
-        self.to_match += other.to_match;
-    }
-
-    fn close(&mut self) {
-        let known = self.stored + self.duplicate + self.filtered + self.responded + self.quarantined;
-        self.difference = difference(self.accepted, known + self.in_transit);
-        self.routing_difference = difference(self.stored, self.routed + self.unmatched + self.to_match);
-    }
+fn add_tally(events: &mut Events, tally: &Tally) {
+    tally::add(&mut events.stored, tally.stored);
+    tally::add(&mut events.duplicate, tally.duplicate);
+    tally::add(&mut events.filtered, tally.filtered);
+    tally::add(&mut events.responded, tally.responded);
+    tally::add(&mut events.quarantined, tally::sum([tally.quarantined, tally.set_aside]));
+    tally::add(&mut events.set_aside, tally.set_aside);
 }
 
-impl Deliveries {
-    fn close(&mut self) {
-        let Totals { matched, delivered, dead, discarded, pending } = self.totals;
-        self.difference = difference(matched, delivered + dead + discarded + pending);
-    }
+fn add_events(sum: &mut Events, more: &Events) {
+    tally::add(&mut sum.accepted, more.accepted);
+    tally::add(&mut sum.stored, more.stored);
+    tally::add(&mut sum.duplicate, more.duplicate);
+    tally::add(&mut sum.filtered, more.filtered);
+    tally::add(&mut sum.responded, more.responded);
+    tally::add(&mut sum.quarantined, more.quarantined);
+    tally::add(&mut sum.set_aside, more.set_aside);
+    tally::add(&mut sum.in_transit, more.in_transit);
+    tally::add(sum.routed.get_or_insert_default(), more.routed.unwrap_or_default());
+    tally::add(&mut sum.unmatched, more.unmatched);
+    tally::add(&mut sum.to_match, more.to_match);
+}
+
+fn add_deliveries(sum: &mut Deliveries, more: &Deliveries) {
+    tally::add(&mut sum.matched, more.matched);
+    tally::add(&mut sum.delivered, more.delivered);
+    tally::add(&mut sum.dead, more.dead);
+    tally::add(&mut sum.discarded, more.discarded);
+    tally::add(&mut sum.pending, more.pending);
+}
+
+fn of_totals(Totals { matched, delivered, dead, discarded, pending }: Totals) -> Deliveries {
+    Deliveries { matched, delivered, dead, discarded, pending, difference: 0 }
+}
+
+fn close_events(events: &mut Events) {
+    let Events { stored, duplicate, filtered, responded, quarantined, in_transit, .. } = *events;
+    let known = tally::sum([stored, duplicate, filtered, responded, quarantined, in_transit]);
+    events.difference = difference(events.accepted, known);
+    let routed = *events.routed.get_or_insert_default();
+    events.routing_difference = difference(stored, tally::sum([routed, events.unmatched, events.to_match]));
+}
+
+fn close_deliveries(deliveries: &mut Deliveries) {
+    let Deliveries { matched, delivered, dead, discarded, pending, .. } = *deliveries;
+    deliveries.difference = difference(matched, tally::sum([delivered, dead, discarded, pending]));
 }
 
 fn difference(whole: u64, parts: u64) -> i64 {
@@ -289,35 +179,67 @@ mod tests {
     #[test]
     fn a_missing_verdict_is_a_positive_difference() {
         let mut events = Events { accepted: 5, stored: 2, duplicate: 1, in_transit: 1, ..Events::default() };
-        events.close();
+        close_events(&mut events);
         assert_eq!(events.difference, 1);
         events.filtered = 2;
-        events.close();
+        close_events(&mut events);
         assert_eq!(events.difference, -1);
     }
 
     #[test]
+    fn books_with_counts_that_are_full_close() {
+        let full = Tally { stored: u64::MAX, set_aside: u64::MAX, ..Tally::default() };
+        let mut sheet = Sheet::default();
+        for source in ["github", "stripe"] {
+            add_tally(&mut sheet.source(source).events, &full);
+            add_tally(&mut sheet.source(source).events, &full);
+        }
+        let books = sheet.close();
+        assert_eq!(
+            (books.events.stored, books.events.quarantined, books.balanced),
+            (u64::MAX, u64::MAX, false)
+        );
+    }
+
+    #[test]
     fn a_stored_event_that_nobody_routed_is_a_difference_of_its_own() {
-        let mut events =
-            Events { accepted: 5, stored: 5, routed: 2, unmatched: 1, to_match: 1, ..Events::default() };
-        events.close();
+        let mut events = Events {
+            accepted: 5,
+            stored: 5,
+            routed: Some(2),
+            unmatched: 1,
+            to_match: 1,
+            ..Events::default()
+        };
+        close_events(&mut events);
         assert_eq!((events.difference, events.routing_difference), (0, 1));
         let source = SourceBooks { events, ..SourceBooks::default() };
-        assert!(!source.is_balanced());
+        assert!(!is_balanced(&source));
+    }
+
+    /// Without `routed`, a client would take the books for those of an earlier release.
+    #[test]
+    fn what_is_routed_is_always_said() {
+        let mut sheet = Sheet::default();
+        sheet.source("stripe");
+        let books = sheet.close();
+        assert_eq!((books.events.routed, books.sources["stripe"].events.routed), (Some(0), Some(0)));
+        assert_eq!(Sheet::default().close().events.routed, Some(0));
     }
 
     #[test]
     fn shards_add_up() {
         let shard = |number, stored, routed| {
-            let mut books = Books::default();
-            books.source("stripe").events = Events { accepted: stored, stored, routed, ..Events::default() };
-            books.cut.log.push(LogCut { shard: number, sequence: 1 });
-            books
+            let mut sheet = Sheet::default();
+            let routed = Some(routed);
+            sheet.source("stripe").events = Events { accepted: stored, stored, routed, ..Events::default() };
+            sheet.cut_log(ShardId::new(number), 1);
+            sheet
         };
-        let mut books = Books::default();
-        books.append(shard(0, 3, 3));
-        books.append(shard(1, 4, 3));
-        books.close();
+        let mut sheet = Sheet::default();
+        sheet.append(shard(0, 3, 3));
+        sheet.append(shard(1, 4, 3));
+        let books = sheet.close();
         assert_eq!((books.events.stored, books.events.routing_difference, books.balanced), (7, 1, false));
         assert_eq!(books.cut.log.len(), 2);
     }

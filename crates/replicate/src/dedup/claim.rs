@@ -1,19 +1,20 @@
-//! Claiming ids: a verdict for each event of a block.
+//! Gives each event of a block its verdict.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use floodgate_event::proto::event::Disposition;
+use floodgate_event::proto::log_block::Content as LogContent;
 use floodgate_event::proto::verdict::Kind;
 use floodgate_event::proto::{Block, Entry, Event, LogBlock, Replica, SetAside, Verdict};
-use floodgate_event::tally::Tallies;
+use floodgate_event::tally::{Tallies, Tally};
 use floodgate_event::{EventId, Lane, Name};
 
 use super::ledger::{self, Ledger, LedgerError};
-use super::value::{Known, Position};
+use super::value::{Position, SeenEvent};
 use crate::stage::{Content, Origin, Replicated};
 
-/// A block with its verdicts. Built by [`Deduplicator::claim`] alone; what the writer appends.
+/// A block with its verdicts, ready for the writer to append. Only [`Deduplicator::claim`] builds one.
 #[derive(Debug)]
 pub struct Claimed {
     origin: Origin,
@@ -22,49 +23,43 @@ pub struct Claimed {
 }
 
 impl Claimed {
-    /// Where it came from.
+    /// The regional message that the block came in.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// The lane under whose subject it is appended.
+    /// The lane that the block came through. It is appended under that lane's subject.
     pub fn lane(&self) -> Lane {
         self.origin.feed.lane
     }
 
-    /// Its verdicts, counted by source.
+    /// The verdicts, counted by source.
     pub fn tallies(&self) -> &Tallies {
         &self.tallies
     }
 
-    /// What is written.
+    /// What the appended block will hold.
     pub fn into_replica(self) -> Replica {
         self.replica
     }
 }
 
-/// Decides by the ledger and by what was appended and is not in it yet:
-/// the ledger learns of an event only once the append is on disk.
+/// Decides by the ledger and by the appends in flight, because the ledger learns of an event only once its
+/// append is on disk.
 pub struct Deduplicator {
     ledger: Arc<Ledger>,
-    pending: HashMap<EventId, Known>,
-    appended: VecDeque<Appended>,
-}
-
-/// An append whose ack is not there yet.
-struct Appended {
-    sequence: u64,
-    ids: Vec<EventId>,
+    /// What the appends in flight say about ids: the latest for each id.
+    pending: HashMap<EventId, SeenEvent>,
 }
 
 impl Deduplicator {
-    /// Decides by this ledger.
+    /// Makes a deduplicator without appends in flight.
     pub fn new(ledger: Arc<Ledger>) -> Self {
-        Self { ledger, pending: HashMap::new(), appended: VecDeque::new() }
+        Self { ledger, pending: HashMap::new() }
     }
 
-    /// Gives each event its verdict. `sequence` is the one that the block will have in the log; blocks are
-    /// claimed in the order in which they are appended.
+    /// Gives each event its verdict. `sequence` is the sequence that the block will have in the log. Blocks
+    /// must be claimed in the order in which they are appended.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -90,9 +85,8 @@ impl Deduplicator {
 
     fn judge_block(&mut self, block: Block, sequence: u64) -> Result<Vec<Entry>, LedgerError> {
         let mut entries = Vec::with_capacity(block.events.len());
-        let mut ids = Vec::with_capacity(block.events.len());
-        // The verdict of the split parent that the children at hand belong to.
-        let mut parent: Option<(EventId, Option<Known>)> = None;
+        // The last split parent and its verdict, which its children share.
+        let mut parent: Option<(EventId, Option<SeenEvent>)> = None;
         for (index, event) in block.events.into_iter().enumerate() {
             // The format was checked when the block was read.
             let Ok(id) = EventId::try_from(&*event.id) else { continue };
@@ -108,33 +102,32 @@ impl Deduplicator {
             let entry = judge(event, id, claimed_by);
             if let (Some(event), Some(verdict)) = (&entry.event, &entry.verdict) {
                 let position = Position { sequence, index: u32::try_from(index).unwrap_or(u32::MAX) };
-                self.pending.insert(id, Known::new(event, position, ledger::claims(verdict, event)));
-                ids.push(id);
+                self.pending.insert(id, SeenEvent::new(event, position, ledger::claims(verdict, event)));
             }
             entries.push(entry);
         }
-        self.appended.push_back(Appended { sequence, ids });
         Ok(entries)
     }
 
-    /// The log message at `sequence` is on disk: the ledger learns of it.
+    /// Records in the ledger that the log message at `sequence` is on disk.
     ///
     /// # Errors
     /// If the ledger cannot be written.
     pub fn settled(&mut self, sequence: u64, payload: &[u8], block: &LogBlock) -> Result<(), LedgerError> {
         self.ledger.apply(sequence, payload, block)?;
-        while let Some(appended) = self.appended.pop_front_if(|appended| appended.sequence <= sequence) {
-            for id in appended.ids {
-                let stands_here = |known: &Known| known.position.sequence == appended.sequence;
-                if self.pending.get(&id).is_some_and(stands_here) {
-                    self.pending.remove(&id);
-                }
+        let Some(LogContent::Replica(replica)) = &block.content else { return Ok(()) };
+        for verdict in replica.entries.iter().filter_map(|entry| entry.verdict.as_ref()) {
+            let Ok(id) = EventId::try_from(&*verdict.event_id) else { continue };
+            // A later block may already say something newer about this id.
+            let is_of_this = |known: &SeenEvent| known.position.sequence == sequence;
+            if self.pending.get(&id).is_some_and(is_of_this) {
+                self.pending.remove(&id);
             }
         }
         Ok(())
     }
 
-    fn find(&self, id: EventId) -> Result<Option<Known>, LedgerError> {
+    fn find(&self, id: EventId) -> Result<Option<SeenEvent>, LedgerError> {
         match self.pending.get(&id) {
             Some(known) if known.claims => Ok(Some(*known)),
             _ => self.ledger.find(id),
@@ -142,9 +135,9 @@ impl Deduplicator {
     }
 }
 
-/// One event's verdict. `claimed_by`: the stored copy of the same id (or of the
-/// same parent), if there is one.
-fn judge(event: Event, id: EventId, claimed_by: Option<Known>) -> Entry {
+/// Gives one event its verdict. `claimed_by` is the stored copy of the same id, or of the same parent, if
+/// there is one.
+fn judge(event: Event, id: EventId, claimed_by: Option<SeenEvent>) -> Entry {
     let mut verdict =
         Verdict { event_id: id.as_bytes().to_vec(), source: event.source.clone(), ..Verdict::default() };
     let Some(stored) = claimed_by else {
@@ -180,13 +173,13 @@ fn tally(entries: &[Entry]) -> Tallies {
 fn tally_set_aside(set_aside: &SetAside) -> Tallies {
     let mut tallies = Tallies::default();
     for events in &set_aside.events {
-        tallies.of(&source_name(&events.source)).set_aside += events.count;
+        *tallies.of(&source_name(&events.source)) += Tally { set_aside: events.count, ..Tally::default() };
     }
     tallies
 }
 
-/// A gateway only writes valid names; anything else is counted under one that no
-/// source can have been given by it.
+/// The name to count an event under. A gateway only writes valid names. Anything else is counted under
+/// `source::unnamed`.
 fn source_name(text: &str) -> Name {
     text.parse().unwrap_or_else(|_| floodgate_event::source::unnamed())
 }
@@ -196,7 +189,7 @@ mod tests {
     use floodgate_event::proto::{self, Filtered, HandlerRun, KeyKind, Parent, Request};
 
     use super::*;
-    use crate::dedup::ledger::Feed;
+    use crate::cursor::RegionLane;
 
     struct Bench {
         deduplicator: Deduplicator,
@@ -216,7 +209,7 @@ mod tests {
         fn claim(&mut self, events: Vec<Event>) -> (Vec<Kind>, Replica) {
             self.sequence += 1;
             let origin = Origin {
-                feed: Feed { region: "eu".into(), lane: Lane::Standard },
+                feed: RegionLane { region: "eu".into(), lane: Lane::Standard },
                 incarnation: "a".into(),
                 sequence: self.sequence,
             };

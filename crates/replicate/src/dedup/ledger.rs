@@ -1,8 +1,9 @@
-//! The ledger: event ids on disk, and how far each region is replicated. A fold of the central log.
+//! The ledger: event ids on disk, and how far each region is replicated. It is a fold of the central log.
 //!
-//! An LSM tree (`fjall`), partitioned by the UTC day of the central append. A log block's ids, the cursor it
-//! moves and the checkpoint go in as one batch, after the append's ack and never before: what the ledger says
-//! is in the log. If the checkpoint does not fit the log, the folder is emptied and folded anew.
+//! It is an LSM tree (`fjall`), partitioned by the UTC day of the central append. The ids of a log block, the
+//! cursor that it moves and the checkpoint are written as one batch, and only after the append's ack. So
+//! everything in the ledger is in the log. If the checkpoint does not fit the log, the folder is emptied and
+//! folded again.
 
 mod cut;
 mod days;
@@ -17,40 +18,41 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use floodgate_event::proto::log_block::Content;
 use floodgate_event::proto::verdict::Kind;
 use floodgate_event::proto::{self, LogBlock, Replica};
-use floodgate_event::snapshot::Digest256;
-use floodgate_event::{EventId, time};
+use floodgate_event::{Digest256, EventId, time};
 
 use self::cut::{CHECKPOINT_KEY, cursor_key, encode_checkpoint, encode_cursor, moved_cursor, read_cut};
 
-pub use self::cut::{Checkpoint, Cursor, Cut, Feed};
+pub use self::cut::{Checkpoint, Cut};
 use self::days::Days;
+pub use super::error::LedgerError;
 use super::quarantine::Quarantine;
-use super::value::{Known, Position};
+use super::value::{Position, SeenEvent};
 
-/// Bytes of blocks kept in memory for lookups.
+/// Memory for blocks that were read from disk, in bytes.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
-/// Bytes of write-ahead logs from which on their oldest are given back.
-/// They hold every write, of days that are dropped too.
+/// The most disk space for write-ahead logs, in bytes. They hold every write, also to days that were dropped
+/// since.
 const JOURNAL_BYTES: u64 = 128 * 1024 * 1024;
 const FORM_KEY: &[u8] = b"form";
-/// Which keyspaces there are and what the fold puts into them. Written with the first checkpoint; a ledger
-/// with another one, or with none, lacks what this version folds. 2: what is quarantined.
+/// The version of the keyspaces and of what the fold writes. It is written with the first checkpoint. A
+/// ledger with another version, or without one, lacks what this version folds. Version 2 added the quarantine
+/// index.
 const FORM: u8 = 2;
 const META: &str = "meta";
 
-/// The index of one shard's central log.
+/// The ids and cursors of one shard's central log.
 pub struct Ledger {
     database: Database,
     meta: Keyspace,
     days: RwLock<Days>,
     quarantine: Quarantine,
     cut: RwLock<Cut>,
-    /// The last message that this process passed over as it cannot be decoded.
-    passed_over: AtomicU64,
+    /// The last message that this process skipped because it cannot be decoded.
+    skipped: AtomicU64,
 }
 
 impl Ledger {
-    /// Opens the folder, or makes it. What is there in another form than this version's is forgotten.
+    /// Opens the folder, or creates it. A ledger in another form than this version's is emptied.
     ///
     /// # Errors
     /// If the disk fails or another process has it open.
@@ -61,7 +63,7 @@ impl Ledger {
         let days = RwLock::new(Days::open(&database, &meta)?);
         let quarantine = Quarantine::open(&database)?;
         let cut = RwLock::new(read_cut(&meta)?);
-        let ledger = Self { database, meta, days, quarantine, cut, passed_over: AtomicU64::new(0) };
+        let ledger = Self { database, meta, days, quarantine, cut, skipped: AtomicU64::new(0) };
         if ledger.is_of_another_form()? {
             tracing::warn!("the ledger is of another version and is folded anew");
             ledger.wipe()?;
@@ -74,7 +76,7 @@ impl Ledger {
         Ok(self.cut().checkpoint.is_some() && form.as_deref() != Some(&[FORM]))
     }
 
-    /// Forgets everything; what follows is a fold from the log's first message.
+    /// Empties the ledger. It must then be folded again from the log's first message.
     ///
     /// # Errors
     /// If the disk fails.
@@ -82,44 +84,45 @@ impl Ledger {
         let mut days = self.days.write().unwrap_or_else(PoisonError::into_inner);
         days.clear(&self.database)?;
         self.quarantine.clear()?;
-        // Last: a wipe that ends early is begun again, because checkpoint or form still does not fit.
+        // Last, so that a wipe that a crash cut off is begun again: until then checkpoint or form does not
+        // fit.
         self.meta.clear()?;
         *self.cut.write().unwrap_or_else(PoisonError::into_inner) =
             Cut { checkpoint: None, cursors: HashMap::new() };
-        self.passed_over.store(0, Ordering::Relaxed);
+        self.skipped.store(0, Ordering::Relaxed);
         Ok(())
     }
 
-    /// The last message of the log that is folded, or was passed over since this process began.
+    /// The last message of the log that was folded, or that this process skipped.
     pub fn read_through(&self) -> u64 {
         let folded = self.cut().checkpoint.map_or(0, |checkpoint| checkpoint.sequence);
-        folded.max(self.passed_over.load(Ordering::Relaxed))
+        folded.max(self.skipped.load(Ordering::Relaxed))
     }
 
-    /// Notes that the log message at `sequence` cannot be folded.
-    pub(crate) fn pass_over(&self, sequence: u64) {
-        self.passed_over.fetch_max(sequence, Ordering::Relaxed);
+    /// Records that the log message at `sequence` cannot be decoded, and so is not folded.
+    pub(crate) fn skip(&self, sequence: u64) {
+        self.skipped.fetch_max(sequence, Ordering::Relaxed);
     }
 
-    /// How far the log is folded and the feeds are replicated, both at the same moment.
+    /// How far the log is folded and the feeds are replicated, read at the same moment.
     pub fn cut(&self) -> Cut {
         self.cut.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Which events are quarantined.
+    /// The index of quarantined events.
     pub fn quarantine(&self) -> &Quarantine {
         &self.quarantine
     }
 
-    /// What is known of an event: where it claims its id, else where it was last seen.
+    /// Returns what is known of an event: the copy that claims its id, or else the last one seen.
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn find(&self, id: EventId) -> Result<Option<Known>, LedgerError> {
+    pub fn find(&self, id: EventId) -> Result<Option<SeenEvent>, LedgerError> {
         let mut seen = None;
         for keyspace in self.days.read().unwrap_or_else(PoisonError::into_inner).newest_first() {
             let Some(bytes) = keyspace.get(id.as_bytes())? else { continue };
-            let known = Known::decode(&bytes).ok_or(LedgerError::Value)?;
+            let known = SeenEvent::decode(&bytes).ok_or(LedgerError::Value)?;
             if known.claims {
                 return Ok(Some(known));
             }
@@ -128,7 +131,7 @@ impl Ledger {
         Ok(seen)
     }
 
-    /// Folds the log message at `sequence`. Messages at or before the checkpoint are passed over.
+    /// Folds the log message at `sequence`. Messages at or before the checkpoint are ignored.
     ///
     /// # Errors
     /// If the disk fails; then nothing of the message is in the ledger.
@@ -166,48 +169,48 @@ impl Ledger {
         cut.checkpoint = Some(checkpoint);
         cut.cursors.extend(moved);
         drop(cut);
-        // What a crash keeps from being dropped here goes with the next block of this kind.
+        // If a crash keeps a day from being dropped here, the next `Forget` drops it.
         if let Some(Content::Forget(forget)) = &block.content {
             self.days_mut().drop_before(forget.before_day, &self.database, &self.meta)?;
         }
         Ok(())
     }
 
-    /// What a replica teaches of ids. An id that is claimed already stays where it is; a flagged duplicate
-    /// notes that its sample is kept. Of several copies in one block the last counts: a batch says one thing
-    /// of a key, as what it says twice has no order.
-    fn learned(&self, sequence: u64, replica: &Replica) -> Result<BTreeMap<EventId, Known>, LedgerError> {
-        let mut learned: BTreeMap<EventId, Known> = BTreeMap::new();
+    /// Returns what a replica says about ids. An id that is claimed keeps its position, and a flagged
+    /// duplicate records that its sample is kept. If a block has several copies of an id, only the last one
+    /// is returned, because a batch that writes a key twice has no order.
+    fn learned(&self, sequence: u64, replica: &Replica) -> Result<BTreeMap<EventId, SeenEvent>, LedgerError> {
+        let mut learned: BTreeMap<EventId, SeenEvent> = BTreeMap::new();
         for (index, entry) in replica.entries.iter().enumerate() {
             let Some(verdict) = &entry.verdict else { continue };
             let Ok(id) = EventId::try_from(&*verdict.event_id) else { continue };
             if verdict.sample.is_some() {
-                // The first copy may stand in this very block.
+                // The first copy may be in this same block.
                 let known = match learned.get(&id) {
                     Some(known) => Some(*known),
                     None => self.find(id)?,
                 };
-                learned.extend(known.map(|known| (id, Known { sampled: true, ..known })));
+                learned.extend(known.map(|known| (id, SeenEvent { sampled: true, ..known })));
                 continue;
             }
             let Some(event) = &entry.event else { continue };
             let position = Position { sequence, index: u32::try_from(index).unwrap_or(u32::MAX) };
-            learned.insert(id, Known::new(event, position, claims(verdict, event)));
+            learned.insert(id, SeenEvent::new(event, position, claims(verdict, event)));
         }
         Ok(learned)
     }
 
-    /// Whether there are days that a [`Forget`](proto::Forget) of this one would drop.
+    /// Returns true if a [`Forget`](proto::Forget) of this day would drop some.
     pub fn has_before(&self, day: u32) -> bool {
         self.days.read().unwrap_or_else(PoisonError::into_inner).has_before(day)
     }
 
-    /// Days that it holds.
+    /// The number of days that it holds.
     pub fn days(&self) -> usize {
         self.days.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Bytes that it takes on the disk.
+    /// The number of bytes that it takes on disk.
     ///
     /// # Errors
     /// If the disk fails.
@@ -215,8 +218,8 @@ impl Ledger {
         Ok(self.database.disk_space()?)
     }
 
-    /// Makes sure that what was folded survives a power cut. Not needed for correctness:
-    /// what is lost is folded again.
+    /// Syncs what was folded to disk. This is not needed for correctness: whatever a power cut takes is
+    /// folded again.
     ///
     /// # Errors
     /// If the disk fails.
@@ -224,7 +227,7 @@ impl Ledger {
         Ok(self.database.persist(PersistMode::SyncAll)?)
     }
 
-    /// Makes it look like one that an earlier version wrote.
+    /// Makes the ledger look as if an earlier version had written it.
     #[cfg(test)]
     pub(super) fn forget_form(&self) -> Result<(), LedgerError> {
         Ok(self.meta.remove(FORM_KEY)?)
@@ -235,8 +238,8 @@ impl Ledger {
     }
 }
 
-/// Whether this entry makes later copies duplicates: stored events do, and parents that a split replaced, so
-/// that parent and children are claimed as one.
+/// Returns true if this entry makes later copies duplicates. Stored events do. So do parents that a split
+/// replaced, so that a parent and its children are claimed as one.
 pub(super) fn claims(verdict: &proto::Verdict, event: &proto::Event) -> bool {
     match verdict.kind() {
         Kind::Stored => true,
@@ -245,20 +248,9 @@ pub(super) fn claims(verdict: &proto::Verdict, event: &proto::Event) -> bool {
     }
 }
 
-/// Whether a handler replaced the event by its children.
+/// Returns true if a handler replaced the event by its children.
 pub(super) fn is_split_parent(event: &proto::Event) -> bool {
     event.handlers.last().is_some_and(|run| run.outcome == "split")
-}
-
-/// Why the ledger could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum LedgerError {
-    /// The disk's, or the tree's.
-    #[error("ledger: {0}")]
-    Tree(#[from] fjall::Error),
-    /// A value of another form than this version writes.
-    #[error("ledger: a value that this version cannot read")]
-    Value,
 }
 
 #[cfg(test)]

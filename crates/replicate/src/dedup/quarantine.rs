@@ -1,7 +1,7 @@
-//! Which events are quarantined: a part of the ledger, and like all of it a fold of the central log.
+//! The index of quarantined events. It is a part of the ledger, and like all of it a fold of the central log.
 //!
-//! A quarantined copy puts an event into the index; a copy of the same id that was stored, filtered or
-//! answered takes it out again. Of several quarantined copies the last one stays.
+//! A quarantined copy adds an event to the index. A stored, filtered or answered copy of the same id removes
+//! it. If there are several quarantined copies, the last one is kept.
 
 mod row;
 
@@ -14,37 +14,38 @@ use floodgate_event::proto::Replica;
 use floodgate_event::proto::verdict::Kind;
 
 pub use self::row::{InvalidKey, Key, Row};
-use super::ledger::LedgerError;
+use super::error::LedgerError;
 use super::value::Position;
 
-/// Rows by [`Key`].
+/// The keyspace of the rows, by [`Key`].
 const ROWS: &str = "quarantined";
-/// When each was appended, by id: the other half of its key.
+/// The keyspace of append times, by id. Time and id together are a row's key.
 const TIMES: &str = "quarantined_ids";
-/// Bytes of writes of each that are kept in memory.
+/// Memory for the latest writes of each keyspace, in bytes.
 const MEMTABLE_BYTES: u64 = 1024 * 1024;
 
-/// The index of one shard.
+/// The quarantined events of one shard.
 pub struct Quarantine {
     rows: Keyspace,
     times: Keyspace,
 }
 
-/// Some rows, and where to go on if there may be more.
+/// Some rows, and where the next page begins if there may be more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// In the order asked for.
+    /// The rows, in the order that was asked for.
     pub rows: Vec<(Key, Row)>,
-    /// The last key that was looked at.
+    /// The last key that this page looked at. None if there are no more rows.
     pub next: Option<Key>,
 }
 
-/// How much of the index a page may take.
+/// How many rows a page may return, and how many it may read.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Rows that it holds.
+    /// The most rows that it returns.
     pub rows: usize,
-    /// Rows that are looked at for it: a filter that hardly any row passes must not hold up its caller.
+    /// The most rows that it reads. Without this bound, a filter that hardly any row passes would delay its
+    /// caller.
     pub looks: usize,
 }
 
@@ -61,7 +62,7 @@ impl Quarantine {
         Ok(self.times.clear()?)
     }
 
-    /// Puts what a replica changes into the batch that also holds its ids.
+    /// Adds what a replica changes to the batch that also holds its ids.
     pub(super) fn fold(
         &self,
         batch: &mut OwnedWriteBatch,
@@ -70,7 +71,7 @@ impl Quarantine {
         replica: &Replica,
     ) -> Result<(), LedgerError> {
         for (id, fate) in fates(sequence, replica) {
-            // A batch says one thing of a key: what it says twice has no order.
+            // A batch that writes a key twice has no order, so each key is written once.
             let now = fate.map(|row| (Key { appended_at_us, id }, row));
             let before = self.key(id)?;
             if let Some(before) = before.filter(|&before| now.as_ref().is_none_or(|(key, _)| *key != before))
@@ -89,7 +90,7 @@ impl Quarantine {
         Ok(())
     }
 
-    /// The row of an event that is quarantined now.
+    /// Returns the row of an event, if it is quarantined now.
     ///
     /// # Errors
     /// If the disk fails.
@@ -134,7 +135,7 @@ impl Quarantine {
     }
 }
 
-/// What a replica says last of each id: quarantined, or handled.
+/// Returns the last fate of each id in a replica: a row if it is quarantined, none if it is resolved.
 fn fates(sequence: u64, replica: &Replica) -> BTreeMap<EventId, Option<Row>> {
     let mut fates = BTreeMap::new();
     for (index, entry) in (0..).zip(&replica.entries) {

@@ -2,12 +2,12 @@
 
 use floodgate_event::proto::{self, KeyKind};
 
-/// Where an event stands in the central log: the message's sequence and the event's index in its block.
+/// Where an event is in the central log: the message's sequence and the event's index in its block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
-    /// The message.
+    /// The sequence of the message.
     pub sequence: u64,
-    /// The event within it.
+    /// The index of the event in the message's block.
     pub index: u32,
 }
 
@@ -17,19 +17,19 @@ impl From<Position> for proto::Position {
     }
 }
 
-/// What is known of an event id.
+/// What the ledger holds about an event id that was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// Where it stands.
+pub struct SeenEvent {
+    /// Its position in the log.
     pub position: Position,
-    /// Whether it makes later copies duplicates. Stored events and the parents of splits do; what was
+    /// True if it makes later copies duplicates. Stored events and the parents of splits do; what was
     /// filtered, answered or quarantined does not.
     pub claims: bool,
-    /// Whether another body under the same id is a thing to flag: only where the id is the provider's.
+    /// True if a copy with another body is worth a flag. That is so only if the id is the provider's own.
     pub by_id: bool,
-    /// Whether a sample of such another body was kept already.
+    /// True if the log already has a sample of such a copy.
     pub sampled: bool,
-    /// Of the raw body.
+    /// The hash of the raw body, as in the event.
     pub body_hash: [u8; 16],
 }
 
@@ -40,8 +40,8 @@ const CLAIMS: u8 = 1;
 const BY_ID: u8 = 2;
 const SAMPLED: u8 = 4;
 
-impl Known {
-    /// Of an event as it stands in the log.
+impl SeenEvent {
+    /// Makes the value of an event at this position of the log.
     pub fn new(event: &proto::Event, position: Position, claims: bool) -> Self {
         let mut body_hash = [0; 16];
         if event.body_hash.len() == body_hash.len() {
@@ -51,7 +51,7 @@ impl Known {
         Self { position, claims, by_id, sampled: false, body_hash }
     }
 
-    /// As it stands in the ledger.
+    /// The bytes that the ledger stores.
     pub fn encode(&self) -> [u8; LEN] {
         let flag = |set: bool, bit: u8| if set { bit } else { 0 };
         let mut bytes = [0; LEN];
@@ -89,11 +89,11 @@ mod tests {
     #[test]
     fn form_is_pinned() {
         let position = Position { sequence: 0x0102, index: 3 };
-        let known = Known { position, claims: true, by_id: false, sampled: true, body_hash: [9; 16] };
+        let known = SeenEvent { position, claims: true, by_id: false, sampled: true, body_hash: [9; 16] };
         let bytes = known.encode();
         assert_eq!(bytes[..13], [1, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 3]);
         assert_eq!((bytes.len(), bytes[29]), (30, 5));
-        assert_eq!(Known::decode(&bytes), Some(known));
-        assert_eq!(Known::decode(&bytes[1..]), None);
+        assert_eq!(SeenEvent::decode(&bytes), Some(known));
+        assert_eq!(SeenEvent::decode(&bytes[1..]), None);
     }
 }

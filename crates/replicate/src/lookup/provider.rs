@@ -1,26 +1,26 @@
-//! Finding an event by its provider's id, which is what people have. An id that the signature covers leads to
-//! the event's own, and so does one that the source trusts without (`dedup = "delivery"`); another one stands
-//! in the log only, of which the newest part is looked through.
+//! Finds an event by its provider's id, which is the id that people have. If the signature covers the id, or
+//! the source trusts it without that (`dedup = "delivery"`), the event's own id is computed from it. Any
+//! other id is only in the log, and the newest part of the log is searched for it.
 
 use std::time::Duration;
 
-use floodgate_event::{EventId, Name};
+use floodgate_event::{EventId, Name, ShardId};
 use futures::{StreamExt as _, stream};
 use tokio::time::{Instant, timeout_at};
 
 use super::{EventLookup, FoundEvent, LookupError, log};
 use crate::dedup::value::Position;
 
-/// Messages of the log that are looked through, of all shards together.
+/// The most messages of the log that are searched, of all shards together.
 pub const MAX_LOOKS: u64 = 10_000;
-/// How long that may take.
+/// The most time that the search may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(8);
-/// Messages that are asked for at once.
+/// How many messages are requested at once.
 const AT_ONCE: usize = 32;
 
 impl EventLookup {
-    /// The events that have this provider's id: those of sources that make events' ids of it, else the newest
-    /// one that is found. Children of a split are their parent's.
+    /// Finds the events that have this provider's id: those of sources that derive ids from it, or else the
+    /// newest one that the search finds. Children of a split are found by their parent.
     ///
     /// # Errors
     /// If a ledger or the log cannot be read.
@@ -46,10 +46,10 @@ impl EventLookup {
         Ok(found)
     }
 
-    /// From the end of a shard's log backwards, over `most` messages at most.
+    /// Searches a shard's log backwards from its end, over at most `most` messages.
     async fn look_through(
         &self,
-        shard: u32,
+        shard: ShardId,
         most: u64,
         until: Instant,
         provider_id: &str,
@@ -61,7 +61,7 @@ impl EventLookup {
         let read = |sequence| async move { (sequence, self.replica(shard, sequence).await) };
         let mut messages = std::pin::pin!(stream::iter(newest_first).map(read).buffered(AT_ONCE));
         while let Ok(Some((sequence, logged))) = timeout_at(until, messages.next()).await {
-            // What cannot be decoded does not hide what is behind it.
+            // A message that cannot be decoded must not hide those before it.
             let logged = match logged {
                 Err(LookupError::Decode(_)) | Ok(None) => continue,
                 logged => logged?,

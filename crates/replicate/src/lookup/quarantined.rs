@@ -1,4 +1,4 @@
-//! Lists of quarantined events, over all shards.
+//! Lists quarantined events of all shards.
 
 use std::collections::BTreeSet;
 
@@ -10,22 +10,22 @@ use crate::books::ShardBooks;
 use crate::dedup::ledger::LedgerError;
 use crate::dedup::quarantine::{Bounds, Key, Page, Quarantine, Row};
 
-/// Rows that are looked at for one page, in each shard.
+/// The most rows that one page may read in each shard.
 const LOOKS: usize = 20_000;
 
-/// Which quarantined events are meant.
+/// Selects quarantined events by source, handler and id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Those of this source.
+    /// Only events of this source.
     pub source: Option<Name>,
-    /// Those that this handler failed on.
+    /// Only events that this handler failed on.
     pub handler: Option<Name>,
-    /// These; empty: all.
+    /// Only the events with these ids. All events if it is empty.
     pub ids: Vec<EventId>,
 }
 
 impl Selection {
-    /// The events that it names, each once.
+    /// The ids that it names, each once.
     fn named(&self) -> BTreeSet<EventId> {
         self.ids.iter().copied().collect()
     }
@@ -35,7 +35,7 @@ impl Selection {
         is(&self.source, &row.source) && is(&self.handler, &row.handler)
     }
 
-    /// Some of the events behind `after`, oldest first.
+    /// Returns some of the selected events after `after`, oldest first.
     ///
     /// # Errors
     /// If the disk fails.
@@ -55,7 +55,7 @@ impl Selection {
         Ok(Page { rows, next: None })
     }
 
-    /// How many there are in a shard, and which is the last of them.
+    /// Counts the selected events of a shard, and returns the key of the last one.
     ///
     /// # Errors
     /// If the disk fails.
@@ -73,12 +73,12 @@ impl Selection {
     }
 }
 
-/// An event that was named and is not selected.
+/// An event that the caller named, and that is not selected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotTaken {
-    /// Its id.
+    /// The id that was named.
     pub id: EventId,
-    /// Why not, in words.
+    /// Why it is not selected, for people to read.
     pub reason: String,
 }
 
@@ -92,7 +92,7 @@ impl Serialize for NotTaken {
 }
 
 impl EventLookup {
-    /// Those of the events that a selection names which it does not find.
+    /// Returns the events that a selection names and does not select, each with the reason.
     ///
     /// # Errors
     /// If a ledger or the log cannot be read.
@@ -118,8 +118,8 @@ impl EventLookup {
         Ok(not_taken)
     }
 
-    /// Up to `limit` quarantined events that were appended before `before`, newest first.
-    /// A page may hold fewer and still not be the last: `next` says.
+    /// Returns up to `limit` quarantined events that were appended before `before`, newest first. A page with
+    /// fewer events is the last one only if its `next` is none.
     ///
     /// # Errors
     /// If a ledger cannot be read.
@@ -138,8 +138,8 @@ impl EventLookup {
     }
 }
 
-/// One page of several shards'. What lies behind the end of a page that is not its
-/// shard's last is not known yet.
+/// Merges the pages of several shards. Cuts the result where a shard's page ends before that shard does,
+/// because what follows there is not known yet.
 fn merge(pages: Vec<Page>, limit: usize) -> Page {
     let known_to = pages.iter().filter_map(|page| page.next).max();
     let mut rows: Vec<_> = pages.into_iter().flat_map(|page| page.rows).collect();

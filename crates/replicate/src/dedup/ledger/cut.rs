@@ -1,14 +1,14 @@
-//! How far a ledger is folded: its checkpoint and cursors, as values and as they stand in `meta`.
+//! How far a ledger is folded: its checkpoint and cursors, and how they are stored in `meta`.
 
 use std::collections::HashMap;
 
 use fjall::Keyspace;
-use floodgate_event::Lane;
 use floodgate_event::proto::LogBlock;
 use floodgate_event::proto::log_block::Content;
-use floodgate_event::snapshot::Digest256;
+use floodgate_event::{Digest256, Lane};
 
 use super::LedgerError;
+use crate::cursor::{Cursor, RegionLane};
 
 pub(super) const CHECKPOINT_KEY: &[u8] = b"checkpoint";
 const CURSOR_PREFIX: &str = "cursor/";
@@ -16,42 +16,24 @@ const CURSOR_PREFIX: &str = "cursor/";
 /// How far the log is folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// The last folded message.
+    /// The sequence of the last folded message.
     pub sequence: u64,
-    /// The SHA-256 of its payload.
+    /// The SHA-256 of its payload. It tells one log from another.
     pub hash: Digest256,
     /// When it was appended, by the writer's clock; Unix time in microseconds.
     pub appended_at_us: u64,
 }
 
-/// Whose stream a cursor is about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Feed {
-    /// The region's name.
-    pub region: String,
-    /// The lane.
-    pub lane: Lane,
-}
-
-/// How far a feed is replicated.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cursor {
-    /// The stream's incarnation.
-    pub incarnation: String,
-    /// Its last replicated message.
-    pub sequence: u64,
-}
-
-/// The cut at which books are taken: everything that one checkpoint stands for.
+/// How far the log is folded, and how far every feed is replicated at that point of the log.
 #[derive(Clone, Debug)]
 pub struct Cut {
     /// How far the log is folded; `None` before its first message.
     pub checkpoint: Option<Checkpoint>,
     /// How far each feed is replicated.
-    pub cursors: HashMap<Feed, Cursor>,
+    pub cursors: HashMap<RegionLane, Cursor>,
 }
 
-pub(super) fn moved_cursor(block: &LogBlock) -> Option<(Feed, Cursor)> {
+pub(super) fn moved_cursor(block: &LogBlock) -> Option<(RegionLane, Cursor)> {
     let (region, lane, cursor) = match block.content.as_ref()? {
         Content::Replica(replica) => {
             let origin = replica.origin.as_ref()?;
@@ -63,10 +45,10 @@ pub(super) fn moved_cursor(block: &LogBlock) -> Option<(Feed, Cursor)> {
         }
         Content::Fence(_) | Content::Purge(_) | Content::Forget(_) => return None,
     };
-    Some((Feed { region: region.clone(), lane: Lane::try_from(lane).ok()? }, cursor))
+    Some((RegionLane { region: region.clone(), lane: Lane::try_from(lane).ok()? }, cursor))
 }
 
-pub(super) fn cursor_key(feed: &Feed) -> String {
+pub(super) fn cursor_key(feed: &RegionLane) -> String {
     format!("{CURSOR_PREFIX}{}/{}", feed.region, feed.lane)
 }
 
@@ -103,10 +85,10 @@ fn decode_checkpoint(bytes: &[u8]) -> Option<Checkpoint> {
     })
 }
 
-fn decode_cursor(key: &[u8], value: &[u8]) -> Option<(Feed, Cursor)> {
+fn decode_cursor(key: &[u8], value: &[u8]) -> Option<(RegionLane, Cursor)> {
     let (region, lane) = std::str::from_utf8(key).ok()?.strip_prefix(CURSOR_PREFIX)?.rsplit_once('/')?;
     let (sequence, incarnation) = value.split_first_chunk()?;
-    let feed = Feed { region: region.to_owned(), lane: lane.parse().ok()? };
+    let feed = RegionLane { region: region.to_owned(), lane: lane.parse().ok()? };
     let incarnation = String::from_utf8(incarnation.to_vec()).ok()?;
     Some((feed, Cursor { incarnation, sequence: u64::from_be_bytes(*sequence) }))
 }

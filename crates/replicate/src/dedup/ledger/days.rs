@@ -1,7 +1,7 @@
-//! The ledger's partitions: ids by the UTC day of the log's time, so that old ones are dropped whole.
+//! The ledger's partitions: ids by the UTC day of the log's time, so that a whole day can be dropped at once.
 //!
-//! The log's time goes back where a wrong clock had written one far ahead. A day that is ahead then was
-//! written before that block, and goes with the day of that block: its own may be years away.
+//! If a wrong clock wrote a time far ahead, the log's time goes back later. A day that is then ahead is
+//! dropped together with the day to which the time went back: its own date may be years away.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch};
 
 use super::LedgerError;
 
-/// Bytes of writes of one day kept in memory.
+/// Memory for the latest writes of one day, in bytes.
 const MEMTABLE_BYTES: u64 = 4 * 1024 * 1024;
 const DAY_PREFIX: &str = "day-";
-/// In `meta`, followed by the day that is ahead: the day that it goes with.
+/// The key in `meta` is this prefix and a day that is ahead. The value is the day that it is dropped with.
 const AHEAD_PREFIX: &str = "ahead/";
 
 #[derive(Default)]
@@ -22,7 +22,7 @@ pub(super) struct Days {
 
 struct Day {
     ids: Keyspace,
-    /// The day that it goes with, if it is ahead.
+    /// The day that it is dropped with, if it is ahead.
     goes_with: Option<u32>,
 }
 
@@ -46,7 +46,7 @@ impl Days {
         self.days.values().rev().map(|day| &day.ids)
     }
 
-    /// The day that is written to.
+    /// Returns the keyspace of the day that is written to now.
     pub(super) fn enter(
         &mut self,
         today: u32,
@@ -55,7 +55,7 @@ impl Days {
         meta: &Keyspace,
     ) -> Result<Keyspace, LedgerError> {
         if let Some(day) = self.days.get_mut(&today) {
-            // What is written now must stay for as long as this day says.
+            // Events are written to it again, so it must be kept until its own date.
             if day.goes_with.take().is_some() {
                 batch.remove(meta, ahead_key(today));
             }
@@ -66,7 +66,7 @@ impl Days {
         Ok(ids)
     }
 
-    /// The log's time went back to `today`.
+    /// Marks the days after `today` as ahead, because the log's time went back to `today`.
     pub(super) fn note_ahead(&mut self, today: u32, batch: &mut OwnedWriteBatch, meta: &Keyspace) {
         for (&ahead, day) in self.days.range_mut(today.saturating_add(1)..) {
             if day.goes_with.is_none() {

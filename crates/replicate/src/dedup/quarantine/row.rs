@@ -1,4 +1,4 @@
-//! What the index says of a quarantined event: its key and its value.
+//! The key and the value of a quarantined event in the index.
 
 use floodgate_event::EventId;
 use floodgate_event::proto::event::Disposition;
@@ -6,19 +6,19 @@ use floodgate_event::proto::{self, Quarantined};
 
 use crate::dedup::value::Position;
 
-/// The most bytes of an event type or a fault's message in the index. The whole of it stands in the log.
+/// The most bytes of an event type, or of a fault's message, in the index. The log has the full text.
 const MAX_TEXT: usize = 200;
 const VERSION: u8 = 1;
-/// Bytes before the texts.
+/// How many bytes come before the texts.
 const HEAD: usize = 1 + 8 + 4 + 8 + 4;
 const KEY_LEN: usize = 8 + 16;
 
-/// Orders quarantined events by when they were appended to the log, and then by id.
+/// Orders quarantined events by the time of their append to the log, and then by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
-    /// Unix time in microseconds.
+    /// The time of the append, as Unix time in microseconds.
     pub appended_at_us: u64,
-    /// The event.
+    /// The id of the event.
     pub id: EventId,
 }
 
@@ -36,7 +36,7 @@ impl Key {
     }
 }
 
-/// As pages name it to their callers.
+/// The form in which pages give it to callers.
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.appended_at_us, self.id)
@@ -53,7 +53,7 @@ impl std::str::FromStr for Key {
     }
 }
 
-/// No page ended there.
+/// The text is not a key that a page ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not the `next` of an earlier page")]
 pub struct InvalidKey;
@@ -61,19 +61,19 @@ pub struct InvalidKey;
 /// A quarantined event, as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Where it stands in the log.
+    /// Where the event is in the log.
     pub position: Position,
     /// When the gateway received it; Unix time in microseconds.
     pub received_at_us: u64,
-    /// Its source.
+    /// The source that the event belongs to.
     pub source: String,
     /// The region that it came through.
     pub region: String,
     /// The handler that failed.
     pub handler: String,
-    /// Which version of it.
+    /// The version of the handler.
     pub handler_version: u32,
-    /// How it failed.
+    /// The kind of fault, as the gateway names it.
     pub kind: String,
     /// The event's type, cut to 200 bytes.
     pub event_type: String,
@@ -82,7 +82,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// Of an event of the log; `None` if it is not quarantined.
+    /// Makes the row of an event in the log. `None` if the event is not quarantined.
     pub fn of(event: &proto::Event, position: Position) -> Option<Self> {
         let Some(Disposition::Quarantined(fault)) = &event.disposition else { return None };
         let Quarantined { handler, kind, message, .. } = fault;
@@ -108,7 +108,7 @@ impl Row {
         bytes.extend(self.received_at_us.to_be_bytes());
         bytes.extend(self.handler_version.to_be_bytes());
         for text in [&self.source, &self.region, &self.handler, &self.kind, &self.event_type, &self.message] {
-            // `cut` keeps it below 256.
+            // Cannot fail: `cut` keeps it below 256.
             bytes.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
             bytes.extend(text.as_bytes());
         }
