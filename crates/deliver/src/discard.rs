@@ -1,4 +1,7 @@
-//! Giving up open deliveries: those of a destination that was deleted, and those beyond what is held for one.
+//! Gives up open deliveries: those of a destination that was deleted, and those beyond the most that are
+//! kept for a destination while it is held.
+//!
+//! Each is recorded in the journal with its reason before it counts as discarded.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -6,32 +9,32 @@ use std::sync::Arc;
 use floodgate_event::Name;
 use floodgate_event::proto::{Discarded, Record, record};
 
-use super::ForwardError;
-use super::attempt::Desk;
-use super::index::{DeliveryId, Page, Queue, Queued, Scan};
+use super::DispatchError;
+use super::context::Shard;
+use super::index::{DeliveryId, OpenDelivery, Page, Queue, Scan};
 
-/// Deliveries that one journal entry discards.
+/// The most deliveries that one journal entry discards.
 const PAGE: usize = 256;
 
 /// Why deliveries are given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum Reason {
     /// Their destination was deleted.
     Removed,
-    /// More are held than may be.
+    /// The destination has more open deliveries than are kept while it is held.
     Limit,
 }
 
-impl Why {
-    fn as_str(self) -> &'static str {
+impl Reason {
+    fn label(self) -> &'static str {
         match self {
             Self::Removed => "removed",
             Self::Limit => "limit",
         }
     }
 
-    /// In words, for whoever looks at the event.
-    fn reason(self) -> &'static str {
+    /// What the API shows for a discarded delivery.
+    fn text(self) -> &'static str {
         match self {
             Self::Removed => "the destination was removed",
             Self::Limit => "more deliveries were held for the destination than forward.max_held",
@@ -39,70 +42,78 @@ impl Why {
     }
 }
 
-/// Which of a destination's open deliveries to give up. None of those that are under way.
-pub(super) struct Which<'a> {
-    /// Those that were matched by an earlier revision of the configuration than this.
-    pub(super) before: u64,
-    /// At most so many, the oldest first.
-    pub(super) most: u64,
-    pub(super) under_way: &'a HashSet<DeliveryId>,
-    pub(super) why: Why,
+/// Which of a destination's open deliveries to give up.
+pub(super) struct Selection<'a> {
+    /// Only those that were matched by an earlier revision of the configuration than this.
+    pub(super) matched_before: u64,
+    /// At most this many, the oldest first.
+    pub(super) limit: u64,
+    /// Attempts in flight, which are left alone.
+    pub(super) in_flight: &'a HashSet<DeliveryId>,
+    pub(super) reason: Reason,
 }
 
-/// Discards open deliveries of a destination, until the desk closes.
-pub(super) async fn open(desk: &Desk, destination: &Name, which: Which<'_>) -> Result<(), ForwardError> {
+/// Discards a destination's open deliveries, a page at a time, until none is selected or the shard stops.
+pub(super) async fn selected(
+    shard: &Shard,
+    destination: &Name,
+    selection: Selection<'_>,
+) -> Result<(), DispatchError> {
+    let Selection { matched_before, limit, in_flight, reason } = selection;
     let mut count: u64 = 0;
-    // What waits to be attempted again is older than what was never attempted.
+    // What waits for a retry is older than what was never attempted.
     for queue in [Queue::Retry, Queue::First] {
-        let mut behind = None;
-        while !desk.stop.is_cancelled() && count < which.most {
-            let page = read(desk, destination, queue, behind).await?;
+        let mut after = None;
+        while !shard.stop.is_cancelled() && count < limit {
+            let page = read(shard, destination, queue, after).await?;
             if page.deliveries.is_empty() {
                 break;
             }
-            behind = page.last;
-            let fits =
-                |queued: &&Queued| queued.matched_by < which.before && !which.under_way.contains(&queued.id);
-            let room = usize::try_from(which.most - count).unwrap_or(usize::MAX);
-            let given_up: Vec<_> = page.deliveries.iter().filter(fits).take(room).collect();
-            count += given_up.len() as u64;
-            these(desk, destination, &given_up, which.why).await;
-            if behind.is_none() {
+            after = page.last;
+            let is_selected = |delivery: &&OpenDelivery| {
+                delivery.matched_by < matched_before && !in_flight.contains(&delivery.id)
+            };
+            let room = usize::try_from(limit - count).unwrap_or(usize::MAX);
+            let discarded: Vec<_> = page.deliveries.iter().filter(is_selected).take(room).collect();
+            count += discarded.len() as u64;
+            each(shard, destination, &discarded, reason).await;
+            if after.is_none() {
                 break;
             }
         }
     }
     if count > 0 {
-        tracing::info!(%destination, count, reason = which.why.reason(), "discarded open deliveries");
+        tracing::info!(%destination, count, reason = reason.text(), "discarded open deliveries");
     }
     Ok(())
 }
 
-/// Discards these. Where they cannot be recorded the writer has ended, and takes everything down with it.
-pub(super) async fn these(desk: &Desk, destination: &Name, queued: &[&Queued], why: Why) {
-    if queued.is_empty() {
+/// Discards each of these deliveries. If they cannot be recorded, the journal's writer has ended, which ends
+/// the term: this then waits for that.
+pub(super) async fn each(shard: &Shard, destination: &Name, deliveries: &[&OpenDelivery], reason: Reason) {
+    if deliveries.is_empty() {
         return;
     }
-    let records = queued.iter().map(|queued| record(queued, why)).collect();
-    if desk.journal.record(records).await.is_err() {
-        return desk.stop.cancelled().await;
+    let records = deliveries.iter().map(|delivery| record(delivery, reason)).collect();
+    if shard.journal.record(records).await.is_err() {
+        return shard.stop.cancelled().await;
     }
-    let discarded = desk.metrics.discarded.with_label_values(&[destination.as_str(), why.as_str()]);
-    discarded.inc_by(queued.len() as u64);
+    let discarded = shard.metrics.discarded.with_label_values(&[destination.as_str(), reason.label()]);
+    discarded.inc_by(deliveries.len() as u64);
 }
 
 async fn read(
-    desk: &Desk,
+    shard: &Shard,
     destination: &Name,
     queue: Queue,
-    behind: Option<Vec<u8>>,
-) -> Result<Page, ForwardError> {
-    let scan = Scan { queue, behind, until_us: u64::MAX, limit: PAGE };
-    let (index, destination) = (Arc::clone(&desk.index), destination.clone());
-    Ok(tokio::task::spawn_blocking(move || index.page(&destination, scan)).await??)
+    after: Option<Vec<u8>>,
+) -> Result<Page, DispatchError> {
+    let scan = Scan { queue, after, until_us: u64::MAX, limit: PAGE };
+    let (index, destination) = (Arc::clone(&shard.index), destination.clone());
+    Ok(tokio::task::spawn_blocking(move || index.due(&destination, scan)).await??)
 }
 
-fn record(queued: &Queued, why: Why) -> Record {
-    let discarded = Discarded { delivery: Some(queued.id.to_proto()), reason: why.reason().to_owned() };
+fn record(delivery: &OpenDelivery, reason: Reason) -> Record {
+    let discarded = Discarded { delivery: Some(delivery.id.to_proto()), reason: reason.text().to_owned() };
     Record { record: Some(record::Record::Discarded(discarded)) }
 }

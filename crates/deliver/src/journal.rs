@@ -1,12 +1,18 @@
-//! Writing the journal: one task appends, everybody else waits for it. While a block is on its way to disk
-//! the next one fills, so that a sync is shared by all that happened during the one before it.
+//! Writes the journal, the record of what was matched and how each attempt ended.
+//!
+//! Tasks hand records to a [`Recorder`] and wait until they are on disk. One [`Writer`] appends them in
+//! blocks, and folds each block into the delivery index after the server acknowledged it. While a block is in
+//! flight the next one fills, so that one disk sync serves everything that happened during the one before.
+//!
+//! What was acknowledged survives a crash. What was not is done again: a lane matches its block again, and an
+//! attempt is repeated.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use floodgate_event::proto::{JournalBlock, Record};
-use floodgate_event::{format, subject};
+use floodgate_event::{ShardId, format, subject};
 use floodgate_stream::append::FencedAppender;
 use floodgate_stream::lease::Lease;
 use prost::Message as _;
@@ -14,69 +20,74 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use ulid::Ulid;
 
-use super::ForwardError;
-use super::follow::fold_in;
+use super::DispatchError;
+use super::follow::fold;
 use super::index::{DeliveryIndex, JournalMessage};
-use super::metrics::ForwardMetrics;
+use super::metrics::DeliveryMetrics;
 
-/// Entries that may wait. Their bytes are bounded by those who wait: an attempt each, a batch of a lane each.
+/// The most entries that may wait. Their bytes are bounded by who waits for them: each attempt in flight has
+/// one small entry, and each lane one batch.
 const QUEUE: usize = 1024;
-/// A block is closed at this size. An entry is never cut, so one that is larger is a block of its own.
+/// The most bytes of records in a block. An entry is never split, so a larger one is a block of its own.
 pub(super) const BLOCK_BYTES: usize = 512 * 1024;
 
-/// Where records are handed in.
+/// Hands records to the journal's writer.
 #[derive(Clone)]
-pub(super) struct Journal {
+pub(super) struct Recorder {
     entries: mpsc::Sender<Entry>,
 }
 
-/// Records that stand in the same block.
+/// Records that belong in the same block.
 struct Entry {
     records: Vec<Record>,
     bytes: usize,
-    durable: oneshot::Sender<()>,
+    recorded: oneshot::Sender<()>,
 }
 
-/// Nothing is journaled any more: another writer took over, or the writer failed and said why.
+/// Nothing can be recorded any more: another writer took over, or this one failed. Its result says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct JournalClosed;
+pub(super) struct Closed;
 
-impl Journal {
-    /// The handle, and the writer that must be run. It ends once all handles are gone.
+impl Recorder {
+    /// Makes a recorder, and the writer behind it, which must be run. The writer ends once all recorders are
+    /// dropped.
     pub(super) fn new(
         appender: FencedAppender,
         index: Arc<DeliveryIndex>,
-        stamp: Stamp,
-        metrics: ForwardMetrics,
+        encoder: BlockEncoder,
+        metrics: DeliveryMetrics,
     ) -> (Self, Writer) {
         let (sender, entries) = mpsc::channel(QUEUE);
-        (Self { entries: sender }, Writer { appender, index, stamp, metrics, entries, held: None })
+        (Self { entries: sender }, Writer { appender, index, encoder, metrics, entries, carried_over: None })
     }
 
-    /// Waits until the records are on disk and in the index.
-    pub(super) async fn record(&self, records: Vec<Record>) -> Result<(), JournalClosed> {
+    /// Records these in one block, and waits until they are on disk and in the index.
+    ///
+    /// # Errors
+    /// If the writer ended. The records may be on disk all the same.
+    pub(super) async fn record(&self, records: Vec<Record>) -> Result<(), Closed> {
         let bytes = records.iter().map(Record::encoded_len).sum();
-        let (durable, done) = oneshot::channel();
-        self.entries.send(Entry { records, bytes, durable }).await.map_err(|_| JournalClosed)?;
-        done.await.map_err(|_| JournalClosed)
+        let (recorded, done) = oneshot::channel();
+        self.entries.send(Entry { records, bytes, recorded }).await.map_err(|_| Closed)?;
+        done.await.map_err(|_| Closed)
     }
 }
 
-/// What each block says of its writer.
+/// Encodes blocks, each with its writer's name and epoch.
 #[derive(Clone)]
-pub(super) struct Stamp {
+pub(super) struct BlockEncoder {
     writer: [u8; 16],
     epoch: u64,
     pub(super) subject: String,
 }
 
-impl Stamp {
-    pub(super) fn new(lease: &Lease, shard: u32) -> Self {
+impl BlockEncoder {
+    pub(super) fn new(lease: &Lease, shard: ShardId) -> Self {
         Self { writer: lease.writer(), epoch: lease.epoch(), subject: subject::journal(shard) }
     }
 
-    /// A block of these records, as it goes on the wire.
-    pub(super) fn seal(&self, records: Vec<Record>) -> (JournalBlock, Bytes) {
+    /// Returns a block of these records, and its payload.
+    pub(super) fn encode(&self, records: Vec<Record>) -> (JournalBlock, Bytes) {
         let block = JournalBlock {
             version: format::VERSION,
             id: Ulid::generate().to_bytes().to_vec(),
@@ -93,31 +104,33 @@ impl Stamp {
 pub(super) struct Writer {
     appender: FencedAppender,
     index: Arc<DeliveryIndex>,
-    stamp: Stamp,
-    metrics: ForwardMetrics,
+    encoder: BlockEncoder,
+    metrics: DeliveryMetrics,
     entries: mpsc::Receiver<Entry>,
     /// An entry that did not fit into the block before.
-    held: Option<Entry>,
+    carried_over: Option<Entry>,
 }
 
 impl Writer {
-    pub(super) async fn run(mut self) -> Result<(), ForwardError> {
+    /// Writes what recorders hand in, until all of them are dropped.
+    pub(super) async fn run(mut self) -> Result<(), DispatchError> {
         while let Some(entries) = self.fill().await {
             let (records, waiting): (Vec<_>, Vec<_>) =
-                entries.into_iter().map(|entry| (entry.records, entry.durable)).unzip();
+                entries.into_iter().map(|entry| (entry.records, entry.recorded)).unzip();
             self.write(records.into_iter().flatten().collect()).await?;
-            for durable in waiting {
-                // Whoever does not wait any more need not know.
-                let _ = durable.send(());
+            for recorded in waiting {
+                // A task that was aborted does not wait any more.
+                let _ = recorded.send(());
             }
         }
         Ok(())
     }
 
-    /// The entries of the next block: all that wait, up to its size.
+    /// Takes the entries of the next block: all that wait, up to the size of a block. None once all recorders
+    /// are dropped.
     async fn fill(&mut self) -> Option<Vec<Entry>> {
-        let first = match self.held.take() {
-            Some(held) => held,
+        let first = match self.carried_over.take() {
+            Some(carried_over) => carried_over,
             None => self.entries.recv().await?,
         };
         let mut bytes = first.bytes;
@@ -125,7 +138,7 @@ impl Writer {
         while let Ok(entry) = self.entries.try_recv() {
             bytes += entry.bytes;
             if bytes > BLOCK_BYTES {
-                self.held = Some(entry);
+                self.carried_over = Some(entry);
                 break;
             }
             entries.push(entry);
@@ -133,14 +146,15 @@ impl Writer {
         Some(entries)
     }
 
-    /// The index follows the ack, never the other way round: it holds nothing that the journal might not.
-    pub(super) async fn write(&mut self, records: Vec<Record>) -> Result<(), ForwardError> {
+    /// Appends one block and then folds it into the index. The fold comes after the ack, so that the index
+    /// never holds what the journal may have lost.
+    pub(super) async fn write(&mut self, records: Vec<Record>) -> Result<(), DispatchError> {
         self.metrics.journal_records.observe(records.len() as f64);
-        let (block, payload) = self.stamp.seal(records);
+        let (block, payload) = self.encoder.encode(records);
         let digest = Sha256::digest(&payload).into();
         let started = Instant::now();
-        let sequence = self.appender.append(self.stamp.subject.clone(), payload).await?;
+        let sequence = self.appender.append(self.encoder.subject.clone(), payload).await?;
         self.metrics.journal_append.observe(started.elapsed().as_secs_f64());
-        fold_in(&self.index, JournalMessage { sequence, digest, records: block.records }).await
+        fold(&self.index, JournalMessage { sequence, digest, records: block.records }).await
     }
 }

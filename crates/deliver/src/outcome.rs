@@ -1,4 +1,7 @@
-//! What an answer, or its absence, means for a delivery.
+//! Decides what a consumer's answer, or its absence, means for a delivery: whether the delivery is done, when
+//! it is tried again, and whether the destination is left alone for a while or disabled.
+//!
+//! This is pure: the attempt records the result in the journal.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,53 +9,82 @@ use floodgate_event::proto::attempt::Outcome;
 use floodgate_event::schedule::RetrySchedule;
 use http::{HeaderMap, StatusCode, header};
 
-/// The longest that one answer holds back all of its destination's attempts.
-const MAX_HOLD: Duration = Duration::from_secs(60);
+/// The longest that one answer may delay all further attempts for its destination.
+const MAX_THROTTLE: Duration = Duration::from_secs(60);
 
-/// How an attempt ended.
+/// What came back from the consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// The consumer answered.
-    Status {
+    /// The consumer answered, with any status.
+    Response {
         status: StatusCode,
-        /// Start of the body.
-        response: Vec<u8>,
+        /// The start of the body.
+        body: Vec<u8>,
         /// From the answer's `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// It did not.
-    None {
-        /// Whether the request may have reached it.
+    /// The consumer did not answer.
+    NoResponse {
+        /// Whether the request may have reached the consumer.
         sent: bool,
-        /// Why, in words.
+        /// Why there is no response, for people to read.
         error: String,
     },
-    /// The event cannot be delivered by any attempt.
-    Impossible(&'static str),
+    /// No attempt can deliver the event, for this reason.
+    Undeliverable(&'static str),
 }
 
-/// What follows from it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Judgement {
-    pub(crate) outcome: Outcome,
-    /// Until the next attempt; none if there is none.
-    pub(crate) wait: Option<Duration>,
-    /// The consumer wants no more deliveries at all.
-    pub(crate) disable: bool,
-    /// How long to leave the destination alone.
-    pub(crate) hold: Option<Duration>,
-}
+impl Answer {
+    /// The response's status, or 0 without a response.
+    pub(crate) fn status(&self) -> u32 {
+        match self {
+            Self::Response { status, .. } => status.as_u16().into(),
+            Self::NoResponse { .. } | Self::Undeliverable(_) => 0,
+        }
+    }
 
-impl Judgement {
-    /// Whether the delivery is given up.
-    pub(crate) fn is_dead(&self) -> bool {
-        self.outcome != Outcome::Delivered && self.wait.is_none()
+    /// Why there was no response; empty if there was one.
+    pub(crate) fn error(&self) -> &str {
+        match self {
+            Self::Response { .. } => "",
+            Self::NoResponse { error, .. } => error,
+            Self::Undeliverable(reason) => reason,
+        }
+    }
+
+    /// The start of the response's body.
+    pub(crate) fn body(&self) -> &[u8] {
+        match self {
+            Self::Response { body, .. } => body,
+            Self::NoResponse { .. } | Self::Undeliverable(_) => &[],
+        }
     }
 }
 
-/// Judges attempt `number` (from 1). `spread` in 0..1 places the next one within the schedule's jitter.
-/// `is_current` says whether the destination is still the one that was attempted:
-/// if it is not, an answer of 410 is about what it was before, and the delivery goes to what it is now.
+/// What an answer means for its delivery and its destination.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Judgement {
+    pub(crate) outcome: Outcome,
+    /// How long until the next attempt; none if there is no next attempt.
+    pub(crate) retry_in: Option<Duration>,
+    /// The destination wants no more deliveries and is to be disabled.
+    pub(crate) disable: bool,
+    /// How long no further attempt may begin for the destination.
+    pub(crate) throttle: Option<Duration>,
+}
+
+impl Judgement {
+    /// Returns true if the delivery is given up.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.outcome != Outcome::Delivered && self.retry_in.is_none()
+    }
+}
+
+/// Judges the answer to attempt `number`, from 1.
+///
+/// `is_current` is false if the destination's settings changed since the attempt began. A 410 is then about
+/// the earlier settings, so it does not disable the destination, and the delivery is tried again by the new
+/// ones. `spread`, from 0 to 1, places the next attempt within the schedule's jitter.
 pub(crate) fn judge(
     answer: &Answer,
     is_current: bool,
@@ -60,27 +92,27 @@ pub(crate) fn judge(
     number: u32,
     spread: f64,
 ) -> Judgement {
-    let end = |outcome| Judgement { outcome, wait: None, disable: false, hold: None };
-    let again =
-        |outcome, asked| Judgement { wait: schedule.wait_after(number, spread, asked), ..end(outcome) };
+    let end = |outcome| Judgement { outcome, retry_in: None, disable: false, throttle: None };
+    let retry =
+        |outcome, asked| Judgement { retry_in: schedule.wait_after(number, spread, asked), ..end(outcome) };
     match answer {
-        Answer::Status { status, .. } if status.is_success() => end(Outcome::Delivered),
-        // Held back until the destination is disabled.
-        Answer::Status { status: StatusCode::GONE, .. } if is_current => {
-            Judgement { disable: true, hold: Some(MAX_HOLD), ..end(Outcome::Failed) }
+        Answer::Response { status, .. } if status.is_success() => end(Outcome::Delivered),
+        // No further attempt until the destination is disabled.
+        Answer::Response { status: StatusCode::GONE, .. } if is_current => {
+            Judgement { disable: true, throttle: Some(MAX_THROTTLE), ..end(Outcome::Failed) }
         }
-        Answer::Status { status, retry_after, .. } if throttles(*status) => {
-            let hold = retry_after.map(|asked| asked.min(MAX_HOLD));
-            Judgement { hold, ..again(Outcome::Failed, *retry_after) }
+        Answer::Response { status, retry_after, .. } if is_busy(*status) => {
+            let throttle = retry_after.map(|asked| asked.min(MAX_THROTTLE));
+            Judgement { throttle, ..retry(Outcome::Failed, *retry_after) }
         }
-        Answer::Status { .. } | Answer::None { sent: false, .. } => again(Outcome::Failed, None),
-        Answer::None { sent: true, .. } => again(Outcome::Ambiguous, None),
-        Answer::Impossible(_) => end(Outcome::Failed),
+        Answer::Response { .. } | Answer::NoResponse { sent: false, .. } => retry(Outcome::Failed, None),
+        Answer::NoResponse { sent: true, .. } => retry(Outcome::Ambiguous, None),
+        Answer::Undeliverable(_) => end(Outcome::Failed),
     }
 }
 
-/// Whether the consumer says that it is too busy, rather than that it does not want this event.
-fn throttles(status: StatusCode) -> bool {
+/// Returns true if the status says that the consumer is too busy, and nothing about this event.
+fn is_busy(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::TOO_MANY_REQUESTS
@@ -90,7 +122,8 @@ fn throttles(status: StatusCode) -> bool {
     )
 }
 
-/// `Retry-After` (RFC 9110 §10.2.3): seconds, or a date. A date in the past asks for nothing.
+/// Reads `Retry-After` (RFC 9110 §10.2.3), which is a number of seconds or a date. A date in the past asks
+/// for nothing.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     match text.parse() {
@@ -104,9 +137,9 @@ mod tests {
     use super::*;
 
     fn status(code: u16, retry_after: Option<u64>) -> Answer {
-        Answer::Status {
+        Answer::Response {
             status: StatusCode::from_u16(code).unwrap(),
-            response: Vec::new(),
+            body: Vec::new(),
             retry_after: retry_after.map(Duration::from_secs),
         }
     }
@@ -116,26 +149,26 @@ mod tests {
     }
 
     #[test]
-    fn success_and_gone_are_final() {
+    fn success_and_gone_are_not_retried() {
         assert_eq!(after_first(&status(204, None)).outcome, Outcome::Delivered);
         let gone = after_first(&status(410, None));
-        assert_eq!((gone.outcome, gone.wait, gone.disable), (Outcome::Failed, None, true));
+        assert_eq!((gone.outcome, gone.retry_in, gone.disable), (Outcome::Failed, None, true));
     }
 
     #[test]
-    fn gone_says_nothing_of_a_destination_that_was_put_since() {
+    fn gone_does_not_disable_a_destination_that_changed_since() {
         let schedule = RetrySchedule::try_from(vec![10]).unwrap();
         let late = judge(&status(410, None), false, &schedule, 1, 0.5);
-        assert_eq!((late.disable, late.hold, late.is_dead()), (false, None, false));
-        assert_eq!(late.wait, Some(Duration::from_secs(10)));
+        assert_eq!((late.disable, late.throttle, late.is_dead()), (false, None, false));
+        assert_eq!(late.retry_in, Some(Duration::from_secs(10)));
     }
 
     #[test]
-    fn redirects_and_refusals_are_tried_again() {
+    fn redirects_and_refusals_are_retried() {
         for code in [301, 307, 400, 404, 500] {
             let judgement = after_first(&status(code, Some(99)));
             assert_eq!(
-                (judgement.outcome, judgement.wait),
+                (judgement.outcome, judgement.retry_in),
                 (Outcome::Failed, Some(Duration::from_secs(10))),
                 "{code}"
             );
@@ -143,25 +176,25 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_consumer_is_left_alone_for_as_long_as_it_asks() {
+    fn retry_after_of_a_busy_consumer_delays_the_delivery_and_its_destination() {
         for code in [429, 502, 503, 504] {
             let judgement = after_first(&status(code, Some(99)));
-            assert_eq!(judgement.wait, Some(Duration::from_secs(99)), "{code}");
-            assert_eq!(judgement.hold, Some(MAX_HOLD));
+            assert_eq!(judgement.retry_in, Some(Duration::from_secs(99)), "{code}");
+            assert_eq!(judgement.throttle, Some(MAX_THROTTLE));
         }
     }
 
     #[test]
-    fn what_may_have_arrived_is_ambiguous() {
-        let none = |sent| Answer::None { sent, error: String::new() };
+    fn an_attempt_is_ambiguous_if_the_request_may_have_arrived() {
+        let none = |sent| Answer::NoResponse { sent, error: String::new() };
         assert_eq!(after_first(&none(true)).outcome, Outcome::Ambiguous);
         assert_eq!(after_first(&none(false)).outcome, Outcome::Failed);
     }
 
     #[test]
-    fn the_last_attempt_has_no_next() {
+    fn the_last_attempt_of_the_schedule_is_not_retried() {
         let schedule = RetrySchedule::try_from(vec![10]).unwrap();
-        assert_eq!(judge(&status(500, None), true, &schedule, 2, 0.5).wait, None);
+        assert_eq!(judge(&status(500, None), true, &schedule, 2, 0.5).retry_in, None);
     }
 
     #[test]

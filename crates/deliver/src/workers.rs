@@ -1,4 +1,12 @@
-//! A worker for each destination that is configured, or that still has open deliveries.
+//! Runs one worker for each destination that is configured or that still has open deliveries.
+//!
+//! Workers share nothing but the shard's index and journal, so a destination that is slow or down delays no
+//! other. All that they keep in memory can be read from the index again: after a crash, a new worker starts
+//! where the journal ends.
+
+mod destination;
+mod prefetch;
+mod throttle;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -10,34 +18,34 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::ForwardError;
-use super::attempt::Desk;
-use super::courier::Dispatch;
-use super::worker::{Worker, changed};
+use self::destination::Worker;
+use super::DispatchError;
+use super::context::Shard;
+use super::send::Transport;
 
-/// How often to look for open deliveries of destinations that nobody works for:
-/// a lane's reader may have matched events by routes that changed a moment later.
+/// How often to look for destinations without a worker that have open deliveries: a lane may have matched
+/// events by routes that changed a moment later.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// Keeps workers going until the desk closes, then waits for them.
+/// Runs workers until the shard stops, and then waits for them.
 pub(super) async fn run(
-    desk: Arc<Desk>,
-    dispatch: Dispatch,
+    shard: Arc<Shard>,
+    transport: Transport,
     mut routes: watch::Receiver<Arc<Routes>>,
-) -> Result<(), ForwardError> {
+) -> Result<(), DispatchError> {
     let mut workers = JoinSet::new();
     let mut names = HashSet::new();
-    while !desk.stop.is_cancelled() {
+    while !shard.stop.is_cancelled() {
         let current = Arc::clone(&routes.borrow_and_update());
-        desk.metrics.held.set(&current);
-        for name in wanted(&current, &desk) {
+        shard.metrics.held.set(&current);
+        for name in needing_a_worker(&current, &shard) {
             if names.insert(name.clone()) {
-                let worker = Worker::new(name, Arc::clone(&desk), dispatch.clone(), routes.clone());
+                let worker = Worker::new(name, Arc::clone(&shard), transport.clone(), routes.clone());
                 workers.spawn(worker.run());
             }
         }
         tokio::select! {
-            () = desk.stop.cancelled() => {}
+            () = shard.stop.cancelled() => {}
             () = changed(&mut routes) => {}
             () = sleep(SWEEP) => {}
             Some(ended) = workers.join_next() => {
@@ -45,15 +53,22 @@ pub(super) async fn run(
             }
         }
     }
-    desk.metrics.held.clear();
+    shard.metrics.held.clear();
     while let Some(ended) = workers.join_next().await {
         ended??;
     }
     Ok(())
 }
 
-fn wanted(routes: &Routes, desk: &Desk) -> BTreeSet<Name> {
+fn needing_a_worker(routes: &Routes, shard: &Shard) -> BTreeSet<Name> {
     let mut names: BTreeSet<Name> = routes.destinations.keys().cloned().collect();
-    names.extend(desk.index.open_destinations());
+    names.extend(shard.index.open_destinations());
     names
+}
+
+/// Waits for a change. Waits forever if no change can come any more.
+async fn changed<T>(receiver: &mut watch::Receiver<T>) {
+    if receiver.changed().await.is_err() {
+        std::future::pending().await
+    }
 }

@@ -1,7 +1,10 @@
-//! What one journal message changes. The rules here are the meaning of the journal: a `Matched` counts only
-//! beyond its lane's cursor, an `Attempt` only if it is the recorded one plus 1, and nothing that is closed
-//! changes any more. So a message that was written twice, or a record that came too late, is harmless.
-//! Of a block that was matched in part, what is known already does not count again.
+//! Folds one journal message into the index.
+//!
+//! The rules here define what the journal means. A `Matched` counts only if it is after its lane's cursor. An
+//! `Attempt` counts only if its number is one more than the last that was recorded. A delivery that is closed
+//! does not change any more. So a message that was written twice, or a record that came too late, is
+//! harmless. If a block was matched in part before a crash, the deliveries that are known already do not
+//! count again.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,41 +15,42 @@ use floodgate_event::{Lane, Name};
 use prost::Message as _;
 
 use super::key::{DeliveryId, attempt_key};
-use super::routing::RoutingFold;
-use super::row::{Phase, QueueRow, Row, Tally};
-use super::tables::{Cursor, LOG_KEY, Tables, checkpoint_entry, cursor_key, dead_key, decode, tally_key};
+use super::routing::EventCountChanges;
+use super::storage::{Cursor, LOG_KEY, Tables, checkpoint_entry, cursor_key, dead_key, decode, tally_key};
+use super::values::{DeliveryRow, Phase, QueueRow, SourceTally};
 use super::{Checkpoint, IndexError};
 
 /// The changes that one journal message makes, until they are committed.
-pub(super) struct Fold<'a> {
+pub(super) struct Changes<'a> {
     tables: &'a Tables,
     journal_sequence: u64,
+    /// How many deliveries this message put into a queue so far.
     ordinal: u32,
-    /// By delivery, those that were touched: the row as it is on disk, and as it will be.
-    rows: BTreeMap<DeliveryId, Change>,
+    /// The deliveries that were touched: each row as it is on disk, and as it will be.
+    rows: BTreeMap<DeliveryId, RowChange>,
     attempts: BTreeMap<Vec<u8>, Attempt>,
     cursors: HashMap<Lane, Cursor>,
-    tallies: HashMap<String, Tally>,
-    routing: RoutingFold,
-    /// Which log it is about from here on.
+    tallies: HashMap<String, SourceTally>,
+    event_counts: EventCountChanges,
+    /// The identity of the log that later records are about, if this message names one.
     log: Option<String>,
 }
 
-/// What a message changed for a destination.
+/// How a message changed a destination's backlog.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Moved {
-    /// In its open deliveries.
+pub(super) struct BacklogChange {
+    /// The change in open deliveries.
     pub(super) open: i64,
-    /// In its dead ones.
+    /// The change in dead deliveries.
     pub(super) dead: i64,
 }
 
-struct Change {
-    before: Option<Row>,
-    after: Row,
+struct RowChange {
+    before: Option<DeliveryRow>,
+    after: DeliveryRow,
 }
 
-impl<'a> Fold<'a> {
+impl<'a> Changes<'a> {
     pub(super) fn new(tables: &'a Tables, journal_sequence: u64) -> Self {
         Self {
             tables,
@@ -56,18 +60,18 @@ impl<'a> Fold<'a> {
             attempts: BTreeMap::new(),
             cursors: HashMap::new(),
             tallies: HashMap::new(),
-            routing: RoutingFold::default(),
+            event_counts: EventCountChanges::default(),
             log: None,
         }
     }
 
-    pub(super) fn record(&mut self, record: &Record) -> Result<(), IndexError> {
+    pub(super) fn add(&mut self, record: &Record) -> Result<(), IndexError> {
         match &record.record {
             Some(Kind::Matched(matched)) => self.matched(matched),
             Some(Kind::Attempt(attempt)) => self.attempt(attempt),
             Some(Kind::Discarded(discarded)) => self.discarded(discarded),
             Some(Kind::Continued(continued)) => self.continued(continued),
-            // A fence says who writes; no delivery changes by it.
+            // A fence names the writer. No delivery changes by it.
             Some(Kind::Fence(_)) | None => Ok(()),
         }
     }
@@ -85,10 +89,10 @@ impl<'a> Fold<'a> {
             return Ok(());
         }
         self.cursors.insert(lane, cursor.after(log_sequence, matched.more));
-        let begun = cursor.begun == log_sequence;
-        // What became of the events comes with the last part: the others may be written again after a crash.
+        let is_partly_known = cursor.partial == log_sequence;
+        // Only the last part counts the events, because the others may be written again after a crash.
         if !matched.more {
-            self.routing.matched(self.tables, lane, matched)?;
+            self.event_counts.matched(self.tables, lane, matched)?;
         }
         for target in &matched.targets {
             let Ok(destination) = target.destination.parse::<Name>() else {
@@ -96,30 +100,30 @@ impl<'a> Fold<'a> {
             };
             for &index in &target.indexes {
                 let id = DeliveryId { log_sequence, index, generation: 0, destination: destination.clone() };
-                if begun && self.is_known(&id)? {
+                if is_partly_known && self.is_known(&id)? {
                     continue;
                 }
                 self.tally(&target.source)?.matched += 1;
                 let (source, matched_by) = (target.source.clone(), matched.config_revision);
-                let row = Row { source, matched_by, ..Row::default() };
+                let row = DeliveryRow { source, matched_by, ..DeliveryRow::default() };
                 let after = self.enqueue(row, 0);
-                self.rows.insert(id, Change { before: None, after });
+                self.rows.insert(id, RowChange { before: None, after });
             }
         }
         Ok(())
     }
 
-    /// The deliveries behind it are forgotten already.
+    /// Moves cursors back to where the new log continues. The deliveries after that are removed already.
     fn continued(&mut self, continued: &Continued) -> Result<(), IndexError> {
         self.log = Some(continued.log.clone());
         for lane in Lane::ALL {
             let cursor = self.tables.cursor(lane)?;
             let through = cursor.through.min(continued.through);
-            if cursor.begun > continued.through || cursor.through > through {
-                self.cursors.insert(lane, Cursor { through, begun: 0 });
+            if cursor.partial > continued.through || cursor.through > through {
+                self.cursors.insert(lane, Cursor { through, partial: 0 });
             }
             if cursor.through > through {
-                self.routing.uncount(lane, through);
+                self.event_counts.uncount(lane, through);
             }
         }
         Ok(())
@@ -162,7 +166,8 @@ impl<'a> Fold<'a> {
         Ok(())
     }
 
-    /// Only the last answer's body is kept, and none of a delivery that succeeded.
+    /// Keeps an attempt. Of the answers' bodies, only the last is kept, and none of a delivery that
+    /// succeeded.
     fn keep_attempt(
         &mut self,
         id: &DeliveryId,
@@ -187,8 +192,11 @@ impl<'a> Fold<'a> {
         Ok(())
     }
 
-    /// The delivery that a record names, if it is known and open.
-    fn open_row(&mut self, key: Option<&DeliveryKey>) -> Result<Option<(DeliveryId, Row)>, IndexError> {
+    /// Returns the delivery that a record names, if it is known and open.
+    fn open_row(
+        &mut self,
+        key: Option<&DeliveryKey>,
+    ) -> Result<Option<(DeliveryId, DeliveryRow)>, IndexError> {
         let Some(id) = key.and_then(DeliveryId::from_proto) else {
             return Ok(None);
         };
@@ -196,44 +204,45 @@ impl<'a> Fold<'a> {
             let Some(row) = self.tables.row(&id.encode())? else {
                 return Ok(None);
             };
-            self.rows.insert(id.clone(), Change { before: Some(row.clone()), after: row });
+            self.rows.insert(id.clone(), RowChange { before: Some(row.clone()), after: row });
         }
         let row = self.rows.get(&id).map(|change| change.after.clone());
-        Ok(row.filter(Row::is_pending).map(|row| (id, row)))
+        Ok(row.filter(DeliveryRow::is_pending).map(|row| (id, row)))
     }
 
-    fn change(&mut self, id: &DeliveryId, row: Row) {
+    fn change(&mut self, id: &DeliveryId, row: DeliveryRow) {
         if let Some(change) = self.rows.get_mut(id) {
             change.after = row;
         }
     }
 
-    fn enqueue(&mut self, row: Row, due_us: u64) -> Row {
+    fn enqueue(&mut self, row: DeliveryRow, due_us: u64) -> DeliveryRow {
         let ordinal = self.ordinal;
         self.ordinal += 1;
-        Row { due_us, journal_sequence: self.journal_sequence, ordinal, ..row }
+        DeliveryRow { due_us, journal_sequence: self.journal_sequence, ordinal, ..row }
     }
 
-    fn tally(&mut self, source: &str) -> Result<&mut Tally, IndexError> {
+    fn tally(&mut self, source: &str) -> Result<&mut SourceTally, IndexError> {
         if !self.tallies.contains_key(source) {
             self.tallies.insert(source.to_owned(), self.tables.tally(source)?);
         }
         Ok(self.tallies.entry(source.to_owned()).or_default())
     }
 
-    /// Writes all of it in one batch. Gives what changed for each destination that was touched.
-    pub(super) fn commit(self, checkpoint: Checkpoint) -> Result<BTreeMap<Name, Moved>, IndexError> {
+    /// Writes all changes and the checkpoint in one atomic batch. Returns how the backlog of each destination
+    /// that was touched changed.
+    pub(super) fn commit(self, checkpoint: Checkpoint) -> Result<BTreeMap<Name, BacklogChange>, IndexError> {
         let tables = self.tables;
         let mut batch = tables.db.batch();
-        let mut moved: BTreeMap<Name, Moved> = BTreeMap::new();
+        let mut backlogs: BTreeMap<Name, BacklogChange> = BTreeMap::new();
         for (id, change) in &self.rows {
             let open = write_row(tables, &mut batch, id, change);
-            let moved = moved.entry(id.destination.clone()).or_default();
-            moved.open += open;
-            moved.dead += i64::from(change.after.phase() == Phase::Dead && change.was_open());
+            let backlog = backlogs.entry(id.destination.clone()).or_default();
+            backlog.open += open;
+            backlog.dead += i64::from(change.after.phase() == Phase::Dead && change.was_open());
         }
-        for (destination, moved) in moved.iter().filter(|(_, moved)| moved.dead > 0) {
-            let dead = tables.dead_of(destination)?.saturating_add_signed(moved.dead);
+        for (destination, change) in backlogs.iter().filter(|(_, change)| change.dead > 0) {
+            let dead = tables.dead_of(destination)?.saturating_add_signed(change.dead);
             batch.insert(&tables.meta, dead_key(destination), dead.to_be_bytes());
         }
         for (key, attempt) in self.attempts {
@@ -245,29 +254,34 @@ impl<'a> Fold<'a> {
         for (source, tally) in self.tallies {
             batch.insert(&tables.meta, tally_key(&source), tally.encode_to_vec());
         }
-        self.routing.write(tables, &mut batch)?;
+        self.event_counts.write(tables, &mut batch)?;
         if let Some(log) = self.log {
             batch.insert(&tables.meta, LOG_KEY, log.into_bytes());
         }
         let (key, value) = checkpoint_entry(checkpoint);
         batch.insert(&tables.meta, key, value);
         batch.commit()?;
-        Ok(moved)
+        Ok(backlogs)
     }
 }
 
-impl Change {
+impl RowChange {
     fn was_open(&self) -> bool {
-        self.before.as_ref().is_none_or(Row::is_pending)
+        self.before.as_ref().is_none_or(DeliveryRow::is_pending)
     }
 }
 
-fn closed(row: Row, phase: Phase) -> Row {
-    Row { phase: phase.into(), due_us: 0, ..row }
+fn closed(row: DeliveryRow, phase: Phase) -> DeliveryRow {
+    DeliveryRow { phase: phase.into(), due_us: 0, ..row }
 }
 
-/// Writes a delivery and its place in the queue; gives the change in open deliveries.
-fn write_row(tables: &Tables, batch: &mut fjall::OwnedWriteBatch, id: &DeliveryId, change: &Change) -> i64 {
+/// Writes a delivery and its position in the queue. Returns the change in open deliveries.
+fn write_row(
+    tables: &Tables,
+    batch: &mut fjall::OwnedWriteBatch,
+    id: &DeliveryId,
+    change: &RowChange,
+) -> i64 {
     let delivery = id.encode();
     let before = change.before.as_ref().and_then(|row| row.queue_key(&id.destination));
     let after = change.after.queue_key(&id.destination);
@@ -275,7 +289,7 @@ fn write_row(tables: &Tables, batch: &mut fjall::OwnedWriteBatch, id: &DeliveryI
         batch.remove(&tables.queue, key.clone());
     }
     if let Some(key) = &after {
-        let Row { source, attempts, matched_by, .. } = change.after.clone();
+        let DeliveryRow { source, attempts, matched_by, .. } = change.after.clone();
         let row = QueueRow { delivery: delivery.clone(), source, attempts, matched_by };
         batch.insert(&tables.queue, key.clone(), row.encode_to_vec());
     }

@@ -1,14 +1,14 @@
-//! Keys of the index. Numbers are big-endian, so that the order of keys is the order of what they name.
+//! The keys of the index. Numbers are big-endian, so that keys sort as what they name.
 
 use floodgate_event::Name;
 use floodgate_event::proto::DeliveryKey;
 
 use super::IndexError;
 
-/// Bytes of a delivery's key before the destination's name.
+/// The number of bytes in a delivery's key before the destination's name.
 const ID_HEAD: usize = 16;
 
-/// Names a delivery: an entry of the log, for a destination, in a generation.
+/// Identifies a delivery: an event by its position in the log, a destination, and a generation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct DeliveryId {
     pub(crate) log_sequence: u64,
@@ -18,7 +18,7 @@ pub(crate) struct DeliveryId {
 }
 
 impl DeliveryId {
-    /// From a journal record; none if the destination is no name.
+    /// Reads the key of a journal record. Returns none if the destination is not a valid name.
     pub(crate) fn from_proto(key: &DeliveryKey) -> Option<Self> {
         Some(Self {
             log_sequence: key.log_sequence,
@@ -62,7 +62,7 @@ impl DeliveryId {
     }
 }
 
-/// What the keys of all of an event's deliveries begin with.
+/// Returns the prefix of the keys of all deliveries of an event.
 pub(super) fn event_prefix(log_sequence: u64, index: u32) -> [u8; 12] {
     let mut prefix = [0; 12];
     prefix[..8].copy_from_slice(&log_sequence.to_be_bytes());
@@ -70,18 +70,19 @@ pub(super) fn event_prefix(log_sequence: u64, index: u32) -> [u8; 12] {
     prefix
 }
 
-/// Where an open delivery stands in its destination's queue. First attempts have no due time (0) and stand in
-/// the order of the journal, ahead of all retries; retries stand in order of due time.
+/// The position of an open delivery in its destination's queue. First attempts have the due time 0, so they
+/// come before all retries, in the order of the journal. Retries are in the order of their due times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct QueuePlace {
-    /// Unix time in microseconds; 0 for a first attempt.
+pub(super) struct QueuePosition {
+    /// When it is due, as Unix time in microseconds; 0 for a first attempt.
     pub(super) due_us: u64,
-    /// The journal message that put it there, and which of that message's deliveries it is.
+    /// The sequence of the journal message that put it there.
     pub(super) journal_sequence: u64,
+    /// Its place among the deliveries that this message put there.
     pub(super) ordinal: u32,
 }
 
-impl QueuePlace {
+impl QueuePosition {
     pub(super) fn encode(&self, destination: &str) -> Vec<u8> {
         let mut key = queue_prefix(destination);
         key.extend(self.due_us.to_be_bytes());
@@ -91,26 +92,27 @@ impl QueuePlace {
     }
 }
 
-/// What all keys of a destination's queue begin with. A name has no zero byte, so no queue runs into another.
+/// Returns the prefix of all keys of a destination's queue. A name has no zero byte, so no queue contains
+/// another.
 pub(super) fn queue_prefix(destination: &str) -> Vec<u8> {
     let mut key = destination.as_bytes().to_vec();
     key.push(0);
     key
 }
 
-/// The first key of a destination's queue that is due at or after `due_us`.
+/// Returns the first possible key of a destination's queue that is due at or after `due_us`.
 pub(super) fn queue_from(destination: &str, due_us: u64) -> Vec<u8> {
-    QueuePlace { due_us, journal_sequence: 0, ordinal: 0 }.encode(destination)
+    QueuePosition { due_us, journal_sequence: 0, ordinal: 0 }.encode(destination)
 }
 
-/// What is behind all keys of a destination's queue.
+/// Returns a key after all keys of a destination's queue.
 pub(super) fn queue_end(destination: &str) -> Vec<u8> {
     let mut key = destination.as_bytes().to_vec();
     key.push(1);
     key
 }
 
-/// The destination and due time of a queue key.
+/// Returns the destination and due time of a queue key.
 pub(super) fn split_queue_key(key: &[u8]) -> Result<(Name, u64), IndexError> {
     let damaged = IndexError::Damaged("a queue key");
     let Some(zero) = key.iter().position(|&byte| byte == 0) else {
@@ -124,14 +126,14 @@ pub(super) fn split_queue_key(key: &[u8]) -> Result<(Name, u64), IndexError> {
     }
 }
 
-/// Key of an attempt: the delivery's, and the attempt's number.
+/// Returns the key of an attempt: the delivery's key, and the attempt's number.
 pub(super) fn attempt_key(delivery: &[u8], number: u32) -> Vec<u8> {
     let mut key = attempts_prefix(delivery);
     key.extend(number.to_be_bytes());
     key
 }
 
-/// What the keys of a delivery's attempts begin with.
+/// Returns the prefix of the keys of a delivery's attempts.
 pub(super) fn attempts_prefix(delivery: &[u8]) -> Vec<u8> {
     let mut key = delivery.to_vec();
     key.push(0);

@@ -1,9 +1,8 @@
-//! What became of stored events as such: routed to at least one destination, or to none.
-//! Counted by lane and source.
+//! Counts stored events by lane and source: those that were routed to at least one destination, and those
+//! that matched none.
 //!
-//! Records of earlier releases do not say. What a lane routed up to and with the last of them,
-//! and what stands of a log that went back, is *uncounted*: the books take the events that the log
-//! stored up to there for routed.
+//! Records of earlier releases do not count events. Everything up to the last of them is *uncounted*, and so
+//! is what remains of a log that lost its latest part. The books take those events for routed.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,21 +13,21 @@ use floodgate_event::proto::{Matched, MatchedEvents};
 use prost::Message as _;
 
 use super::IndexError;
-use super::row::RoutedRow;
-use super::tables::{Cursor, Tables, cursor_key, decode};
+use super::storage::{Cursor, Tables, cursor_key, decode};
+use super::values::RoutedRow;
 
-/// The changes of one journal message.
+/// How one journal message changes the counts, by lane.
 #[derive(Default)]
-pub(super) struct RoutingFold(HashMap<Lane, Change>);
+pub(super) struct EventCountChanges(HashMap<Lane, LaneChange>);
 
 #[derive(Default)]
-struct Change {
-    /// Forgets what was counted before.
+struct LaneChange {
+    /// If set, drops what was counted before, which is uncounted up to this log sequence.
     uncounted_through: Option<u64>,
     counts: BTreeMap<String, RoutedRow>,
 }
 
-impl RoutingFold {
+impl EventCountChanges {
     pub(super) fn matched(
         &mut self,
         tables: &Tables,
@@ -44,9 +43,9 @@ impl RoutingFold {
         }
     }
 
-    /// What was counted up to a sequence is not any more.
+    /// Drops what was counted: up to this log sequence, the lane is uncounted.
     pub(super) fn uncount(&mut self, lane: Lane, through: u64) {
-        self.0.insert(lane, Change { uncounted_through: Some(through), counts: BTreeMap::new() });
+        self.0.insert(lane, LaneChange { uncounted_through: Some(through), counts: BTreeMap::new() });
     }
 
     fn count(&mut self, tables: &Tables, lane: Lane, events: &MatchedEvents) -> Result<(), IndexError> {
@@ -76,7 +75,7 @@ impl RoutingFold {
     }
 }
 
-impl Change {
+impl LaneChange {
     fn row(&mut self, tables: &Tables, lane: Lane, source: &str) -> Result<&mut RoutedRow, IndexError> {
         if !self.counts.contains_key(source) {
             let known = match self.uncounted_through {
@@ -90,7 +89,7 @@ impl Change {
     }
 }
 
-/// All lanes, as one snapshot has them.
+/// Reads the counts of all lanes from one snapshot.
 pub(super) fn read(tables: &Tables, snapshot: &Snapshot) -> Result<BTreeMap<Lane, LaneRouting>, IndexError> {
     let number = |key: String| match snapshot.get(&tables.meta, key)? {
         None => Ok(0),

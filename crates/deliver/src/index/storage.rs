@@ -1,4 +1,4 @@
-//! The index's files.
+//! The index's files: one database with a table for each kind of entry.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -7,45 +7,45 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use floodgate_event::{Lane, Name};
 use prost::Message;
 
-use super::row::{Row, Tally};
+use super::values::{DeliveryRow, SourceTally};
 use super::{Checkpoint, IndexError};
 
-/// Memory for blocks read from disk.
+/// Memory for blocks that were read from disk, in bytes.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
-/// Memory for each table's latest writes.
+/// Memory for each table's latest writes, in bytes.
 const MEMTABLE_BYTES: u64 = 4 * 1024 * 1024;
-/// Disk for the storage engine's own write-ahead log.
+/// The most disk space for the storage engine's own write-ahead log, in bytes.
 const JOURNALING_BYTES: u64 = 128 * 1024 * 1024;
 
 const CHECKPOINT: &[u8] = b"checkpoint";
-/// Which log the journal is about.
+/// The key of the log's identity.
 pub(super) const LOG_KEY: &[u8] = b"log";
-const FORM_KEY: &[u8] = b"form";
-/// What the fold puts into the tables, and what entries are like.
-/// An index of another form, or of none, is emptied and folded anew.
-const FORM: u8 = 2;
+const FORMAT_KEY: &[u8] = b"form";
+/// The version of what the fold writes and of how entries are encoded. An index of another version, or
+/// without one, is emptied and folded again.
+const FORMAT: u8 = 2;
 const TALLY_PREFIX: &[u8] = b"tally/";
 const DEAD_PREFIX: &[u8] = b"dead/";
 
-/// How far a lane is matched.
+/// How far a lane's part of the log is matched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cursor {
-    /// The last log sequence that is done.
+    /// The last log sequence that is matched completely.
     pub(super) through: u64,
-    /// The one behind it of which a part is matched; 0 if none is.
-    pub(super) begun: u64,
+    /// A later log sequence that is matched in part; 0 if there is none.
+    pub(super) partial: u64,
 }
 
 impl Cursor {
-    /// Once a part of a block, or all that was left of it, is matched.
+    /// Returns the cursor after a part of a block, or its last part, was matched.
     pub(super) fn after(self, log_sequence: u64, more: bool) -> Self {
-        if more { Self { begun: log_sequence, ..self } } else { Self { through: log_sequence, begun: 0 } }
+        if more { Self { partial: log_sequence, ..self } } else { Self { through: log_sequence, partial: 0 } }
     }
 
     pub(super) fn encode(self) -> [u8; 16] {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.through.to_be_bytes());
-        bytes[8..].copy_from_slice(&self.begun.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.partial.to_be_bytes());
         bytes
     }
 
@@ -54,25 +54,25 @@ impl Cursor {
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (through, begun) = bytes.split_first_chunk()?;
+        let (through, partial) = bytes.split_first_chunk()?;
         let through = u64::from_be_bytes(*through);
-        // Earlier versions wrote the first half only.
-        let begun = if begun.is_empty() { 0 } else { u64::from_be_bytes(begun.try_into().ok()?) };
-        Some(Self { through, begun })
+        // Earlier releases wrote the first half only.
+        let partial = if partial.is_empty() { 0 } else { u64::from_be_bytes(partial.try_into().ok()?) };
+        Some(Self { through, partial })
     }
 }
 
 pub(super) struct Tables {
     pub(super) db: Database,
-    /// Delivery key → [`Row`].
+    /// Delivery key → [`DeliveryRow`].
     pub(super) deliveries: Keyspace,
-    /// Queue key → [`QueueRow`](super::row::QueueRow), of open deliveries only.
+    /// Queue key → [`QueueRow`](super::values::QueueRow), of open deliveries only.
     pub(super) queue: Keyspace,
-    /// Delivery key and number → `Attempt`, its delivery left out.
+    /// Delivery key and attempt number → `Attempt`, without its delivery.
     pub(super) attempts: Keyspace,
-    /// Keys of dead deliveries.
+    /// Delivery keys of dead deliveries, without a value.
     pub(super) dead: Keyspace,
-    /// Checkpoint, cursors, tallies.
+    /// Checkpoint, cursors, counts, and the index's format.
     pub(super) meta: Keyspace,
 }
 
@@ -93,13 +93,13 @@ impl Tables {
             meta: table("meta")?,
             db,
         };
-        tables.bring_to_form()?;
+        tables.ensure_format()?;
         Ok(tables)
     }
 
-    /// Forgets what an earlier release folded; the journal is folded anew then.
-    fn bring_to_form(&self) -> Result<(), IndexError> {
-        if self.meta.get(FORM_KEY)?.as_deref() == Some(&[FORM]) {
+    /// Empties an index that another release folded. The journal is then folded again.
+    fn ensure_format(&self) -> Result<(), IndexError> {
+        if self.meta.get(FORMAT_KEY)?.as_deref() == Some(&[FORMAT]) {
             return Ok(());
         }
         if self.checkpoint()?.is_some() {
@@ -108,27 +108,28 @@ impl Tables {
         self.wipe()
     }
 
-    /// Makes it look like one that an earlier release wrote.
+    /// Makes the index look like one of a release before there were formats.
     #[cfg(test)]
-    pub(super) fn forget_form(&self) -> Result<(), IndexError> {
-        Ok(self.meta.remove(FORM_KEY)?)
+    pub(super) fn remove_format(&self) -> Result<(), IndexError> {
+        Ok(self.meta.remove(FORMAT_KEY)?)
     }
 
-    /// The checkpoint goes first: without one, whatever else is left is wiped again before it is used.
+    /// Empties all tables. The checkpoint is removed first: without one, whatever a crash leaves is wiped
+    /// again before it is used.
     pub(super) fn wipe(&self) -> Result<(), IndexError> {
         for table in [&self.meta, &self.queue, &self.deliveries, &self.attempts, &self.dead] {
             table.clear()?;
         }
-        Ok(self.meta.insert(FORM_KEY, [FORM])?)
+        Ok(self.meta.insert(FORMAT_KEY, [FORMAT])?)
     }
 
-    /// Dead deliveries of a destination.
+    /// Returns how many deliveries of a destination are dead.
     pub(super) fn dead_of(&self, destination: &str) -> Result<u64, IndexError> {
         let value = self.meta.get(dead_key(destination))?;
         value.map_or(Ok(0), |value| decode_count(&value))
     }
 
-    /// Dead deliveries by destination.
+    /// Returns how many deliveries are dead, by destination.
     pub(super) fn count_dead(&self) -> Result<HashMap<Name, u64>, IndexError> {
         let mut dead = HashMap::new();
         for entry in self.meta.prefix(DEAD_PREFIX) {
@@ -150,7 +151,7 @@ impl Tables {
         parts.map(Some).ok_or(IndexError::Damaged("the checkpoint"))
     }
 
-    /// Empty if the journal does not say.
+    /// Returns the identity of the log that the journal is about. Empty if no record names it yet.
     pub(super) fn log(&self) -> Result<String, IndexError> {
         let value = self.meta.get(LOG_KEY)?;
         let text = value.map(|value| String::from_utf8(value.to_vec())).transpose();
@@ -164,17 +165,17 @@ impl Tables {
         Cursor::read(&value)
     }
 
-    pub(super) fn row(&self, delivery: &[u8]) -> Result<Option<Row>, IndexError> {
+    pub(super) fn row(&self, delivery: &[u8]) -> Result<Option<DeliveryRow>, IndexError> {
         self.deliveries.get(delivery)?.map(|value| decode(&value, "a delivery")).transpose()
     }
 
-    pub(super) fn tally(&self, source: &str) -> Result<Tally, IndexError> {
+    pub(super) fn tally(&self, source: &str) -> Result<SourceTally, IndexError> {
         let value = self.meta.get(tally_key(source))?;
-        value.map_or(Ok(Tally::default()), |value| decode(&value, "a tally"))
+        value.map_or(Ok(SourceTally::default()), |value| decode(&value, "a tally"))
     }
 }
 
-/// The meta entry of a checkpoint.
+/// Returns the key and value of a checkpoint in the table `meta`.
 pub(super) fn checkpoint_entry(checkpoint: Checkpoint) -> (&'static [u8], Vec<u8>) {
     (CHECKPOINT, [checkpoint.sequence.to_be_bytes().as_slice(), &checkpoint.digest].concat())
 }
@@ -183,7 +184,7 @@ pub(super) fn cursor_key(lane: Lane) -> String {
     format!("cursor/{lane}")
 }
 
-/// Where a destination's dead deliveries are counted.
+/// Returns the key of the number of a destination's dead deliveries.
 pub(super) fn dead_key(destination: &str) -> Vec<u8> {
     [DEAD_PREFIX, destination.as_bytes()].concat()
 }
@@ -196,7 +197,7 @@ pub(super) fn tally_key(source: &str) -> Vec<u8> {
     [TALLY_PREFIX, source.as_bytes()].concat()
 }
 
-/// The source that a meta key tallies, if it is such a key.
+/// Returns the source whose deliveries a key of `meta` counts, if it is such a key.
 pub(super) fn tally_source(key: &[u8]) -> Option<&str> {
     std::str::from_utf8(key.strip_prefix(TALLY_PREFIX)?).ok()
 }

@@ -1,4 +1,8 @@
-//! Carries one request to a consumer, and brings back what it answered.
+//! Sends signed requests to consumers over HTTP and returns their answers.
+//!
+//! Every connection goes past the guard against private addresses (`floodgate-egress`), for names as well as
+//! for literal addresses. Redirects are not followed, and no proxy of the environment is used. Nothing is
+//! written here: an answer that is not recorded before a crash is lost, and the attempt is repeated.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -8,94 +12,80 @@ use floodgate_clock::Clock;
 use floodgate_egress::{Refused, SsrfGuard};
 use floodgate_event::LogRate;
 use floodgate_routes::Destination;
-use reqwest::{Client, redirect};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt as _;
+use reqwest::Client;
+use rustls::ClientConfig;
 
 use super::outcome::{Answer, retry_after};
-use super::request::Delivery;
+use super::webhook::SignedRequest;
 
-/// The most of an answer's body that is read.
+/// The most of an answer's body that is read, in bytes.
 const MAX_RESPONSE: usize = 20 * 1024;
-/// The longest wait for a connection, name resolution and TLS included.
+/// The longest wait for a connection, including name resolution and TLS.
 const MAX_CONNECT: Duration = Duration::from_secs(10);
-/// A connection takes at most this share of an attempt's time, so that running out of it while connecting is
-/// told apart from running out of it while the consumer works.
+/// The most of an attempt's time that connecting may take. It is less than all of it, so that a time-out
+/// while connecting can be told from one while the consumer works: only after the latter may the event have
+/// arrived.
 const CONNECT_SHARE: f64 = 0.8;
-/// How long an idle connection is kept.
+/// How long an idle connection is kept open.
 const IDLE: Duration = Duration::from_secs(60);
-/// The longest error text that is kept, in bytes.
+/// The longest error text that is recorded, in bytes.
 const MAX_ERROR: usize = 512;
 
-/// Makes couriers; holds what they share.
+/// What the clients of all destinations share: TLS settings, address guard and clock.
 #[derive(Clone)]
-pub(crate) struct Dispatch {
+pub(crate) struct Transport {
     guard: SsrfGuard,
     clock: Clock,
     tls: ClientConfig,
 }
 
-impl Dispatch {
-    /// TLS by ring, certificates checked against the system's roots.
+impl Transport {
+    /// Sets up TLS with ring. Consumers' certificates are checked against the system's roots.
     pub(crate) fn new(guard: SsrfGuard, clock: Clock) -> Result<Self, rustls::Error> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let verified = builder.clone().with_platform_verifier();
-        let mut tls = match verified {
-            Ok(verified) => verified.with_no_client_auth(),
-            Err(error) => {
-                tracing::warn!(%error, "no root certificates on this host: no https destination will be trusted");
-                builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
-            }
-        };
-        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let tls = floodgate_egress::tls()?;
         Ok(Self { guard, clock, tls })
     }
 
-    /// A courier of its own for each destination, so that none waits for another's connections.
-    pub(crate) fn courier(&self, destination: Arc<Destination>) -> Result<Courier, reqwest::Error> {
-        let client = Client::builder()
-            .tls_backend_preconfigured(self.tls.clone())
-            .dns_resolver(Arc::new(self.guard.clone()))
-            // A proxy of the environment would resolve names behind the guard's back.
-            .no_proxy()
-            .redirect(redirect::Policy::none())
+    /// Makes the client of a destination. Each has its own connections, so that no destination waits for
+    /// another's.
+    pub(crate) fn client(&self, destination: Arc<Destination>) -> Result<ConsumerClient, reqwest::Error> {
+        let client = floodgate_egress::client(&self.guard, self.tls.clone())
             .connect_timeout(destination.timeout.mul_f64(CONNECT_SHARE).min(MAX_CONNECT))
             .timeout(destination.timeout)
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(destination.concurrency.get().into())
             .build()?;
         let (guard, clock) = (self.guard.clone(), self.clock.clone());
-        Ok(Courier { client, guard, clock, destination, deaths: Arc::default() })
+        Ok(ConsumerClient { client, guard, clock, destination, dead_lines: Arc::default() })
     }
 }
 
-/// Carries requests to one destination.
+/// Sends requests to one destination, by its settings at one revision.
 #[derive(Clone)]
-pub(crate) struct Courier {
+pub(crate) struct ConsumerClient {
     client: Client,
     guard: SsrfGuard,
     clock: Clock,
     pub(crate) destination: Arc<Destination>,
-    /// Of the lines about its dead deliveries.
-    pub(crate) deaths: Arc<LogRate>,
+    /// Limits the lines about dead deliveries.
+    pub(crate) dead_lines: Arc<LogRate>,
 }
 
-impl Courier {
-    /// Posts a delivery, within the destination's timeout.
-    pub(crate) async fn post(&self, delivery: Delivery) -> Answer {
+impl ConsumerClient {
+    /// Posts a request, within the destination's time-out.
+    pub(crate) async fn post(&self, signed: SignedRequest) -> Answer {
         if let Err(refused) = self.guard.check_literal(&self.destination.url) {
-            return Answer::None { sent: false, error: refused.to_string() };
+            return Answer::NoResponse { sent: false, error: refused.to_string() };
         }
         let request = self.client.post(self.destination.url.clone());
-        match request.headers(delivery.headers).body(delivery.body).send().await {
+        match request.headers(signed.headers).body(signed.body).send().await {
             Ok(response) => answer(response, self.clock.now()).await,
             Err(error) => no_answer(&error),
         }
     }
 }
 
-/// The status decides, even if the body breaks off after it.
+/// Reads a response. Its status decides, even if the body breaks off.
 async fn answer(mut response: reqwest::Response, now: SystemTime) -> Answer {
     let status = response.status();
     let retry_after = retry_after(response.headers(), now);
@@ -107,15 +97,15 @@ async fn answer(mut response: reqwest::Response, now: SystemTime) -> Answer {
             break;
         }
     }
-    Answer::Status { status, response: body, retry_after }
+    Answer::Response { status, body, retry_after }
 }
 
 fn no_answer(error: &reqwest::Error) -> Answer {
     let sent = !(error.is_connect() || error.is_builder());
-    Answer::None { sent, error: explain(error) }
+    Answer::NoResponse { sent, error: explain(error) }
 }
 
-/// In words, without the URL: it may hold a secret.
+/// Describes an error without its URL, which may hold a secret.
 fn explain(error: &reqwest::Error) -> String {
     let causes = || std::iter::successors(error.source(), |&cause| cause.source());
     if let Some(refused) = causes().find_map(|cause| cause.downcast_ref::<Refused>()) {
@@ -153,19 +143,19 @@ mod tests {
             retry: RetrySchedule::default(),
             original_headers: false,
             enabled: true,
-            unopened: None,
+            secrets_error: None,
             paused: false,
-            created: 0,
-            put: 0,
+            create_revision: 0,
+            mod_revision: 0,
         };
         let guard = SsrfGuard::new(allowed.iter().map(|network| network.parse().unwrap()).collect());
-        let courier = Dispatch::new(guard, Clock::new(None)).unwrap().courier(Arc::new(destination)).unwrap();
-        courier.post(Delivery { headers: HeaderMap::new(), body: Bytes::new() }).await
+        let client = Transport::new(guard, Clock::new(None)).unwrap().client(Arc::new(destination)).unwrap();
+        client.post(SignedRequest { headers: HeaderMap::new(), body: Bytes::new() }).await
     }
 
     fn error(answer: &Answer) -> &str {
         match answer {
-            Answer::None { sent: false, error } => error,
+            Answer::NoResponse { sent: false, error } => error,
             other => panic!("{other:?}"),
         }
     }

@@ -1,4 +1,4 @@
-//! Reading a destination's queue, a bounded page at a time.
+//! Reads a destination's queue of open deliveries, a bounded page at a time.
 
 use std::collections::HashMap;
 use std::ops::Bound;
@@ -7,21 +7,21 @@ use floodgate_event::Name;
 use floodgate_event::schedule::RetrySchedule;
 
 use super::key::{DeliveryId, queue_end, queue_from, split_queue_key};
-use super::row::QueueRow;
-use super::tables::decode;
+use super::storage::decode;
+use super::values::QueueRow;
 use super::{DeliveryIndex, IndexError};
 
-/// Which part of a queue.
+/// Which of a destination's two queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Queue {
-    /// Never attempted, in the order of the journal.
+    /// Deliveries that were never attempted, in the order of the journal.
     First,
-    /// Attempted before, in order of due time.
+    /// Deliveries that were attempted before, by due time.
     Retry,
 }
 
 impl Queue {
-    /// The due times that it spans.
+    /// The due times of this queue's keys, from and to, without the latter.
     fn span(self) -> (u64, u64) {
         match self {
             Self::First => (0, 1),
@@ -30,45 +30,50 @@ impl Queue {
     }
 }
 
-/// An open delivery in its queue.
+/// A delivery that is open, as its queue has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Queued {
+pub(crate) struct OpenDelivery {
     pub(crate) id: DeliveryId,
-    /// Attempts recorded so far.
+    /// The number of attempts that are recorded so far.
     pub(crate) attempts: u32,
-    /// The configuration's revision that it was matched by.
+    /// The revision of the configuration that the delivery was matched by.
     pub(crate) matched_by: u64,
 }
 
-/// Where to read on, and how much.
+/// Where to start reading a queue, and how much to read.
 #[derive(Clone, Debug)]
 pub(crate) struct Scan {
     pub(crate) queue: Queue,
-    /// The key to read on behind; from the beginning if none. What was taken leaves traces until the storage
-    /// engine tidies up, and going over them each time would cost more the busier a destination is.
-    pub(crate) behind: Option<Vec<u8>>,
-    /// Due until then: Unix time in microseconds.
+    /// The key after which to start, or none to start from the beginning. What was removed from a queue
+    /// leaves tombstones until the storage engine compacts. Reading over them each time would cost more the
+    /// busier a destination is.
+    pub(crate) after: Option<Vec<u8>>,
+    /// Only deliveries that are due by then, as Unix time in microseconds.
     pub(crate) until_us: u64,
-    /// The most deliveries to give.
+    /// The most deliveries to return.
     pub(crate) limit: usize,
 }
 
-/// What was found.
+/// A page of a queue.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
-    pub(crate) deliveries: Vec<Queued>,
-    /// The last key that was looked at, if any was.
+    pub(crate) deliveries: Vec<OpenDelivery>,
+    /// The key after which the next page starts. None if the page is empty, or has only deliveries that are
+    /// due later than any schedule puts them.
     pub(crate) last: Option<Vec<u8>>,
-    /// When the next one behind the page is due, if it is not due yet.
+    /// When the first delivery after the page is due, if it is not due yet, as Unix time in microseconds.
     pub(crate) next_due_us: Option<u64>,
 }
 
 impl DeliveryIndex {
-    /// Deliveries that are due: also those whose time is further ahead than any schedule puts it.
-    /// A clock was wrong when it was written, and nobody can tell by how much.
-    pub(crate) fn page(&self, destination: &Name, scan: Scan) -> Result<Page, IndexError> {
+    /// Returns deliveries that are due. This includes those whose time is further ahead than any retry
+    /// schedule can put it: the clock was wrong when that time was written, and it is not known by how much.
+    ///
+    /// # Errors
+    /// If the index cannot be read.
+    pub(crate) fn due(&self, destination: &Name, scan: Scan) -> Result<Page, IndexError> {
         let (from, to) = scan.queue.span();
-        let from = match scan.behind {
+        let from = match scan.after {
             Some(key) => Bound::Excluded(key),
             None => Bound::Included(queue_from(destination, from)),
         };
@@ -85,16 +90,17 @@ impl DeliveryIndex {
                 break;
             }
             page.last = Some(key.to_vec());
-            page.deliveries.push(queued(&value)?);
+            page.deliveries.push(open_delivery(&value)?);
         }
         if scan.queue == Queue::Retry {
-            self.add_absurd(destination, &mut page, scan.until_us, scan.limit)?;
+            self.add_beyond_schedule(destination, &mut page, scan.until_us, scan.limit)?;
         }
         Ok(page)
     }
 
-    /// They stand at the queue's end, and are no place to read on behind.
-    fn add_absurd(
+    /// Adds the deliveries that are due later than any schedule puts them. They are at the queue's end, so
+    /// the next page does not start after them.
+    fn add_beyond_schedule(
         &self,
         destination: &Name,
         page: &mut Page,
@@ -105,12 +111,12 @@ impl DeliveryIndex {
         let from = queue_from(destination, now_us.saturating_add(longest).saturating_add(1));
         let end = queue_end(destination);
         for entry in self.tables.queue.range(from..end).take(limit.saturating_sub(page.deliveries.len())) {
-            page.deliveries.push(queued(&entry.value()?)?);
+            page.deliveries.push(open_delivery(&entry.value()?)?);
         }
         Ok(())
     }
 
-    /// Open deliveries by destination.
+    /// Counts open deliveries by destination.
     pub(super) fn count_open(&self) -> Result<HashMap<Name, u64>, IndexError> {
         let mut open = HashMap::new();
         for entry in self.tables.queue.iter() {
@@ -121,8 +127,8 @@ impl DeliveryIndex {
     }
 }
 
-fn queued(value: &[u8]) -> Result<Queued, IndexError> {
+fn open_delivery(value: &[u8]) -> Result<OpenDelivery, IndexError> {
     let row: QueueRow = decode(value, "a queue entry")?;
     let QueueRow { delivery, attempts, matched_by, .. } = row;
-    Ok(Queued { id: DeliveryId::decode(&delivery)?, attempts, matched_by })
+    Ok(OpenDelivery { id: DeliveryId::decode(&delivery)?, attempts, matched_by })
 }

@@ -1,5 +1,5 @@
-//! Forgetting the deliveries of a part of the log that is lost.
-//! What comes to stand there instead are other events.
+//! Removes the deliveries of a part of the log that is lost. Other events will have the sequences of that
+//! part.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,21 @@ use floodgate_event::Name;
 use prost::Message as _;
 
 use super::IndexError;
-use super::fold::Moved;
+use super::fold::BacklogChange;
 use super::key::{DeliveryId, attempts_prefix, event_prefix};
-use super::row::{Phase, Row};
-use super::tables::{Tables, dead_key, decode, tally_key};
+use super::storage::{Tables, dead_key, decode, tally_key};
+use super::values::{DeliveryRow, Phase};
 
-/// Deliveries that one batch removes. A crash between two of them is harmless:
-/// the record is folded again, and finds the rest.
+/// The most deliveries that one batch removes. A crash between two batches is harmless: the record is folded
+/// again, and removes the rest.
 const CHUNK: usize = 10_000;
 
-/// Removes the deliveries of everything behind `through`; the open ones of them count as discarded.
-/// Gives what that changed, by destination.
-pub(super) fn forget_behind(tables: &Tables, through: u64) -> Result<BTreeMap<Name, Moved>, IndexError> {
+/// Removes the deliveries of all events after the log sequence `through`. Those that were open count as
+/// discarded. Returns how that changed each destination's backlog.
+pub(super) fn forget_after(
+    tables: &Tables,
+    through: u64,
+) -> Result<BTreeMap<Name, BacklogChange>, IndexError> {
     let mut closed = BTreeMap::new();
     let Some(first) = through.checked_add(1) else { return Ok(closed) };
     loop {
@@ -26,7 +29,7 @@ pub(super) fn forget_behind(tables: &Tables, through: u64) -> Result<BTreeMap<Na
         let mut chunk = Vec::with_capacity(CHUNK);
         for entry in tables.deliveries.range(from..).take(CHUNK) {
             let (key, value) = entry.into_inner()?;
-            let row: Row = decode(&value, "a delivery")?;
+            let row: DeliveryRow = decode(&value, "a delivery")?;
             chunk.push((DeliveryId::decode(&key)?, row));
         }
         if chunk.is_empty() {
@@ -38,8 +41,8 @@ pub(super) fn forget_behind(tables: &Tables, through: u64) -> Result<BTreeMap<Na
 
 fn remove(
     tables: &Tables,
-    chunk: &[(DeliveryId, Row)],
-    closed: &mut BTreeMap<Name, Moved>,
+    chunk: &[(DeliveryId, DeliveryRow)],
+    closed: &mut BTreeMap<Name, BacklogChange>,
 ) -> Result<(), IndexError> {
     let mut batch = tables.db.batch();
     let mut discarded: BTreeMap<&str, u64> = BTreeMap::new();

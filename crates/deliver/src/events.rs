@@ -1,4 +1,7 @@
-//! The central log as forwarding reads it: stored events by position, the latest and most wanted in memory.
+//! Reads stored events from a shard's central log.
+//!
+//! An event is found by its position: the sequence of its log block, and its place in that block. Decoded
+//! blocks are cached. Nothing is written here, so nothing needs to survive a crash.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,37 +18,37 @@ use floodgate_event::proto::{Event, LogBlock, log_block, verdict};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-/// Memory for decoded blocks.
+/// Memory for decoded blocks, in bytes.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
-/// Blocks that are expected to fit; only sizes tables.
+/// How many blocks the cache expects to hold. This only sizes its tables.
 const CACHE_BLOCKS: usize = 4096;
-/// What an event takes beside its bytes, roughly.
+/// What a decoded event takes beside its bytes, roughly.
 const EVENT_OVERHEAD: u64 = 2048;
-/// Wait before a server that did not answer is asked again.
+/// The wait before a server that did not answer is asked again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// One shard's log.
-pub(crate) struct Log {
+/// The log of one shard, with a cache of decoded blocks.
+pub(crate) struct CentralLog {
     context: Context,
     stream: String,
-    cache: Cache<u64, Arc<Stored>, ByBytes>,
-    /// Of the lines about what cannot be read now.
-    unreachable: LogRate,
+    cache: Cache<u64, Arc<StoredBlock>, ByBytes>,
+    /// Limits the lines about blocks that cannot be read now.
+    unreachable_lines: LogRate,
 }
 
-/// The events that a log block stored; gaps where it stored none.
+/// The events that a log block stores. Entries with another verdict, such as duplicates, leave gaps.
 #[derive(Debug, Default)]
-pub(crate) struct Stored {
+pub(crate) struct StoredBlock {
     events: Vec<Option<Arc<Event>>>,
     bytes: u64,
 }
 
-/// Why an event cannot be had, ever.
+/// Why an event can never be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// The log does not hold its block any more.
+    /// The log no longer holds the event's block.
     Block,
-    /// The block cannot be decoded.
+    /// The event's block cannot be decoded.
     Undecodable,
     /// The block holds no stored event at that place.
     Entry,
@@ -61,8 +64,8 @@ impl Missing {
     }
 }
 
-impl Stored {
-    /// Reads the payload of a log message. Blocks that hold no events, as fences do, have none.
+impl StoredBlock {
+    /// Decodes the payload of a log message. Some blocks, such as fences, hold no events.
     pub(crate) fn decode(payload: Bytes) -> Result<Self, DecodeError> {
         let bytes = payload.len() as u64;
         let block: LogBlock = format::decode(payload)?;
@@ -81,7 +84,7 @@ impl Stored {
         Ok(Self { events, bytes })
     }
 
-    /// The stored events, each with its place in the block.
+    /// Returns the stored events, each with its place in the block.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Arc<Event>)> {
         (0_u32..).zip(&self.events).filter_map(|(index, event)| Some((index, event.as_ref()?)))
     }
@@ -94,31 +97,34 @@ impl Stored {
 #[derive(Clone)]
 struct ByBytes;
 
-impl Weighter<u64, Arc<Stored>> for ByBytes {
-    fn weight(&self, _: &u64, stored: &Arc<Stored>) -> u64 {
+impl Weighter<u64, Arc<StoredBlock>> for ByBytes {
+    fn weight(&self, _: &u64, stored: &Arc<StoredBlock>) -> u64 {
         stored.bytes.max(1)
     }
 }
 
-impl Log {
+impl CentralLog {
     pub(crate) fn new(context: Context, stream: String) -> Self {
         let cache = Cache::with_weighter(CACHE_BLOCKS, CACHE_BYTES, ByBytes);
-        Self { context, stream, cache, unreachable: LogRate::new() }
+        Self { context, stream, cache, unreachable_lines: LogRate::new() }
     }
 
-    /// Keeps a block in memory that is wanted soon.
-    pub(crate) fn keep(&self, sequence: u64, stored: Arc<Stored>) {
+    /// Caches a block whose events are about to be delivered.
+    pub(crate) fn cache(&self, sequence: u64, stored: Arc<StoredBlock>) {
         self.cache.insert(sequence, stored);
     }
 
-    /// The event at a position; waits for as long as the server is out of reach.
+    /// Returns the event at a position. Waits for as long as the server cannot be reached.
+    ///
+    /// # Errors
+    /// If no later read can find the event either.
     pub(crate) async fn event(&self, sequence: u64, index: u32) -> Result<Arc<Event>, Missing> {
         loop {
             match self.cache.get_or_insert_async(&sequence, self.read(sequence)).await {
                 Ok(stored) => return stored.get(index).ok_or(Missing::Entry),
                 Err(ReadError::Missing(missing)) => return Err(missing),
                 Err(ReadError::Unreachable(error)) => {
-                    if let Some(left_out) = self.unreachable.admit() {
+                    if let Some(left_out) = self.unreachable_lines.admit() {
                         tracing::warn!(stream = self.stream, sequence, %error, left_out, "cannot read the log");
                     }
                 }
@@ -127,7 +133,7 @@ impl Log {
         }
     }
 
-    async fn read(&self, sequence: u64) -> Result<Arc<Stored>, ReadError> {
+    async fn read(&self, sequence: u64) -> Result<Arc<StoredBlock>, ReadError> {
         let stream = self.context.get_stream_no_info(&self.stream).await?;
         let payload = match stream.direct_get(sequence).await {
             Ok(message) => message.payload,
@@ -136,7 +142,7 @@ impl Log {
             }
             Err(error) => return Err(error.into()),
         };
-        match Stored::decode(payload) {
+        match StoredBlock::decode(payload) {
             Ok(stored) => Ok(Arc::new(stored)),
             Err(error) => {
                 tracing::error!(stream = self.stream, sequence, %error, "a log block cannot be decoded");
@@ -146,7 +152,8 @@ impl Log {
     }
 }
 
-/// Any replica may answer a direct get, also one that lags: only the leader knows that a message is gone.
+/// Asks the stream's leader. Any replica may answer a direct get, even one that lags, so only the leader
+/// knows that a message is gone.
 async fn ask_leader(stream: &Stream<()>, sequence: u64) -> Result<Bytes, ReadError> {
     match stream.get_raw_message(sequence).await {
         Ok(message) => Ok(message.payload),
@@ -157,8 +164,9 @@ async fn ask_leader(stream: &Stream<()>, sequence: u64) -> Result<Bytes, ReadErr
     }
 }
 
-/// A message that the stream's end is past is gone for good. One beyond the end was lost with the log's
-/// latest part, which may be put back: nothing is given up for that.
+/// Decides what a missing message means. If the stream has later messages, it is gone for good. If the stream
+/// ends before it, the log lost its latest part. That part may be restored, so no delivery is given up for
+/// it.
 async fn gone(stream: &Stream<()>, sequence: u64) -> ReadError {
     match stream.get_info().await {
         Ok(info) if info.state.last_sequence >= sequence => ReadError::Missing(Missing::Block),
