@@ -1,4 +1,5 @@
-//! Takes canaries from step to step by what all regions' gateways report of them, or rolls them back.
+//! Advances canaries from step to step by what the gateways of all regions report of them, or rolls them
+//! back. Each decision is a change of the configuration, so that a crash delays a step and loses none.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,32 +13,32 @@ use futures::future::join_all;
 use tokio::sync::watch;
 
 use super::configuration::{Budget, Configuration, Rollout};
-use super::regions::{Asker, Reports};
+use super::regions::{RegionProbe, Reports};
 use super::rollout::RolloutId;
 use super::store::Store;
 
-/// How often reports are looked at while there is a canary; gateways write theirs every 5 s.
+/// How often reports are read while there is a canary. Gateways write theirs every 5 s.
 const ROUND: Duration = Duration::from_secs(2);
-/// A tried version that takes less than this per event is not called slow, whatever the other takes:
-/// below that the machine's noise decides.
+/// A tried version that takes less than this per event is never too slow: below it the machine's noise
+/// decides.
 const NEVER_SLOW_US: u64 = 1_000;
 
-/// Watches canaries.
-pub(crate) struct Canaries {
+/// Decides about all canaries, round by round.
+pub(crate) struct Controller {
     pub(crate) store: Arc<Store>,
-    pub(crate) regions: Vec<Asker>,
-    /// Of several relays one decides.
+    pub(crate) regions: Vec<RegionProbe>,
+    /// True in the one relay that decides.
     pub(crate) may_write: watch::Receiver<bool>,
-    /// By what a step has lasted long enough.
+    /// The clock that measures how long a step has lasted.
     pub(crate) clock: Clock,
 }
 
-/// What is known of a canary's present step.
+/// What gateways report of a canary's present step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Observed {
-    /// Over all gateways that report it.
+    /// The sum over all gateways that report the step.
     tally: TrialTally,
-    /// Whether every region answers and all of its gateways serve the step.
+    /// True if every region answers and all of its gateways serve the step.
     everywhere: bool,
 }
 
@@ -48,15 +49,15 @@ enum Decision {
     GiveUp(String),
 }
 
-impl Canaries {
-    /// Goes on for as long as it is polled.
+impl Controller {
+    /// Runs for as long as it is polled.
     pub(crate) async fn run(mut self) {
         while self.may_write.wait_for(|may| *may).await.is_ok() {
             self.clock.agreed().await;
             let configuration = self.store.latest();
             let canaries = canaries(&configuration);
             if !canaries.is_empty() {
-                let reports = join_all(self.regions.iter().map(Asker::reports)).await;
+                let reports = join_all(self.regions.iter().map(RegionProbe::reports)).await;
                 for canary in canaries {
                     self.judge(&canary, &reports).await;
                 }
@@ -93,7 +94,7 @@ impl Canaries {
     }
 }
 
-/// A canary under way.
+/// A canary, with what a decision about it needs.
 struct Canary {
     at: RolloutId,
     rollout: Rollout,
@@ -119,7 +120,7 @@ fn observe(canary: &Canary, regions: &[Option<Reports>]) -> Observed {
             tally += trial.tally;
         }
     }
-    // A source that is served as it was before may not try this version at all.
+    // A source that a gateway refuses is served as it was before, perhaps without this version.
     let serves = |reports: &Reports| {
         reports.serving().is_some_and(|revision| revision >= at.id)
             && !reports.fresh().flat_map(|gateway| &gateway.refused).any(|no| sources.contains(&no.source))
@@ -137,8 +138,8 @@ fn decide(rollout: &Rollout, observed: &Observed, now_us: u64) -> Decision {
     if lasted && seen_enough && observed.everywhere { Decision::Advance } else { Decision::Wait }
 }
 
-/// Counts of few events are held against the fewest that a step needs, so that one failure
-/// among three is not a third.
+/// Says what is over the budget. The counts of few events are compared with the fewest events that a step
+/// needs, so that one failure among three is not a third.
 fn over_budget(budget: &Budget, tally: &TrialTally) -> Option<String> {
     let whole = tally.events.max(budget.min_events);
     let TrialTally { events, faults, differences, tried_us, promoted_us } = *tally;

@@ -1,30 +1,31 @@
-//! Changes to the configuration, as pure functions: the store tries one again when something else changed
+//! Changes of the configuration, as pure functions: the store applies one again if another change was written
 //! first. A change that leaves the configuration as it is makes no revision.
 
+mod tokens;
+
 use floodgate_api::document::{DestinationDocument, HandlerDocument, Invalid, SourceDocument};
-use floodgate_event::Name;
 use floodgate_event::seal::SealError;
-use floodgate_event::snapshot::Digest256;
+use floodgate_event::{Digest256, Name};
 use floodgate_routes::Gone;
 
 use super::configuration::{Configuration, Destination, Handler, Source};
 use super::vault::{self, Readers, Vault};
 
-/// The most sources.
+/// The most sources of a deployment.
 pub(crate) const MAX_SOURCES: usize = 10_000;
-/// The most destinations.
+/// The most destinations of a deployment.
 pub(crate) const MAX_DESTINATIONS: usize = 10_000;
-/// The most handlers.
+/// The most handlers of a deployment.
 pub(crate) const MAX_HANDLERS: usize = 1_000;
 
-/// What objects the configuration has.
+/// The kinds of objects that the configuration has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Where webhooks come from.
+    /// A provider, or an own application, that webhooks come from.
     Source,
-    /// Where events go.
+    /// A consumer's endpoint that events are delivered to.
     Destination,
-    /// What runs in between.
+    /// A component that gateways run on events, in all its versions.
     Handler,
 }
 
@@ -38,75 +39,75 @@ impl std::fmt::Display for Kind {
     }
 }
 
-/// Why a change is not made. The caller's fault, except for `Seal`.
+/// Why a change is not made. The caller is at fault, except for `Seal`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// There is no such object.
     #[error("there is no {kind} `{name}`")]
     NotFound {
-        /// What was asked for.
+        /// The kind of object that the request names.
         kind: Kind,
-        /// By which name.
+        /// The name that the request gave.
         name: Name,
     },
-    /// Something else depends on it.
+    /// Sources still bind the handler.
     #[error(
         "handler `{handler}` is bound by {count} source(s), the first is `{source_name}`: unbind it first"
     )]
-    Bound {
-        /// The handler.
+    StillBound {
+        /// The handler that was to be deleted.
         handler: Name,
-        /// One of the sources that bind it.
+        /// The first source that binds it, by name.
         source_name: Name,
-        /// How many do.
+        /// The number of sources that bind it.
         count: usize,
     },
-    /// The document does not fit what else is configured.
+    /// The document contradicts what else is configured, or what gateways allow.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// A bound is reached.
+    /// There are as many of something as may be.
     #[error("there are {most} {what} already, and no more are taken")]
-    Full {
-        /// Of what.
+    LimitReached {
+        /// What there are so many of, in the plural.
         what: &'static str,
-        /// The bound.
+        /// The most of them that may be configured.
         most: usize,
     },
-    /// What a region would get is too large.
+    /// The snapshot of the configuration for a region would be too large.
     #[error(
         "what region `{region}` gets of the configuration would be larger than the {most} bytes that fit"
     )]
-    Snapshot {
-        /// The region with the longest name, as all get the same.
+    SnapshotTooLarge {
+        /// The region with the longest name, and so with the largest snapshot.
         region: Name,
-        /// The largest snapshot that is taken, in bytes.
+        /// The largest snapshot that fits, in bytes.
         most: usize,
     },
-    /// What is stored is not what the request says it is.
+    /// The stored object does not meet the request's precondition.
     #[error("{}", precondition(*.kind, .name, .stored.as_deref()))]
     Precondition {
-        /// What was to be changed.
+        /// The kind of the object.
         kind: Kind,
-        /// By which name.
+        /// The name that the request gave.
         name: Name,
-        /// Its entity tag, if there is such an object.
+        /// The entity tag of the stored object, if there is one.
         stored: Option<String>,
     },
-    /// Something else changed after this change was checked.
+    /// Another change was written after this one was validated.
     #[error("the configuration changed meanwhile: try again")]
-    Moved,
-    /// There is nothing to go back to.
+    ChangedMeanwhile,
+    /// There is no version to roll back to.
     #[error("handler `{0}` was never promoted to another version")]
-    NoEarlier(Name),
-    /// What is tried is in use already.
+    NoPreviousVersion(Name),
+    /// The version to try is the promoted one.
     #[error("version {version} of handler `{handler}` is the promoted one")]
-    Promoted {
-        /// The handler.
+    AlreadyPromoted {
+        /// The handler that the rollout is for.
         handler: Name,
-        /// The version.
+        /// The version that the request gave.
         version: u32,
     },
-    /// A secret could not be sealed, or a stored one not opened.
+    /// A secret could not be sealed, or a stored one could not be opened.
     #[error("a secret could not be sealed")]
     Seal(#[from] SealError),
 }
@@ -119,7 +120,7 @@ impl Configuration {
         vault: &Vault,
     ) -> Result<(), Refused> {
         self.check_bindings(&document.handlers)?;
-        room(&self.sources, name, "sources", MAX_SOURCES)?;
+        check_room(&self.sources, name, "sources", MAX_SOURCES)?;
         // Secrets are bound to their tenant: under another one they are sealed anew.
         let stored = self.sources.get(name).filter(|source| source.tenant == document.tenant);
         let secrets = vault.keep_or_seal(
@@ -128,12 +129,14 @@ impl Configuration {
             vault::source(&document.tenant, name),
             Readers::Regions,
         )?;
+        tokens::check(self, (name, document), stored, &secrets, vault)?;
         let keys = stored.map(|source| &source.keys);
         let keys = vault.keep_or_seal_keys(&document.keys, keys, &document.tenant, name)?;
         let source = Source {
             tenant: document.tenant.clone(),
-            scheme: document.verify.scheme,
+            scheme: document.verify.scheme.clone(),
             tolerance_seconds: document.verify.tolerance(),
+            settings: document.verify.settings.clone(),
             secrets,
             keys,
             handlers: document.handlers.clone(),
@@ -149,7 +152,7 @@ impl Configuration {
         document: &DestinationDocument,
         vault: &Vault,
     ) -> Result<(), Refused> {
-        room(&self.destinations, name, "destinations", MAX_DESTINATIONS)?;
+        check_room(&self.destinations, name, "destinations", MAX_DESTINATIONS)?;
         let stored = self.destinations.get(name).filter(|stored| stored.tenant == document.tenant);
         let secrets = vault.keep_or_seal(
             &document.secrets,
@@ -183,29 +186,32 @@ impl Configuration {
         found(self.destinations.remove(name), Kind::Destination, name).map(drop)
     }
 
-    /// Holds the deliveries of a destination that answered 410. One that was put since, or is another one
-    /// under the same name, did not.
-    pub fn disable_destination(&mut self, gone: &Gone, now_us: u64) {
+    /// Holds the deliveries of a destination that answered 410. Changes nothing if the destination was put
+    /// since then, or is another one of the same name.
+    pub(crate) fn disable_destination(&mut self, gone: &Gone, now_us: u64) {
         let destination = self.destinations.get_mut(&gone.destination);
-        if let Some(destination) = destination.filter(|now| now.put == gone.put && now.delivery.enabled) {
+        if let Some(destination) =
+            destination.filter(|now| now.put == gone.mod_revision && now.delivery.enabled)
+        {
             destination.delivery.enabled = false;
             destination.gone_at_us = now_us;
         }
     }
 
-    /// Records an upload; answers with its version, the same one for the same bytes.
-    pub fn add_version(
+    /// Adds a version to a handler, and returns its number. The same bytes again are the same version.
+    pub(crate) fn add_version(
         &mut self,
         name: &Name,
         digest: Digest256,
         size: u64,
         now_us: u64,
     ) -> Result<u32, Refused> {
-        room(&self.handlers, name, "handlers", MAX_HANDLERS)?;
+        check_room(&self.handlers, name, "handlers", MAX_HANDLERS)?;
         match self.handlers.get_mut(name) {
-            Some(handler) => handler
-                .version_of(digest, size, now_us)
-                .ok_or(Refused::Full { what: "versions of this handler", most: Handler::MAX_VERSIONS }),
+            Some(handler) => handler.version_of(digest, size, now_us).ok_or(Refused::LimitReached {
+                what: "versions of this handler",
+                most: Handler::MAX_VERSIONS,
+            }),
             None => {
                 self.handlers.insert(name.clone(), Handler::first(digest, size, now_us));
                 Ok(1)
@@ -217,13 +223,13 @@ impl Configuration {
         let bound: Vec<_> = self.bindings(name).map(|(source, _)| source.clone()).collect();
         if let Some(source_name) = bound.first() {
             let source_name = source_name.clone();
-            return Err(Refused::Bound { handler: name.clone(), source_name, count: bound.len() });
+            return Err(Refused::StillBound { handler: name.clone(), source_name, count: bound.len() });
         }
         found(self.handlers.remove(name), Kind::Handler, name).map(drop)
     }
 
-    /// Which sources bind a handler, and how.
-    pub fn bindings(&self, handler: &Name) -> impl Iterator<Item = (&Name, &HandlerDocument)> {
+    /// The bindings of a handler, each with the source that has it.
+    pub(crate) fn bindings(&self, handler: &Name) -> impl Iterator<Item = (&Name, &HandlerDocument)> {
         self.sources.iter().flat_map(move |(name, source)| {
             source.handlers.iter().filter(move |bound| bound.name == *handler).map(move |bound| (name, bound))
         })
@@ -266,7 +272,7 @@ pub(super) fn found<T>(object: Option<T>, kind: Kind, name: &Name) -> Result<T, 
     object.ok_or_else(|| Refused::NotFound { kind, name: name.clone() })
 }
 
-fn room<T>(
+fn check_room<T>(
     objects: &std::collections::BTreeMap<Name, T>,
     name: &Name,
     what: &'static str,
@@ -275,7 +281,7 @@ fn room<T>(
     if objects.contains_key(name) || objects.len() < most {
         Ok(())
     } else {
-        Err(Refused::Full { what, most })
+        Err(Refused::LimitReached { what, most })
     }
 }
 

@@ -1,18 +1,21 @@
-//! What the control plane shows of itself.
+//! The control plane's metrics.
 
+use floodgate_event::ShardId;
 use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
 
-/// The control plane's metrics; clones share them.
+/// The revisions and the size of the configuration, and the destinations that are held. Clones share the
+/// gauges.
 #[derive(Clone)]
-pub struct ControlMetrics {
+pub struct Metrics {
     wanted: IntGauge,
     bytes: IntGauge,
     routed: IntGaugeVec,
     held: IntGauge,
 }
 
-impl ControlMetrics {
-    /// Registers them.
+impl Metrics {
+    /// Registers the metrics, whose names begin with `floodgate_config`, `floodgate_routed` and
+    /// `floodgate_destinations`.
     ///
     /// # Errors
     /// If a name is registered already.
@@ -38,16 +41,16 @@ impl ControlMetrics {
         })
     }
 
-    pub(super) fn wanted(&self, revision: u64, bytes: usize) {
+    pub(super) fn set_latest_revision(&self, revision: u64, bytes: usize) {
         self.wanted.set(number(revision));
         self.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    pub(super) fn routed(&self, shard: u32, revision: u64) {
+    pub(super) fn set_routed_revision(&self, shard: ShardId, revision: u64) {
         self.routed.with_label_values(&[&shard.to_string()]).set(number(revision));
     }
 
-    pub(super) fn held(&self, destinations: usize) {
+    pub(super) fn set_held_destinations(&self, destinations: usize) {
         self.held.set(i64::try_from(destinations).unwrap_or(i64::MAX));
     }
 }

@@ -1,10 +1,9 @@
 //! `If-Match` and `If-None-Match` of a change
-//! ([RFC 9110, 13.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1)), compared with what is
-//! stored at the moment of the change itself: two editors who began from the same version cannot
-//! overwrite each other unseen.
+//! ([RFC 9110, 13.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1)). They are compared with what is
+//! stored in the same compare-and-set as the change, so that two editors who began from the same version
+//! cannot overwrite each other unnoticed.
 
-use floodgate_event::Name;
-use floodgate_event::snapshot::Digest256;
+use floodgate_event::{Digest256, Name};
 use serde::Serialize;
 
 use super::change::{Kind, Refused};
@@ -12,10 +11,10 @@ use super::change::{Kind, Refused};
 /// The most tags that a request may list.
 const MAX_TAGS: usize = 16;
 
-/// What may stand around an element of a list.
+/// What may be around an element of a list.
 const BLANKS: [char; 2] = [' ', '\t'];
 
-/// What must hold of the stored object; nothing by default.
+/// What a request requires of the stored object. Nothing by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Precondition {
     /// The object must have one of these tags.
@@ -24,25 +23,26 @@ pub struct Precondition {
     pub if_none_match: Option<Tags>,
 }
 
-/// Tags of either header.
+/// The entity tags of either header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tags {
-    /// `*`: the object, whatever it is.
+    /// `*`: any version of the object.
     Any,
-    /// These versions of it, with their quotes.
+    /// The tags that are listed, with their quotes.
     These(Vec<String>),
 }
 
 /// The entity tag of an object, with its quotes: a hash of what the API shows of it.
-pub fn tag(view: &impl Serialize) -> String {
-    // A view holds names, numbers and texts only; one that could not be written would match no tag.
+pub(crate) fn tag(view: &impl Serialize) -> String {
+    // A view holds only names, numbers and texts, and can always be written. Otherwise no tag would match.
     let text = serde_json::to_vec(view).unwrap_or_default();
     let digest = Digest256::of(&text).to_string();
     format!("\"{}\"", &digest[..32])
 }
 
 impl Tags {
-    /// Reads a header's value: `*`, or quoted tags with commas between them. None if it is neither.
+    /// Reads a header's value: `*`, or at most 16 quoted tags with commas between them. `None` if it is
+    /// neither.
     pub fn parse(text: &str) -> Option<Self> {
         if text.trim_matches(BLANKS) == "*" {
             return Some(Self::Any);
@@ -79,12 +79,12 @@ fn split_tag(text: &str) -> Option<(&str, &str)> {
     opaque[..length].bytes().all(of_a_tag).then(|| text.split_at(text.len() - opaque.len() + length + 1))
 }
 
-/// For `If-Match`: a weak tag is never the same as another one.
+/// The comparison for `If-Match`: a weak tag never equals another one.
 fn strongly(one: &str, other: &str) -> bool {
     one == other && !one.starts_with("W/")
 }
 
-/// For `If-None-Match`: weak or not does not matter.
+/// The comparison for `If-None-Match`: whether a tag is weak does not matter.
 fn weakly(one: &str, other: &str) -> bool {
     opaque(one) == opaque(other)
 }
@@ -94,8 +94,8 @@ fn opaque(tag: &str) -> &str {
 }
 
 impl Precondition {
-    /// Compares with the tag of what is stored, if there is anything.
-    pub fn check(&self, kind: Kind, name: &Name, stored: Option<String>) -> Result<(), Refused> {
+    /// Compares with the tag of the stored object, if there is one.
+    pub(crate) fn check(&self, kind: Kind, name: &Name, stored: Option<String>) -> Result<(), Refused> {
         let stored = stored.as_deref();
         let matches = self.if_match.as_ref().is_none_or(|tags| tags.has(stored, strongly));
         // RFC 9110, 13.1.2 compares weakly here: proxies make tags weak when they compress an answer.

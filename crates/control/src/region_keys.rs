@@ -7,17 +7,17 @@ use floodgate_event::Name;
 use floodgate_event::seal::SealingKey;
 use tokio::sync::watch;
 
-/// Whom sources' secrets are sealed to, by region. Clones share it.
+/// The public key of each region. The secrets of sources are sealed to them. Clones share the keys.
 #[derive(Clone, Debug, Default)]
 pub struct RegionKeys(Arc<watch::Sender<BTreeMap<Name, SealingKey>>>);
 
 impl RegionKeys {
-    /// As they are at first.
+    /// The keys that the relay starts with.
     pub fn new(keys: BTreeMap<Name, SealingKey>) -> Self {
         Self(Arc::new(watch::Sender::new(keys)))
     }
 
-    /// Takes others. Returns whether any is another one.
+    /// Replaces the keys. Returns true if any changed. Secrets are then sealed to the new ones.
     pub fn replace(&self, keys: BTreeMap<Name, SealingKey>) -> bool {
         self.0.send_if_modified(|current| {
             let differs = *current != keys;
@@ -26,13 +26,13 @@ impl RegionKeys {
         })
     }
 
-    /// Tells when they change.
-    pub(super) fn subscribe(&self) -> watch::Receiver<BTreeMap<Name, SealingKey>> {
+    /// Follows the keys as they are replaced.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<BTreeMap<Name, SealingKey>> {
         self.0.subscribe()
     }
 
-    /// As they are now.
-    pub(super) fn now(&self) -> BTreeMap<Name, SealingKey> {
+    /// The keys that are in use now.
+    pub(crate) fn now(&self) -> BTreeMap<Name, SealingKey> {
         self.0.borrow().clone()
     }
 }

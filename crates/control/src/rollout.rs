@@ -1,4 +1,4 @@
-//! Changes of which version of a handler runs, as pure functions.
+//! Changes of the version that a handler runs, as pure functions: promotions, shadows and canaries.
 
 use floodgate_api::document::{CanaryDocument, ShadowDocument};
 use floodgate_event::Name;
@@ -8,16 +8,16 @@ use floodgate_event::rollout::TrialKind;
 use super::change::{Kind, Refused, found, no_version};
 use super::configuration::{Budget, Conclusion, Configuration, Handler, Rollout};
 
-/// Which rollout a decision is about; a later one is not touched by it.
+/// The step of a rollout that a decision is about. The decision does not touch a later one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RolloutId {
-    pub handler: Name,
-    pub id: u64,
+pub(crate) struct RolloutId {
+    pub(crate) handler: Name,
+    pub(crate) id: u64,
 }
 
 impl Configuration {
-    /// Promotes a version; whatever is tried ends.
-    pub fn promote(&mut self, name: &Name, version: u32, now_us: u64) -> Result<(), Refused> {
+    /// Promotes a version, and ends a rollout that is under way.
+    pub(crate) fn promote(&mut self, name: &Name, version: u32, now_us: u64) -> Result<(), Refused> {
         let handler = self.handler_with(name, version)?;
         let reason = format!("version {version} was promoted by hand");
         handler.conclude(Conclusion::Stopped, reason, TrialTally::default(), now_us);
@@ -25,19 +25,24 @@ impl Configuration {
         Ok(())
     }
 
-    /// Ends what is tried; where nothing is, promotes what was promoted before.
-    /// Answers with the promoted version.
-    pub fn roll_back(&mut self, name: &Name, now_us: u64) -> Result<u32, Refused> {
+    /// Ends the rollout that is under way. If there is none, promotes the version that was promoted before.
+    /// Returns the promoted version.
+    pub(crate) fn roll_back(&mut self, name: &Name, now_us: u64) -> Result<u32, Refused> {
         let handler = found(self.handlers.get_mut(name), Kind::Handler, name)?;
         if handler.rollout.is_some() {
             handler.conclude(Conclusion::RolledBack, "rolled back by hand", TrialTally::default(), now_us);
             return Ok(handler.promoted);
         }
-        handler.roll_back().ok_or_else(|| Refused::NoEarlier(name.clone()))
+        handler.roll_back().ok_or_else(|| Refused::NoPreviousVersion(name.clone()))
     }
 
-    /// Runs a version beside the promoted one, without effect.
-    pub fn shadow(&mut self, name: &Name, document: &ShadowDocument, now_us: u64) -> Result<(), Refused> {
+    /// Runs a version beside the promoted one, without effect on events.
+    pub(crate) fn shadow(
+        &mut self,
+        name: &Name,
+        document: &ShadowDocument,
+        now_us: u64,
+    ) -> Result<(), Refused> {
         let rollout = Rollout {
             kind: TrialKind::Shadow,
             version: document.version.get(),
@@ -48,11 +53,16 @@ impl Configuration {
             step_seconds: 0,
             budget: Budget::default(),
         };
-        self.try_out(name, rollout, now_us)
+        self.begin_rollout(name, rollout, now_us)
     }
 
-    /// Lets a version take over step by step.
-    pub fn canary(&mut self, name: &Name, document: &CanaryDocument, now_us: u64) -> Result<(), Refused> {
+    /// Runs a version in place of the promoted one for a share of the events, which grows step by step.
+    pub(crate) fn canary(
+        &mut self,
+        name: &Name,
+        document: &CanaryDocument,
+        now_us: u64,
+    ) -> Result<(), Refused> {
         let rollout = Rollout {
             kind: TrialKind::Canary,
             version: document.version.get(),
@@ -63,14 +73,14 @@ impl Configuration {
             step_seconds: document.step_seconds,
             budget: document.budget,
         };
-        self.try_out(name, rollout, now_us)
+        self.begin_rollout(name, rollout, now_us)
     }
 
-    fn try_out(&mut self, name: &Name, rollout: Rollout, now_us: u64) -> Result<(), Refused> {
+    fn begin_rollout(&mut self, name: &Name, rollout: Rollout, now_us: u64) -> Result<(), Refused> {
         let version = rollout.version;
         let handler = self.handler_with(name, version)?;
         if handler.promoted == version {
-            return Err(Refused::Promoted { handler: name.clone(), version });
+            return Err(Refused::AlreadyPromoted { handler: name.clone(), version });
         }
         let reason = format!("a {} of version {version} took its place", rollout.kind.as_str());
         handler.conclude(Conclusion::Stopped, reason, TrialTally::default(), now_us);
@@ -78,15 +88,15 @@ impl Configuration {
         Ok(())
     }
 
-    /// Ends what is tried; the promoted version stays.
-    pub fn stop_rollout(&mut self, name: &Name, now_us: u64) -> Result<(), Refused> {
+    /// Ends the rollout that is under way. The promoted version stays.
+    pub(crate) fn stop_rollout(&mut self, name: &Name, now_us: u64) -> Result<(), Refused> {
         let handler = found(self.handlers.get_mut(name), Kind::Handler, name)?;
         handler.conclude(Conclusion::Stopped, "stopped by hand", TrialTally::default(), now_us);
         Ok(())
     }
 
-    /// Takes a canary to its next step; after the last it is promoted.
-    pub fn advance(&mut self, at: &RolloutId, tally: TrialTally, now_us: u64) {
+    /// Advances a canary to its next step, or promotes its version after the last.
+    pub(crate) fn advance(&mut self, at: &RolloutId, tally: TrialTally, now_us: u64) {
         let id = self.revision + 1;
         let Some((handler, rollout)) = self.under_way(at) else { return };
         if rollout.is_last_step() {
@@ -98,8 +108,8 @@ impl Configuration {
         }
     }
 
-    /// Ends a canary that went over its budget.
-    pub fn give_up(&mut self, at: &RolloutId, reason: &str, tally: TrialTally, now_us: u64) {
+    /// Rolls back a canary that went over its budget.
+    pub(crate) fn give_up(&mut self, at: &RolloutId, reason: &str, tally: TrialTally, now_us: u64) {
         if let Some((handler, _)) = self.under_way(at) {
             handler.conclude(Conclusion::RolledBack, reason, tally, now_us);
         }
@@ -122,7 +132,7 @@ impl Configuration {
 
 #[cfg(test)]
 mod tests {
-    use floodgate_event::snapshot::Digest256;
+    use floodgate_event::Digest256;
 
     use super::*;
     use floodgate_api::document::read_json;
@@ -159,7 +169,7 @@ mod tests {
         }
         assert_eq!(configuration.roll_back(&redact(), 0), Ok(2));
         assert_eq!(configuration.roll_back(&redact(), 0), Ok(1));
-        assert_eq!(configuration.roll_back(&redact(), 0), Err(Refused::NoEarlier(redact())));
+        assert_eq!(configuration.roll_back(&redact(), 0), Err(Refused::NoPreviousVersion(redact())));
         canary(&mut configuration);
         assert_eq!(configuration.roll_back(&redact(), 0), Ok(1), "what is tried goes first");
         assert_eq!(configuration.handlers[&redact()].rollout, None);
@@ -200,7 +210,7 @@ mod tests {
         assert_eq!(configuration.handlers[&redact()].rollout, None);
         let shadow = read_json(br#"{"version": 3, "percent": 5}"#).unwrap();
         let refused = configuration.shadow(&redact(), &shadow, 0);
-        assert_eq!(refused, Err(Refused::Promoted { handler: redact(), version: 3 }));
+        assert_eq!(refused, Err(Refused::AlreadyPromoted { handler: redact(), version: 3 }));
     }
 
     #[test]

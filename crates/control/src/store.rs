@@ -1,28 +1,26 @@
-//! The configuration in the centre's KV bucket: changed by compare-and-set, so that any number of relays may
-//! take changes at once.
+//! Keeps the configuration in the centre's KV bucket.
+//!
+//! The whole document is one value, and each change replaces it by compare-and-set. Any number of relays may
+//! therefore make changes at once. A change is durable once the bucket has acknowledged it. A crash before
+//! that leaves the document as it was; if the acknowledgement is lost, the bucket is read again to see which
+//! it is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::context::KeyValueError;
-use async_nats::jetstream::kv::{
-    self, EntryError, HistoryError, HistoryErrorKind, Operation, UpdateError, UpdateErrorKind, WatchError,
-};
+use async_nats::jetstream::kv::{self, HistoryError, HistoryErrorKind, Operation, UpdateErrorKind};
 use bytes::Bytes;
-use floodgate_event::document::DocumentError;
 use floodgate_event::subject;
 use futures::StreamExt;
 use tokio::sync::{Mutex, watch};
 
 use super::change::Refused;
 use super::configuration::Configuration;
-use super::fit::FitError;
-use super::metrics::ControlMetrics;
+use super::error::{ChangeError, MAX_CONFLICTS, StoreError};
+use super::metrics::Metrics;
 
-/// How often a change is tried again because something else changed first.
-pub(super) const MAX_CONFLICTS: usize = 8;
 /// How often the document is read although the watch reported nothing: a watch can stall in silence.
 const REREAD: Duration = Duration::from_secs(10);
 /// The wait before a broken watch is set up again.
@@ -35,41 +33,43 @@ pub(crate) struct Store {
     /// This process's changes queue here instead of conflicting with each other.
     changing: Mutex<()>,
     reachable: AtomicBool,
-    /// The latest revision that a region was found to have, or a shard to be routed by, where that
-    /// is later than the centre's.
-    seen_elsewhere: Arc<AtomicU64>,
-    metrics: ControlMetrics,
+    /// The latest revision that a region or a shard's record was found to have. It may be later than the
+    /// centre's, and changes get revisions past it.
+    reserved: AtomicU64,
+    metrics: Metrics,
 }
 
-/// What a change did.
+/// The configuration before and after a change.
 pub struct Changed<T> {
-    /// What was stored before.
+    /// The configuration that the change was applied to.
     pub before: Arc<Configuration>,
-    /// Of the same revision as `before` if nothing changed.
+    /// The configuration with the change. It has the same revision as `before` if nothing changed.
     pub after: Arc<Configuration>,
-    /// What the change itself returned.
+    /// What the change returned, such as the number of an uploaded version.
     pub value: T,
 }
 
 /// The document as read, with the KV revision that a change must still find.
-struct Read {
+struct StoredDocument {
     configuration: Configuration,
     bytes: usize,
     kv_revision: u64,
 }
 
-enum Written {
-    Yes,
-    SomethingElseWas,
+/// The result of a compare-and-set.
+enum Outcome {
+    Written,
+    /// Another change was written first.
+    Conflict,
 }
 
 impl Store {
-    /// Reads the configuration; a new deployment gets an empty one at revision 1.
-    pub(crate) async fn open(centre: Context, metrics: ControlMetrics) -> Result<Self, StoreError> {
+    /// Reads the configuration. A new deployment gets an empty one at revision 1.
+    pub(crate) async fn open(centre: Context, metrics: Metrics) -> Result<Self, StoreError> {
         let (latest, _) = watch::channel(Arc::default());
         let (changing, reachable) = (Mutex::new(()), AtomicBool::new(true));
-        let seen_elsewhere = Arc::default();
-        let store = Self { centre, latest, changing, reachable, seen_elsewhere, metrics };
+        let reserved = AtomicU64::new(0);
+        let store = Self { centre, latest, changing, reachable, reserved, metrics };
         let bucket = store.bucket().await?;
         let read = read(&bucket).await?;
         if read.configuration.revision == 0 {
@@ -85,27 +85,22 @@ impl Store {
         self.latest.borrow().clone()
     }
 
-    /// Follows the latest revision.
+    /// Follows the latest revision that this process has read.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<Configuration>> {
         self.latest.subscribe()
     }
 
-    /// Where it is noted that a region has a later revision than the centre.
-    pub(crate) fn seen_elsewhere(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.seen_elsewhere)
+    /// Makes later changes get revisions past this one.
+    pub(crate) fn reserve_through(&self, revision: u64) {
+        self.reserved.fetch_max(revision, Ordering::Relaxed);
     }
 
-    /// Later changes get revisions past this one.
-    pub(crate) fn must_pass(&self, revision: u64) {
-        self.seen_elsewhere.fetch_max(revision, Ordering::Relaxed);
-    }
-
-    /// Whether the centre answered when it was last asked.
+    /// Returns true if the centre answered when it was last asked.
     pub(crate) fn is_reachable(&self) -> bool {
         self.reachable.load(Ordering::Relaxed)
     }
 
-    /// Applies a change and writes it, unless it changes nothing. Ends without an effect, or with the whole.
+    /// Applies a change and writes it, unless it changes nothing. The whole change is made, or nothing of it.
     pub(crate) async fn change<T>(
         &self,
         apply: impl Fn(&mut Configuration) -> Result<T, Refused>,
@@ -114,7 +109,7 @@ impl Store {
         let bucket = self.bucket().await?;
         for _ in 0..MAX_CONFLICTS {
             let read = read(&bucket).await?;
-            let changed = self.applied(read.configuration, &apply)?;
+            let changed = self.apply(read.configuration, &apply)?;
             let mut bytes = read.bytes;
             if changed.before.revision != changed.after.revision {
                 let document = Bytes::from(changed.after.to_bytes().map_err(StoreError::from)?);
@@ -123,8 +118,8 @@ impl Store {
                 Configuration::from_bytes(&document).map_err(StoreError::Unreadable)?;
                 bytes = document.len();
                 match write(&bucket, document, read.kv_revision).await? {
-                    Written::Yes => {}
-                    Written::SomethingElseWas => continue,
+                    Outcome::Written => {}
+                    Outcome::Conflict => continue,
                 }
             }
             self.publish(changed.after.clone(), bytes);
@@ -133,16 +128,16 @@ impl Store {
         Err(StoreError::Busy.into())
     }
 
-    /// What a change would do.
+    /// Applies a change to what is stored now, and writes nothing.
     pub(crate) async fn preview<T>(
         &self,
         apply: impl Fn(&mut Configuration) -> Result<T, Refused>,
     ) -> Result<Changed<T>, ChangeError> {
         let read = read(&self.bucket().await?).await?;
-        Ok(self.applied(read.configuration, &apply)?)
+        Ok(self.apply(read.configuration, &apply)?)
     }
 
-    fn applied<T>(
+    fn apply<T>(
         &self,
         before: Configuration,
         apply: impl Fn(&mut Configuration) -> Result<T, Refused>,
@@ -150,16 +145,16 @@ impl Store {
         let mut after = before.clone();
         let value = apply(&mut after)?;
         if after != before {
-            // Past what was seen before too: a centre restored from an older copy must not give out a
-            // revision that regions know with another content.
-            let seen = self.seen_elsewhere.load(Ordering::Relaxed).max(self.latest.borrow().revision);
-            after.revision = before.revision.max(seen) + 1;
+            // A centre restored from an older copy must not give out a revision that regions know with
+            // another content.
+            let known = self.reserved.load(Ordering::Relaxed).max(self.latest.borrow().revision);
+            after.revision = before.revision.max(known) + 1;
         }
         Ok(Changed { before: Arc::new(before), after: Arc::new(after), value })
     }
 
-    /// What the latest of the kept revisions says in which `find` finds something.
-    pub(crate) async fn last_of<T>(
+    /// What `find` finds in the latest of the kept revisions that has it.
+    pub(crate) async fn find_in_history<T>(
         &self,
         find: impl Fn(&Configuration) -> Option<T>,
     ) -> Result<Option<T>, StoreError> {
@@ -170,7 +165,7 @@ impl Store {
             let entry = entry.map_err(|error| {
                 StoreError::History(HistoryError::with_source(HistoryErrorKind::Other, error))
             })?;
-            // One that cannot be read says nothing.
+            // A revision that cannot be read is skipped.
             let found = Configuration::from_bytes(&entry.value).ok().as_ref().and_then(&find);
             last = found.or(last);
         }
@@ -194,7 +189,7 @@ impl Store {
             self.bucket().await?.watch(subject::CONTROL_KEY).await.map_err(StoreError::Watch)?;
         loop {
             self.refresh().await?;
-            // What the watch brings is only a sign: the document is read, and a broken watch set up again.
+            // A change is only a hint: the document is read again in any case.
             let change = tokio::time::timeout(REREAD, changes.next()).await;
             if matches!(change, Ok(None | Some(Err(_)))) {
                 return Ok(());
@@ -202,8 +197,8 @@ impl Store {
         }
     }
 
-    /// Reads the document.
-    pub(super) async fn refresh(&self) -> Result<(), StoreError> {
+    /// Reads the document, and makes it the latest if it is.
+    pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
         let read = read(&self.bucket().await?).await?;
         self.reachable.store(true, Ordering::Relaxed);
         self.publish(Arc::new(read.configuration), read.bytes);
@@ -215,24 +210,25 @@ impl Store {
         self.latest.send_if_modified(|latest| {
             let newer = read.revision > latest.revision;
             if newer {
-                self.metrics.wanted(read.revision, bytes);
+                self.metrics.set_latest_revision(read.revision, bytes);
                 *latest = read;
             }
             newer
         });
     }
 
-    async fn bucket(&self) -> Result<kv::Store, StoreError> {
+    /// The control bucket, which also holds the shards' records.
+    pub(crate) async fn bucket(&self) -> Result<kv::Store, StoreError> {
         self.centre.get_key_value(subject::CONTROL_BUCKET).await.map_err(StoreError::Bucket)
     }
 }
 
-async fn read(bucket: &kv::Store) -> Result<Read, StoreError> {
+async fn read(bucket: &kv::Store) -> Result<StoredDocument, StoreError> {
     match bucket.entry(subject::CONTROL_KEY).await.map_err(StoreError::Read)? {
-        None => Ok(Read { configuration: Configuration::default(), bytes: 0, kv_revision: 0 }),
-        // Nothing here deletes it. Whoever did must put a copy from the bucket's history back.
+        None => Ok(StoredDocument { configuration: Configuration::default(), bytes: 0, kv_revision: 0 }),
+        // Floodgate never deletes it. Whoever did must put a copy from the bucket's history back.
         Some(entry) if entry.operation != Operation::Put => Err(StoreError::Deleted),
-        Some(entry) => Ok(Read {
+        Some(entry) => Ok(StoredDocument {
             configuration: Configuration::from_bytes(&entry.value)?,
             bytes: entry.value.len(),
             kv_revision: entry.revision,
@@ -240,63 +236,17 @@ async fn read(bucket: &kv::Store) -> Result<Read, StoreError> {
     }
 }
 
-/// Writes if nothing else was written meanwhile. Where the answer is lost, what stands there decides:
-/// seals are random, so that the same bytes are this write.
-async fn write(bucket: &kv::Store, bytes: Bytes, expected: u64) -> Result<Written, StoreError> {
+/// Writes if nothing else was written meanwhile. If the answer is lost, the bucket is read to see what it
+/// holds: seals are random, so that the same bytes are this write.
+async fn write(bucket: &kv::Store, bytes: Bytes, expected: u64) -> Result<Outcome, StoreError> {
     let error = match bucket.update(subject::CONTROL_KEY, bytes.clone(), expected).await {
-        Ok(_) => return Ok(Written::Yes),
+        Ok(_) => return Ok(Outcome::Written),
         Err(error) => error,
     };
-    let stands = bucket.entry(subject::CONTROL_KEY).await.map_err(StoreError::Read)?;
-    match stands {
-        Some(entry) if entry.value == bytes => Ok(Written::Yes),
-        _ if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(Written::SomethingElseWas),
+    let current = bucket.entry(subject::CONTROL_KEY).await.map_err(StoreError::Read)?;
+    match current {
+        Some(entry) if entry.value == bytes => Ok(Outcome::Written),
+        _ if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(Outcome::Conflict),
         _ => Err(StoreError::Write(error)),
     }
-}
-
-/// Why the configuration could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The bucket is out of reach, or not there.
-    #[error("the centre's configuration bucket cannot be opened")]
-    Bucket(#[source] KeyValueError),
-    /// The document cannot be read.
-    #[error("the configuration cannot be read from the centre")]
-    Read(#[source] EntryError),
-    /// The document cannot be written; it may have been all the same.
-    #[error("the configuration cannot be written to the centre")]
-    Write(#[source] UpdateError),
-    /// The document cannot be followed.
-    #[error("the configuration cannot be watched in the centre")]
-    Watch(#[source] WatchError),
-    /// The revisions before cannot be read.
-    #[error("earlier configurations cannot be read from the centre")]
-    History(#[source] HistoryError),
-    /// Somebody deleted the document.
-    #[error("the configuration was deleted from the centre's bucket: put a copy from its history back")]
-    Deleted,
-    /// Too many changes at once.
-    #[error("the configuration kept changing: tried {MAX_CONFLICTS} times")]
-    Busy,
-    /// The change makes a document that this program could not read again.
-    #[error("the change was not made: the configuration could not be read with it")]
-    Unreadable(#[source] DocumentError),
-    /// The document is not of the expected form, or would be too large.
-    #[error("configuration: {0}")]
-    Format(#[from] DocumentError),
-}
-
-/// Why a change was not made.
-#[derive(Debug, thiserror::Error)]
-pub enum ChangeError {
-    /// The change itself was refused.
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    /// A handler cannot be bound like that.
-    #[error(transparent)]
-    Fit(Box<FitError>),
-    /// It could not be stored.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }

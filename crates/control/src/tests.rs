@@ -5,11 +5,19 @@ pub(crate) mod server;
 #[allow(dead_code, reason = "the clock's own tests use the rest")]
 mod world;
 
-use floodgate_api::document::read_json;
-use floodgate_clock::{Clock, Host, Who};
+use std::time::Duration;
+
+use floodgate_api::document::{DestinationDocument, SourceDocument, read_json};
+use floodgate_api::time::rfc3339;
+use floodgate_clock::{Clock, ClockId, HostClocks};
+use floodgate_event::ShardCount;
 use floodgate_event::report::GatewayReport;
+use floodgate_event::seal::OpeningKey;
 use floodgate_event::snapshot::Snapshot;
 use floodgate_event::subject;
+use floodgate_routes::Gone;
+use floodgate_stream::RegionConnection;
+use tokio::sync::mpsc;
 
 use self::server::Server;
 use self::world::{DAY, MOST_OFF, World};
@@ -20,7 +28,7 @@ const ANY: Precondition = Precondition { if_match: None, if_none_match: None };
 /// A clock of this host with a centre that agrees.
 pub(crate) fn agreed_clock() -> Clock {
     let clock = Clock::new(None);
-    clock.heard(Who::Centre, clock.now_us(), clock.monotonic());
+    clock.observe(ClockId::Centre, clock.now_us(), clock.monotonic());
     clock
 }
 
@@ -62,19 +70,19 @@ async fn start_by(
     let shutdown = CancellationToken::new();
     let check =
         r#"if /bin/grep -aq '^ok'; then echo '{"ok":true}'; else echo '{"ok":false,"error":"not ok"}'; fi"#;
-    let context = ControlContext {
+    let context = Dependencies {
         centre: centre.context().await,
-        regions: vec![RegionLink { name: name("eu"), context: region }],
+        regions: vec![RegionConnection { name: name("eu"), context: region }],
         opening_key: key.clone(),
         region_keys: RegionKeys::new([(name("eu"), region_key.sealing_key().clone())].into()),
-        shards: 1,
+        shards: ShardCount::ONE,
         may_write,
         check_command: ["/bin/sh", "-c", check].map(str::to_owned).to_vec(),
         disable: disabled,
         guard: SsrfGuard::new(Vec::new()),
         clock,
-        metrics: ControlMetrics::register(&prometheus::Registry::new()).unwrap(),
-        planted: planted::Planted::default(),
+        metrics: Metrics::register(&prometheus::Registry::new()).unwrap(),
+        faults: fault_injection::Faults::default(),
         shutdown: shutdown.clone(),
     };
     Site { control: Control::start(context).await.unwrap(), disable, shutdown, _may_write: may_write_sender }
@@ -120,14 +128,16 @@ async fn changes_are_stored_once_and_reach_routes() {
 
     let mut routes = control.routes();
     routes.wait_for(|routes| routes.revision == 2 && routes.destinations["shop"].enabled).await.unwrap();
-    let gone = Gone { destination: shop.clone(), put: routes.borrow().destinations["shop"].put };
+    let mod_revision = routes.borrow().destinations["shop"].mod_revision;
+    let gone = Gone { destination: shop.clone(), mod_revision };
     site.disable.send(gone.clone()).await.unwrap();
     routes.wait_for(|routes| !routes.destinations["shop"].enabled).await.unwrap();
     control.put_destination(&shop, &destination(), Mode::Write, &ANY).await.unwrap();
     let put = routes.wait_for(|routes| routes.destinations["shop"].enabled).await.unwrap().revision;
     // What was attempted before it was put again, and then what is there now.
     site.disable.send(gone).await.unwrap();
-    let gone = Gone { destination: shop.clone(), put: routes.borrow().destinations["shop"].put };
+    let mod_revision = routes.borrow().destinations["shop"].mod_revision;
+    let gone = Gone { destination: shop.clone(), mod_revision };
     site.disable.send(gone).await.unwrap();
     let disabled = routes.wait_for(|routes| !routes.destinations["shop"].enabled).await.unwrap().revision;
     assert_eq!(disabled, put + 1, "the first of the two changed nothing");
@@ -211,7 +221,7 @@ async fn a_host_s_clock_that_is_off_dates_no_snapshot() {
     let world = World::new(&["eu"]);
     let clock = world.clock();
     world.run(&clock, 1);
-    world.set(&Who::Host, 400 * DAY);
+    world.set(&ClockId::Host, 400 * DAY);
     let site = start_by(clock.clone(), &centre, context.clone(), &eu, &key).await;
 
     // The clock has jumped, and nobody has said yet who is right.
@@ -243,7 +253,7 @@ async fn a_gateway_whose_clock_is_off_reports_like_any_other() {
     let shown = serde_json::to_value(site.control.regions().await).unwrap();
     let gateways = shown[0]["gateways"].as_array().unwrap();
     assert_eq!(gateways.len(), 2, "{shown}");
-    let this_year = &view::rfc3339(agreed_clock().now_us())[..4];
+    let this_year = &rfc3339(agreed_clock().now_us())[..4];
     for gateway in gateways {
         assert_eq!(gateway["stale"], false, "{gateway}");
         assert!(gateway["reported_at"].as_str().unwrap().starts_with(this_year), "{gateway}");
@@ -271,5 +281,5 @@ async fn a_component_that_is_gone_keeps_back_nothing_else() {
     assert!(snapshot.sources.contains_key("free") && snapshot.sources.contains_key("bound"));
     let regions = serde_json::to_value(site.control.regions().await).unwrap();
     let error = regions[0]["error"].as_str().unwrap_or_default();
-    assert!(error.contains(&uploaded.digest.to_string()), "it is told: {regions}");
+    assert!(error.contains(&uploaded.digest.to_string()), "the region's error names it: {regions}");
 }

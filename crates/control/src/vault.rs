@@ -1,4 +1,5 @@
-//! Seals secrets to those who may read them, and opens the centre's own copies.
+//! Seals secrets to those who may read them, and opens the centre's own copies. Secrets are stored sealed
+//! only.
 
 use std::collections::BTreeMap;
 
@@ -18,23 +19,23 @@ pub(crate) struct Vault {
 /// Who reads a secret besides the centre.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Readers {
-    /// Each region: a source's.
+    /// Each region. For the secrets of sources.
     Regions,
-    /// Nobody: a destination's.
+    /// Nobody. For the secrets of destinations.
     None,
 }
 
-/// Binds a source's secrets to it.
+/// The owner that a source's secrets are sealed for.
 pub(crate) fn source<'a>(tenant: &'a Name, name: &'a Name) -> Owner<'a> {
     Owner { tenant, kind: "source", name, field: snapshot::SECRETS }
 }
 
-/// Binds a key for handlers to its source; `field` is [`snapshot::key_field`].
+/// The owner that a source's key for handlers is sealed for. `field` is [`snapshot::key_field`].
 pub(crate) fn key<'a>(tenant: &'a Name, name: &'a Name, field: &'a str) -> Owner<'a> {
     Owner { tenant, kind: "source", name, field }
 }
 
-/// Binds a destination's secrets to it.
+/// The owner that a destination's secrets are sealed for.
 pub(crate) fn destination<'a>(tenant: &'a Name, name: &'a Name) -> Owner<'a> {
     Owner { tenant, kind: "destination", name, field: "secrets" }
 }
@@ -44,19 +45,19 @@ impl Vault {
         Self { opening_key, regions }
     }
 
-    /// Tells when [`Self::must_reseal`] may have changed.
+    /// Changes whenever [`Self::must_reseal`] may have changed.
     pub(crate) fn key_changes(&self) -> watch::Receiver<BTreeMap<Name, SealingKey>> {
         self.regions.subscribe()
     }
 
-    /// Opens the centre's copy.
+    /// Opens the centre's copy of a secret.
     pub(crate) fn open(&self, stored: &StoredSecret, owner: Owner<'_>) -> Result<Secret, SealError> {
         self.opening_key.open(&stored.centre, owner)
     }
 
     /// Seals `given`, in order. A secret that is stored already keeps its id and its seals, so that the same
-    /// document twice makes the same configuration.
-    /// A stored one that no longer opens counts as another secret.
+    /// document twice makes the same configuration. A stored one that no longer opens counts as another
+    /// secret.
     pub(crate) fn keep_or_seal(
         &self,
         given: &[Secret],
@@ -76,7 +77,7 @@ impl Vault {
             .collect()
     }
 
-    /// As [`Self::keep_or_seal`], of keys for handlers, each under its own name.
+    /// As [`Self::keep_or_seal`], for the keys of handlers, each under its own name.
     pub(crate) fn keep_or_seal_keys(
         &self,
         given: &BTreeMap<Name, Secret>,
@@ -103,13 +104,13 @@ impl Vault {
             regions: BTreeMap::new(),
         };
         if readers == Readers::Regions {
-            self.complete(&mut stored, owner)?;
+            self.seal_to_missing_regions(&mut stored, owner)?;
         }
         Ok(stored)
     }
 
     /// Seals every source's secrets to the regions that cannot open them yet: new ones, and those with a new
-    /// key. Answers with the sources of which that cannot be done, since the centre itself cannot open them.
+    /// key. Returns the sources whose secrets the centre itself cannot open.
     pub(crate) fn reseal(&self, configuration: &mut Configuration) -> Vec<(Name, SealError)> {
         let resealed = configuration.sources.iter_mut().map(|(name, stored)| {
             let resealed = self.reseal_source(name, stored);
@@ -120,15 +121,15 @@ impl Vault {
 
     fn reseal_source(&self, name: &Name, stored: &mut configuration::Source) -> Result<(), SealError> {
         let owner = source(&stored.tenant, name);
-        stored.secrets.iter_mut().try_for_each(|secret| self.complete(secret, owner))?;
+        stored.secrets.iter_mut().try_for_each(|secret| self.seal_to_missing_regions(secret, owner))?;
         for (key, secret) in &mut stored.keys {
             let field = snapshot::key_field(key);
-            self.complete(secret, self::key(&stored.tenant, name, &field))?;
+            self.seal_to_missing_regions(secret, self::key(&stored.tenant, name, &field))?;
         }
         Ok(())
     }
 
-    /// Whether [`Self::reseal`] would change anything.
+    /// Returns true if [`Self::reseal`] would change anything.
     pub(crate) fn must_reseal(&self, configuration: &Configuration) -> bool {
         let sources = configuration.sources.values();
         let mut secrets = sources.flat_map(|source| source.secrets.iter().chain(source.keys.values()));
@@ -136,7 +137,7 @@ impl Vault {
         secrets.any(|secret| missing(&keys, secret).next().is_some())
     }
 
-    fn complete(&self, stored: &mut StoredSecret, owner: Owner<'_>) -> Result<(), SealError> {
+    fn seal_to_missing_regions(&self, stored: &mut StoredSecret, owner: Owner<'_>) -> Result<(), SealError> {
         let keys = self.regions.now();
         let missing: Vec<_> = missing(&keys, stored).collect();
         if missing.is_empty() {
@@ -198,7 +199,7 @@ mod tests {
         let renewed = OpeningKey::generate();
         let later = vault(&centre, &[("eu", &renewed), ("us", &us)]);
         assert_eq!(missing(&later.regions.now(), &stored).count(), 2);
-        later.complete(&mut stored, owner).unwrap();
+        later.seal_to_missing_regions(&mut stored, owner).unwrap();
         assert_eq!(missing(&later.regions.now(), &stored).count(), 0);
         assert_eq!(renewed.open(&stored.regions["eu"], owner).unwrap(), secret);
         assert_eq!(us.open(&stored.regions["us"], owner).unwrap(), secret);

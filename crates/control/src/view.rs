@@ -1,22 +1,21 @@
-//! What the admin API shows of the configuration: everything but secrets, of which it shows the ids.
+//! Shows the configuration as the admin API does: everything except secrets, of which it shows the ids.
 
+use floodgate_api::time::rfc3339;
 use floodgate_api::view::{
     self, Bound, DestinationView, HandlerView, RolloutView, SecretView, SourceView, VerifyView, VersionView,
 };
 use floodgate_event::Name;
 use floodgate_event::rollout::TrialKind;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::change::{Kind, Refused};
 use super::configuration::{
     Concluded, Configuration, Destination, Handler, Rollout, Source, StoredSecret, Version,
 };
 use super::precondition::{Precondition, tag};
-use super::regional;
+use super::region_snapshot;
 
 impl Configuration {
-    /// The entity tag of an object; none if there is no such object.
+    /// The entity tag of an object, with its quotes. `None` if there is no such object.
     pub fn tag(&self, kind: Kind, name: &Name) -> Option<String> {
         match kind {
             Kind::Source => self.sources.get(name).map(|source| tag(&self::source(name, source))),
@@ -25,8 +24,8 @@ impl Configuration {
         }
     }
 
-    /// Compares an object with what a request expects of it.
-    pub fn check(&self, expected: &Precondition, kind: Kind, name: &Name) -> Result<(), Refused> {
+    /// Compares an object with the precondition of a request.
+    pub(crate) fn check(&self, expected: &Precondition, kind: Kind, name: &Name) -> Result<(), Refused> {
         // Most requests expect nothing, and hashing is not free.
         if *expected == Precondition::default() {
             return Ok(());
@@ -35,12 +34,13 @@ impl Configuration {
     }
 }
 
-/// A source as the API shows it.
+/// Shows a source, with the ids of its secrets in place of them.
 pub fn source(name: &Name, source: &Source) -> SourceView {
     let verify = VerifyView {
-        scheme: source.scheme,
+        scheme: source.scheme.clone(),
         secrets: secrets(&source.secrets),
         tolerance_seconds: source.tolerance_seconds,
+        settings: source.settings.clone(),
     };
     let keys = source.keys.iter().map(|(name, key)| (name.clone(), SecretView { id: key.id.clone() }));
     let intake = source.intake.clone();
@@ -55,6 +55,7 @@ pub fn source(name: &Name, source: &Source) -> SourceView {
         dedup: intake.dedup,
         types: intake.types,
         raw: intake.raw,
+        on_verify_failure: intake.on_verify_failure,
         order_by: intake.order_by,
         lane: intake.lane,
         lanes: intake.lanes,
@@ -65,7 +66,7 @@ pub fn source(name: &Name, source: &Source) -> SourceView {
     }
 }
 
-/// A destination as the API shows it.
+/// Shows a destination, with the ids of its secrets in place of them.
 pub fn destination(name: &Name, destination: &Destination) -> DestinationView {
     let delivery = destination.delivery.clone();
     DestinationView {
@@ -85,11 +86,11 @@ pub fn destination(name: &Name, destination: &Destination) -> DestinationView {
     }
 }
 
-/// A handler as the API shows it.
+/// Shows a handler, with the sources that bind it and the version that each of them runs.
 pub fn handler(configuration: &Configuration, name: &Name, handler: &Handler) -> HandlerView {
     let bound = configuration.bindings(name).map(|(source, binding)| Bound {
         source: source.clone(),
-        version: regional::resolve(configuration, binding).map(|version| version.version),
+        version: region_snapshot::bound_version(configuration, binding).map(|version| version.version),
         pinned: binding.version.is_some(),
     });
     HandlerView {
@@ -135,12 +136,4 @@ fn version(version: &Version) -> VersionView {
 
 fn secrets(stored: &[StoredSecret]) -> Vec<SecretView> {
     stored.iter().map(|secret| SecretView { id: secret.id.clone() }).collect()
-}
-
-/// A time of ours as text, by [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339); empty past the year 9999.
-pub fn rfc3339(unix_micros: u64) -> String {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_micros) * 1_000)
-        .ok()
-        .and_then(|at| at.format(&Rfc3339).ok())
-        .unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What is allowed and hardly meant, told in the answer to a change.
+//! Warnings in the answer to a change: what is allowed, and probably not meant.
 
 use std::time::Duration;
 
@@ -12,11 +12,12 @@ use url::{Host, Url};
 use super::Control;
 use super::configuration::Configuration;
 
-/// How long a destination's name may take to be resolved before it is told that it could not be.
+/// A destination's host name that takes longer to resolve gets a warning.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
 
 impl Control {
-    /// What to warn of in a destination as it is in this configuration.
+    /// The warnings about a destination of this configuration: an address that deliveries refuse, a host name
+    /// that does not resolve within 2 s, and subscriptions to sources that do not exist.
     pub async fn warn_of_destination(&self, after: &Configuration, name: &Name) -> Vec<Warning> {
         let Some(stored) = after.destinations.get(name) else { return Vec::new() };
         let mut warnings: Vec<_> =
@@ -30,7 +31,7 @@ impl Control {
     }
 }
 
-/// What to warn of in a source as it is in this configuration.
+/// The warnings about a source of this configuration: that no destination subscribes to it.
 pub fn of_source(after: &Configuration, name: &Name) -> Vec<Warning> {
     let mut subscriptions =
         after.destinations.values().map(|destination| &destination.delivery.subscribe.sources);
@@ -40,7 +41,7 @@ pub fn of_source(after: &Configuration, name: &Name) -> Vec<Warning> {
     }
 }
 
-/// Whether deliveries to a URL can begin, as far as addresses go.
+/// Checks that deliveries may connect to a URL's address.
 async fn reachable(guard: &SsrfGuard, url: &Url) -> Result<(), Warning> {
     let refused = |error: &floodgate_egress::Refused| {
         Warning::new("url", format!("{error}: deliveries will be refused"))

@@ -1,4 +1,5 @@
 use floodgate_api::document::read_json;
+use floodgate_event::ShardCount;
 use floodgate_event::seal::OpeningKey;
 
 use super::super::region_keys::RegionKeys;
@@ -56,7 +57,7 @@ fn bindings_must_exist_and_keep_their_handler() {
     assert_eq!(missing.to_string(), "`handlers[0].version`: handler `redact` has no version 2");
 
     configuration.put_source(&github, &source(r#""handlers": [{"name": "redact"}]"#), &vault).unwrap();
-    assert!(matches!(configuration.delete_handler(&redact), Err(Refused::Bound { count: 1, .. })));
+    assert!(matches!(configuration.delete_handler(&redact), Err(Refused::StillBound { count: 1, .. })));
     configuration.delete_source(&github).unwrap();
     configuration.delete_handler(&redact).unwrap();
 }
@@ -75,7 +76,7 @@ fn the_same_bytes_are_the_same_version_and_the_first_is_promoted() {
 
 #[test]
 fn unpinned_bindings_follow_the_promoted_version() {
-    use super::super::regional;
+    use super::super::region_snapshot;
     let (vault, mut configuration) = (vault(), Configuration::default());
     let redact = name("redact");
     for bytes in [b"a", b"b"] {
@@ -85,14 +86,14 @@ fn unpinned_bindings_follow_the_promoted_version() {
         .put_source(&name("github"), &source(r#""handlers": [{"name": "redact"}]"#), &vault)
         .unwrap();
     let runs = |configuration: &Configuration| {
-        let made = regional::snapshot(configuration, &name("eu"), 1, 0).unwrap();
+        let made = region_snapshot::build(configuration, &name("eu"), ShardCount::ONE, 0).unwrap();
         assert!(made.unsealed.is_empty());
         made.snapshot.sources["github"].handlers[0].version
     };
     assert_eq!(runs(&configuration), 1);
     configuration.promote(&redact, 2, 0).unwrap();
     assert_eq!(runs(&configuration), 2);
-    let elsewhere = regional::snapshot(&configuration, &name("us"), 1, 0).unwrap();
+    let elsewhere = region_snapshot::build(&configuration, &name("us"), ShardCount::ONE, 0).unwrap();
     assert_eq!(elsewhere.unsealed, [name("github")]);
 }
 
@@ -121,7 +122,7 @@ fn a_destination_knows_since_when_it_is_there_and_when_it_was_put() {
 #[test]
 fn only_what_answered_410_is_disabled_and_putting_it_again_ends_that() {
     let (vault, mut configuration) = (vault(), Configuration::default());
-    let gone = |put| Gone { destination: name("shop"), put };
+    let gone = |mod_revision| Gone { destination: name("shop"), mod_revision };
     let (_, old) = put_shop(&mut configuration, &vault, "https://old.example/");
     let (created, new) = put_shop(&mut configuration, &vault, "https://new.example/");
     configuration.disable_destination(&gone(old), 77);
@@ -153,4 +154,24 @@ fn what_earlier_versions_stored_of_a_destination_is_read() {
     let read: Configuration = serde_json::from_value(stored).unwrap();
     let shop = &read.destinations["shop"];
     assert_eq!((shop.created, shop.put, shop.delivery.paused), (0, 0, false));
+}
+
+#[test]
+fn a_token_finds_one_source() {
+    let (vault, mut configuration) = (vault(), Configuration::default());
+    let mut put = |source: &str, scheme: &str, tokens: &[&str]| {
+        let document = serde_json::json!({"verify": {"scheme": scheme, "secrets": tokens}});
+        let document = read_json(document.to_string().as_bytes()).unwrap();
+        configuration.put_source(&name(source), &document, &vault).map_err(|refused| refused.to_string())
+    };
+    let (old, new) = ("0c1f6f7c5be24b0f9a5c7d2f8e3b1a64", "d41d8cd98f00b204e9800998ecf8427e");
+    assert_eq!(put("shop", "token", &[old]), Ok(()));
+    assert_eq!(put("hooks", "api-key", &[new]), Ok(()), "no token");
+    let refused = put("billing", "token", &[new, old]).unwrap_err();
+    assert!(refused.contains("verify.secrets[1]") && refused.contains("`shop`"), "{refused}");
+    assert!(!refused.contains(old), "{refused}");
+    assert_eq!(put("shop", "token", &[new, old]), Ok(()), "its own");
+    assert!(put("hooks", "token", &[new]).is_err(), "it becomes a token");
+    assert_eq!(put("shop", "token", &[new]), Ok(()));
+    assert_eq!(put("billing", "token", &[old]), Ok(()), "free again");
 }

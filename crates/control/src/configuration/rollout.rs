@@ -1,32 +1,32 @@
-//! A version of a handler on its way to be promoted, or not.
+//! The rollout of a version that is not promoted yet: a shadow, or a canary.
 
 use floodgate_api::document::Budget;
 
 pub use floodgate_api::view::Conclusion;
+use floodgate_event::Digest256;
 use floodgate_event::report::TrialTally;
 use floodgate_event::rollout::{Share, Trial, TrialKind};
-use floodgate_event::snapshot::Digest256;
 use serde::{Deserialize, Serialize};
 
 /// A version that is tried beside the promoted one, as it is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rollout {
-    /// Shadow or canary.
+    /// Whether the version only runs beside the promoted one, or in place of it.
     pub kind: TrialKind,
     /// The version that is tried.
     pub version: u32,
-    /// The revision of its present step; counts of other steps are not its own.
+    /// The revision that began the present step. Gateways count by it, so that steps are counted apart.
     pub id: u64,
-    /// Shares of the events, one after the other; a shadow has one. Never empty.
+    /// The share of events of each step. A shadow has one step. Never empty.
     pub steps: Vec<Share>,
-    /// The present step, from 0.
+    /// The index of the present step, from 0.
     pub step: usize,
-    /// When it began; Unix time in microseconds.
+    /// When the present step began. Unix time in microseconds.
     pub step_began_us: u64,
-    /// The least time of a step; a shadow has none.
+    /// How long a step lasts at least. 0 for a shadow.
     pub step_seconds: u32,
-    /// What the version may do worse than the promoted one.
+    /// How much worse than the promoted version it may do.
     pub budget: Budget,
 }
 
@@ -34,39 +34,39 @@ pub struct Rollout {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Concluded {
-    /// Shadow or canary.
+    /// Whether it was a shadow or a canary.
     pub kind: TrialKind,
     /// The version that was tried.
     pub version: u32,
     /// Whether it was promoted, rolled back or stopped.
     pub conclusion: Conclusion,
-    /// Why, for people.
+    /// The reason, for people to read.
     pub reason: String,
-    /// The counts of its last step.
+    /// What gateways counted in its last step.
     pub tally: TrialTally,
-    /// Unix time in microseconds.
+    /// When it ended. Unix time in microseconds.
     pub at_us: u64,
 }
 
 impl Rollout {
     /// The share of events of the present step.
-    pub fn share(&self) -> Option<Share> {
+    pub(crate) fn share(&self) -> Option<Share> {
         self.steps.get(self.step).copied()
     }
 
-    /// Whether the version is promoted once the present step passes.
-    pub fn is_last_step(&self) -> bool {
+    /// Returns true if the version is promoted once the present step passes.
+    pub(crate) fn is_last_step(&self) -> bool {
         self.step + 1 >= self.steps.len()
     }
 
-    /// What regions get of it.
-    pub fn trial(&self, digest: Digest256) -> Option<Trial> {
+    /// The trial as a region's snapshot holds it.
+    pub(crate) fn trial(&self, digest: Digest256) -> Option<Trial> {
         let Self { id, kind, version, .. } = *self;
         Some(Trial { id, kind, version, digest, share: self.share()? })
     }
 
     /// The record of how it ended.
-    pub fn concluded(
+    pub(crate) fn concluded(
         &self,
         conclusion: Conclusion,
         reason: String,

@@ -1,24 +1,30 @@
-//! Taking a handler's component: checked, stored under its digest, then named by a version.
-//! In that order, so that a crash leaves at most a component that nothing names.
+//! Uploads a handler's component: checks it, stores it under its digest, then names it by a version. In this
+//! order, so that a crash leaves at most a component that no version names.
 
 use bytes::Bytes;
-use floodgate_event::Name;
-use floodgate_event::snapshot::Digest256;
+use floodgate_event::{Digest256, Name};
 
-use super::checker::CheckError;
-use super::components::{ComponentError, Components};
-use super::store::ChangeError;
-use super::{Control, Kind, Mode, Precondition};
+use super::Mode;
+use crate::checker::CheckError;
+use crate::components::{ComponentError, Components};
+use crate::{ChangeError, Control, Kind, Precondition};
 
-/// What became of an upload.
+/// A version that an upload made, or found.
 pub struct Uploaded {
+    /// The handler's version with these bytes.
     pub version: u32,
+    /// The SHA-256 of the component.
     pub digest: Digest256,
+    /// The configuration's revision that has the version.
     pub revision: u64,
 }
 
 impl Control {
-    /// Takes a component as a version of `name`; the same bytes are the same version again.
+    /// Stores a component as a version of the handler `name`. The same bytes again are the same version.
+    ///
+    /// # Errors
+    /// If the component is refused or cannot be checked, the precondition fails, or the centre cannot be
+    /// reached.
     pub async fn upload(
         &self,
         name: &Name,
@@ -48,16 +54,16 @@ impl Control {
     }
 }
 
-/// Why an upload was not taken.
+/// Why an upload made no version.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
     /// The component did not pass, or could not be checked.
     #[error(transparent)]
     Check(#[from] CheckError),
-    /// It could not be stored.
+    /// The component could not be stored.
     #[error(transparent)]
     Component(#[from] ComponentError),
-    /// It could not be named.
+    /// The component is stored, but no version names it.
     #[error(transparent)]
     Change(#[from] ChangeError),
 }

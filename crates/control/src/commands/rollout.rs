@@ -1,13 +1,13 @@
-//! Which version of a handler runs, as the API changes it.
+//! Changes which version of a handler runs.
 
 use floodgate_api::document::{CanaryDocument, ShadowDocument};
 use floodgate_event::Name;
 
-use super::store::ChangeError;
-use super::{Changed, Configuration, Control, Kind, Mode, Precondition, Refused};
+use super::Mode;
+use crate::{ChangeError, Changed, Configuration, Control, Kind, Precondition, Refused};
 
 impl Control {
-    /// Makes a version the one whose outcomes count.
+    /// Makes a version the one that bindings without a version run.
     ///
     /// # Errors
     /// As [`Self::put_source`], and if there is no such version.
@@ -18,7 +18,7 @@ impl Control {
         precondition: &Precondition,
     ) -> Result<Changed<()>, ChangeError> {
         let promote = |all: &mut Configuration, now| all.promote(handler, version, now);
-        self.bind(Mode::Write, self.of_handler(handler, precondition, promote)).await
+        self.change_validated(Mode::Write, self.of_handler(handler, precondition, promote)).await
     }
 
     /// Promotes the version that was promoted before, and returns it.
@@ -35,7 +35,7 @@ impl Control {
         self.change(Mode::Write, self.of_handler(handler, precondition, roll_back)).await
     }
 
-    /// Runs a version beside the promoted one; its outcomes are compared and do not count.
+    /// Runs a version beside the promoted one. Its outcomes are compared, and have no effect.
     ///
     /// # Errors
     /// As [`Self::promote`].
@@ -46,7 +46,7 @@ impl Control {
         precondition: &Precondition,
     ) -> Result<Changed<()>, ChangeError> {
         let shadow = |all: &mut Configuration, now| all.shadow(handler, document, now);
-        self.bind(Mode::Write, self.of_handler(handler, precondition, shadow)).await
+        self.change_validated(Mode::Write, self.of_handler(handler, precondition, shadow)).await
     }
 
     /// Runs a version in place of the promoted one for a growing share of the events.
@@ -60,10 +60,10 @@ impl Control {
         precondition: &Precondition,
     ) -> Result<Changed<()>, ChangeError> {
         let canary = |all: &mut Configuration, now| all.canary(handler, document, now);
-        self.bind(Mode::Write, self.of_handler(handler, precondition, canary)).await
+        self.change_validated(Mode::Write, self.of_handler(handler, precondition, canary)).await
     }
 
-    /// Ends a shadow or canary; the promoted version stays.
+    /// Ends a shadow or canary. The promoted version stays.
     ///
     /// # Errors
     /// As [`Self::promote`], and if no version is tried.
@@ -76,8 +76,7 @@ impl Control {
         self.change(Mode::Write, self.of_handler(handler, precondition, stop)).await
     }
 
-    /// A change of a handler, at the relay's time of this moment. Refused if what is stored of it is not as
-    /// expected.
+    /// Makes a change of a handler, dated now. It is refused if the precondition does not hold.
     fn of_handler<T>(
         &self,
         handler: &Name,

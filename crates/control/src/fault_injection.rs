@@ -1,4 +1,4 @@
-//! Bugs that tests plant, to see that they would be found.
+//! Bugs that tests inject, to see that they would be found.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,18 +8,18 @@ use tokio::sync::watch;
 
 use super::Configuration;
 
-/// What is wrong with a control plane under test; nothing by default.
+/// What is wrong with a control plane under test. Nothing by default.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Planted {
-    /// How long opening destinations takes besides.
+pub(crate) struct Faults {
+    /// How much longer it takes to open destinations.
     pub(crate) open_delay: Duration,
-    /// A revision is said to be routed by before its destinations are open.
+    /// A revision is recorded as routed before its destinations are open.
     pub(crate) confirms_first: bool,
-    /// A new writer does not wait for what was confirmed before.
+    /// A new writer does not catch up with the revision that was confirmed before.
     pub(crate) ignores_confirmed: bool,
 }
 
-impl Planted {
+impl Faults {
     pub(super) async fn before_opening(
         &self,
         configuration: &Configuration,

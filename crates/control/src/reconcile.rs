@@ -1,4 +1,6 @@
-//! What the control plane does by itself when the configuration changes.
+//! Reconciles what is derived from the configuration with each new revision: routes, the seals of secrets,
+//! and destinations that answered 410. Nothing here is durable but the changes that it makes to the
+//! configuration; a restart reconciles from the latest revision again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use floodgate_event::causes::chain;
 use floodgate_routes::{Gone, Routes};
 use tokio::sync::{mpsc, watch};
 
-use super::metrics::ControlMetrics;
+use super::metrics::Metrics;
 use super::routing::Router;
 use super::store::Store;
 use super::vault::Vault;
@@ -16,32 +18,36 @@ use super::vault::Vault;
 /// The wait before something that failed is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
-/// Keeps routes, seals and disabled destinations in step with the configuration.
-pub(crate) struct Upkeep {
+/// Keeps routes and seals in step with the configuration, and disables destinations that answered 410.
+pub(crate) struct Reconciler {
     pub(crate) store: Arc<Store>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) clock: Clock,
-    pub(crate) metrics: ControlMetrics,
+    pub(crate) metrics: Metrics,
     #[cfg(test)]
-    pub(crate) planted: super::planted::Planted,
+    pub(crate) faults: super::fault_injection::Faults,
 }
 
-impl Upkeep {
-    /// Follows what other relays change.
-    pub(crate) async fn follow(self: Arc<Self>) {
+impl Reconciler {
+    /// Follows the changes that other relays make.
+    pub(crate) async fn follow_store(self: Arc<Self>) {
         self.store.follow().await;
     }
 
-    /// Makes routes of each new configuration.
-    pub(crate) async fn routes(self: Arc<Self>, mut router: Router, routes: watch::Sender<Arc<Routes>>) {
+    /// Replaces the routes at each new revision.
+    pub(crate) async fn update_routes(
+        self: Arc<Self>,
+        mut router: Router,
+        routes: watch::Sender<Arc<Routes>>,
+    ) {
         let mut changes = self.store.subscribe();
         loop {
             let configuration = changes.borrow_and_update().clone();
             if configuration.revision != routes.borrow().revision {
                 #[cfg(test)]
-                self.planted.before_opening(&configuration, &routes).await;
+                self.faults.before_opening(&configuration, &routes).await;
                 let opened = tokio::task::block_in_place(|| router.routes(configuration));
-                self.metrics.held(opened.unopened().count());
+                self.metrics.set_held_destinations(opened.without_secrets().count());
                 routes.send_replace(opened);
             }
             if changes.changed().await.is_err() {
@@ -52,7 +58,7 @@ impl Upkeep {
 
     /// Seals sources' secrets to regions that were added or got a new key, also when a relay that does not
     /// know them yet has changed the configuration.
-    pub(crate) async fn seals(self: Arc<Self>, mut may_write: watch::Receiver<bool>) {
+    pub(crate) async fn reseal_secrets(self: Arc<Self>, mut may_write: watch::Receiver<bool>) {
         let (mut changes, mut keys) = (self.store.subscribe(), self.vault.key_changes());
         while may_write.wait_for(|may| *may).await.is_ok() {
             let configuration = changes.borrow_and_update().clone();
@@ -94,9 +100,8 @@ impl Upkeep {
         }
     }
 
-    /// Disables destinations as they are named. One whose turn a crash takes answers
-    /// 410 to its next attempt too.
-    pub(crate) async fn disable(self: Arc<Self>, mut gone: mpsc::Receiver<Gone>) {
+    /// Disables destinations that answered 410. If a crash loses one, it answers 410 to its next attempt too.
+    pub(crate) async fn disable_destinations(self: Arc<Self>, mut gone: mpsc::Receiver<Gone>) {
         while let Some(gone) = gone.recv().await {
             while !self.try_disable(&gone).await {
                 tokio::time::sleep(RETRY_PAUSE).await;

@@ -1,41 +1,42 @@
-//! What a region gets of the configuration: its snapshot, with what is promoted resolved to versions.
+//! Builds the snapshot of a region: what its gateways need of the configuration, with each binding resolved
+//! to a version, and secrets sealed to this region alone.
 
 use std::collections::BTreeMap;
 
 use floodgate_api::document::HandlerDocument;
-use floodgate_event::Name;
 use floodgate_event::document::MAX_BYTES;
 use floodgate_event::rollout::Trial;
-use floodgate_event::snapshot::{Binding, Component, Digest256, SealedSecret, Snapshot, Source};
+use floodgate_event::snapshot::{Binding, Component, SealedSecret, Snapshot, Source};
+use floodgate_event::{Digest256, Name, ShardCount};
 
 use super::change::Refused;
 use super::configuration::{self, Configuration, StoredSecret, Version};
 
-/// A region's snapshot, as far as it can be made.
+/// A region's snapshot, as far as it can be built.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Regional {
-    pub snapshot: Snapshot,
-    /// The sources whose secrets are not all sealed to this region:
-    /// for a moment after a region was added, until the relay that may write has sealed them, and for longer
-    /// where the centre cannot open them itself. They are in the snapshot with what there is.
-    pub unsealed: Vec<Name>,
+pub(crate) struct Built {
+    pub(crate) snapshot: Snapshot,
+    /// The sources whose secrets are not all sealed to this region. The snapshot holds the secrets that are.
+    /// After a region was added, the relay that may write seals the others within moments, unless the centre
+    /// cannot open them itself.
+    pub(crate) unsealed: Vec<Name>,
 }
 
-/// Why a snapshot cannot be made.
+/// Why a snapshot cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Incomplete {
-    /// Changes are checked, so that this is a broken document.
+pub(crate) enum BuildError {
+    /// Changes are checked for this, so that the document itself is broken.
     #[error("source `{source_name}` binds handler `{handler}`, and there is no such version")]
     NoVersion { source_name: Name, handler: Name },
 }
 
-/// Makes a region's snapshot. The same configuration makes the same one, except for `created_at_us`.
-pub(crate) fn snapshot(
+/// Builds a region's snapshot. The same configuration makes the same one, except for `created_at_us`.
+pub(crate) fn build(
     configuration: &Configuration,
     region: &Name,
-    shards: u32,
+    shards: ShardCount,
     created_at_us: u64,
-) -> Result<Regional, Incomplete> {
+) -> Result<Built, BuildError> {
     let mut sources = BTreeMap::new();
     let mut handlers = BTreeMap::new();
     let mut unsealed = Vec::new();
@@ -48,21 +49,25 @@ pub(crate) fn snapshot(
     }
     let revision = configuration.revision;
     let snapshot = Snapshot { revision, created_at_us, region: region.clone(), shards, sources, handlers };
-    Ok(Regional { snapshot, unsealed })
+    Ok(Built { snapshot, unsealed })
 }
 
-/// What is left free in a snapshot, for what changes in it without being asked: a canary's next step.
+/// Left free in a snapshot, in bytes, for what changes in it without a request: a canary's next step.
 const ROOM: usize = 64 * 1024;
 
 /// Refuses a configuration whose snapshot would be larger than a document may be.
-pub(crate) fn check_size(configuration: &Configuration, region: &Name, shards: u32) -> Result<(), Refused> {
-    // One that cannot be made for another reason is told where it is distributed.
-    let Ok(Regional { snapshot, .. }) = self::snapshot(configuration, region, shards, u64::MAX) else {
+pub(crate) fn check_size(
+    configuration: &Configuration,
+    region: &Name,
+    shards: ShardCount,
+) -> Result<(), Refused> {
+    // The distributor reports one that cannot be built for another reason.
+    let Ok(Built { snapshot, .. }) = build(configuration, region, shards, u64::MAX) else {
         return Ok(());
     };
     let most = MAX_BYTES - ROOM;
     let fits = snapshot.to_bytes().is_ok_and(|bytes| bytes.len() <= most);
-    if fits { Ok(()) } else { Err(Refused::Snapshot { region: region.clone(), most }) }
+    if fits { Ok(()) } else { Err(Refused::SnapshotTooLarge { region: region.clone(), most }) }
 }
 
 fn source(
@@ -71,38 +76,42 @@ fn source(
     stored: &configuration::Source,
     region: &Name,
     components: &mut BTreeMap<Digest256, Component>,
-) -> Result<Source, Incomplete> {
+) -> Result<Source, BuildError> {
     let mut handlers = Vec::with_capacity(stored.handlers.len());
     for bound in &stored.handlers {
-        let version = resolve(configuration, bound).ok_or_else(|| Incomplete::NoVersion {
+        let version = bound_version(configuration, bound).ok_or_else(|| BuildError::NoVersion {
             source_name: name.clone(),
             handler: bound.name.clone(),
         })?;
         components.insert(version.digest, Component { size: version.size });
-        let tried = tried(configuration, bound);
+        let trial = trial_of(configuration, bound);
         components
-            .extend(tried.iter().map(|(version, _)| (version.digest, Component { size: version.size })));
-        handlers.push(binding(bound, version, tried.map(|(_, trial)| trial)));
+            .extend(trial.iter().map(|(version, _)| (version.digest, Component { size: version.size })));
+        handlers.push(binding(bound, version, trial.map(|(_, trial)| trial)));
     }
     Ok(Source {
         tenant: stored.tenant.clone(),
-        scheme: stored.scheme,
+        scheme: stored.scheme.clone(),
         secrets: secrets(stored, region),
         tolerance_seconds: stored.tolerance_seconds,
+        settings: stored.settings.clone(),
         keys: keys(stored, region),
         handlers,
         intake: stored.intake.clone(),
     })
 }
 
-/// The version that a binding means: the one it names, else the promoted one.
-pub(crate) fn resolve<'a>(configuration: &'a Configuration, bound: &HandlerDocument) -> Option<&'a Version> {
+/// The version that a binding runs: the one it names, else the promoted one.
+pub(crate) fn bound_version<'a>(
+    configuration: &'a Configuration,
+    bound: &HandlerDocument,
+) -> Option<&'a Version> {
     let handler = configuration.handlers.get(&bound.name)?;
     handler.version(bound.version.map_or(handler.promoted, u32::from))
 }
 
-/// What is tried on a binding's events: only where it follows the promoted version.
-pub(crate) fn tried<'a>(
+/// The version that is tried on a binding's events. Only a binding that names no version has one.
+pub(crate) fn trial_of<'a>(
     configuration: &'a Configuration,
     bound: &HandlerDocument,
 ) -> Option<(&'a Version, Trial)> {
