@@ -16,11 +16,17 @@ pub struct Listed<T> {
     pub items: Vec<T>,
 }
 
+/// An object of a list of which only the name is read; its collection decides what else there is of it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Named {
+    /// The name of the object.
+    pub name: Name,
+}
+
 /// What a `PUT` did, or would do. `T` is the object as it is shown.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Put<T> {
-    /// The object's name.
-    #[schema(value_type = schema::Name)]
+    /// The name of the object.
     pub name: Name,
     /// The revision that holds the document.
     #[schema(value_type = schema::Revision)]
@@ -49,8 +55,7 @@ pub struct Put<T> {
 /// What a `DELETE` did.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Removed {
-    /// The object's name.
-    #[schema(value_type = schema::Name)]
+    /// The name of the object.
     pub name: Name,
     /// The first revision without it.
     #[schema(value_type = schema::Revision)]

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use floodgate_event::Lane;
+use floodgate_event::{Lane, ShardId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-use crate::schema;
 
 /// Both balances, in all and per source, with the cut they were taken at.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -17,7 +15,7 @@ pub struct Books {
     pub events: Events,
     /// What was to be delivered and what became of it.
     pub deliveries: Deliveries,
-    /// Both, by source.
+    /// Both balances, by source.
     pub sources: BTreeMap<String, SourceBooks>,
     /// Feeds that could not be asked. Of these, only what the log has is counted.
     pub unknown: Vec<Unknown>,
@@ -34,9 +32,9 @@ pub struct Books {
 pub struct Events {
     /// Events in regional streams, purged ones included.
     pub accepted: u64,
-    /// First copies.
+    /// First copies of an event.
     pub stored: u64,
-    /// Further copies.
+    /// Further copies of an event.
     pub duplicate: u64,
     /// Dropped by a handler.
     pub filtered: u64,
@@ -47,7 +45,7 @@ pub struct Events {
     /// Of the quarantined: events in blocks that cannot be decoded.
     #[serde(default)]
     pub set_aside: u64,
-    /// Not copied yet.
+    /// Not copied to the centre yet.
     pub in_transit: u64,
     /// `accepted` less all the others: 0 when the books balance, positive when something is missing.
     pub difference: i64,
@@ -84,22 +82,21 @@ pub struct Deliveries {
     pub difference: i64,
 }
 
-/// A source's books.
+/// Both balances of a source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SourceBooks {
-    /// Its events.
+    /// What came in and what it was found to be.
     pub events: Events,
-    /// Their deliveries.
+    /// What was to be delivered and what became of it.
     pub deliveries: Deliveries,
 }
 
 /// A feed that could not be asked: a lane of a region.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Unknown {
-    /// Its region.
+    /// The region that holds the feed.
     pub region: String,
-    /// Its lane.
-    #[schema(value_type = schema::Lane)]
+    /// The lane of the feed.
     pub lane: Lane,
     /// Since when, as Unix time in microseconds; null if it was reached a moment ago.
     #[serde(default)]
@@ -125,8 +122,9 @@ pub struct Cut {
 /// A position in a central stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogCut {
-    /// The shard.
-    pub shard: u32,
+    /// The shard that the stream is of.
+    #[schema(value_type = u32)]
+    pub shard: ShardId,
     /// The last message counted.
     pub sequence: u64,
 }
@@ -134,10 +132,10 @@ pub struct LogCut {
 /// How far a lane of a shard's log is routed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LaneCut {
-    /// The shard.
-    pub shard: u32,
-    /// The lane.
-    #[schema(value_type = schema::Lane)]
+    /// The shard that the stream is of.
+    #[schema(value_type = u32)]
+    pub shard: ShardId,
+    /// The lane that is routed or copied.
     pub lane: Lane,
     /// The last message of the log that the journal has.
     pub routed: u64,
@@ -148,12 +146,12 @@ pub struct LaneCut {
 /// A position in a regional stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FeedCut {
-    /// The shard.
-    pub shard: u32,
-    /// The region.
+    /// The shard that the stream is of.
+    #[schema(value_type = u32)]
+    pub shard: ShardId,
+    /// The region that holds the stream.
     pub region: String,
-    /// The lane.
-    #[schema(value_type = schema::Lane)]
+    /// The lane that is routed or copied.
     pub lane: Lane,
     /// The stream's incarnation: tells it from one of the same name before it.
     #[serde(default)]

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::document::{Document, Invalid};
-use crate::schema;
 
 /// What needs somebody's attention, as far as this relay sees it by itself.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -56,10 +55,9 @@ impl Document for AcceptDocument {
 /// A loss that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Acceptance {
-    /// The stream.
+    /// The stream whose loss was accepted.
     pub stream: String,
-    /// What was lost.
-    #[schema(value_type = schema::Lost)]
+    /// What became of the stream.
     pub lost: Lost,
     /// What was read of the stream up to here remains valid.
     pub stands_through: u64,

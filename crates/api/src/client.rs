@@ -1,32 +1,49 @@
-//! A client of the admin API. What it reads is bounded in time and size.
+//! A client of the admin API, with a method for each endpoint. What it reads is bounded in time and size.
+
+mod answer;
+mod error;
+mod lines;
+mod request;
+
+pub use answer::Answer;
+pub use error::ClientError;
+pub use lines::Lines;
 
 use std::time::Duration;
 
-use floodgate_event::{Problem, Secret};
+use floodgate_event::{Name, Secret};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use reqwest::{Method, redirect};
+use serde_json::Value;
 use url::Url;
 
-/// How long one request may take, its answer included.
-const TIMEOUT: Duration = Duration::from_secs(30);
-/// The same of a change, for which the relay may have to ask handlers first.
-const ASKING_TIMEOUT: Duration = Duration::from_secs(185);
-/// How long lines may be followed: ten years.
-const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
-/// The largest answer that is read, in bytes.
-const MAX_ANSWER: usize = 64 * 1024 * 1024;
+use crate::answer::{Listed, Named, Put, Removed};
+use crate::books::Books;
+use crate::central::{AcceptDocument, Acceptance, Health};
+use crate::document::{CanaryDocument, PromotionDocument, RollbackDocument, ShadowDocument};
+use crate::event::{EventView, ListQuery, Quarantined};
+use crate::paths::{self, Collection};
+use crate::query::{WaitQuery, WriteQuery};
+use crate::region::Distribution;
+use crate::reject::{HeldReplay, HeldReplayDocument, Rejects, RejectsQuery};
+use crate::replay::{Preview, Progress, ReplayDocument};
+use crate::view::{Change, HandlerView, Promoted, ShownDestination, ShownHandler, Uploaded};
 
-/// A client of the admin API.
+/// How long one request may take, including its answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A client of the admin API. Each method calls one endpoint. It fails if the API cannot be reached, refuses
+/// the request, or gives an answer that the contract does not have.
 pub struct Client {
     http: reqwest::Client,
     base: Url,
     token: Secret,
 }
 
+#[allow(clippy::missing_errors_doc, reason = "said once, of the client")]
 impl Client {
-    /// A client for the API at this address. It follows no redirects: the token is for this host alone.
+    /// Makes a client for the API at this address. It follows no redirects, because the token is for this
+    /// host alone.
     ///
     /// # Errors
     /// If the URL cannot have a path, or TLS cannot be set up.
@@ -38,268 +55,177 @@ impl Client {
         Ok(Self { http: http.map_err(ClientError::Client)?, base, token })
     }
 
-    /// Reads the document under `/v1/` and these segments, each of which is escaped as needed.
-    ///
-    /// # Errors
-    /// If the API cannot be reached, refuses, or answers with something else than `T`.
-    pub async fn get<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<T, ClientError> {
-        let url = self.url(segments)?;
-        self.answer(self.http.get(url.clone()), url).await
+    /// Lists the names of all sources, or of all destinations.
+    pub async fn names(&self, of: Collection) -> Result<Listed<Named>, ClientError> {
+        self.get(self.url(of.list(), None)?).await
     }
 
-    /// Reads the document under `/v1/` and these segments, asked for with these parameters.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
-    pub async fn query<T: DeserializeOwned>(
-        &self,
-        segments: &[&str],
-        parameters: &[(&str, String)],
-    ) -> Result<T, ClientError> {
-        let mut url = self.url(segments)?;
-        url.query_pairs_mut().extend_pairs(parameters);
-        self.answer(self.http.get(url.clone()), url).await
+    /// Lists the destinations, with what waits for each.
+    pub async fn destinations(&self) -> Result<Listed<ShownDestination>, ClientError> {
+        self.get(self.url(paths::DESTINATIONS, None)?).await
     }
 
-    /// Posts a document under `/v1/` and these segments.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
-    pub async fn post<T: DeserializeOwned>(
+    /// Puts a source or a destination. The views before and after are returned as JSON, so that they can be
+    /// compared field by field, including fields that only a later relay knows.
+    pub async fn put(
         &self,
-        segments: &[&str],
-        document: &impl Serialize,
-    ) -> Result<T, ClientError> {
-        self.send(Method::POST, self.url(segments)?, document).await
+        to: Collection,
+        name: &Name,
+        document: &Value,
+        query: WriteQuery,
+    ) -> Result<Put<Value>, ClientError> {
+        let url = self.url_with(to.object(), Some(name), &query)?;
+        self.send(Method::PUT, url, document).await
     }
 
-    /// As [`Self::post`], with this query.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
-    pub async fn post_with<T: DeserializeOwned>(
+    /// Deletes a source or a destination.
+    pub async fn delete(
         &self,
-        segments: &[&str],
-        document: &impl Serialize,
-        query: &str,
-    ) -> Result<T, ClientError> {
-        self.send(Method::POST, self.url_with(segments, query)?, document).await
+        from: Collection,
+        name: &Name,
+        query: WaitQuery,
+    ) -> Result<Removed, ClientError> {
+        self.remove(self.url_with(from.object(), Some(name), &query)?).await
     }
 
-    /// Puts a document under `/v1/` and these segments, with this query:
-    /// `dry_run=true` asks what that would do.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
-    pub async fn put<T: DeserializeOwned>(
-        &self,
-        segments: &[&str],
-        document: &impl Serialize,
-        query: &str,
-    ) -> Result<T, ClientError> {
-        self.send(Method::PUT, self.url_with(segments, query)?, document).await
+    /// Lists the handlers with their versions.
+    pub async fn handlers(&self) -> Result<Listed<HandlerView>, ClientError> {
+        self.get(self.url(paths::HANDLERS, None)?).await
     }
 
-    /// Puts bytes, given with their number, under `/v1/` and these segments; takes at most `timeout`.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
-    pub async fn upload<T: DeserializeOwned>(
+    /// Shows a handler, and how it does in the regions.
+    pub async fn handler(&self, name: &Name) -> Result<Answer<ShownHandler>, ClientError> {
+        self.get(self.url(paths::HANDLER, Some(name))?).await
+    }
+
+    /// Uploads a component with so many bytes. The request may take `timeout`, because the relay checks the
+    /// component.
+    pub async fn upload(
         &self,
-        segments: &[&str],
-        (body, length): (reqwest::Body, u64),
+        name: &Name,
+        (component, length): (reqwest::Body, u64),
         timeout: Duration,
-    ) -> Result<T, ClientError> {
-        let url = self.url(segments)?;
-        let request = self.http.put(url.clone()).timeout(timeout).body(body);
+    ) -> Result<Uploaded, ClientError> {
+        let url = self.url(paths::HANDLER, Some(name))?;
+        let request = self.http.put(url.clone()).timeout(timeout).body(component);
         let typed = request.header(CONTENT_TYPE, "application/wasm").header(CONTENT_LENGTH, length);
         self.answer(typed, url).await
     }
 
-    /// Reads lines from under `/v1/` and these segments for as long as they come.
-    /// Longer ones than `most` bytes end it.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
-    pub async fn lines(&self, segments: &[&str], most: usize) -> Result<Lines, ClientError> {
-        let url = self.url(segments)?;
-        let request = self.http.get(url.clone()).timeout(FOR_EVER).bearer_auth(self.token.expose());
-        let unreachable = |source| ClientError::Unreachable { url, source };
-        let mut response = request.send().await.map_err(unreachable.clone())?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(Lines { response, waiting: Vec::new(), most });
-        }
-        let body = read(&mut response).await.map_err(unreachable)?.ok_or(ClientError::TooLarge)?;
-        Err(refusal(status, &body))
-    }
-
-    /// Deletes what is under `/v1/` and these segments.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
-    pub async fn delete<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<T, ClientError> {
-        let url = self.url(segments)?;
-        self.answer(self.http.delete(url.clone()), url).await
-    }
-
-    /// As [`Self::delete`], with this query.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
-    pub async fn delete_with<T: DeserializeOwned>(
+    /// Makes a version the promoted one.
+    pub async fn promote(
         &self,
-        segments: &[&str],
-        query: &str,
-    ) -> Result<T, ClientError> {
-        let url = self.url_with(segments, query)?;
-        self.answer(self.http.delete(url.clone()), url).await
+        name: &Name,
+        document: &PromotionDocument,
+        query: WaitQuery,
+    ) -> Result<Promoted, ClientError> {
+        self.send(Method::POST, self.url_with(paths::PROMOTE, Some(name), &query)?, document).await
     }
 
-    async fn send<T: DeserializeOwned>(
+    /// Ends the rollout that is under way. If there is none, promotes the version that was promoted before.
+    pub async fn roll_back(&self, name: &Name, query: WaitQuery) -> Result<Promoted, ClientError> {
+        let url = self.url_with(paths::ROLLBACK, Some(name), &query)?;
+        self.send(Method::POST, url, &RollbackDocument {}).await
+    }
+
+    /// Runs a version on a share of the events, without effect.
+    pub async fn shadow(
         &self,
-        method: Method,
-        url: Url,
-        document: &impl Serialize,
-    ) -> Result<T, ClientError> {
-        let request = self.http.request(method, url.clone()).timeout(ASKING_TIMEOUT).json(document);
-        self.answer(request, url).await
+        name: &Name,
+        document: &ShadowDocument,
+        query: WaitQuery,
+    ) -> Result<Change, ClientError> {
+        self.send(Method::POST, self.url_with(paths::SHADOW, Some(name), &query)?, document).await
     }
 
-    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder, url: Url) -> Result<T, ClientError> {
-        let sent = request.bearer_auth(self.token.expose()).send().await;
-        let mut response = sent.map_err(|source| ClientError::Unreachable { url: url.clone(), source })?;
-        let status = response.status();
-        let body = read(&mut response).await.map_err(|source| ClientError::Unreachable { url, source })?;
-        let body = body.ok_or(ClientError::TooLarge)?;
-        if !status.is_success() {
-            return Err(refusal(status, &body));
-        }
-        serde_json::from_slice(&body).map_err(ClientError::Answer)
+    /// Lets a version take over step by step.
+    pub async fn canary(
+        &self,
+        name: &Name,
+        document: &CanaryDocument,
+        query: WaitQuery,
+    ) -> Result<Change, ClientError> {
+        self.send(Method::POST, self.url_with(paths::CANARY, Some(name), &query)?, document).await
     }
 
-    fn url_with(&self, segments: &[&str], query: &str) -> Result<Url, ClientError> {
-        let mut url = self.url(segments)?;
-        url.set_query(Some(query));
-        Ok(url)
+    /// Ends a shadow or a canary.
+    pub async fn stop_rollout(&self, name: &Name, query: WaitQuery) -> Result<Change, ClientError> {
+        self.remove(self.url_with(paths::ROLLOUT, Some(name), &query)?).await
     }
 
-    fn url(&self, segments: &[&str]) -> Result<Url, ClientError> {
-        // They would be taken out of the path, and another page asked for.
-        if let Some(segment) = segments.iter().find(|segment| matches!(**segment, "" | "." | "..")) {
-            return Err(ClientError::Segment((*segment).to_owned()));
-        }
-        let mut url = self.base.clone();
-        // `cannot_be_a_base` was ruled out on the way in, but a URL says so only by an empty error.
-        let mut path = url.path_segments_mut().map_err(|()| ClientError::Address(self.base.clone()))?;
-        path.pop_if_empty().push("v1").extend(segments);
-        drop(path);
-        Ok(url)
+    /// Follows the lines that a handler logs. A line of more than `most` bytes ends the stream.
+    pub async fn logs(&self, name: &Name, most: usize) -> Result<Lines, ClientError> {
+        self.lines(self.url(paths::LOGS, Some(name))?, most).await
     }
-}
 
-/// Lines as they come.
-pub struct Lines {
-    response: Response,
-    waiting: Vec<u8>,
-    most: usize,
-}
-
-impl Lines {
-    /// The next line without its end; none when the connection has ended.
-    pub async fn next(&mut self) -> Option<Vec<u8>> {
-        loop {
-            if let Some(end) = self.waiting.iter().position(|&byte| byte == b'\n') {
-                let mut line: Vec<u8> = self.waiting.drain(..=end).collect();
-                line.pop();
-                return Some(line);
-            }
-            let chunk = self.response.chunk().await.ok().flatten()?;
-            self.waiting.extend_from_slice(&chunk);
-            if self.waiting.len() > self.most && !self.waiting.contains(&b'\n') {
-                return None;
-            }
-        }
+    /// Returns the revision that each shard routes by, and those that each region has and serves.
+    pub async fn regions(&self) -> Result<Distribution, ClientError> {
+        self.get(self.url(paths::REGIONS, None)?).await
     }
-}
 
-/// The body, or none if it is over [`MAX_ANSWER`].
-async fn read(response: &mut Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            return Ok(None);
-        }
-        body.extend_from_slice(&chunk);
+    /// Lists a page of quarantined events, newest first.
+    pub async fn events(&self, query: &ListQuery) -> Result<Quarantined, ClientError> {
+        self.get(self.url_with(paths::EVENTS, None, query)?).await
     }
-    Ok(Some(body))
-}
 
-fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
-    match serde_json::from_slice::<Problem>(body) {
-        Ok(problem) => ClientError::Refused(problem),
-        Err(_) => ClientError::Status(status),
+    /// Shows an event, by its own id or its provider's.
+    pub async fn event(&self, id: &str) -> Result<Answer<EventView>, ClientError> {
+        self.get(self.url(paths::EVENT, Some(id))?).await
     }
-}
 
-/// Why the admin API gave no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The address is none that HTTP knows.
-    #[error("`{0}` is not the address of an API")]
-    Address(Url),
-    /// What was given cannot be part of a path.
-    #[error("`{0}` is no id and no name")]
-    Segment(String),
-    /// TLS could not be set up.
-    #[error("cannot make an HTTP client")]
-    Client(#[source] reqwest::Error),
-    /// Nobody answered.
-    #[error("no answer from {url}")]
-    Unreachable {
-        /// What was asked for.
-        url: Url,
-        /// Why there was no answer.
-        source: reqwest::Error,
-    },
-    /// The API refused and said why.
-    #[error("{}{}", .0.title, .0.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default())]
-    Refused(Problem),
-    /// Something that is not the API answered.
-    #[error("answered with {0} and no problem document: is this the admin API?")]
-    Status(StatusCode),
-    /// The answer is over the limit.
-    #[error("the answer is larger than {MAX_ANSWER} bytes")]
-    TooLarge,
-    /// The answer is not what was asked for.
-    #[error("the answer is not what this version expects")]
-    Answer(#[source] serde_json::Error),
-}
-
-impl ClientError {
-    /// Whether what was asked, or how, is wrong, and asking again cannot help.
-    pub fn is_usage(&self) -> bool {
-        match self {
-            Self::Address(_) | Self::Segment(_) => true,
-            Self::Refused(problem) => problem.status == StatusCode::UNAUTHORIZED.as_u16(),
-            _ => false,
-        }
+    /// Lists a page of refused requests.
+    pub async fn rejects(&self, query: &RejectsQuery) -> Result<Rejects, ClientError> {
+        self.get(self.url_with(paths::REJECTS, None, query)?).await
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Starts a replay of held requests.
+    pub async fn start_held_replay(&self, document: &HeldReplayDocument) -> Result<HeldReplay, ClientError> {
+        self.send(Method::POST, self.url(paths::HELD_REPLAYS, None)?, document).await
+    }
 
-    #[test]
-    fn what_a_path_would_swallow_is_no_id() {
-        // Other tests may have been first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let base = Url::parse("http://127.0.0.1:8400").unwrap();
-        let api = Client::new(base, Secret::new("t")).unwrap();
-        assert_eq!(api.url(&["events", "a/b"]).unwrap().path(), "/v1/events/a%2Fb");
-        for id in ["", ".", ".."] {
-            assert!(matches!(api.url(&["events", id]), Err(ClientError::Segment(_))), "{id}");
-        }
+    /// Returns the progress of a replay of held requests.
+    pub async fn held_replay(&self, id: &str) -> Result<HeldReplay, ClientError> {
+        self.get(self.url(paths::HELD_REPLAY, Some(id))?).await
+    }
+
+    /// Cancels a replay of held requests.
+    pub async fn cancel_held_replay(&self, id: &str) -> Result<HeldReplay, ClientError> {
+        self.remove(self.url(paths::HELD_REPLAY, Some(id))?).await
+    }
+
+    /// Starts a replay. For a dry run, call [`Self::preview_replay`].
+    pub async fn start_replay(&self, document: &ReplayDocument) -> Result<Progress, ClientError> {
+        self.send(Method::POST, self.url(paths::REPLAYS, None)?, document).await
+    }
+
+    /// Returns what a replay would take. `document` must set `dry_run`.
+    pub async fn preview_replay(&self, document: &ReplayDocument) -> Result<Preview, ClientError> {
+        self.send(Method::POST, self.url(paths::REPLAYS, None)?, document).await
+    }
+
+    /// Returns the progress of a replay.
+    pub async fn replay(&self, id: &str) -> Result<Progress, ClientError> {
+        self.get(self.url(paths::REPLAY, Some(id))?).await
+    }
+
+    /// Cancels a replay. Events that gateways already have are completed.
+    pub async fn cancel_replay(&self, id: &str) -> Result<Progress, ClientError> {
+        self.remove(self.url(paths::REPLAY, Some(id))?).await
+    }
+
+    /// Takes the books, in all and per source.
+    pub async fn books(&self) -> Result<Answer<Books>, ClientError> {
+        self.get(self.url(paths::BOOKS, None)?).await
+    }
+
+    /// Returns what needs attention, as far as the relay sees it. A relay of an earlier release has no such
+    /// endpoint.
+    pub async fn health(&self) -> Result<Health, ClientError> {
+        self.get(self.url(paths::HEALTH, None)?).await
+    }
+
+    /// Accepts the loss of a stream of the centre.
+    pub async fn accept_loss(&self, document: &AcceptDocument) -> Result<Answer<Acceptance>, ClientError> {
+        self.send(Method::POST, self.url(paths::ACCEPT_LOSS, None)?, document).await
     }
 }

@@ -1,21 +1,23 @@
-//! What an operator writes: the documents of the admin API and of `floodgate apply`, read strictly.
+//! The documents that an operator writes for the admin API and for `floodgate apply`. They are read strictly.
 
 mod destination;
 mod field;
 mod plain;
 mod rollout;
 mod source;
+mod verify;
 
 pub use destination::{Delivery, DestinationDocument, RetryDocument};
 pub use rollout::{Budget, CanaryDocument, PromotionDocument, RollbackDocument, ShadowDocument};
-pub use source::{HandlerDocument, SourceDocument, VerifyDocument};
+pub use source::{HandlerDocument, SourceDocument};
+pub use verify::VerifyDocument;
 
 use serde::de::{Deserializer, Error as _, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
-/// A document that checks what its types leave open.
+/// A document with checks that its types cannot express.
 pub trait Document: for<'de> Deserialize<'de> {
-    /// Cross-checks the fields, so that code behind this need not.
+    /// Checks the fields against each other, so that later code need not.
     ///
     /// # Errors
     /// Names the first field that is wrong.
@@ -56,18 +58,18 @@ pub fn read_json<T: Document>(text: &[u8]) -> Result<T, Invalid> {
     Ok(document)
 }
 
-/// A document that is well-formed and wrong, or not well-formed. Never quotes a secret.
+/// A document is wrong, or is not well-formed. The error never quotes a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{message}", located(path))]
 pub struct Invalid {
-    /// Where: like `verify.secrets[0]`; empty for the document as a whole.
+    /// The path of the field, such as `verify.secrets[0]`. Empty for the document as a whole.
     pub path: String,
     /// What is wrong there, and what is allowed.
     pub message: String,
 }
 
 impl Invalid {
-    /// What is wrong with the field at `path`.
+    /// An error about the field at `path`.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { path: path.into(), message: message.into() }
     }
@@ -77,8 +79,8 @@ fn located(path: &str) -> String {
     if path.is_empty() { String::new() } else { format!("`{path}`: ") }
 }
 
-/// A field of the interface that this version does not build: only null is taken, so that nobody relies on a
-/// setting that nothing reads.
+/// A field of the interface that this version does not implement. Only null is accepted, so that nobody
+/// relies on a setting that nothing reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct NotYet;
 

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use floodgate_event::{Lane, Name};
+use floodgate_event::{Lane, Name, ShardId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-
-use crate::schema;
 
 /// An event, without its body: its metadata, what handlers did, its deliveries and their attempts.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -35,12 +33,10 @@ pub struct EventView {
     /// The provider's own id; of one over 512 bytes `sha256:` and its SHA-256 in hex.
     pub provider_id: String,
     /// Fields of the request (`id`, `type`, `order`) that were there and could not be read, by why:
-    /// `not_json`,
-    /// `not_text`, `malformed` or `too_long`.
+    /// `not_json`, `not_text`, `malformed` or `too_long`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unread: BTreeMap<String, String>,
-    /// Its lane.
-    #[schema(value_type = Option<schema::Lane>)]
+    /// The lane that it went through.
     pub lane: Option<Lane>,
     /// The region that accepted it first.
     pub region: String,
@@ -111,9 +107,9 @@ pub enum Routing {
 /// A handler that ran on an event.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct HandlerRun {
-    /// The handler.
+    /// The name of the handler.
     pub name: String,
-    /// Its version.
+    /// The version that ran.
     pub version: u32,
     /// What it decided: `pass`, `change`, `drop`, `split`, `respond` or `fault`.
     pub outcome: String,
@@ -124,9 +120,9 @@ pub struct HandlerRun {
 pub struct Child {
     /// Its place among the events that the handler made.
     pub ordinal: u32,
-    /// Its id.
+    /// The id of the event that was made.
     pub id: String,
-    /// Its type.
+    /// The type of the event that was made.
     #[serde(rename = "type")]
     pub event_type: String,
 }
@@ -134,8 +130,9 @@ pub struct Child {
 /// A place in the central log.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Position {
-    /// The shard.
-    pub shard: u32,
+    /// The shard that stores the event.
+    #[schema(value_type = u32)]
+    pub shard: ShardId,
     /// The log entry's sequence.
     pub sequence: u64,
     /// The event's place in that entry.
@@ -145,21 +142,20 @@ pub struct Position {
 /// A place in a region's stream.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Origin {
-    /// The region.
+    /// The region that holds the stream.
     pub region: String,
     /// The stream's incarnation: tells it from one of the same name before it.
     pub incarnation: String,
-    /// The lane.
-    #[schema(value_type = Option<schema::Lane>)]
+    /// The lane of the stream.
     pub lane: Option<Lane>,
-    /// The message's sequence.
+    /// The sequence of the message that holds the event.
     pub sequence: u64,
 }
 
 /// An event's delivery to one destination.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Delivery {
-    /// The destination.
+    /// The destination that gets the event.
     pub destination: String,
     /// 0, and one more for each replay.
     pub generation: u32,
@@ -195,12 +191,12 @@ pub enum DeliveryState {
 pub struct Attempt {
     /// 1 for the first.
     pub number: u32,
-    /// When it began.
+    /// When the attempt began.
     #[schema(format = DateTime)]
     pub started_at: String,
     /// How long it took, in milliseconds.
     pub duration_ms: u32,
-    /// How it ended.
+    /// How the attempt ended.
     pub outcome: AttemptOutcome,
     /// The answer's status; null if there was no answer.
     pub status: Option<u32>,
@@ -218,7 +214,7 @@ pub struct Attempt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AttemptOutcome {
-    /// Answered by 2xx.
+    /// The consumer answered 2xx.
     Delivered,
     /// Answered otherwise, or not sent.
     Failed,
@@ -227,7 +223,7 @@ pub enum AttemptOutcome {
 }
 
 /// Which quarantined events to list.
-#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[derive(Clone, Debug, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
@@ -235,10 +231,10 @@ pub struct ListQuery {
     #[param(value_type = QuarantinedStatus, required = true)]
     pub status: Option<String>,
     /// Only events of this source.
-    #[param(value_type = Option<schema::Name>, nullable = false)]
+    #[param(nullable = false)]
     pub source: Option<Name>,
     /// Only events that this handler failed on.
-    #[param(value_type = Option<schema::Name>, nullable = false)]
+    #[param(nullable = false)]
     pub handler: Option<Name>,
     /// The most events of the page.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 1000, default = 100, nullable = false)]
@@ -276,7 +272,7 @@ pub struct Quarantined {
 /// A quarantined event, in short.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct QuarantinedEvent {
-    /// The event's id.
+    /// The id of the event.
     pub id: String,
     /// What became of it: `quarantined`.
     #[schema(value_type = QuarantinedStatus)]
@@ -290,7 +286,7 @@ pub struct QuarantinedEvent {
     pub region: String,
     /// The handler that failed on it.
     pub handler: String,
-    /// The handler's version.
+    /// The version of the handler that failed.
     pub version: u32,
     /// How it failed: `trap`, `deadline`, `memory`, `output`, `error` or `load`.
     pub kind: String,

@@ -1,10 +1,10 @@
 //! Parameters of requests.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 /// How a document is put.
-#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct WriteQuery {
@@ -19,7 +19,7 @@ pub struct WriteQuery {
 }
 
 /// How a change is made that has no dry run.
-#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct WaitQuery {
@@ -37,8 +37,8 @@ const fn yes() -> bool {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub struct NamePath {
-    /// The object's name.
-    #[param(value_type = crate::schema::Name)]
+    /// The name of the object.
+    #[param(value_type = floodgate_event::Name)]
     pub name: String,
 }
 
@@ -47,8 +47,7 @@ pub struct NamePath {
 #[into_params(parameter_in = Header)]
 pub struct Preconditions {
     /// ETags of the object, one of which it must have, or `*`: there must be such an object. Else the answer
-    /// is
-    /// 412.
+    /// is 412.
     #[param(rename = "If-Match", nullable = false)]
     pub if_match: Option<String>,
     /// ETags that the object must not have, or `*`: there must be no such object. Else the answer is 412.

@@ -1,7 +1,7 @@
 //! Which revision each shard routes by, and each region has and serves.
 
-use floodgate_event::Name;
 use floodgate_event::report::RefusedSource;
+use floodgate_event::{Name, ShardCount, ShardId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -16,21 +16,22 @@ pub struct Distribution {
     pub revision: u64,
     /// How many shards the deployment has.
     #[serde(default)]
-    #[schema(required = true)]
-    pub shards: u32,
+    #[schema(value_type = u32, required = true)]
+    pub shards: Option<ShardCount>,
     /// The revision that each shard routes by. A shard that no writer has spoken for yet is missing.
     #[serde(default)]
     #[schema(required = true)]
     pub routed: Vec<RoutedShard>,
-    /// Every region.
+    /// Every region, by name.
     pub items: Vec<Region>,
 }
 
 /// A shard's writer, and the revision that it routes by.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RoutedShard {
-    /// The shard.
-    pub shard: u32,
+    /// The number of the shard.
+    #[schema(value_type = u32)]
+    pub shard: ShardId,
     /// The revision that it routes by.
     #[schema(value_type = schema::Revision)]
     pub revision: u64,
@@ -43,10 +44,9 @@ pub struct RoutedShard {
 /// A region: what it has of the configuration, and what its gateways serve.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Region {
-    /// Its name.
-    #[schema(value_type = schema::Name)]
+    /// The name of the region.
     pub name: Name,
-    /// Whether it answered.
+    /// Whether the region answered.
     pub reachable: bool,
     /// The revision in the region's bucket.
     #[schema(required = true)]
@@ -64,7 +64,7 @@ pub struct Region {
 /// A gateway, as it last reported itself.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Gateway {
-    /// The gateway process.
+    /// The name of the gateway process.
     pub gateway: String,
     /// The revision it serves; 0 before it has any.
     #[serde(default)]
@@ -73,12 +73,28 @@ pub struct Gateway {
     pub error: Option<String>,
     /// Sources that it does not serve as the revision has them.
     #[serde(default)]
-    #[schema(value_type = Vec<schema::RefusedSource>)]
     pub refused: Vec<RefusedSource>,
+    /// When secrets last verified a request, for sources that have several.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
+    pub secrets: Vec<SecretUsed>,
     /// When the region's server took its report.
     #[serde(default)]
     #[schema(format = DateTime)]
     pub reported_at: String,
     /// Whether the report is too old to say what the gateway does now.
     pub stale: bool,
+}
+
+/// When a secret of a source last verified a request in a gateway. A rotation is over once the old one has
+/// not for as long as the provider retries.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct SecretUsed {
+    /// The name of the source.
+    pub source: Name,
+    /// The id of the secret.
+    pub secret: String,
+    /// The time; null if it has not since the gateway began.
+    #[schema(required = true, format = DateTime)]
+    pub last_used_at: Option<String>,
 }

@@ -11,9 +11,8 @@ use utoipa::ToSchema;
 
 use crate::document::{Document, Invalid};
 use crate::event::QuarantinedStatus;
-use crate::schema;
 
-/// `POST /v1/replays`.
+/// A replay, as `POST /v1/replays` takes it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ReplayOrder)]
@@ -43,11 +42,11 @@ pub struct Filter {
     pub status: QuarantinedStatus,
     /// Only events of this source.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<schema::Name>, nullable = false)]
+    #[schema(nullable = false)]
     pub source: Option<Name>,
     /// Only events that this handler failed on.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<schema::Name>, nullable = false)]
+    #[schema(nullable = false)]
     pub handler: Option<Name>,
     /// Only these events, by id.
     #[serde(
@@ -56,7 +55,7 @@ pub struct Filter {
         deserialize_with = "event_ids",
         serialize_with = "id_texts"
     )]
-    #[schema(value_type = Option<Vec<schema::EventId>>, min_items = 1, max_items = 1000, nullable = false)]
+    #[schema(value_type = Option<Vec<EventId>>, min_items = 1, max_items = 1000, nullable = false)]
     pub ids: Option<Vec<EventId>>,
 }
 
@@ -65,10 +64,9 @@ pub struct Filter {
 #[serde(deny_unknown_fields)]
 #[schema(as = PinnedHandler)]
 pub struct Pinned {
-    /// The handler.
-    #[schema(value_type = schema::Name)]
+    /// The name of the handler.
     pub name: Name,
-    /// Its version.
+    /// The version to run.
     #[schema(value_type = u32, minimum = 1)]
     pub version: NonZeroU32,
 }
@@ -89,13 +87,18 @@ impl Document for ReplayDocument {
             let message = format!("{ids} ids: expected 1 to {}, or none of the field", Self::MAX_IDS);
             return Err(Invalid::new("filter.ids", message));
         }
-        match self.rate_per_second {
-            Some(rate) if rate.get() > Self::MAX_RATE => {
-                let message = format!("{rate} is out of range: expected 1 to {}", Self::MAX_RATE);
-                Err(Invalid::new("rate_per_second", message))
-            }
-            _ => Ok(()),
+        check_rate(self.rate_per_second)
+    }
+}
+
+/// Refuses a rate that is over the most.
+pub(crate) fn check_rate(rate: Option<NonZeroU32>) -> Result<(), Invalid> {
+    match rate {
+        Some(rate) if rate.get() > ReplayDocument::MAX_RATE => {
+            let message = format!("{rate} is out of range: expected 1 to {}", ReplayDocument::MAX_RATE);
+            Err(Invalid::new("rate_per_second", message))
         }
+        _ => Ok(()),
     }
 }
 
@@ -126,7 +129,7 @@ pub struct Preview {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Replay)]
 pub struct Progress {
-    /// The replay's id.
+    /// The id of the replay.
     pub id: String,
     /// What became of it so far.
     pub state: State,
@@ -134,7 +137,7 @@ pub struct Progress {
     pub matched: u64,
     /// Handled, and on a region's disk again.
     pub replayed: u64,
-    /// Quarantined still.
+    /// Events that are quarantined still.
     pub failed: u64,
     /// Replayed ones by what handlers made of them: pass, change, drop, split, respond.
     pub outcomes: BTreeMap<String, u64>,
@@ -144,7 +147,7 @@ pub struct Progress {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub error: Option<String>,
-    /// When it started.
+    /// When the replay started.
     #[schema(format = DateTime)]
     pub started_at: String,
 }
@@ -161,14 +164,14 @@ pub enum State {
     Done,
     /// Somebody stopped it, or the relay stopped.
     Cancelled,
-    /// It cannot continue.
+    /// The replay cannot continue.
     Failed,
 }
 
 /// An event that was not replayed, and why.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct EventError {
-    /// The event's id.
+    /// The id of the event.
     pub id: String,
     /// Why it was not replayed.
     pub error: String,

@@ -10,7 +10,8 @@ pub use handler::{
 use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
 
-use floodgate_event::source::{AcceptedStatus, Dedup, Locator, RateLimit, RawPolicy, Scheme};
+use floodgate_event::scheme::Settings;
+use floodgate_event::source::{AcceptedStatus, Dedup, Locator, OnVerifyFailure, RateLimit, RawPolicy};
 use floodgate_event::subscription::Subscription;
 use floodgate_event::type_pattern::TypePattern;
 use floodgate_event::{Lane, Name};
@@ -19,16 +20,14 @@ use url::Url;
 use utoipa::ToSchema;
 
 use crate::document::{HandlerDocument, RetryDocument};
-use crate::schema;
 
 /// A source, in the form of its document.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct SourceView {
-    /// Its name.
-    #[schema(value_type = schema::Name)]
+    /// The name of the object.
     pub name: Name,
     /// The tenant that owns it.
-    #[schema(value_type = schema::Name, required = false)]
+    #[schema(required = false)]
     pub tenant: Name,
     /// How requests prove where they come from.
     pub verify: VerifyView,
@@ -41,42 +40,41 @@ pub struct SourceView {
     pub keys: BTreeMap<Name, SecretView>,
     /// Where the provider's id is; the scheme's preset if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<schema::Locator>)]
     pub event_id: Option<Locator>,
     /// Where the event's type is; the scheme's preset if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<schema::Locator>)]
     pub event_type: Option<Locator>,
     /// What makes two requests the same event.
-    #[schema(value_type = schema::Dedup, required = false)]
+    #[schema(required = false)]
     pub dedup: Dedup,
     /// The event types that are taken, exact or ending in `*`, as they are received; null for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<schema::TypePattern>>, min_items = 1, max_items = 256)]
+    #[schema(min_items = 1, max_items = 256)]
     pub types: Option<Vec<TypePattern>>,
     /// Whether the signed bytes stay with the event.
-    #[schema(value_type = schema::RawPolicy, required = false)]
+    #[schema(required = false)]
     pub raw: RawPolicy,
+    /// Whether a request whose signature fails is held, to be verified again.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub on_verify_failure: OnVerifyFailure,
     /// What events are ordered by, if by anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<schema::Locator>)]
     pub order_by: Option<Locator>,
     /// The lane, where `lanes` does not name the type.
-    #[schema(value_type = schema::Lane, required = false)]
+    #[schema(required = false)]
     pub lane: Lane,
     /// Lanes by exact event type, at most 1,000.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schema(value_type = BTreeMap<String, schema::Lane>)]
     pub lanes: BTreeMap<String, Lane>,
     /// The status of the answer to an accepted event: 200, 202 or 204.
-    #[schema(schema_with = schema::accepted_status, required = false)]
+    #[schema(required = false)]
     pub status: AcceptedStatus,
     /// The largest body, in bytes, as sent and decompressed.
     #[schema(minimum = 1, maximum = 3145728, required = false)]
     pub max_body_bytes: u32,
     /// How fast the source may send, in each gateway process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<schema::RateLimit>)]
     pub rate_limit: Option<RateLimit>,
     /// Requests are refused with 503 once the region's configuration is older than this, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,14 +86,18 @@ pub struct SourceView {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct VerifyView {
     /// The provider's way of signing.
-    #[schema(value_type = schema::Scheme)]
-    pub scheme: Scheme,
+    #[schema(value_type = String)]
+    pub scheme: Name,
     /// Keys, any of which may have signed.
     #[schema(read_only)]
     pub secrets: Vec<SecretView>,
     /// How old a signed time may be, in seconds.
     #[schema(minimum = 1, maximum = 86400)]
     pub tolerance_seconds: Option<u64>,
+    /// What else the scheme needs to know.
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    #[schema(required = false)]
+    pub settings: Settings,
 }
 
 /// A secret, of which only the id is shown.
@@ -108,11 +110,10 @@ pub struct SecretView {
 /// A destination, in the form of its document.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct DestinationView {
-    /// Its name.
-    #[schema(value_type = schema::Name)]
+    /// The name of the object.
     pub name: Name,
     /// The tenant that owns it.
-    #[schema(value_type = schema::Name, required = false)]
+    #[schema(required = false)]
     pub tenant: Name,
     /// Keys that sign deliveries, the current one first.
     #[schema(read_only, required = false)]
@@ -121,7 +122,7 @@ pub struct DestinationView {
     #[schema(value_type = String, format = "uri", max_length = 2048)]
     pub url: Url,
     /// Which events it gets.
-    #[schema(value_type = schema::Subscription, required = false)]
+    #[schema(required = false)]
     pub subscribe: Subscription,
     /// The most that one attempt may take, in seconds.
     #[schema(minimum = 1, maximum = 60, required = false)]
@@ -154,7 +155,7 @@ pub struct DestinationView {
 /// A destination, what waits for it, and what it does not get at present.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ShownDestination {
-    /// The destination.
+    /// The destination as it is configured.
     #[serde(flatten)]
     pub view: DestinationView,
     /// Why its deliveries wait, if they do: its secrets cannot be opened with the centre's key.

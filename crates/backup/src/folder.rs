@@ -1,33 +1,34 @@
-//! A backup's folder: written beside its final name and renamed once all of it is on disk, and looked through
-//! before anything of it is used.
+//! The folder of a backup. It is written under another name beside the final one, and renamed once all of it
+//! is on disk. Before a restore uses anything of it, every file is compared with its SHA-256.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use floodgate_event::snapshot::Digest256;
+use floodgate_event::Digest256;
 use sha2::{Digest, Sha256};
 
-use super::BackupError;
+use super::Error;
 use super::manifest::{FILE, FORMAT, Manifest, Stream};
 
-/// The most that a manifest may have, in bytes.
+/// The largest manifest that is read, in bytes.
 const MAX_MANIFEST: u64 = 16 * 1024 * 1024;
-/// Read at once when a file is looked through.
+/// Bytes that are read at once for a digest.
 const READ_BYTES: usize = 1024 * 1024;
 
-/// A folder that is not finished. Removed when dropped before it is.
+/// A folder that is not complete. It is removed if it is dropped before.
 pub(super) struct Unfinished {
     here: PathBuf,
     target: PathBuf,
 }
 
 impl Unfinished {
-    /// Makes it beside `target`. Only its owner can read it: there are events and sealed secrets in it.
-    pub(super) fn make(target: &Path) -> Result<Self, BackupError> {
+    /// Makes a folder beside `target`. Only its owner can read it, because it holds events and sealed
+    /// secrets.
+    pub(super) fn make(target: &Path) -> Result<Self, Error> {
         if target.symlink_metadata().is_ok() {
-            return Err(BackupError::Exists(target.to_owned()));
+            return Err(Error::Exists(target.to_owned()));
         }
         let mut name = target.file_name().unwrap_or_default().to_owned();
         name.push(format!(".unfinished-{}", std::process::id()));
@@ -36,20 +37,20 @@ impl Unfinished {
         Ok(Self { here, target: target.to_owned() })
     }
 
-    /// Makes a file in it.
-    pub(super) fn file(&self, name: &str) -> Result<File, BackupError> {
+    /// Makes a file in the folder.
+    pub(super) fn file(&self, name: &str) -> Result<File, Error> {
         let path = self.here.join(name);
         let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         made.map_err(|error| disk(&path, error))
     }
 
-    /// Where a file of it is, for errors.
+    /// The path of a file in the folder, for errors.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.here.join(name)
     }
 
     /// Writes the manifest and gives the folder its name.
-    pub(super) fn complete(self, manifest: &Manifest) -> Result<(), BackupError> {
+    pub(super) fn complete(self, manifest: &Manifest) -> Result<(), Error> {
         let text =
             serde_json::to_vec_pretty(manifest).map_err(|error| disk(&self.path(FILE), error.into()))?;
         let mut file = self.file(FILE)?;
@@ -57,7 +58,7 @@ impl Unfinished {
             .and_then(|()| file.sync_all())
             .map_err(|error| disk(&self.path(FILE), error))?;
         sync_folder(&self.here)?;
-        // An empty folder of that name would be replaced, and one with something in it refuses.
+        // This would replace an empty folder of the name, and fails for one with files in it.
         fs::rename(&self.here, &self.target).map_err(|error| disk(&self.target, error))?;
         sync_folder(parent(&self.target))
     }
@@ -65,7 +66,7 @@ impl Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // Gone already if it was completed.
+        // After `complete` there is nothing of this name.
         let _ = fs::remove_dir_all(&self.here);
     }
 }
@@ -74,21 +75,21 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn sync_folder(folder: &Path) -> Result<(), BackupError> {
+fn sync_folder(folder: &Path) -> Result<(), Error> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| disk(folder, error))
 }
 
-pub(super) fn disk(path: &Path, source: io::Error) -> BackupError {
-    BackupError::Disk { path: path.to_owned(), source }
+pub(super) fn disk(path: &Path, source: io::Error) -> Error {
+    Error::Disk { path: path.to_owned(), source }
 }
 
-/// Reads a backup's manifest.
-pub(super) fn read(folder: &Path) -> Result<Manifest, BackupError> {
+/// Reads the manifest of a backup, and checks its format.
+pub(super) fn read(folder: &Path) -> Result<Manifest, Error> {
     let path = folder.join(FILE);
     let mut text = Vec::new();
     let read = File::open(&path).and_then(|file| file.take(MAX_MANIFEST).read_to_end(&mut text));
     read.map_err(|error| disk(&path, error))?;
-    let refuse = |reason: String| BackupError::Manifest { path: path.clone(), reason };
+    let refuse = |reason: String| Error::Manifest { path: path.clone(), reason };
     let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))?;
     if manifest.format != FORMAT {
         return Err(refuse(format!(
@@ -102,16 +103,17 @@ pub(super) fn read(folder: &Path) -> Result<Manifest, BackupError> {
     }
 }
 
-/// Whether a file's name stays within the folder.
+/// Returns true if a file's name stays within the folder.
 fn is_plain(file: &str) -> bool {
     !file.is_empty() && !file.starts_with('.') && !file.contains(['/', '\\'])
 }
 
-/// Reads a file of the backup from end to end: nothing is touched before every one is known to be whole.
-pub(super) fn verify(folder: &Path, stream: &Stream) -> Result<(), BackupError> {
+/// Compares a file of the backup with its digest. A restore does so for every file before it changes
+/// anything.
+pub(super) fn verify(folder: &Path, stream: &Stream) -> Result<(), Error> {
     let path = folder.join(&stream.file);
     let found = digest(&path).map_err(|error| disk(&path, error))?;
-    if found == stream.sha256 { Ok(()) } else { Err(BackupError::Damaged(path)) }
+    if found == stream.sha256 { Ok(()) } else { Err(Error::Damaged(path)) }
 }
 
 fn digest(path: &Path) -> io::Result<Digest256> {
@@ -131,6 +133,7 @@ mod tests {
 
     use super::super::manifest::Server;
     use super::*;
+    use floodgate_event::ShardCount;
 
     fn manifest(file: &str, sha256: Digest256) -> Manifest {
         let now = OffsetDateTime::now_utc();
@@ -153,7 +156,7 @@ mod tests {
             started_at: now,
             finished_at: now,
             region: None,
-            shards: 1,
+            shards: ShardCount::ONE,
             server,
             streams: vec![stream],
         }
@@ -174,7 +177,7 @@ mod tests {
         drop(Unfinished::make(&target).unwrap());
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0, "an unfinished one is removed");
         write(&target, "EVENTS_0.snapshot", FORMAT);
-        assert!(matches!(Unfinished::make(&target), Err(BackupError::Exists(_))));
+        assert!(matches!(Unfinished::make(&target), Err(Error::Exists(_))));
         verify(&target, &read(&target).unwrap().streams[0]).unwrap();
     }
 
@@ -185,11 +188,11 @@ mod tests {
         write(&target, "EVENTS_0.snapshot", FORMAT);
         fs::write(target.join("EVENTS_0.snapshot"), b"abd").unwrap();
         let manifest = read(&target).unwrap();
-        assert!(matches!(verify(&target, &manifest.streams[0]), Err(BackupError::Damaged(_))));
+        assert!(matches!(verify(&target, &manifest.streams[0]), Err(Error::Damaged(_))));
         for (name, file, format) in [("later", "a", FORMAT + 1), ("outside", "../a", FORMAT)] {
             let target = scratch.path().join(name);
             write(&target, file, format);
-            assert!(matches!(read(&target), Err(BackupError::Manifest { .. })), "{name}");
+            assert!(matches!(read(&target), Err(Error::Manifest { .. })), "{name}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Taking one stream's snapshot: `$JS.API.STREAM.SNAPSHOT.<stream>`, whose chunks come to an inbox and are
-//! asked on by answering each.
+//! Saves one stream's snapshot. `$JS.API.STREAM.SNAPSHOT.<stream>` sends the chunks to an inbox, and
+//! continues as each is answered.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::response::Response;
 use async_nats::{Message, Subscriber};
 use bytes::Bytes;
-use floodgate_event::snapshot::Digest256;
+use floodgate_event::Digest256;
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,12 +18,13 @@ use tokio::time::timeout;
 
 use super::folder::{Unfinished, disk};
 use super::manifest::Stream;
-use super::{BackupError, Progress};
+use super::{Error, Progress};
 
-/// Bytes of a chunk, and of those that the server sends ahead of our answers: what a backup holds in memory.
+/// The bytes of a chunk that the server sends.
 const CHUNK_BYTES: u64 = 128 * 1024;
+/// Bytes that the server sends ahead of the answers. A backup holds no more in memory.
 const WINDOW_BYTES: u64 = 4 * 1024 * 1024;
-/// How long the server may take to begin, and between two chunks.
+/// How long the server may take until the first chunk, and between two chunks.
 const SILENCE: Duration = Duration::from_secs(60);
 
 #[derive(Serialize)]
@@ -32,7 +33,7 @@ struct Ask<'a> {
     no_consumers: bool,
     chunk_size: u64,
     window_size: u64,
-    /// Each message's checksum is looked at first.
+    /// The server checks each message's checksum first.
     jsck: bool,
 }
 
@@ -42,7 +43,7 @@ struct Begun {
     state: Value,
 }
 
-/// What the server says of a stream beside its contents.
+/// The counts in the server's description of a stream.
 #[derive(Deserialize)]
 struct Counts {
     messages: u64,
@@ -51,14 +52,14 @@ struct Counts {
     last_seq: u64,
 }
 
-/// Saves a stream into a file of its own.
+/// Saves a stream into a file of its own, which is on disk when this returns.
 pub(super) async fn save(
     context: &Context,
     stream: &str,
     folder: &Unfinished,
     progress: &mut impl Progress,
-) -> Result<Stream, BackupError> {
-    let look = |source| BackupError::Look { stream: stream.to_owned(), source };
+) -> Result<Stream, Error> {
+    let look = |source| Error::Stream { stream: stream.to_owned(), source };
     let created = context.get_stream(stream).await.map_err(|error| look(error.into()))?.cached_info().created;
     let inbox = context.client().new_inbox();
     let chunks = context.client().subscribe(inbox.clone()).await.map_err(|error| look(error.into()))?;
@@ -83,7 +84,7 @@ pub(super) async fn save(
     })
 }
 
-async fn begin(context: &Context, stream: &str, inbox: &str) -> Result<Begun, BackupError> {
+async fn begin(context: &Context, stream: &str, inbox: &str) -> Result<Begun, Error> {
     let ask = Ask {
         deliver_subject: inbox,
         no_consumers: true,
@@ -92,22 +93,22 @@ async fn begin(context: &Context, stream: &str, inbox: &str) -> Result<Begun, Ba
         jsck: true,
     };
     let subject = format!("STREAM.SNAPSHOT.{stream}");
-    // Checking every message comes first, so the answer to a large stream's takes its time.
+    // The server first checks every message, which takes long for a large stream.
     let mut patient = context.clone();
     patient.set_timeout(SILENCE);
     let answer: Response<Begun> = patient
         .request(subject, &ask)
         .await
-        .map_err(|error| BackupError::Look { stream: stream.to_owned(), source: error.into() })?;
+        .map_err(|error| Error::Stream { stream: stream.to_owned(), source: error.into() })?;
     match answer {
         Response::Ok(begun) => Ok(begun),
         Response::Err { error } => {
-            Err(BackupError::Refused { stream: stream.to_owned(), reason: error.to_string() })
+            Err(Error::Refused { stream: stream.to_owned(), reason: error.to_string() })
         }
     }
 }
 
-/// A snapshot on its way.
+/// A snapshot whose chunks are being received.
 struct Transfer<'a> {
     context: &'a Context,
     stream: &'a str,
@@ -122,7 +123,7 @@ impl Transfer<'_> {
         folder: &Unfinished,
         name: &str,
         progress: &mut impl Progress,
-    ) -> Result<(u64, Digest256), BackupError> {
+    ) -> Result<(u64, Digest256), Error> {
         let failed = |error| disk(&folder.path(name), error);
         let mut file = File::from_std(folder.file(name)?);
         let (mut bytes, mut hasher) = (0, Sha256::new());
@@ -136,8 +137,8 @@ impl Transfer<'_> {
         Ok((bytes, Digest256::from_bytes(hasher.finalize().into())))
     }
 
-    /// The next chunk, asked on; none at the end.
-    async fn next(&mut self) -> Result<Option<Bytes>, BackupError> {
+    /// Receives the next chunk and asks for more. `None` at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let message = timeout(SILENCE, self.chunks.next()).await.ok().flatten();
         let message = message.ok_or_else(|| self.broken("no chunk came for a minute"))?;
         if message.payload.is_empty() {
@@ -151,8 +152,9 @@ impl Transfer<'_> {
         Ok(Some(message.payload))
     }
 
-    /// The reply's subject ends in the chunk's number: one that is left out is a hole in the file.
-    fn count(&mut self, reply: &str) -> Result<(), BackupError> {
+    /// Checks the chunk's number, in which the reply's subject ends: a missing one would be a hole in the
+    /// file.
+    fn count(&mut self, reply: &str) -> Result<(), Error> {
         let index = reply.rsplit('.').next().and_then(|index| index.parse().ok());
         if index != Some(self.index + 1) {
             return Err(self.broken("a chunk went missing on the way"));
@@ -161,22 +163,19 @@ impl Transfer<'_> {
         Ok(())
     }
 
-    /// The end carries a status: one that is not of success says why the server gave up.
-    fn end(&self, message: &Message) -> Result<(), BackupError> {
+    /// Checks the status at the end, which says why the server gave up if it did.
+    fn end(&self, message: &Message) -> Result<(), Error> {
         match message.status {
             None => Ok(()),
             Some(status) if status.is_success() => Ok(()),
             Some(status) => {
                 let said = message.description.as_deref().unwrap_or_default();
-                Err(BackupError::Refused {
-                    stream: self.stream.to_owned(),
-                    reason: format!("{status} {said}"),
-                })
+                Err(Error::Refused { stream: self.stream.to_owned(), reason: format!("{status} {said}") })
             }
         }
     }
 
-    fn broken(&self, reason: &'static str) -> BackupError {
-        BackupError::BrokenOff { stream: self.stream.to_owned(), reason }
+    fn broken(&self, reason: &'static str) -> Error {
+        Error::BrokenOff { stream: self.stream.to_owned(), reason }
     }
 }

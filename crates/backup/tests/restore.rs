@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
-use floodgate_backup::{self as backup, Deployment, Permits, Place};
-use floodgate_event::{Lane, subject};
+use floodgate_backup::{self as backup, Deployment, Place, RestoreOptions};
+use floodgate_event::{Lane, ShardCount, ShardId, subject};
 use floodgate_stream::placement::{Centre, Replicas};
 use floodgate_stream::provision;
 use floodgate_testkit::nats::{Cluster, Setup};
@@ -34,7 +34,7 @@ fn deployment(cluster: &Cluster) -> Result<Deployment> {
         nats: toml::from_str(&format!("urls = {:?}", cluster.urls("")))?,
         replicas: Some(three()?),
         regions: Vec::new(),
-        shards: 1,
+        shards: ShardCount::ONE,
         lease: Duration::from_secs(10),
         window_days: 7,
     })
@@ -46,15 +46,15 @@ async fn a_centre_of_three_is_restored() -> Result<()> {
     let servers = Setup::default().start_cluster(3)?;
     let context = servers.context(3).await?;
     let deployment = deployment(&servers)?;
-    provision::centre(&context, 1, Centre { replicas: Some(three()?) }).await?;
+    provision::centre(&context, ShardCount::ONE, Centre { replicas: Some(three()?) }).await?;
     fill(&context).await?;
     let saved = folder.path().join("backup");
     let manifest = backup::backup(&deployment, &Place::Centre, &saved, &mut Silent).await?;
-    let log = manifest.streams.iter().find(|stream| stream.name == subject::log_stream(0));
+    let log = manifest.streams.iter().find(|stream| stream.name == subject::log_stream(ShardId::FIRST));
     assert_eq!(log.map(|log| log.messages), Some(BLOCKS));
-    let permits = Permits { replace: true, ..Permits::default() };
+    let options = RestoreOptions { replace: true, ..RestoreOptions::default() };
     for _ in 0..ROUNDS {
-        backup::restore(&deployment, &Place::Centre, &saved, permits, &mut Silent).await?;
+        backup::restore(&deployment, &Place::Centre, &saved, options, &mut Silent).await?;
         for stream in &manifest.streams {
             let info = context.get_stream(&stream.name).await?.cached_info().clone();
             let (state, copies) = (&info.state, info.config.num_replicas);
@@ -69,8 +69,9 @@ async fn fill(context: &Context) -> Result<()> {
     for number in 0..BLOCKS {
         let mut headers = HeaderMap::new();
         headers.insert(subject::ORIGIN_HEADER, format!("eu/f4240/standard/{}", number + 1));
-        let ack =
-            context.publish_with_headers(subject::log(0, Lane::Standard), headers, "block".into()).await?;
+        let ack = context
+            .publish_with_headers(subject::log(ShardId::FIRST, Lane::Standard), headers, "block".into())
+            .await?;
         if number % 100 == 99 {
             ack.await?;
         }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::{Document, Invalid, NotYet, field};
 use crate::schema;
 
-/// `PUT /v1/destinations/{name}`.
+/// A destination, as `PUT /v1/destinations/{name}` takes it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Destination)]
@@ -24,7 +24,7 @@ pub struct DestinationDocument {
     pub tenant: Name,
     /// Keys that sign deliveries, the current one first.
     #[serde(deserialize_with = "field::secret_list")]
-    #[schema(value_type = Vec<schema::Secret>, min_items = 1, max_items = 2, write_only)]
+    #[schema(min_items = 1, max_items = 2, write_only)]
     pub secrets: Vec<Secret>,
     /// Where deliveries are posted.
     #[serde(deserialize_with = "field::url")]
@@ -32,7 +32,6 @@ pub struct DestinationDocument {
     pub url: Url,
     /// Which events it gets.
     #[serde(default)]
-    #[schema(value_type = schema::Subscription)]
     subscribe: Subscription,
     /// The most that one attempt may take, in seconds.
     #[serde(default = "default_timeout_seconds")]
@@ -62,11 +61,11 @@ pub struct DestinationDocument {
     #[serde(default)]
     #[schema(default = false)]
     paused: bool,
-    /// Not there yet.
+    /// This version has no breaker: only null is taken.
     #[serde(default, rename = "breaker")]
     #[schema(schema_with = schema::not_yet)]
     _breaker: NotYet,
-    /// Not there yet.
+    /// This version has no receipts: only null is taken.
     #[serde(default, rename = "receipt_sla_seconds")]
     #[schema(schema_with = schema::not_yet)]
     _receipt_sla_seconds: NotYet,
@@ -127,7 +126,7 @@ impl DestinationDocument {
     pub const MAX_TIMEOUT_SECONDS: u64 = 60;
     /// The most attempts under way at once.
     pub const MAX_CONCURRENCY: u64 = 256;
-    /// The highest `rate_per_second`.
+    /// The most attempts per second that can be asked for.
     pub const MAX_RATE_PER_SECOND: u64 = 100_000;
     /// The longest URL, in bytes.
     pub const MAX_URL_BYTES: usize = 2_048;

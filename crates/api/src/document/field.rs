@@ -1,4 +1,4 @@
-//! Checks that fields of several documents share.
+//! Checks of fields that several documents have.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -29,22 +29,19 @@ pub(super) fn at_most(path: &str, what: &str, count: usize, most: usize) -> Resu
     }
 }
 
-/// Reads a URL. It is not quoted where it is none: a password may stand in it.
+/// Reads a URL. The error does not quote the text, because it may contain a password.
 pub(super) fn url<'de, D: Deserializer<'de>>(from: D) -> Result<Url, D::Error> {
     let text = String::deserialize(from)?;
     Url::parse(&text).map_err(|_| D::Error::custom("expected a whole URL, like `https://shop.example/hooks`"))
 }
 
-/// Checks a list of secrets; `parses` says what is wrong with one, without quoting it.
+/// Checks a list of secrets. `parses` says what is wrong with one, without quoting it.
 pub(super) fn secrets(
     path: &str,
     secrets: &[Secret],
     most: usize,
     parses: impl Fn(&Secret) -> Result<(), String>,
 ) -> Result<(), Invalid> {
-    if secrets.is_empty() {
-        return Err(Invalid::new(path, "at least one secret is needed"));
-    }
     at_most(path, "secrets", secrets.len(), most)?;
     for (index, secret) in secrets.iter().enumerate() {
         let wrong = |message: String| Invalid::new(format!("{path}[{index}]"), message);
@@ -63,12 +60,12 @@ fn one_secret(secret: &Secret) -> Result<(), String> {
     }
 }
 
-/// Checks one secret.
+/// Checks that a secret has no invisible character, and is not too long.
 pub(super) fn secret(path: &str, secret: &Secret) -> Result<(), Invalid> {
     one_secret(secret).map_err(|message| Invalid::new(path, message))
 }
 
-/// Reads secrets by name, without quoting any.
+/// Reads a map of secrets, without quoting any in an error.
 pub(super) fn secret_map<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Name, Secret>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -83,7 +80,7 @@ pub(super) fn secret_map<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<
     secrets.into_iter().map(named).collect()
 }
 
-/// Reads a list of secrets. serde's own message for a wrong type quotes what it found; this one does not.
+/// Reads a list of secrets. serde's own message for a wrong type quotes the value, and this one does not.
 pub(super) fn secret_list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Secret>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

@@ -1,23 +1,23 @@
-//! Messages of the libraries that read documents, in the words of whoever wrote the document:
-//! a number is no `u64` to them, and an object no `struct`.
+//! Rewords the messages of the libraries that read documents for the author of a document, to whom a number
+//! is no `u64` and an object no `struct`.
 
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 
 use super::Invalid;
 
-/// The path to a field, as far as it is known.
+/// The path of a field, as far as it is known.
 pub(super) fn path(path: &Path) -> String {
-    // Where JSON ends too early or is none, the last part has no name yet.
+    // If JSON ends too early or is malformed, the last part of the path has no name yet.
     if path.iter().any(|segment| matches!(segment, Segment::Unknown)) { String::new() } else { text(path) }
 }
 
 fn text(path: &Path) -> String {
-    // The document as a whole is a dot to the library.
+    // The library writes the document as a whole as a dot.
     if path.iter().next().is_none() { String::new() } else { path.to_string() }
 }
 
-/// What is wrong with JSON text, or with what stands in it.
+/// Says what is wrong with JSON text, or with a value in it.
 pub(super) fn json(path: String, error: &serde_json::Error) -> Invalid {
     let (line, column) = (error.line(), error.column());
     match error.classify() {
@@ -29,8 +29,8 @@ pub(super) fn json(path: String, error: &serde_json::Error) -> Invalid {
     }
 }
 
-/// A message of serde with the names of Rust's types put into words.
-/// It is only shown: nothing is decided by it.
+/// Replaces the names of Rust's types in a message of serde. The text is only shown, and nothing is decided
+/// by it.
 pub(super) fn message(text: &str) -> String {
     let text = text.replacen("unknown variant ", "unknown value ", 1);
     let Some((found, rest)) = text.rsplit_once(", expected ") else { return text };

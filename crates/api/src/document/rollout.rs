@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Document, Invalid, field};
-use crate::schema;
 
-/// `POST /v1/handlers/{name}/shadow`.
-#[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
+/// A shadow, as `POST /v1/handlers/{name}/shadow` takes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Shadow)]
 pub struct ShadowDocument {
@@ -18,12 +17,11 @@ pub struct ShadowDocument {
     #[schema(value_type = u32, minimum = 1)]
     pub version: NonZeroU32,
     /// On how many of the events it runs, in percent.
-    #[schema(value_type = schema::Share)]
     pub percent: Share,
 }
 
-/// `POST /v1/handlers/{name}/canary`.
-#[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
+/// A canary, as `POST /v1/handlers/{name}/canary` takes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Canary)]
 pub struct CanaryDocument {
@@ -32,7 +30,7 @@ pub struct CanaryDocument {
     pub version: NonZeroU32,
     /// Shares of the events in percent, each larger than the last.
     #[serde(default = "default_steps")]
-    #[schema(value_type = Vec<schema::Share>, min_items = 1, max_items = 20, default = json!([1, 10, 50]))]
+    #[schema(min_items = 1, max_items = 20, default = json!([1, 10, 50]))]
     pub steps_percent: Vec<Share>,
     /// The least time of a step, in seconds.
     #[serde(default = "default_step_seconds")]
@@ -71,7 +69,7 @@ fn default_step_seconds() -> u32 {
 }
 
 impl CanaryDocument {
-    /// The most steps.
+    /// The most steps of a canary.
     pub const MAX_STEPS: usize = 20;
 }
 
@@ -112,7 +110,7 @@ impl Default for Budget {
     }
 }
 
-/// `POST /v1/handlers/{name}/promote`.
+/// A promotion, as `POST /v1/handlers/{name}/promote` takes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Promotion)]

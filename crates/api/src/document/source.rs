@@ -5,21 +5,20 @@ use std::num::NonZeroU32;
 
 use floodgate_event::grant::Grants;
 use floodgate_event::source::{
-    AcceptedStatus, Dedup, HandlerLimits, Intake, Locator, OnFault, RateLimit, RawPolicy, Scheme,
+    AcceptedStatus, Dedup, HandlerLimits, Intake, Locator, OnFault, OnVerifyFailure, RateLimit, RawPolicy,
     default_tenant,
 };
 use floodgate_event::type_pattern::TypePattern;
-use floodgate_event::{Lane, Name, Secret, standard_webhooks};
+use floodgate_event::{Lane, Name, Secret};
+use floodgate_schemes::presets;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Document, Invalid, field};
-use crate::schema;
+use super::{Document, Invalid, VerifyDocument, field};
 
-/// `PUT /v1/sources/{name}`.
-///
-/// The fields of [`Intake`] are listed and not flattened in:
-/// `flatten` and `deny_unknown_fields` do not go together.
+// The fields of `Intake` are listed and not flattened in: `flatten` and `deny_unknown_fields` do not go
+// together.
+/// A source, as `PUT /v1/sources/{name}` takes it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Source)]
@@ -36,44 +35,44 @@ pub struct SourceDocument {
     pub handlers: Vec<HandlerDocument>,
     /// Keys that handlers may use where their binding grants it, by name.
     #[serde(default, deserialize_with = "field::secret_map")]
-    #[schema(value_type = BTreeMap<String, schema::Secret>, write_only)]
+    #[schema(value_type = BTreeMap<String, Secret>, write_only)]
     pub keys: BTreeMap<Name, Secret>,
     /// Where the provider's id is; the scheme's preset if left out.
     #[serde(default)]
-    #[schema(value_type = Option<schema::Locator>)]
     event_id: Option<Locator>,
     /// Where the event's type is; the scheme's preset if left out.
     #[serde(default)]
-    #[schema(value_type = Option<schema::Locator>)]
     event_type: Option<Locator>,
     /// What makes two requests the same event.
     #[serde(default)]
-    #[schema(value_type = schema::Dedup, default = "id")]
+    #[schema(default = "id")]
     dedup: Dedup,
     /// The event types that are taken, exact or ending in `*`, as they are received; null for all. Others are
     /// refused with 422.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<schema::TypePattern>>, min_items = 1, max_items = 256)]
+    #[schema(min_items = 1, max_items = 256)]
     types: Option<Vec<TypePattern>>,
     /// Whether the signed bytes stay with the event.
     #[serde(default)]
-    #[schema(value_type = schema::RawPolicy, default = "keep")]
+    #[schema(default = "keep")]
     raw: RawPolicy,
+    /// Whether a request whose signature fails is also held, sealed to its region's key, to be verified again
+    /// once the source is corrected. Its sender gets 401 either way.
+    #[serde(default)]
+    #[schema(default = "refuse")]
+    on_verify_failure: OnVerifyFailure,
     /// What events are ordered by, if by anything.
     #[serde(default)]
-    #[schema(value_type = Option<schema::Locator>)]
     order_by: Option<Locator>,
     /// The lane, where `lanes` does not name the type.
     #[serde(default)]
-    #[schema(value_type = schema::Lane, default = "standard")]
+    #[schema(default = "standard")]
     lane: Lane,
     /// Lanes by exact event type, at most 1,000.
     #[serde(default)]
-    #[schema(value_type = BTreeMap<String, schema::Lane>)]
     lanes: BTreeMap<String, Lane>,
     /// The status of the answer to an accepted event: 200 and 202 with the event's id, 204 without a body.
     #[serde(default)]
-    #[schema(schema_with = schema::accepted_status)]
     status: AcceptedStatus,
     /// The largest body, in bytes, as sent and decompressed.
     #[serde(default = "default_max_body_bytes")]
@@ -81,7 +80,6 @@ pub struct SourceDocument {
     max_body_bytes: u32,
     /// How fast the source may send, in each gateway process.
     #[serde(default)]
-    #[schema(value_type = Option<schema::RateLimit>)]
     rate_limit: Option<RateLimit>,
     /// Requests are refused with 503 once the region's configuration is older than this, in seconds.
     #[serde(default)]
@@ -89,31 +87,12 @@ pub struct SourceDocument {
     max_config_age_seconds: Option<u64>,
 }
 
-/// `verify` of a source.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = Verify)]
-pub struct VerifyDocument {
-    /// The provider's way of signing.
-    #[schema(value_type = schema::Scheme)]
-    pub scheme: Scheme,
-    /// Keys, any of which may have signed.
-    #[serde(deserialize_with = "field::secret_list")]
-    #[schema(value_type = Vec<schema::Secret>, min_items = 1, max_items = 10, write_only)]
-    pub secrets: Vec<Secret>,
-    /// How old a signed time may be, in seconds; the scheme's preset if left out.
-    #[serde(default)]
-    #[schema(minimum = 1, maximum = 86400)]
-    pub tolerance_seconds: Option<u64>,
-}
-
 /// One of `handlers` of a source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Binding)]
 pub struct HandlerDocument {
-    /// The handler's name.
-    #[schema(value_type = schema::Name)]
+    /// The name that the handler was uploaded under.
     pub name: Name,
     /// Its version; without one, whichever is promoted.
     #[serde(default)]
@@ -121,7 +100,7 @@ pub struct HandlerDocument {
     pub version: Option<NonZeroU32>,
     /// What a failure does.
     #[serde(default)]
-    #[schema(value_type = schema::OnFault, default = "quarantine")]
+    #[schema(default = "quarantine")]
     pub on_fault: OnFault,
     /// What the handler is given as its parameters.
     #[serde(default)]
@@ -129,11 +108,9 @@ pub struct HandlerDocument {
     pub params: serde_json::Map<String, serde_json::Value>,
     /// What it may ask of the host.
     #[serde(default)]
-    #[schema(value_type = schema::Grants)]
     pub grants: Grants,
     /// What it may use for each event.
     #[serde(default)]
-    #[schema(value_type = schema::HandlerLimits)]
     pub limits: HandlerLimits,
 }
 
@@ -142,16 +119,12 @@ fn default_max_body_bytes() -> u32 {
 }
 
 impl SourceDocument {
-    /// The most secrets.
-    pub const MAX_SECRETS: usize = 10;
     /// The most keys for handlers.
     pub const MAX_KEYS: usize = 10;
     /// The most handlers in a chain.
     pub const MAX_HANDLERS: usize = 16;
     /// The longest event type that `lanes` names, in bytes.
     pub const MAX_TYPE_BYTES: usize = 256;
-    /// The longest tolerance, in seconds: a day.
-    pub const MAX_TOLERANCE_SECONDS: u64 = 86_400;
     /// The bounds of `max_config_age_seconds`. A region's configuration is confirmed every 30 s; less than
     /// four times that would refuse requests whenever a confirmation is late.
     pub const CONFIG_AGE_SECONDS: std::ops::RangeInclusive<u64> = 120..=30 * 86_400;
@@ -164,6 +137,7 @@ impl SourceDocument {
             dedup: self.dedup,
             types: self.types.clone(),
             raw: self.raw,
+            on_verify_failure: self.on_verify_failure,
             order_by: self.order_by.clone(),
             lane: self.lane,
             lanes: self.lanes.clone(),
@@ -190,6 +164,32 @@ impl SourceDocument {
             let bytes = locator.as_ref().map_or(0, Locator::bytes);
             field::at_most(path, "bytes", bytes, Locator::MAX_BYTES)
         })
+    }
+
+    /// Own applications send id and type with each event, so nothing would read these.
+    fn check_own(&self) -> Result<(), Invalid> {
+        let preset = presets::find(&self.verify.scheme).filter(|preset| preset.own_applications);
+        let given = [("event_id", &self.event_id), ("event_type", &self.event_type)];
+        match given.into_iter().find(|(_, locator)| preset.is_some() && locator.is_some()) {
+            Some((path, _)) => Err(Invalid::new(
+                path,
+                format!("with scheme `{}` each event has `id` and `type`: leave it out", self.verify.scheme),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The gateway refuses the requests of these schemes before it keeps anything of them, so that nothing would
+    /// be held.
+    fn check_hold(&self) -> Result<(), Invalid> {
+        let is_never_held = ["mtls", "none", "token"].contains(&self.verify.scheme.as_str());
+        match self.on_verify_failure {
+            OnVerifyFailure::Hold if is_never_held => Err(Invalid::new(
+                "on_verify_failure",
+                format!("scheme `{}` cannot hold requests: leave it out", self.verify.scheme),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn check_lanes(&self) -> Result<(), Invalid> {
@@ -250,45 +250,13 @@ impl Document for SourceDocument {
         self.check_types()?;
         self.check_lanes()?;
         self.check_locators()?;
+        self.check_own()?;
+        self.check_hold()?;
         field::within("max_body_bytes", self.max_body_bytes.into(), 1..=Intake::MAX_BODY_BYTES.into())?;
         match self.max_config_age_seconds {
             Some(age) => field::within("max_config_age_seconds", age, Self::CONFIG_AGE_SECONDS),
             None => Ok(()),
         }
-    }
-}
-
-impl VerifyDocument {
-    fn check(&self) -> Result<(), Invalid> {
-        field::secrets("verify.secrets", &self.secrets, SourceDocument::MAX_SECRETS, |secret| {
-            self.parses(secret)
-        })?;
-        let path = "verify.tolerance_seconds";
-        match (self.tolerance_seconds, self.scheme.default_tolerance_seconds()) {
-            (Some(_), None) => Err(Invalid::new(
-                path,
-                format!("scheme `{}` signs no time: leave it out", self.scheme.as_str()),
-            )),
-            (Some(seconds), Some(_)) => {
-                field::within(path, seconds, 1..=SourceDocument::MAX_TOLERANCE_SECONDS)
-            }
-            (None, _) => Ok(()),
-        }
-    }
-
-    fn parses(&self, secret: &Secret) -> Result<(), String> {
-        match self.scheme {
-            // Both use the secret's own bytes as the key, whatever they are.
-            Scheme::Github | Scheme::Stripe => Ok(()),
-            Scheme::Standard => {
-                standard_webhooks::Key::parse(secret).map(drop).map_err(|error| error.to_string())
-            }
-        }
-    }
-
-    /// The tolerance that applies.
-    pub fn tolerance(&self) -> Option<u64> {
-        self.tolerance_seconds.or(self.scheme.default_tolerance_seconds())
     }
 }
 

@@ -5,7 +5,7 @@ const BAD_SOURCES: &[&str] = &[
     r#"{}"#,
     r#"{"verify": {"scheme": "github", "secrets": ["s"]}, "colour": 1}"#,
     r#"{"verify": {"scheme": "github", "secrets": ["s"], "foo": 1}}"#,
-    r#"{"verify": {"scheme": "gitlab", "secrets": ["s"]}}"#,
+    r#"{"verify": {"scheme": "nobody", "secrets": ["s"]}}"#,
     r#"{"verify": {"scheme": "github", "secrets": "whsec_in_the_wrong_form"}}"#,
     r#"{"verify": {"scheme": "github", "secrets": [12345]}}"#,
     r#"{"verify": {"scheme": "github", "secrets": []}}"#,
@@ -16,6 +16,8 @@ const BAD_SOURCES: &[&str] = &[
     r#"{"verify": {"scheme": "standard", "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_*"]}}"#,
     r#"{"verify": {"scheme": "github", "secrets": ["s"], "tolerance_seconds": 5}}"#,
     r#"{"verify": {"scheme": "stripe", "secrets": ["s"], "tolerance_seconds": 0}}"#,
+    r#"{"verify": {"scheme": "token", "secrets": ["too short"]}}"#,
+    r#"{"verify": {"scheme": "token", "secrets": ["0c1f6f7c5be24b0f9a5c7d2f8e3b1a64"]}, "event_id": {"json": "/id"}}"#,
     r#"{"verify": {"scheme": "stripe", "secrets": ["s"]}, "event_id": {"json": "id"}}"#,
     r#"{"verify": {"scheme": "stripe", "secrets": ["s"]}, "event_id": {"xml": "/id"}}"#,
     r#"{"verify": {"scheme": "stripe", "secrets": ["s"]}, "lanes": {"a": "fast"}}"#,
@@ -104,7 +106,7 @@ fn bad_destinations_get_their_messages() {
 #[test]
 fn every_field_of_the_interface_is_taken() {
     let source = r#"{"verify": {"scheme": "stripe", "secrets": ["whsec_x"], "tolerance_seconds": 300},
-        "event_id": {"json": "/id"}, "event_type": {"json": "/type"}, "dedup": "delivery", "types": ["push", "issues.*"], "raw": "keep", "order_by": null,
+        "event_id": {"json": "/id"}, "event_type": {"json": "/type"}, "dedup": "delivery", "types": ["push", "issues.*"], "raw": "keep", "on_verify_failure": "hold", "order_by": null,
         "handlers": [{"name": "redact", "version": 3, "on_fault": "quarantine", "params": {}}],
         "lane": "standard", "lanes": {"payment_intent.succeeded": "critical"}, "status": 200, "tenant": "default",
         "max_body_bytes": 1048576, "rate_limit": {"per_second": 500, "burst": 1000}, "max_config_age_seconds": 600}"#;

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use floodgate_event::Name;
 use floodgate_event::report::{Difference, TrialTally};
 use floodgate_event::rollout::{Share, TrialKind};
-use floodgate_event::snapshot::Digest256;
+use floodgate_event::{Digest256, Name};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,8 +14,7 @@ use crate::schema;
 /// A handler with its versions, and which of them is bound where.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct HandlerView {
-    /// Its name.
-    #[schema(value_type = schema::Name)]
+    /// The name of the handler.
     pub name: Name,
     /// The version that sources run which name none.
     pub promoted: u32,
@@ -38,8 +36,7 @@ pub struct HandlerView {
 /// A version that is tried.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RolloutView {
-    /// Whose outcome counts.
-    #[schema(value_type = schema::TrialKind)]
+    /// Whose outcome counts: `shadow` or `canary`.
     pub kind: TrialKind,
     /// The version that is tried.
     pub version: u32,
@@ -47,7 +44,6 @@ pub struct RolloutView {
     #[schema(value_type = Option<f64>, minimum = 0.01, maximum = 100)]
     pub percent: Option<Share>,
     /// Shares of the events, one after the other.
-    #[schema(value_type = Vec<schema::Share>)]
     pub steps_percent: Vec<Share>,
     /// The present step, from 1.
     pub step: usize,
@@ -63,20 +59,18 @@ pub struct RolloutView {
 /// How a rollout ended.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Concluded {
-    /// Whose outcome counted.
-    #[schema(value_type = schema::TrialKind)]
+    /// Whose outcome counted: `shadow` or `canary`.
     pub kind: TrialKind,
     /// The version that was tried.
     pub version: u32,
     /// What became of it.
     pub conclusion: Conclusion,
-    /// Why, for people.
+    /// Why it ended, for people.
     pub reason: String,
-    /// When it ended.
+    /// When the rollout ended.
     #[schema(format = DateTime)]
     pub at: String,
     /// The counts of its last step.
-    #[schema(value_type = schema::TrialTally)]
     pub tally: TrialTally,
 }
 
@@ -110,8 +104,7 @@ pub struct VersionView {
 /// A source that binds a handler.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Bound {
-    /// The source.
-    #[schema(value_type = schema::Name)]
+    /// The source that binds the handler.
     pub source: Name,
     /// The version that the source runs.
     pub version: Option<u32>,
@@ -122,7 +115,7 @@ pub struct Bound {
 /// A handler, and how it does in the regions.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ShownHandler {
-    /// The handler.
+    /// The handler as it is configured.
     #[serde(flatten)]
     pub handler: HandlerView,
     /// The regions, and the versions that each serves.
@@ -136,8 +129,7 @@ pub struct ShownHandler {
 /// The versions of a handler that a region serves.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RegionVersions {
-    /// The region.
-    #[schema(value_type = schema::Name)]
+    /// The name of the region.
     pub name: Name,
     /// Whether the region answered.
     pub reachable: bool,
@@ -150,19 +142,17 @@ pub struct RegionVersions {
 pub struct Counters {
     /// Runs by outcome; those that failed are `fault`.
     pub runs: BTreeMap<String, u64>,
-    /// Failures by kind.
+    /// Failures by kind of fault.
     pub faults: BTreeMap<String, u64>,
 }
 
 /// How the version that is tried does, over all regions.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct Trial {
-    /// Its counts.
+    /// The counts of the trial.
     #[serde(flatten)]
-    #[schema(value_type = schema::TrialTally)]
     pub tally: TrialTally,
     /// The first events on which the versions did not do the same.
-    #[schema(value_type = Vec<schema::Difference>)]
     pub samples: Vec<Difference>,
 }
 
@@ -170,8 +160,7 @@ pub struct Trial {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Taken)]
 pub struct Uploaded {
-    /// The handler.
-    #[schema(value_type = schema::Name)]
+    /// The name of the handler.
     pub name: Name,
     /// The version; that of before where the bytes are the same.
     pub version: u32,
@@ -186,8 +175,7 @@ pub struct Uploaded {
 /// What a promotion made.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Promoted {
-    /// The handler.
-    #[schema(value_type = schema::Name)]
+    /// The name of the handler.
     pub name: Name,
     /// The version that sources run now which name none.
     pub promoted: u32,
@@ -195,6 +183,8 @@ pub struct Promoted {
     #[schema(value_type = schema::Revision)]
     pub revision: u64,
     /// Whether every region runs it. Waited for at most 10 s.
+    #[serde(default)]
+    #[schema(required = true)]
     pub in_force: bool,
 }
 
@@ -202,13 +192,14 @@ pub struct Promoted {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = RolloutChange)]
 pub struct Change {
-    /// The handler.
-    #[schema(value_type = schema::Name)]
+    /// The name of the handler.
     pub name: Name,
     /// The revision that says so.
     #[schema(value_type = schema::Revision)]
     pub revision: u64,
     /// Whether every region runs what this revision says. Waited for at most 10 s.
+    #[serde(default)]
+    #[schema(required = true)]
     pub in_force: bool,
 }
 
@@ -222,19 +213,19 @@ pub struct LogLine {
     pub gateway: String,
     /// When it was written, as Unix time in microseconds.
     pub at_us: u64,
-    /// The handler.
+    /// The name of the handler.
     #[serde(default)]
     pub handler: String,
-    /// The handler's version.
+    /// The version of the handler.
     pub version: u32,
     /// The source that the event came through.
     #[serde(default)]
     pub source: String,
-    /// The event's id.
+    /// The id of the event.
     pub event: String,
     /// How grave it is.
     pub level: Level,
-    /// What it says.
+    /// What the handler wrote.
     pub message: String,
 }
 
@@ -246,10 +237,10 @@ pub enum Level {
     Trace,
     /// What helps to find a fault.
     Debug,
-    /// What happened.
+    /// What happened, when nothing is wrong.
     Info,
     /// What is likely wrong.
     Warn,
-    /// What failed.
+    /// What failed and needs attention.
     Error,
 }

@@ -1,6 +1,6 @@
-//! Sending one stream's snapshot: `$JS.API.STREAM.RESTORE.<stream>` names a subject for its chunks,
-//! each of which is answered, the last (an empty one) by what stands there then.
-//! In a cluster the server that unpacks them may be any.
+//! Sends one stream's snapshot to the server. `$JS.API.STREAM.RESTORE.<stream>` answers with a subject for
+//! the chunks. Each chunk is answered, and the last, an empty one, by the state of the restored stream. In a
+//! cluster any server may be the one that unpacks them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,23 +16,24 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::super::connection;
 use super::super::folder::disk;
-use super::super::link;
 use super::super::manifest::Stream;
-use super::super::{BackupError, Progress};
+use super::super::{Error, Progress};
 
-/// Bytes of a chunk; below every server's `max_payload`.
+/// Bytes of a chunk, below every server's `max_payload`.
 const CHUNK_BYTES: usize = 256 * 1024;
-/// Chunks sent ahead of their answers, so that a distant server is not waited for with each.
+/// How many chunks are sent ahead of their answers, so that not each waits for a distant server.
 const AHEAD: usize = 16;
 /// How long the server may take to answer a chunk.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
-/// How long it may take to unpack the whole and make the stream.
+/// How long the server may take to unpack everything and make the stream.
 const UNPACK_LIMIT: Duration = Duration::from_secs(1_800);
-/// How long a cluster may take to agree on what it needs for this, and between two looks.
+/// How long a cluster may take to choose a server or a leader.
 const AGREE_LIMIT: Duration = Duration::from_secs(60);
+/// The wait between two attempts meanwhile.
 const AGREE_PAUSE: Duration = Duration::from_millis(200);
-/// JetStream's code for what it cannot do now.
+/// JetStream's code for a request that it cannot serve now.
 const UNAVAILABLE: usize = 503;
 
 #[derive(Deserialize)]
@@ -40,7 +41,7 @@ struct Begun {
     deliver_subject: String,
 }
 
-/// What is there at the end.
+/// The answer to the last chunk.
 #[derive(Deserialize)]
 struct Restored {
     state: State,
@@ -53,14 +54,14 @@ struct State {
     last_seq: u64,
 }
 
-/// Sends a stream under the given configuration, and compares what came of it with what was saved.
+/// Restores a stream with the given configuration, and compares the result with what was saved.
 pub(super) async fn send(
     context: &Context,
     stream: &Stream,
     config: &Value,
     folder: &Path,
     progress: &mut impl Progress,
-) -> Result<(), BackupError> {
+) -> Result<(), Error> {
     progress.begins(&stream.name, stream.bytes);
     let begun = begin(context, stream, config).await?;
     let inbox = context.client().new_inbox();
@@ -71,11 +72,11 @@ pub(super) async fn send(
     sending.chunks(&folder.join(&stream.file), progress).await?;
     let restored = sending.finish().await?;
     compare(stream, &restored.state)?;
-    until_led(context, stream).await
+    wait_for_leader(context, stream).await
 }
 
-/// Asks until the cluster has a server for it, which it may not just after its start.
-async fn begin(context: &Context, stream: &Stream, config: &Value) -> Result<Begun, BackupError> {
+/// Asks until the cluster has a server for the stream. Just after its start it may have none.
+async fn begin(context: &Context, stream: &Stream, config: &Value) -> Result<Begun, Error> {
     let ask = json!({"config": config, "state": stream.state});
     let end = Instant::now() + AGREE_LIMIT;
     loop {
@@ -83,29 +84,29 @@ async fn begin(context: &Context, stream: &Stream, config: &Value) -> Result<Beg
             context.request(format!("STREAM.RESTORE.{}", stream.name), &ask).await;
         match answer {
             Ok(Response::Ok(begun)) => return Ok(begun),
-            Ok(Response::Err { error }) if is_passing(&error) && Instant::now() < end => {}
+            Ok(Response::Err { error }) if is_temporary(&error) && Instant::now() < end => {}
             Ok(Response::Err { error }) => return Err(refused(stream, error.to_string())),
             Err(error) => {
-                return Err(BackupError::Look { stream: stream.name.clone(), source: error.into() });
+                return Err(Error::Stream { stream: stream.name.clone(), source: error.into() });
             }
         }
         sleep(AGREE_PAUSE).await;
     }
 }
 
-/// Whether a refusal is that of a cluster whose servers do not know each other yet.
-fn is_passing(error: &async_nats::jetstream::Error) -> bool {
+/// Returns true if a cluster refused because its servers do not know each other yet.
+fn is_temporary(error: &async_nats::jetstream::Error) -> bool {
     error.code() == UNAVAILABLE || error.error_code() == ErrorCode::CLUSTER_NO_PEERS
 }
 
-/// Waits until a server leads the stream and has all of it:
-/// in a cluster that is chosen after the last answer.
-async fn until_led(context: &Context, stream: &Stream) -> Result<(), BackupError> {
+/// Waits until a server leads the stream and has all of it. A cluster chooses the leader after the last
+/// answer.
+async fn wait_for_leader(context: &Context, stream: &Stream) -> Result<(), Error> {
     let end = Instant::now() + AGREE_LIMIT;
     let mut missing = "no server leads it";
     while Instant::now() < end {
-        // No answer is one that says no.
-        if let Ok(Some(info)) = link::find(context, &stream.name).await
+        // A lookup that fails is tried again.
+        if let Ok(Some(info)) = connection::find(context, &stream.name).await
             && info.cluster.as_ref().is_none_or(|cluster| cluster.leader.is_some())
         {
             if info.state.last_sequence >= stream.last_sequence {
@@ -128,7 +129,7 @@ struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    async fn chunks(&mut self, path: &Path, progress: &mut impl Progress) -> Result<(), BackupError> {
+    async fn chunks(&mut self, path: &Path, progress: &mut impl Progress) -> Result<(), Error> {
         let failed = |error| disk(path, error);
         let mut file = File::open(path).await.map_err(failed)?.take(self.stream.bytes);
         let mut buffer = vec![0; CHUNK_BYTES];
@@ -156,42 +157,42 @@ impl Sending<'_> {
         Ok(())
     }
 
-    async fn put(&mut self, chunk: Bytes) -> Result<(), BackupError> {
+    async fn put(&mut self, chunk: Bytes) -> Result<(), Error> {
         let (target, inbox) = (self.target.clone(), self.inbox.clone());
         let sent = self.context.client().publish_with_reply(target, inbox, chunk).await;
         self.unanswered += 1;
         sent.map_err(|_| broken(self.stream, GONE))
     }
 
-    /// Sends the first chunk until it is taken: our server may hear of the other's
-    /// subscription after its answer.
-    async fn first(&mut self, chunk: Bytes) -> Result<(), BackupError> {
+    /// Sends the first chunk until a server receives it: the server that this client is connected to may
+    /// learn about the other's subscription only after its answer.
+    async fn first(&mut self, chunk: Bytes) -> Result<(), Error> {
         let end = Instant::now() + AGREE_LIMIT;
         loop {
             self.put(chunk.clone()).await?;
             let answer = self.next(ANSWER_LIMIT).await?;
             self.unanswered -= 1;
-            if is_taken(&answer) || Instant::now() >= end {
+            if was_received(&answer) || Instant::now() >= end {
                 return self.check(&answer);
             }
             sleep(AGREE_PAUSE).await;
         }
     }
 
-    async fn answer(&mut self) -> Result<(), BackupError> {
+    async fn answer(&mut self) -> Result<(), Error> {
         let answer = self.next(ANSWER_LIMIT).await?;
         self.unanswered -= 1;
         self.check(&answer)
     }
 
-    /// An answer with something in it is a refusal.
-    fn check(&self, answer: &Message) -> Result<(), BackupError> {
-        if is_taken(answer) && answer.payload.is_empty() { Ok(()) } else { Err(self.refusal(answer)) }
+    /// Checks the answer to a chunk. One that is not empty is a refusal.
+    fn check(&self, answer: &Message) -> Result<(), Error> {
+        if was_received(answer) && answer.payload.is_empty() { Ok(()) } else { Err(self.refusal(answer)) }
     }
 
-    /// What an answer says that is not the one hoped for.
-    fn refusal(&self, answer: &Message) -> BackupError {
-        if !is_taken(answer) {
+    /// The error that a refusing answer means.
+    fn refusal(&self, answer: &Message) -> Error {
+        if !was_received(answer) {
             return broken(self.stream, NOBODY);
         }
         match serde_json::from_slice::<Response<Restored>>(&answer.payload) {
@@ -200,7 +201,7 @@ impl Sending<'_> {
         }
     }
 
-    async fn finish(&mut self) -> Result<Restored, BackupError> {
+    async fn finish(&mut self) -> Result<Restored, Error> {
         self.put(Bytes::new()).await?;
         let answer = self.next(UNPACK_LIMIT).await?;
         match serde_json::from_slice::<Response<Restored>>(&answer.payload) {
@@ -209,44 +210,44 @@ impl Sending<'_> {
         }
     }
 
-    async fn next(&mut self, limit: Duration) -> Result<Message, BackupError> {
+    async fn next(&mut self, limit: Duration) -> Result<Message, Error> {
         let answer = timeout(limit, self.answers.next()).await;
         let answer = answer.map_err(|_| broken(self.stream, "the server did not answer in time"))?;
         answer.ok_or_else(|| broken(self.stream, GONE))
     }
 }
 
-/// Whether somebody was there for what was sent: nats-server answers in the place of nobody.
-fn is_taken(answer: &Message) -> bool {
+/// Returns true if somebody received the chunk: otherwise nats-server itself answers.
+fn was_received(answer: &Message) -> bool {
     answer.status != Some(StatusCode::NO_RESPONDERS)
 }
 
 const GONE: &str = "the connection is gone";
 const NOBODY: &str = "no server takes it";
 
-fn broken(stream: &Stream, reason: &'static str) -> BackupError {
-    BackupError::BrokenOff { stream: stream.name.clone(), reason }
+fn broken(stream: &Stream, reason: &'static str) -> Error {
+    Error::BrokenOff { stream: stream.name.clone(), reason }
 }
 
-fn refused(stream: &Stream, reason: String) -> BackupError {
-    BackupError::Refused { stream: stream.name.clone(), reason }
+fn refused(stream: &Stream, reason: String) -> Error {
+    Error::Refused { stream: stream.name.clone(), reason }
 }
 
-fn compare(stream: &Stream, found: &State) -> Result<(), BackupError> {
+fn compare(stream: &Stream, found: &State) -> Result<(), Error> {
     let expected =
         State { messages: stream.messages, first_seq: stream.first_sequence, last_seq: stream.last_sequence };
-    // A server gives the first sequence of an empty stream as it likes.
+    // The first sequence of an empty stream depends on the server.
     let same = State { first_seq: found.first_seq, ..expected.clone() };
     if *found == expected || (stream.messages == 0 && *found == same) {
         return Ok(());
     }
     let (expected, found) = (format!("{expected:?}"), format!("{found:?}"));
-    Err(BackupError::Differs { stream: stream.name.clone(), expected, found })
+    Err(Error::Mismatch { stream: stream.name.clone(), expected, found })
 }
 
 #[cfg(test)]
 mod tests {
-    use floodgate_event::snapshot::Digest256;
+    use floodgate_event::Digest256;
 
     use super::*;
 

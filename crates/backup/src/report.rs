@@ -1,70 +1,71 @@
-//! What a restore means for the rest of the deployment:
-//! what the relay will copy again, and what nobody has any more.
+//! Reports what a restore means for the rest of the deployment: what the relay will copy again, and what is
+//! lost.
 
 mod cursors;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::{Info, LastRawMessageErrorKind};
 use floodgate_event::snapshot::Snapshot;
-use floodgate_event::{Lane, Name, subject};
+use floodgate_event::{Lane, Name, ShardCount, subject};
 use serde::Serialize;
 
 pub(super) use self::cursors::{Cursors, cursors};
-use super::{BackupError, Manifest, Place, link};
+use super::{Error, Manifest, connection};
 use crate::{Deployment, Region};
-use floodgate_replicate::dedup::ledger::Cursor;
-use floodgate_replicate::feed::next_incarnation;
+use floodgate_replicate::cursor::Cursor;
+use floodgate_replicate::incarnation::next_incarnation;
 
-/// What comes of a restore.
-#[derive(Clone, Debug, Serialize)]
-pub struct Outlook {
-    /// By region and lane.
-    pub feeds: Vec<FeedOutlook>,
-    /// Regions that could not be asked.
+/// What follows from a restore.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RestoreReport {
+    /// What happens to each lane of each region.
+    pub feeds: Vec<LaneReport>,
+    /// The regions that did not answer, or lack streams.
     pub unknown: Vec<Name>,
-    /// The configuration's revision in each region, where it is later than what the centre has now.
-    pub newer_configurations: Vec<Newer>,
+    /// The regions that serve a later revision of the configuration than the centre has now.
+    pub newer_configurations: Vec<NewerConfiguration>,
 }
 
 /// A region that serves a later configuration than the centre has.
 #[derive(Clone, Debug, Serialize)]
-pub struct Newer {
-    /// The region.
+pub struct NewerConfiguration {
+    /// The region that serves it.
     pub region: Name,
-    /// What it has.
+    /// The revision that it serves.
     pub revision: u64,
 }
 
-/// One lane of one region.
+/// What a restore means for one lane of one region.
 #[derive(Clone, Debug, Serialize)]
-pub struct FeedOutlook {
-    /// The region.
+pub struct LaneReport {
+    /// The region that has the lane.
     pub region: Name,
-    /// The lane.
+    /// The lane of the region's stream.
     pub lane: Lane,
-    /// The last block that the central log has of the region's stream, in whichever shard; none if it
-    /// has none, or cannot be asked.
+    /// The last block of the region's stream that any shard of the central log has. `None` if the log has
+    /// none, or cannot be read.
     pub copied_through: Option<u64>,
-    /// The blocks that the region has: first and last sequence.
+    /// The first and last sequence of the blocks that the region has.
     pub held: (u64, u64),
-    /// Blocks that the relay will read (again).
+    /// The number of blocks that the relay will read, some of them again.
     pub to_copy: u64,
-    /// Blocks that were lost: neither in the log nor in the region. None if that cannot be known.
+    /// The number of blocks that are neither in the log nor in the region. `None` if that cannot be known.
     pub lost: Option<u64>,
 }
 
-/// The lane of a regional stream.
+/// The lane of a regional stream. `None` for any other stream.
 pub(super) fn lane_of(stream: &str) -> Option<Lane> {
     Lane::ALL.into_iter().find(|&lane| subject::regional_stream(lane) == stream)
 }
 
-/// Each shard's last block in a regional stream, 0 if it has none; nothing of another stream.
-pub(super) async fn ends(context: &Context, stream: &str, shards: u32) -> Result<Vec<u64>, BackupError> {
+/// The sequence of each shard's last block in a regional stream, or 0 if it has none. Empty for any other
+/// stream.
+pub(super) async fn ends(context: &Context, stream: &str, shards: ShardCount) -> Result<Vec<u64>, Error> {
     let Some(lane) = lane_of(stream) else { return Ok(Vec::new()) };
-    let look = |source| BackupError::Look { stream: stream.to_owned(), source };
+    let look = |source| Error::Stream { stream: stream.to_owned(), source };
     let found = context.get_stream_no_info(stream).await.map_err(|error| look(error.into()))?;
     let mut ends = Vec::new();
-    for shard in 0..shards {
+    for shard in shards.ids() {
         let last = found.get_last_raw_message_by_subject(&subject::regional(lane, shard)).await;
         ends.push(match last {
             Ok(message) => message.sequence,
@@ -75,14 +76,14 @@ pub(super) async fn ends(context: &Context, stream: &str, shards: u32) -> Result
     Ok(ends)
 }
 
-/// How many blocks of a regional stream the centre may not have, given where each shard's end:
-/// none only if each shard's log has its last one. All of them if the centre cannot be asked.
-pub(super) fn unreplicated(region: &Name, info: &Info, ends: &[u64], known: Option<&Cursors>) -> u64 {
+/// How many blocks of a regional stream the centre may not have, at most, given each shard's last one. 0 only
+/// if each shard's log has its last one, and all of them if the centre cannot be asked.
+pub(super) fn unreplicated(region: &Name, info: &Info, ends: &[u64], replicated: Option<&Cursors>) -> u64 {
     let Some(lane) = lane_of(&info.config.name) else { return 0 };
-    let Some(known) = known else { return info.state.messages };
+    let Some(replicated) = replicated else { return info.state.messages };
     let fits = |cursor: &Cursor| next_incarnation(cursor, info).is_none();
     let copied = |cursor: Option<Cursor>| cursor.filter(fits).map_or(0, |cursor| cursor.sequence);
-    let shards = ends.iter().zip(known.of(region, lane).into_iter().map(copied));
+    let shards = ends.iter().zip(replicated.of(region, lane).into_iter().map(copied));
     let behind: Vec<_> = shards.filter(|&(&end, copied)| end > copied).collect();
     let from = behind.iter().map(|&(_, copied)| copied).min().unwrap_or(0);
     let end = behind.iter().map(|&(&end, _)| end).max().unwrap_or(0);
@@ -90,87 +91,100 @@ pub(super) fn unreplicated(region: &Name, info: &Info, ends: &[u64], known: Opti
     (end - from).min(info.state.messages.max(1))
 }
 
-/// Looks at what there is after a restore. `replaced` are the streams that were there before it, `known` what
-/// the log had by then, where the restore was of a region.
-pub(super) async fn after(
-    deployment: &Deployment,
-    place: &Place,
-    context: &Context,
-    manifest: &Manifest,
-    replaced: &[Info],
-    known: Option<Cursors>,
-) -> Result<Outlook, BackupError> {
-    let mut outlook = Outlook { feeds: Vec::new(), unknown: Vec::new(), newer_configurations: Vec::new() };
-    match place {
-        Place::Region(name) => {
-            outlook.feeds = manifest
-                .streams
-                .iter()
-                .filter_map(|saved| region_feed(name, saved, replaced, known.as_ref(), deployment.shards))
-                .collect();
-        }
-        Place::Centre => {
-            let known = cursors::cursors(context, deployment.shards).await?.unwrap_or_default();
-            let revision = cursors::revision(context).await;
-            for region in &deployment.regions {
-                outlook.add(region, &known, revision, deployment.shards).await;
-            }
-        }
+/// Describes a restored centre: what the relay will copy again from each region, and what regions serve.
+pub(super) async fn of_centre(deployment: &Deployment, centre: &Context) -> Result<RestoreReport, Error> {
+    let mut report = RestoreReport::default();
+    let replicated = cursors::cursors(centre, deployment.shards).await?.unwrap_or_default();
+    let revision = cursors::revision(centre).await;
+    for region in &deployment.regions {
+        report.add(region, &replicated, revision, deployment.shards).await;
     }
-    Ok(outlook)
+    Ok(report)
 }
 
-/// A lane of a region that was restored: its stream counts as a new one, and is read from its first block.
-fn region_feed(
+/// Describes a restored region. `replaced` are the streams that existed before the restore, and `replicated`
+/// is what the central log had copied by then.
+pub(super) fn of_region(
+    region: &Name,
+    manifest: &Manifest,
+    replaced: &[Info],
+    replicated: Option<&Cursors>,
+    shards: ShardCount,
+) -> RestoreReport {
+    let lanes = manifest.streams.iter();
+    let feeds = lanes.filter_map(|saved| restored_lane(region, saved, replaced, replicated, shards));
+    RestoreReport { feeds: feeds.collect(), ..RestoreReport::default() }
+}
+
+/// A lane of a restored region. Its stream counts as a new one, and is read from its first block.
+fn restored_lane(
     region: &Name,
     saved: &super::manifest::Stream,
     replaced: &[Info],
-    known: Option<&Cursors>,
-    shards: u32,
-) -> Option<FeedOutlook> {
+    replicated: Option<&Cursors>,
+    shards: ShardCount,
+) -> Option<LaneReport> {
     let lane = lane_of(&saved.name)?;
     let same = |cursor: &Cursor| cursors::is_of(cursor, saved.created_us);
-    let copied_through =
-        known.and_then(|known| known.furthest(region, lane, same)).map(|cursor| cursor.sequence);
+    let copied_through = replicated
+        .and_then(|replicated| replicated.furthest(region, lane, same))
+        .map(|cursor| cursor.sequence);
     let before = replaced.iter().find(|info| info.config.name == saved.name);
     let before = before.filter(|info| cursors::created_us(info) == saved.created_us);
-    // Without the stream that was replaced nobody can say how far it went.
-    // Of several shards, what one has says nothing of the others' blocks before it.
-    let copied = copied_through.filter(|_| shards == 1).unwrap_or(0);
+    // Only the replaced stream tells how far it went. With several shards, the blocks of one tell nothing
+    // about the blocks of the others before them.
+    let copied = copied_through.filter(|_| shards == ShardCount::ONE).unwrap_or(0);
     let lost = before.map(|info| info.state.last_sequence.saturating_sub(saved.last_sequence.max(copied)));
-    let lost = lost.filter(|&lost| shards == 1 || lost == 0);
+    let lost = lost.filter(|&lost| shards == ShardCount::ONE || lost == 0);
     let held = (saved.first_sequence, saved.last_sequence);
-    Some(FeedOutlook { region: region.clone(), lane, copied_through, held, to_copy: saved.messages, lost })
+    Some(LaneReport { region: region.clone(), lane, copied_through, held, to_copy: saved.messages, lost })
 }
 
-impl Outlook {
-    /// What a region means for a restored centre.
-    async fn add(&mut self, region: &Region, known: &Cursors, revision: Option<u64>, shards: u32) {
-        let Ok(context) = link::reach(&region.name, &region.nats).await else {
+impl RestoreReport {
+    /// Adds a region, as a restored centre finds it.
+    async fn add(
+        &mut self,
+        region: &Region,
+        replicated: &Cursors,
+        revision: Option<u64>,
+        shards: ShardCount,
+    ) {
+        let Ok(context) = connection::reach(&region.name, &region.nats).await else {
             self.unknown.push(region.name.clone());
             return;
         };
         for lane in Lane::ALL {
             match context.get_stream(subject::regional_stream(lane)).await {
-                Ok(stream) => self.feeds.push(centre_feed(region, lane, stream.cached_info(), known, shards)),
+                Ok(stream) => {
+                    self.feeds.push(unchanged_lane(region, lane, stream.cached_info(), replicated, shards))
+                }
                 Err(_) => self.unknown.push(region.name.clone()),
             }
         }
         self.unknown.dedup();
         if let Some(there) = region_revision(&context).await.filter(|there| Some(*there) > revision) {
-            self.newer_configurations.push(Newer { region: region.name.clone(), revision: there });
+            self.newer_configurations
+                .push(NewerConfiguration { region: region.name.clone(), revision: there });
         }
     }
 }
 
-fn centre_feed(region: &Region, lane: Lane, info: &Info, known: &Cursors, shards: u32) -> FeedOutlook {
+/// A lane of a region beside a restored centre.
+fn unchanged_lane(
+    region: &Region,
+    lane: Lane,
+    info: &Info,
+    replicated: &Cursors,
+    shards: ShardCount,
+) -> LaneReport {
     let state = &info.state;
     let same = |cursor: &Cursor| next_incarnation(cursor, info).is_none();
-    let copied_through = known.furthest(&region.name, lane, same).map(|cursor| cursor.sequence);
+    let copied_through = replicated.furthest(&region.name, lane, same).map(|cursor| cursor.sequence);
     let from = copied_through.unwrap_or(0);
-    // Blocks of several shards share a stream, so that gaps in one shard's numbers mean nothing.
-    let gone = (shards == 1).then(|| state.first_sequence.saturating_sub(1).saturating_sub(from));
-    FeedOutlook {
+    // Blocks of several shards share a stream, so that gaps in one shard's numbers are normal.
+    let gone =
+        (shards == ShardCount::ONE).then(|| state.first_sequence.saturating_sub(1).saturating_sub(from));
+    LaneReport {
         region: region.name.clone(),
         lane,
         copied_through,
@@ -234,7 +248,7 @@ mod tests {
             name: "IN_BULK".into(),
             file: "f".into(),
             bytes: 0,
-            sha256: floodgate_event::snapshot::Digest256::of(b""),
+            sha256: floodgate_event::Digest256::of(b""),
             messages: 5,
             first_sequence: 1,
             last_sequence: 5,
@@ -244,7 +258,7 @@ mod tests {
         };
         let eu = "eu".parse().unwrap();
         let lost = |replaced: &[Info], known: Cursors| {
-            let feed = region_feed(&eu, &saved, replaced, Some(&known), 1).unwrap();
+            let feed = restored_lane(&eu, &saved, replaced, Some(&known), ShardCount::ONE).unwrap();
             (feed.copied_through, feed.lost)
         };
         let replaced = [info("IN_BULK", 9)];
