@@ -1,4 +1,4 @@
-//! What a connection is doing, as its parts see it: its socket, its requests and its answers.
+//! The state of a connection that its parts share: what its socket, its requests and its answers are doing.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,24 +9,35 @@ use tokio::time::Instant;
 
 use crate::memory::Reservation;
 
-/// Shared by the parts of one connection.
+/// The shared state of one connection.
 #[derive(Debug)]
 pub(crate) struct Activity {
     opened: Instant,
-    /// Requests by stage.
+    /// How many requests are at each [`Stage`].
     requests: [AtomicUsize; 3],
-    /// When a request or an answer last came a step further, in milliseconds since `opened`.
+    /// When a request or an answer last made progress, in milliseconds since `opened`.
     moved: AtomicU64,
-    /// Since when the peer takes no byte, in milliseconds since `opened`, plus one; 0 if it does.
+    /// Since when the peer reads nothing, in milliseconds since `opened`, plus one. 0 if it reads.
     blocked: AtomicU64,
     /// Bytes read from the socket that no request has taken.
     untaken: AtomicUsize,
-    /// Bytes that may still be read before what was read is dealt with.
+    /// How many bytes may still be read before the bytes read so far are processed.
     turn: AtomicUsize,
-    /// Nothing is read until there is memory for it.
+    /// Reading is paused until there is memory.
     paused: AtomicBool,
     first_request: SetOnce<()>,
-    /// Answers of HTTP/2 that are not written, and when they last came a step further.
+    /// How many requests have begun, and the most there may be.
+    begun: AtomicU64,
+    most: u64,
+    /// How many more an HTTP/2 peer may have under way until it hears that no more are taken.
+    grace: u64,
+    spent: SetOnce<()>,
+    overdrawn: SetOnce<()>,
+    /// Bytes that HTTP/1 took into its buffer and no request has taken: those of requests that follow.
+    buffered: AtomicUsize,
+    /// How many of them came last, since the last request began.
+    latest: AtomicUsize,
+    /// Answers of HTTP/2 that are not written whole, and when they last made progress.
     unwritten: Mutex<Vec<Unwritten>>,
     answers: AtomicU64,
 }
@@ -37,20 +48,21 @@ struct Unwritten {
     moved: u64,
 }
 
-/// Where a request is.
+/// How far a request has come.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
 enum Stage {
-    /// It has begun, and is not here whole.
+    /// It has begun to arrive.
     Arriving = 0,
-    /// It is here whole.
+    /// It has arrived whole, and waits for its answer.
     Working,
-    /// It has its answer, which is not written whole.
+    /// Its answer is being written.
     Answering,
 }
 
 impl Activity {
-    pub(crate) fn new() -> Self {
+    /// For a connection of at most `most` requests, of which `streams` may be under way at once.
+    pub(crate) fn new(most: u64, streams: u32) -> Self {
         Self {
             opened: Instant::now(),
             requests: Default::default(),
@@ -60,25 +72,80 @@ impl Activity {
             turn: AtomicUsize::new(usize::MAX),
             paused: AtomicBool::new(false),
             first_request: SetOnce::new(),
+            begun: AtomicU64::new(0),
+            most,
+            // Answers that go out before GOAWAY make room for as many again.
+            grace: 2 * u64::from(streams),
+            spent: SetOnce::new(),
+            overdrawn: SetOnce::new(),
+            buffered: AtomicUsize::new(0),
+            latest: AtomicUsize::new(0),
             unwritten: Mutex::default(),
             answers: AtomicU64::new(0),
         }
     }
 
-    /// A request begins. What was read until now is its.
-    pub(crate) fn begin(self: &Arc<Self>, memory: Option<Reservation>) -> Arc<Ongoing> {
+    /// A request begins, whose head has `head` bytes. It owns these, and what was read after them is counted
+    /// on: its body, or in HTTP/1 also requests that follow.
+    pub(crate) fn begin(self: &Arc<Self>, memory: Option<Reservation>, head: usize) -> Arc<ActiveRequest> {
         // Later requests find it set.
         let _ = self.first_request.set(());
-        self.untaken.store(0, Ordering::Relaxed);
+        self.count_request();
+        self.untaken.store(self.behind(head), Ordering::Relaxed);
         let stage = Stage::Arriving as u8;
         self.count(stage).fetch_add(1, Ordering::Relaxed);
         self.step();
-        Arc::new(Ongoing {
+        Arc::new(ActiveRequest {
             activity: Arc::clone(self),
             stage: AtomicU8::new(stage),
             watched: AtomicU64::new(0),
             _memory: memory,
         })
+    }
+
+    fn count_request(&self) {
+        let begun = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        if begun >= self.most {
+            // Later requests find these set.
+            let _ = self.spent.set(());
+            if begun > self.most.saturating_add(self.grace) {
+                let _ = self.overdrawn.set(());
+            }
+        }
+    }
+
+    /// How many bytes lie behind a head of at least `head` bytes. What is read at last ends the head, if
+    /// anything was read for it, so no more than that lies behind. Without this an estimate that is too low
+    /// would add up.
+    fn behind(&self, head: usize) -> usize {
+        let left = self.buffered.load(Ordering::Relaxed).saturating_sub(head);
+        let behind = match self.latest.swap(0, Ordering::Relaxed) {
+            0 => left,
+            latest => left.min(latest),
+        };
+        self.buffered.store(behind, Ordering::Relaxed);
+        behind
+    }
+
+    /// Counts bytes that HTTP took into its buffer.
+    pub(crate) fn delivered(&self, bytes: usize) {
+        self.buffered.fetch_add(bytes, Ordering::Relaxed);
+        self.latest.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Returns true once as many requests have begun as there may be.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.begun.load(Ordering::Relaxed) >= self.most
+    }
+
+    /// Waits until as many requests have begun as there may be.
+    pub(crate) async fn spent(&self) {
+        self.spent.wait().await;
+    }
+
+    /// Waits until so many more have begun that the peer does not mind what it is told.
+    pub(crate) async fn overdrawn(&self) {
+        self.overdrawn.wait().await;
     }
 
     /// Waits until a request has begun.
@@ -109,22 +176,22 @@ impl Activity {
         id
     }
 
-    /// Whether no request is under way and no answer waits.
+    /// Returns true if no request and no answer is under way.
     pub(crate) fn is_idle(&self) -> bool {
         self.requests.iter().all(|requests| requests.load(Ordering::Relaxed) == 0)
     }
 
-    /// Whether a request that is here whole waits for its answer.
+    /// Returns true if a complete request waits for its answer.
     pub(crate) fn is_working(&self) -> bool {
         self.count(Stage::Working as u8).load(Ordering::Relaxed) > 0
     }
 
-    /// How long nothing has come a step further.
+    /// How long no request or answer has made progress.
     pub(crate) fn still_for(&self) -> Duration {
         since(self.now(), self.moved.load(Ordering::Relaxed))
     }
 
-    /// How long the peer has left an answer lying.
+    /// How long the peer has not read an answer that is waiting.
     pub(crate) fn unread_for(&self) -> Duration {
         let now = self.now();
         let blocked = match self.blocked.load(Ordering::Relaxed) {
@@ -139,28 +206,28 @@ impl Activity {
         self.blocked.load(Ordering::Relaxed) > 0
     }
 
-    /// The peer takes bytes, or does not.
+    /// Records whether the peer reads.
     pub(crate) fn set_blocked(&self, blocked: bool) {
-        // One load where nothing changes, as nearly always.
+        // Nearly always nothing changes, and one load is enough.
         if blocked != self.is_blocked() {
             let value = if blocked { self.now().saturating_add(1) } else { 0 };
             self.blocked.store(value, Ordering::Relaxed);
         }
     }
 
-    /// Bytes came from the socket.
+    /// Counts bytes that were read from the socket.
     pub(crate) fn read(&self, bytes: usize) {
         self.untaken.fetch_add(bytes, Ordering::Relaxed);
         let left = self.turn.load(Ordering::Relaxed);
         self.turn.store(left.saturating_sub(bytes), Ordering::Relaxed);
     }
 
-    /// Bytes that were read and that no request has taken.
+    /// How many bytes were read that no request has taken.
     pub(crate) fn untaken(&self) -> usize {
         self.untaken.load(Ordering::Relaxed)
     }
 
-    /// So many bytes may be read before what they say is dealt with.
+    /// Allows so many bytes to be read before they are processed.
     pub(crate) fn begin_turn(&self, bytes: usize) {
         self.turn.store(bytes, Ordering::Relaxed);
     }
@@ -182,26 +249,28 @@ fn since(now: u64, then: u64) -> Duration {
     Duration::from_millis(now.saturating_sub(then))
 }
 
-/// A request under way, and then its answer: counted until that is written.
+/// A request under way and its answer. It counts until the answer is written.
 #[derive(Debug)]
-pub(crate) struct Ongoing {
+pub(crate) struct ActiveRequest {
     activity: Arc<Activity>,
     stage: AtomicU8,
-    /// Among the unwritten answers, plus one; 0 if it is not there.
+    /// Its id among the unwritten answers, plus one. 0 if it has none.
     watched: AtomicU64,
-    /// What is left of it in memory to the end: its stream, its task, a short answer.
+    /// The memory that it holds to the end: its stream, its task, a short answer.
     _memory: Option<Reservation>,
 }
 
-impl Ongoing {
-    /// So many bytes of its body have been taken from the connection.
+impl ActiveRequest {
+    /// Its body took so many bytes from the connection.
     pub(crate) fn took(&self, bytes: usize) {
-        let taken = |untaken: usize| Some(untaken.saturating_sub(bytes));
-        // It cannot fail: the function gives a value each time.
-        let _ = self.activity.untaken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken);
+        for counter in [&self.activity.untaken, &self.activity.buffered] {
+            let taken = |untaken: usize| Some(untaken.saturating_sub(bytes));
+            // It cannot fail: the function gives a value each time.
+            let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken);
+        }
     }
 
-    /// It is here whole: it is finished also if the process is told to stop.
+    /// It has arrived whole. From here on it is finished even if the process stops.
     pub(crate) fn arrived(&self) {
         // It may be noticed late, when the answer is there.
         if self.stage.load(Ordering::Relaxed) == Stage::Arriving as u8 {
@@ -209,7 +278,8 @@ impl Ongoing {
         }
     }
 
-    /// It has its answer. `watched` if nothing else would notice that the peer leaves it lying.
+    /// It has its answer. With `watched`, this records its progress, because nothing else notices a peer that
+    /// does not read it.
     pub(crate) fn answered(&self, watched: bool) {
         self.enter(Stage::Answering);
         if watched {
@@ -217,7 +287,7 @@ impl Ongoing {
         }
     }
 
-    /// The peer took a part of the answer.
+    /// The peer read a part of the answer.
     pub(crate) fn step(&self) {
         self.activity.step();
         if let Some(id) = self.watched.load(Ordering::Relaxed).checked_sub(1) {
@@ -237,7 +307,7 @@ impl Ongoing {
     }
 }
 
-impl Drop for Ongoing {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         self.activity.count(self.stage.load(Ordering::Relaxed)).fetch_sub(1, Ordering::Relaxed);
         self.activity.step();
@@ -248,56 +318,4 @@ impl Drop for Ongoing {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PAUSE: Duration = Duration::from_millis(20);
-
-    #[test]
-    fn a_connection_is_idle_once_its_last_answer_is_written() {
-        let activity = Arc::new(Activity::new());
-        let request = activity.begin(None);
-        assert!(!activity.is_idle() && !activity.is_working());
-        request.arrived();
-        assert!(activity.is_working());
-        request.answered(true);
-        request.arrived();
-        assert!(!activity.is_idle() && !activity.is_working());
-        drop(request);
-        assert!(activity.is_idle());
-        std::thread::sleep(PAUSE);
-        assert!(activity.still_for() >= PAUSE);
-    }
-
-    #[test]
-    fn the_answer_that_lies_longest_counts_whatever_the_others_do() {
-        let activity = Arc::new(Activity::new());
-        let (slow, quick) = (activity.begin(None), activity.begin(None));
-        slow.answered(true);
-        quick.answered(true);
-        std::thread::sleep(PAUSE);
-        quick.step();
-        assert!(activity.unread_for() >= PAUSE);
-        drop(slow);
-        quick.step();
-        activity.set_blocked(true);
-        std::thread::sleep(PAUSE);
-        drop(quick);
-        assert!(activity.unread_for() >= PAUSE, "the socket takes nothing");
-        activity.set_blocked(false);
-        assert_eq!(activity.unread_for(), Duration::ZERO);
-    }
-
-    #[test]
-    fn what_a_request_takes_is_its_own_affair() {
-        let activity = Arc::new(Activity::new());
-        activity.read(300);
-        let request = activity.begin(None);
-        assert_eq!(activity.untaken(), 0);
-        activity.read(100);
-        request.took(70);
-        assert_eq!(activity.untaken(), 30);
-        request.took(70);
-        assert_eq!(activity.untaken(), 0);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Answers: what holds memory until it is written, and what tells the connection that a peer takes it.
+//! The bodies of answers: they hold their memory until they are written, and record that the peer reads them.
 
 use std::io::IoSlice;
 use std::pin::Pin;
@@ -8,42 +8,42 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 
-use crate::activity::Ongoing;
+use crate::activity::ActiveRequest;
 use crate::memory::Reservation;
 
-/// A body of known bytes, with the memory that they are counted in.
+/// The body of an answer, with the memory that its bytes are counted in.
 #[derive(Debug, Default)]
-pub struct Held {
+pub struct AnswerBody {
     bytes: Bytes,
     _memory: Option<Reservation>,
 }
 
-impl Held {
-    /// Gives `memory` back once the bytes are written, or cannot be any more.
+impl AnswerBody {
+    /// A body that releases `memory` once its bytes are written or the connection has ended.
     pub fn new(bytes: impl Into<Bytes>, memory: Reservation) -> Self {
         Self { bytes: bytes.into(), _memory: Some(memory) }
     }
 
-    /// The same, counted in `memory`.
+    /// The same body with `memory` as the memory that its bytes are counted in.
     #[must_use]
     pub fn in_memory(self, memory: Reservation) -> Self {
         Self { _memory: Some(memory), ..self }
     }
 
-    /// The bytes alone.
+    /// Returns the bytes and releases the memory.
     pub fn into_bytes(self) -> Bytes {
         self.bytes
     }
 }
 
-/// Of few bytes, which the memory of their request or connection covers.
-impl<B: Into<Bytes>> From<B> for Held {
+/// A short body. The memory of the request or connection covers it.
+impl<B: Into<Bytes>> From<B> for AnswerBody {
     fn from(bytes: B) -> Self {
         Self { bytes: bytes.into(), _memory: None }
     }
 }
 
-impl Buf for Held {
+impl Buf for AnswerBody {
     fn remaining(&self) -> usize {
         self.bytes.remaining()
     }
@@ -57,7 +57,7 @@ impl Buf for Held {
     }
 }
 
-impl Body for Held {
+impl Body for AnswerBody {
     type Data = Self;
     type Error = std::convert::Infallible;
 
@@ -80,15 +80,16 @@ impl Body for Held {
     }
 }
 
-/// A service's body on its way to the peer.
+/// The body of a service's answer while it is sent.
 pub(crate) struct Sent<B> {
-    body: B,
-    ongoing: Arc<Ongoing>,
+    /// None for an answer without content.
+    body: Option<B>,
+    active: Arc<ActiveRequest>,
 }
 
 impl<B> Sent<B> {
-    pub(crate) fn new(body: B, ongoing: Arc<Ongoing>) -> Self {
-        Self { body, ongoing }
+    pub(crate) fn new(body: Option<B>, active: Arc<ActiveRequest>) -> Self {
+        Self { body, active }
     }
 }
 
@@ -100,24 +101,25 @@ impl<B: Body + Unpin> Body for Sent<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        let piece = |data| Piece { data, ongoing: Arc::clone(&self.ongoing) };
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = Pin::new(body).poll_frame(context);
+        let piece = |data| Piece { data, active: Arc::clone(&self.active) };
         frame.map(|frame| frame.map(|result| result.map(|frame| frame.map_data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
-/// A part of an answer. hyper and h2 keep it until it is written, and advance it as it is.
+/// A part of an answer. hyper and h2 keep it until it is written, and advance it meanwhile.
 pub(crate) struct Piece<D> {
     data: D,
-    ongoing: Arc<Ongoing>,
+    active: Arc<ActiveRequest>,
 }
 
 impl<D: Buf> Buf for Piece<D> {
@@ -135,7 +137,7 @@ impl<D: Buf> Buf for Piece<D> {
 
     fn advance(&mut self, count: usize) {
         self.data.advance(count);
-        self.ongoing.step();
+        self.active.step();
     }
 }
 
@@ -152,7 +154,7 @@ mod tests {
     async fn memory_is_given_back_when_the_bytes_are_gone_and_not_when_they_are_handed_over() {
         let budget = Budget::unshared(100);
         let memory = budget.account(Ipv4Addr::LOCALHOST.into()).reserve(5).unwrap();
-        let mut body = Held::new("bytes", memory);
+        let mut body = AnswerBody::new("bytes", memory);
         let mut data = body.frame().await.unwrap().unwrap().into_data().unwrap();
         assert!(body.is_end_stream() && body.frame().await.is_none());
         drop(body);

@@ -1,5 +1,5 @@
-//! What a connection's own buffers hold, counted: heads that are not here whole, bodies that nobody has
-//! taken, answers that the peer does not take.
+//! Counts the memory of a connection's buffers: incomplete heads, body bytes that nobody has taken, and
+//! answers that the peer does not read.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,36 +7,37 @@ use std::task::{Context, Poll};
 
 use crate::activity::Activity;
 use crate::bounds::Bounds;
-use crate::connection::{Ended, Protocol};
+use crate::ended::Ended;
 use crate::memory::{Exhausted, Reservation};
+use crate::protocol::Protocol;
 
-/// What an open connection takes: its task, its TLS session, its buffers at their least.
+/// The bytes of an open connection: its task, its TLS session and its buffers at their smallest.
 pub(crate) const CONNECTION_BYTES: usize = 16 * 1024;
-/// What more it takes while its peer does not read: the buffers of HTTP and TLS.
+/// The additional bytes while the peer does not read: the buffers of HTTP and TLS.
 const BLOCKED_BYTES: usize = 48 * 1024;
-/// What a byte of HTTP/2 may become: a whole header field by reference (HPACK, RFC 7541 section 6.1), which
-/// takes its place in a map that grows by doubling.
+/// The most bytes that one byte of HTTP/2 may become: a whole header field by reference (HPACK, RFC 7541
+/// section 6.1) in a map that grows by doubling.
 const FIELD_BYTES: usize = 160;
-/// What a header list takes at most, in its own lengths: each field counts as 32 bytes and its own at least
-/// (RFC 9113 section 6.5.2).
+/// The memory of a header list, as a multiple of its size. Each field counts as at least 32 bytes (RFC 9113
+/// section 6.5.2).
 const LIST_FACTOR: usize = FIELD_BYTES / 32;
-/// How much of HTTP/2 is read before it is dealt with: as one read may bring so many heads, all of them are
-/// in memory until each has been counted.
+/// How many bytes of HTTP/2 are read before they are processed. One read may contain many heads, and all of
+/// them are in memory until each has been counted.
 const TURN_BYTES: usize = 16 * 1024;
 
 /// The memory of one connection's buffers.
 pub(crate) struct Buffers {
     activity: Arc<Activity>,
     memory: Reservation,
-    /// What a head that is not here whole may take besides its bytes.
+    /// The most bytes of an incomplete head beside those that were read.
     head: usize,
     turn: usize,
 }
 
-/// What a turn of the connection came to.
+/// The result of polling the connection once.
 pub(crate) enum Turn {
     Ended(Result<(), Ended>),
-    /// There is no memory for more; requests under way go on.
+    /// There is no memory for more input. Requests under way continue.
     Paused,
 }
 
@@ -54,7 +55,7 @@ impl Buffers {
         Self { activity, memory, head, turn }
     }
 
-    /// Lets the connection do what it can, and counts what it holds then.
+    /// Polls the connection, and then counts the memory that it holds.
     pub(crate) fn turn<C>(&mut self, connection: Pin<&mut C>, context: &mut Context<'_>) -> Poll<Turn>
     where
         C: Future<Output = hyper::Result<()>>,
@@ -69,7 +70,7 @@ impl Buffers {
         }
         match self.settle() {
             Ok(()) => Poll::Pending,
-            // Nobody is waiting for anything but the one who sends and does not finish.
+            // Only a sender that does not complete its request is waiting.
             Err(Exhausted) if self.activity.is_idle() => Poll::Ready(Turn::Ended(Err(Ended::Memory))),
             Err(Exhausted) if was_paused => Poll::Pending,
             Err(Exhausted) => {
@@ -79,7 +80,7 @@ impl Buffers {
         }
     }
 
-    /// Whether nothing is read for lack of memory.
+    /// Returns true while reading is paused for lack of memory.
     pub(crate) fn are_full(&self) -> bool {
         self.activity.is_paused()
     }

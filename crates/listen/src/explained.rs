@@ -1,5 +1,5 @@
-//! Answers to the heads that hyper refuses itself. It gives those a bare status, and has no place to say
-//! more; this stands between it and the socket and puts the service's answer in the place of that status.
+//! Answers heads that hyper refuses by itself. hyper answers these with a bare status and cannot say more.
+//! This layer between hyper and the socket replaces that status with an answer of the service.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,42 +15,42 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 const MALFORMED: &[u8] = b"HTTP/1.1 400 Bad Request\r\n";
 const TARGET_TOO_LONG: &[u8] = b"HTTP/1.1 414 URI Too Long\r\n";
 const HEAD_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n";
-/// All that they say besides, then the date.
+/// What follows in hyper's own answers, up to the date.
 const REST: &[u8] = b"connection: close\r\ncontent-length: 0\r\ndate: ";
-/// Bytes of a date and of the head's end.
+/// The bytes of a date and of the end of the head.
 const DATE_AND_END: usize = 29 + 4;
 
-/// Set between a service's answer and the first write of it: what is written then is no answer of hyper's.
+/// True between a service's answer and its first write. What is written then is not an answer of hyper's own.
 pub(crate) type Answering = Arc<AtomicBool>;
 
-/// Why a head cannot be read.
+/// Why hyper refused an HTTP/1 head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unread {
-    /// It is not HTTP/1.
+pub enum UnreadableHead {
+    /// The bytes are not HTTP/1.
     Malformed,
-    /// Its target is too long.
+    /// The request target is too long.
     TargetTooLong,
-    /// It has too many bytes or fields.
+    /// The head has too many bytes or too many fields.
     HeadTooLarge,
 }
 
-/// A connection on which hyper's own answers are explained.
+/// A connection that replaces hyper's own answers.
 pub(crate) struct Explained<I, F> {
     io: I,
     answering: Answering,
-    /// Makes the answer.
+    /// Makes the answer that replaces hyper's.
     explain: F,
-    /// What of an explained answer is not written yet.
+    /// The part of a replacing answer that is not written yet.
     rest: Bytes,
 }
 
-impl<I: Write + Unpin, F: Fn(Unread) -> Response<Bytes> + Unpin> Explained<I, F> {
-    /// `explain` makes the answers.
+impl<I: Write + Unpin, F: Fn(UnreadableHead) -> Response<Bytes> + Unpin> Explained<I, F> {
+    /// `explain` makes the answers that replace hyper's.
     pub(crate) fn new(io: I, answering: Answering, explain: F) -> Self {
         Self { io, answering, explain, rest: Bytes::new() }
     }
 
-    /// Takes an answer of hyper's own off its hands.
+    /// Replaces `bytes` if they are an answer of hyper's own. Returns true if they are.
     fn take(&mut self, bytes: &[u8]) -> bool {
         if self.answering.swap(false, Ordering::Relaxed) {
             return false;
@@ -72,12 +72,12 @@ impl<I: Write + Unpin, F: Fn(Unread) -> Response<Bytes> + Unpin> Explained<I, F>
     }
 }
 
-/// What hyper refuses with these bytes, and the date as it wrote it.
-fn own_answer(bytes: &[u8]) -> Option<(Unread, &str)> {
+/// The reason that hyper gives with these bytes, and the date in them.
+fn own_answer(bytes: &[u8]) -> Option<(UnreadableHead, &str)> {
     let answers = [
-        (MALFORMED, Unread::Malformed),
-        (TARGET_TOO_LONG, Unread::TargetTooLong),
-        (HEAD_TOO_LARGE, Unread::HeadTooLarge),
+        (MALFORMED, UnreadableHead::Malformed),
+        (TARGET_TOO_LONG, UnreadableHead::TargetTooLong),
+        (HEAD_TOO_LARGE, UnreadableHead::HeadTooLarge),
     ];
     let (rest, unread) =
         answers.into_iter().find_map(|(start, unread)| Some((bytes.strip_prefix(start)?, unread)))?;
@@ -86,7 +86,7 @@ fn own_answer(bytes: &[u8]) -> Option<(Unread, &str)> {
     Some((unread, date))
 }
 
-/// An answer as HTTP/1.1 has it, with which the connection ends.
+/// The bytes of an HTTP/1.1 answer that closes the connection.
 fn to_bytes(answer: &Response<Bytes>, date: &str) -> Bytes {
     let mut bytes = format!("HTTP/1.1 {}\r\n", answer.status()).into_bytes();
     for (name, value) in answer.headers() {
@@ -109,7 +109,7 @@ impl<I: Read + Unpin, F: Unpin> Read for Explained<I, F> {
     }
 }
 
-impl<I: Write + Unpin, F: Fn(Unread) -> Response<Bytes> + Unpin> Write for Explained<I, F> {
+impl<I: Write + Unpin, F: Fn(UnreadableHead) -> Response<Bytes> + Unpin> Write for Explained<I, F> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -1,17 +1,30 @@
-//! What a request's head takes.
+//! The memory of a request's head.
 
 use http::request::Parts;
 
-/// What any request takes: its task, its stream, and the bookkeeping of its event.
+/// The bytes of any request: its task, its stream, and the state of its event.
 const REQUEST_BYTES: usize = 4 * 1024;
-/// What a header field takes besides its bytes: its place in a map that grows by doubling, and in the event.
+/// The bytes of a header field beside its own: its entry in a map that grows by doubling, and in the event.
 const FIELD_BYTES: usize = 192;
 
-/// Bytes that a head and its copy in an event take.
+/// A field's colon and line end.
+const LEAST_FIELD: usize = 3;
+/// The spaces, the version and the end of a request line, and the line end after the last field.
+const LEAST_LINE: usize = " ".len() + " HTTP/1.1\r\n".len() + "\r\n".len();
+
+/// The bytes of a head and of its copy in an event.
 pub(crate) fn cost(parts: &Parts) -> usize {
     let fields = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
     let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
     REQUEST_BYTES + 2 * (fields.sum::<usize>() + target) + parts.headers.len() * FIELD_BYTES
+}
+
+/// The least bytes of this head in HTTP/1, so that no byte of the buffer that may belong to the next request
+/// is taken for one of this.
+pub(crate) fn wire_bytes(parts: &Parts) -> usize {
+    let fields = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + LEAST_FIELD);
+    let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    parts.method.as_str().len() + target + LEAST_LINE + fields.sum::<usize>()
 }
 
 #[cfg(test)]
@@ -27,5 +40,12 @@ mod tests {
         assert_eq!(of(Request::post("/abc")), 2 * 4);
         let twice = Request::post("/abc").header("x-name", "value").header("x-name", "value");
         assert_eq!(of(twice), 2 * (4 + 2 * 11) + 2 * FIELD_BYTES);
+    }
+
+    #[test]
+    fn a_head_as_short_as_it_can_be_is_counted_whole() {
+        let text = "POST /abc?d HTTP/1.1\r\nhost:a\r\nx-name:value\r\n\r\n";
+        let request = Request::post("/abc?d").header("host", "a").header("x-name", "value");
+        assert_eq!(wire_bytes(&request.body(()).unwrap().into_parts().0), text.len());
     }
 }

@@ -1,27 +1,27 @@
-//! The memory for connections, requests and answers: one bound for all of them, taken before bytes are held,
-//! with shares of it, so that no connection and no address takes everyone's.
+//! The memory for connections, requests and answers. One bound covers all of them, and memory is reserved
+//! before bytes are held. Shares of it keep a single connection or address from taking everything.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How the memory is shared out. All in bytes.
+/// How the memory is divided. All numbers are bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Shares {
-    /// What is lent in all.
+    /// The most bytes that may be reserved at all.
     pub total: usize,
-    /// The part of it that is kept for small requests.
+    /// The part of `total` that only small requests may use.
     pub kept: usize,
-    /// What the requests of one address may take that are not small.
+    /// The most bytes for the requests of one address that are not small.
     pub address: usize,
-    /// What one connection may take.
+    /// The most bytes for one connection.
     pub connection: usize,
-    /// Up to where a request is small, with all that it needs until it is done.
+    /// The most bytes of a small request, including everything that it needs until it is answered.
     pub small: usize,
 }
 
-/// The bound.
+/// The memory of a process, which accounts reserve from. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Budget(Arc<Pools>);
 
@@ -29,7 +29,7 @@ pub struct Budget(Arc<Pools>);
 struct Pools {
     shares: Shares,
     used: AtomicUsize,
-    /// One for each address with a connection, or with something under way.
+    /// An entry for each address that has a connection or a reservation.
     addresses: Mutex<HashMap<IpAddr, Arc<Address>>>,
 }
 
@@ -40,33 +40,33 @@ struct Address {
     accounts: AtomicUsize,
 }
 
-/// The memory is used up for now, or this connection's share of it.
+/// The memory is used up, or the share of this connection or address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("memory used up")]
 pub struct Exhausted;
 
 impl Budget {
-    /// A bound with these shares.
+    /// A budget with these shares.
     pub fn new(shares: Shares) -> Self {
         Self(Arc::new(Pools { shares, used: AtomicUsize::new(0), addresses: Mutex::default() }))
     }
 
-    /// A bound that whoever comes first may take whole.
+    /// A budget of so many bytes that a single account may use up.
     pub fn unshared(bytes: usize) -> Self {
         Self::new(Shares { total: bytes, kept: 0, address: bytes, connection: bytes, small: bytes })
     }
 
-    /// Bytes that are taken.
+    /// How many bytes are reserved now.
     pub fn used(&self) -> usize {
         self.0.used.load(Ordering::Relaxed)
     }
 
-    /// Whether there is no room even for a small request.
+    /// Returns true if there is no room even for a small request.
     pub fn is_exhausted(&self) -> bool {
         self.used().saturating_add(self.0.shares.small) > self.0.shares.total
     }
 
-    /// An account for a connection of this address.
+    /// Opens an account for a connection from this address.
     pub fn account(&self, address: IpAddr) -> Account {
         let key = network(address);
         let mut addresses = self.0.addresses();
@@ -81,7 +81,7 @@ impl Budget {
         }))
     }
 
-    /// An account for what this process does of its own accord. It has no share but the whole.
+    /// Opens an account for the process's own work. Only the total limits it.
     pub fn own_account(&self) -> Account {
         Account(Arc::new(Owner { pools: Arc::clone(&self.0), address: None, used: AtomicUsize::new(0) }))
     }
@@ -93,15 +93,16 @@ impl Pools {
     }
 }
 
-/// Whoever has one IPv6 address has its whole /64, so that is what counts as one.
-fn network(address: IpAddr) -> IpAddr {
+/// What counts as one address. Whoever has one IPv6 address has its whole /64, so that counts as one. An IPv4
+/// address that is mapped into IPv6 counts as itself.
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
         v4 @ IpAddr::V4(_) => v4,
     }
 }
 
-/// What a connection, and what it began, has taken. Cheap to clone.
+/// The reservations of a connection and its requests. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Account(Arc<Owner>);
 
@@ -113,16 +114,17 @@ struct Owner {
 }
 
 impl Account {
-    /// Takes `bytes`, without waiting.
+    /// Reserves `bytes` without waiting.
     ///
     /// # Errors
-    /// If there are not so many, or not for this account.
+    /// If fewer bytes are left, in total or for this account.
     pub fn reserve(&self, bytes: usize) -> Result<Reservation, Exhausted> {
         self.0.take(bytes, 0)?;
         Ok(Reservation { owner: self.clone(), bytes })
     }
 
-    /// Whether what is left is for small requests only: who makes others wait has to be quick now.
+    /// Returns true if only small requests may still use memory. Peers that make others wait get less time
+    /// then.
     pub fn is_short(&self) -> bool {
         let shares = &self.0.pools.shares;
         let of_address = self.0.address.as_ref().map_or(0, |(_, pool)| pool.used.load(Ordering::Relaxed));
@@ -179,7 +181,7 @@ impl Drop for Owner {
     }
 }
 
-/// A part of the memory, given back when dropped.
+/// A part of the memory, which is released when this is dropped.
 #[derive(Debug)]
 pub struct Reservation {
     owner: Account,
@@ -187,25 +189,25 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Nothing yet, of memory that nobody counts: for tests and measurements.
+    /// An empty reservation of unlimited memory, for tests and measurements.
     pub fn uncounted() -> Self {
         Self { owner: Budget::unshared(usize::MAX).own_account(), bytes: 0 }
     }
 
-    /// How much it is.
+    /// How many bytes it holds.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Whose it is.
+    /// The account that it is counted in.
     pub fn account(&self) -> &Account {
         &self.owner
     }
 
-    /// Makes it at least `bytes` large.
+    /// Grows it to at least `bytes`.
     ///
     /// # Errors
-    /// If there are not so many, or not for its account.
+    /// If fewer bytes are left, in total or for its account.
     pub fn grow_to(&mut self, bytes: usize) -> Result<(), Exhausted> {
         let missing = bytes.saturating_sub(self.bytes);
         if missing > 0 {
@@ -215,15 +217,15 @@ impl Reservation {
         Ok(())
     }
 
-    /// Takes `bytes` more.
+    /// Reserves `bytes` more.
     ///
     /// # Errors
-    /// If there are not so many, or not for its account.
+    /// If fewer bytes are left, in total or for its account.
     pub fn grow_by(&mut self, bytes: usize) -> Result<(), Exhausted> {
         self.grow_to(self.bytes.saturating_add(bytes))
     }
 
-    /// Gives back what is over `bytes`.
+    /// Releases what exceeds `bytes`.
     pub fn shrink_to(&mut self, bytes: usize) {
         let over = self.bytes.saturating_sub(bytes);
         if over > 0 {
@@ -231,7 +233,7 @@ impl Reservation {
         }
     }
 
-    /// Takes `bytes` of it apart, or all of it if there are fewer.
+    /// Moves `bytes` into a reservation of their own, or all of them if there are fewer.
     #[must_use]
     pub fn split(&mut self, bytes: usize) -> Self {
         let bytes = bytes.min(self.bytes);
@@ -249,77 +251,4 @@ impl Drop for Reservation {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SHARES: Shares = Shares { total: 1_000, kept: 200, address: 500, connection: 400, small: 50 };
-
-    fn address(last: u8) -> IpAddr {
-        IpAddr::from([192, 0, 2, last])
-    }
-
-    #[test]
-    fn what_is_dropped_is_given_back_and_no_more_is_lent_than_there_is() {
-        let budget = Budget::unshared(100);
-        let account = budget.account(address(1));
-        let mut first = account.reserve(60).unwrap();
-        assert_eq!(account.reserve(50).map(drop), Err(Exhausted));
-        assert_eq!((first.grow_to(50), budget.used()), (Ok(()), 60));
-        assert_eq!((first.grow_by(40), budget.used()), (Ok(()), 100));
-        assert_eq!((first.grow_by(1), budget.used()), (Err(Exhausted), 100));
-        let part = first.split(30);
-        drop(first);
-        assert_eq!((part.bytes(), budget.used()), (30, 30));
-        drop(part);
-        assert_eq!(budget.used(), 0);
-    }
-
-    #[test]
-    fn neither_a_connection_nor_an_address_takes_everyones() {
-        let budget = Budget::new(SHARES);
-        let one = budget.account(address(1));
-        let held = one.reserve(400).unwrap();
-        assert_eq!(one.reserve(1).map(drop), Err(Exhausted), "the connection's share");
-        let beside = budget.account(address(1));
-        assert_eq!(beside.reserve(101).map(drop), Err(Exhausted), "the address's share");
-        let elsewhere = budget.account(address(2)).reserve(400).unwrap();
-        assert_eq!(budget.used(), 800);
-        drop((held, elsewhere));
-        assert_eq!(budget.used(), 0);
-    }
-
-    #[test]
-    fn small_requests_go_on_while_large_ones_hold_what_they_may() {
-        let budget = Budget::new(SHARES);
-        let hoarders = [1, 2].map(|last| budget.account(address(last)).reserve(400).unwrap());
-        let third = budget.account(address(3));
-        assert_eq!(third.reserve(60).map(drop), Err(Exhausted), "large: the rest is kept");
-        assert!(!third.is_short());
-        let mut small = third.reserve(50).unwrap();
-        assert!(third.is_short(), "what is kept is in use");
-        assert_eq!(small.grow_by(1), Err(Exhausted), "it would not be small any more");
-        let same_address = budget.account(address(1)).reserve(50);
-        assert!(same_address.is_ok(), "also from a hoarder's address");
-        drop(hoarders);
-        assert!(small.grow_by(100).is_ok());
-    }
-
-    #[test]
-    fn an_address_is_forgotten_with_its_last_account() {
-        let budget = Budget::new(SHARES);
-        let (first, second) = (budget.account(address(1)), budget.account(address(1)));
-        let held = first.reserve(10).unwrap();
-        drop((first, second));
-        assert_eq!(budget.0.addresses().len(), 1, "something is still under way");
-        drop(held);
-        assert!(budget.0.addresses().is_empty());
-    }
-
-    #[test]
-    fn a_network_of_ipv6_counts_as_one_address() {
-        let key = |text: &str| network(text.parse().unwrap());
-        assert_eq!(key("2001:db8:0:1::1"), key("2001:db8:0:1:ffff::2"));
-        assert_ne!(key("2001:db8:0:1::1"), key("2001:db8:0:2::1"));
-        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
-    }
-}
+mod tests;

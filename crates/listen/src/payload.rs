@@ -1,4 +1,4 @@
-//! A request's body on its way in.
+//! The body of an arriving request.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,21 +8,21 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::activity::Ongoing;
+use crate::activity::ActiveRequest;
 
-/// A request's body. Tells the connection what is taken from it, and when it is here whole.
+/// The body of a request. It records how many bytes were taken from it, and when it has arrived whole.
 #[derive(Debug)]
 pub struct Payload {
     incoming: Incoming,
-    ongoing: Arc<Ongoing>,
+    active: Arc<ActiveRequest>,
 }
 
 impl Payload {
-    pub(crate) fn new(incoming: Incoming, ongoing: Arc<Ongoing>) -> Self {
+    pub(crate) fn new(incoming: Incoming, active: Arc<ActiveRequest>) -> Self {
         if incoming.is_end_stream() {
-            ongoing.arrived();
+            active.arrived();
         }
-        Self { incoming, ongoing }
+        Self { incoming, active }
     }
 }
 
@@ -36,11 +36,11 @@ impl Body for Payload {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.incoming).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &frame {
-            self.ongoing.took(frame.data_ref().map_or(0, Bytes::len));
+            self.active.took(frame.data_ref().map_or(0, Bytes::len));
         }
         let is_whole = matches!(frame, Poll::Ready(None)) || self.incoming.is_end_stream();
         if is_whole {
-            self.ongoing.arrived();
+            self.active.arrived();
         }
         frame
     }

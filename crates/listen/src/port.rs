@@ -1,4 +1,4 @@
-//! The accept loop. It goes on whatever happens to a connection, and waits when the process runs out of file
+//! The accept loop. It continues whatever happens to a connection, and waits if the process runs out of file
 //! descriptors.
 
 use std::io;
@@ -11,7 +11,6 @@ use futures::FutureExt as _;
 use prometheus::{IntCounterVec, IntGauge, Opts};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -19,62 +18,64 @@ use tracing::{debug, warn};
 use crate::Service;
 use crate::bounds::Bounds;
 use crate::buffers::CONNECTION_BYTES;
-use crate::connection::{self, Ended, Shared};
-use crate::memory::{Budget, Reservation};
+use crate::connection::{self, Admitted, Shared, Tls};
+use crate::ended::Ended;
+use crate::memory::Budget;
+use crate::places::Places;
+use crate::proxies::Proxies;
 use crate::watch::Stops;
 
 /// How long to wait when accepting fails for lack of file descriptors or memory.
 const OUT_OF_RESOURCES_WAIT: Duration = Duration::from_millis(100);
 
-/// Binds and listens, with room for `backlog` connections that wait to be accepted:
-/// the standard library's 128 overflow in a burst, and each that is left out waits a second.
+/// Binds and listens, with a backlog of `backlog` connections. The standard library's backlog of 128
+/// overflows in a burst, and each connection that does not fit waits a second.
 ///
 /// # Errors
 /// If the address cannot be bound.
 pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // As the standard library does: a restarted process need not wait for connections of the one before.
+    // As the standard library does. A restarted process need not wait for connections of its predecessor.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(backlog)
 }
 
-/// What a port offers to whoever connects now; None is plaintext.
-pub type Tls = Arc<dyn Fn() -> Option<Arc<ServerConfig>> + Send + Sync>;
-
-/// What a port counts.
+/// The metrics of a port.
 #[derive(Debug, Clone)]
 pub struct PortMetrics {
-    /// Open connections.
+    /// How many connections are open.
     pub open: IntGauge,
-    /// Connections that this side cut off, by `reason`.
+    /// How many connections this side ended early, by `reason`.
     pub cut: IntCounterVec,
 }
 
 impl PortMetrics {
-    /// Counts that nobody reads.
+    /// Metrics that are not registered, for a port whose numbers nobody reads.
     ///
     /// # Errors
-    /// If a name is malformed: a mistake in this file.
+    /// Only if a name in this function is malformed.
     pub fn unregistered() -> prometheus::Result<Self> {
         let cut = IntCounterVec::new(Opts::new("unregistered_total", "Not registered."), &["reason"])?;
         Ok(Self { open: IntGauge::new("unregistered", "Not registered.")?, cut })
     }
 }
 
-/// A port that is served.
+/// A port and everything that serving it needs.
 pub struct Port<S> {
-    /// Bound and listening.
+    /// The listener, as [`bind`] returns it.
     pub listener: TcpListener,
-    /// Asked for each connection; None for plaintext.
+    /// The TLS configuration of each connection. None for plain text.
     pub tls: Option<Tls>,
-    /// What answers.
+    /// The proxies in front of it. None by default.
+    pub proxies: Proxies,
+    /// The service that answers requests.
     pub service: Arc<S>,
-    /// Bounds of connections and requests.
+    /// The bounds of connections and requests.
     pub bounds: Arc<Bounds>,
-    /// The memory for them.
+    /// The memory for connections and requests.
     pub budget: Budget,
-    /// What is counted.
+    /// The metrics of this port.
     pub metrics: PortMetrics,
 }
 
@@ -82,13 +83,12 @@ pub struct Port<S> {
 type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
 
 impl<S: Service> Port<S> {
-    /// Serves until `stop`, and then until every connection has had the answers it waits for, or until `cut`.
+    /// Serves until `stop`. Then it waits until every connection has its answers, or until `cut`.
     pub async fn serve(self, stop: CancellationToken, cut: CancellationToken) {
-        let Self { listener, tls, service, bounds, budget, metrics } = self;
+        let Self { listener, tls, proxies, service, bounds, budget, metrics } = self;
         let slots = Arc::new(Semaphore::new(bounds.connections));
         let connections = Connections {
-            shared: Arc::new(Shared { tls, service, bounds }),
-            budget,
+            shared: Arc::new(Shared { places: Places::new(&bounds), tls, proxies, service, bounds, budget }),
             metrics,
             tasks: TaskTracker::new(),
             stops: Stops { places: Arc::clone(&slots), stop: stop.clone(), cut },
@@ -100,7 +100,7 @@ impl<S: Service> Port<S> {
                 Err(error) => pause_after(&error, &failures).await,
             }
         }
-        // Those who had already connected when the listener closes would otherwise be reset.
+        // The kernel would reset connections that are in the backlog when the listener closes.
         while let Some(Ok(accepted)) = next(&listener, &slots).now_or_never() {
             connections.open(accepted);
         }
@@ -110,7 +110,7 @@ impl<S: Service> Port<S> {
     }
 }
 
-/// The slot comes first: a connection that is not accepted yet costs nothing here.
+/// Waits for a slot before it accepts, because a connection that is not accepted costs nothing.
 async fn next(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<Accepted> {
     let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
@@ -119,7 +119,8 @@ async fn next(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<Acce
 
 async fn pause_after(error: &io::Error, failures: &LogRate) {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    // These concern one connection that is already gone; all others are a lack of resources, which passes.
+    // These errors affect one connection that is gone already. All others are a lack of resources, which
+    // passes.
     if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
         if let Some(left_out) = failures.admit() {
             warn!(%error, left_out, "cannot accept connections, waiting");
@@ -130,7 +131,6 @@ async fn pause_after(error: &io::Error, failures: &LogRate) {
 
 struct Connections<S> {
     shared: Arc<Shared<S>>,
-    budget: Budget,
     metrics: PortMetrics,
     tasks: TaskTracker,
     stops: Stops,
@@ -138,26 +138,30 @@ struct Connections<S> {
 
 impl<S: Service> Connections<S> {
     fn open(&self, (stream, peer, slot): Accepted) {
-        match self.budget.account(peer.ip()).reserve(CONNECTION_BYTES) {
-            Ok(memory) => self.spawn(stream, peer, slot, memory),
+        match self.shared.admit(peer.ip(), CONNECTION_BYTES) {
+            Ok(admitted) => self.spawn(stream, peer, slot, admitted),
             // The peer sees its connection closed, and tries again.
-            Err(_) => note(&self.metrics, peer, &Ended::Memory),
+            Err(ended) => note(&*self.shared.service, &self.metrics, peer, &ended),
         }
     }
 
-    fn spawn(&self, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit, memory: Reservation) {
+    fn spawn(&self, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit, admitted: Admitted) {
         let open = Open::count(&self.metrics.open);
         let (shared, stops, metrics) = (Arc::clone(&self.shared), self.stops.clone(), self.metrics.clone());
         self.tasks.spawn(async move {
-            if let Err(ended) = connection::serve(stream, peer, memory, &shared, stops).await {
-                note(&metrics, peer, &ended);
+            let mut sender = peer;
+            if let Err(ended) = connection::serve(stream, &mut sender, admitted, &shared, stops).await {
+                note(&*shared.service, &metrics, sender, &ended);
             }
             drop((open, slot));
         });
     }
 }
 
-fn note(metrics: &PortMetrics, peer: SocketAddr, ended: &Ended) {
+fn note(service: &impl Service, metrics: &PortMetrics, peer: SocketAddr, ended: &Ended) {
+    if let Some(reason) = ended.refusal() {
+        service.connection_refused(peer, reason, ended);
+    }
     if let Some(reason) = ended.reason() {
         metrics.cut.with_label_values(&[reason]).inc();
     }

@@ -1,5 +1,5 @@
-//! What HTTP asks of a request's head and hyper leaves to the server. A service asks this before it asks for
-//! the body: hyper answers `Expect: 100-continue` with a 100 at that moment.
+//! The rules of HTTP for a request's head that hyper leaves to the server. A service checks them before it
+//! reads the body, because hyper answers `Expect: 100-continue` at that moment.
 
 use std::net::Ipv6Addr;
 
@@ -7,37 +7,45 @@ use http::header::{EXPECT, HOST, TRANSFER_ENCODING};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 
-/// The most header fields of a request, in either protocol. HTTP/1's parser has the same limit.
-pub const MAX_FIELDS: usize = 100;
-/// What a header field counts besides its name and value
+/// The limits of a request's head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// The most bytes of the request line and the header fields.
+    pub bytes: usize,
+    /// The most header fields.
+    pub fields: usize,
+}
+
+/// What a header field counts beside its name and value
 /// ([RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)).
 const FIELD_OVERHEAD: usize = 32;
 
-/// Why a request must not be served, whatever it is about. Always the sender's fault.
+/// Why a request must not be served, whatever its path. It is always the sender's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadHead {
-    /// 400: it cannot mean anything.
+    /// 400: the head breaks a rule of HTTP, which is named.
     Malformed(&'static str),
-    /// 501: part of HTTP, and not of this server.
+    /// 501: this server does not implement a part of HTTP, which is named.
     NotImplemented(&'static str),
-    /// 431: larger than this many bytes, or of more than [`MAX_FIELDS`] fields.
+    /// 431: the head has too many bytes, as HTTP/2 counts them, or too many fields.
     TooLarge {
-        /// In bytes, as HTTP/2 counts them.
-        limit: usize,
+        /// The most that a head may have.
+        limit: HeadLimits,
     },
-    /// 417: it expects something else than 100-continue.
+    /// 417: the head expects something other than 100-continue.
     Expectation,
 }
 
-/// Checks a head of at most `max_bytes`.
+/// Checks a head within `limits`.
 ///
 /// # Errors
-/// If the request must not be served, whatever it is about.
-pub fn check_head<B>(request: &Request<B>, max_bytes: usize) -> Result<(), BadHead> {
+/// If the request must not be served, whatever its path.
+pub fn check_head<B>(request: &Request<B>, limits: HeadLimits) -> Result<(), BadHead> {
     if request.version() == Version::HTTP_2 {
-        // HTTP/1's parser has counted the bytes on the wire.
-        check_size(request, max_bytes)?;
+        // HTTP/1's parser has counted the fields, and the bytes on the wire.
+        check_size(request, limits)?;
         check_authority(request.uri(), request.headers())?;
+        check_values(request.headers())?;
     } else {
         check_host(request.version(), request.headers())?;
         check_coding(request.headers())?;
@@ -46,21 +54,21 @@ pub fn check_head<B>(request: &Request<B>, max_bytes: usize) -> Result<(), BadHe
     check_expectation(request.version(), request.headers())
 }
 
-/// Returns true if the sender waits for a 100 before it sends the body. After [`check_head`]:
-/// no other expectation is left then. HTTP/2's senders are sent none by hyper, and go on after a moment.
+/// Returns true if the sender waits for a 100 before it sends the body. Call it after [`check_head`], which
+/// refuses all other expectations. hyper sends no 100 over HTTP/2, where senders continue after a moment.
 pub fn awaits_continue<B>(request: &Request<B>) -> bool {
     request.version() == Version::HTTP_11 && request.headers().contains_key(EXPECT)
 }
 
-fn check_size<B>(request: &Request<B>, max_bytes: usize) -> Result<(), BadHead> {
+fn check_size<B>(request: &Request<B>, limits: HeadLimits) -> Result<(), BadHead> {
     let uri = request.uri();
     let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
     let target = uri.path().len() + uri.query().map_or(0, str::len) + authority;
     let fields =
         request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD);
     let bytes = request.method().as_str().len() + target + fields.sum::<usize>();
-    let fits = bytes <= max_bytes && request.headers().len() <= MAX_FIELDS;
-    if fits { Ok(()) } else { Err(BadHead::TooLarge { limit: max_bytes }) }
+    let fits = bytes <= limits.bytes && request.headers().len() <= limits.fields;
+    if fits { Ok(()) } else { Err(BadHead::TooLarge { limit: limits }) }
 }
 
 /// [RFC 9112 §3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2). HTTP/1.0 may leave it out.
@@ -91,13 +99,24 @@ fn check_authority(uri: &Uri, headers: &HeaderMap) -> Result<(), BadHead> {
     }
 }
 
+/// [RFC 9113 §8.2.1](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.1). HTTP/1's parser removes such
+/// white space, which is allowed there.
+fn check_values(headers: &HeaderMap) -> Result<(), BadHead> {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let is_padded = |value: &[u8]| is_blank(value.first()) || is_blank(value.last());
+    if headers.values().any(|value| is_padded(value.as_bytes())) {
+        return Err(BadHead::Malformed("white space around a field value"));
+    }
+    Ok(())
+}
+
 fn host_of(value: &HeaderValue) -> Result<Authority, BadHead> {
     let invalid = || BadHead::Malformed("invalid Host header");
     let authority = Authority::try_from(value.as_bytes()).map_err(|_| invalid())?;
     if names_a_host(&authority) { Ok(authority) } else { Err(invalid()) }
 }
 
-/// Whether it is a host, and a port if there is one. No user: none belongs in `http` and `https`
+/// Returns true for a host with or without a port. A user is not allowed: none belongs in `http` and `https`
 /// ([RFC 9110 §4.2](https://www.rfc-editor.org/rfc/rfc9110#section-4.2)), where a host is never empty either.
 fn names_a_host(authority: &Authority) -> bool {
     let (text, host) = (authority.as_str(), authority.host());
@@ -166,10 +185,13 @@ fn members(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    const MAX: usize = 1_000;
+    const MAX: HeadLimits = HeadLimits { bytes: 1_000, fields: 28 };
 
     fn head(version: Version, target: &str, headers: &[(&str, &[u8])]) -> Request<()> {
         let mut request = Request::builder().method("POST").version(version).uri(target).body(()).unwrap();
@@ -224,6 +246,15 @@ mod tests {
     }
 
     #[test]
+    fn values_have_no_white_space_around_them_in_http_2() {
+        let of = |version, value: &[u8]| status(version, "https://a/", &[("host", b"a"), ("x", value)]);
+        for padded in [&b" a"[..], b"a ", b"\ta", b"a\t", b" "] {
+            assert_eq!((of(Version::HTTP_2, padded), of(Version::HTTP_11, padded)), (400, 200));
+        }
+        assert_eq!((of(Version::HTTP_2, b"a b"), of(Version::HTTP_2, b"")), (200, 200));
+    }
+
+    #[test]
     fn chunked_alone_is_decoded() {
         let codings = |lines: &[&str]| {
             let mut headers: Vec<(&str, &[u8])> = vec![("host", b"a")];
@@ -270,6 +301,8 @@ mod tests {
             let fields = vec![("a", &b""[..]); count];
             status(Version::HTTP_2, "https://a/", &fields)
         };
-        assert_eq!((many(30), many(31)), (200, 431));
+        assert_eq!((many(28), many(29)), (200, 431), "by number");
+        let long = |bytes: usize| status(Version::HTTP_2, "https://a/", &[("a", &vec![b'x'; bytes])]);
+        assert_eq!((long(900), long(1_000)), (200, 431), "by size");
     }
 }

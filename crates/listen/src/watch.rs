@@ -1,4 +1,4 @@
-//! Ends connections whose peers make others wait: those that send nothing, and those that read nothing.
+//! Ends connections whose peers make others wait because they send or read nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,34 +9,34 @@ use tokio_util::sync::CancellationToken;
 
 use crate::activity::Activity;
 use crate::bounds::Bounds;
-use crate::connection::Ended;
+use crate::ended::Ended;
 
-/// How long a connection without any request yet stays open when the port stops.
+/// How long a connection without a request stays open when the port stops.
 const FIRST_REQUEST: Duration = Duration::from_millis(500);
-/// How often a connection that is leaving is looked at.
+/// How often a connection is checked after the port has stopped.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// How long a connection may be idle while others wait for a place.
-const CROWDED: Duration = Duration::from_secs(1);
+pub(crate) const CROWDED: Duration = Duration::from_secs(1);
 
-/// What of its port concerns each connection.
+/// The state of the port that each connection needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Stops {
     /// A permit for each connection.
     pub(crate) places: Arc<Semaphore>,
-    /// Take no more, and finish.
+    /// Cancelled when the port stops: connections finish what is under way.
     pub(crate) stop: CancellationToken,
-    /// End now.
+    /// Cancelled when all connections must end now.
     pub(crate) cut: CancellationToken,
 }
 
 impl Stops {
-    /// Whether whoever comes now has to wait until another goes.
+    /// Returns true if a new connection would have to wait until another ends.
     fn is_crowded(&self) -> bool {
         self.places.available_permits() == 0
     }
 
-    /// Until somebody waits for a place.
+    /// Returns once a connection waits for a place.
     pub(crate) async fn crowded(&self) {
         loop {
             sleep(CROWDED).await;
@@ -47,27 +47,29 @@ impl Stops {
     }
 }
 
-/// Watches one connection.
+/// Decides when one connection must close.
 pub(crate) struct Watch {
     activity: Arc<Activity>,
     bounds: Arc<Bounds>,
     stops: Stops,
+    /// True once the peer was told that no more requests are taken.
+    is_spent: bool,
     leaving_since: Option<Instant>,
 }
 
-/// What to do with it.
+/// What the connection must do next.
 pub(crate) enum Step {
-    /// Say that nothing more is taken: GOAWAY or `connection: close`. Requests under way are answered.
+    /// Announce the end, by GOAWAY or `connection: close`, and answer the requests under way.
     Close,
     End(Ended),
 }
 
 impl Watch {
     pub(crate) fn new(activity: Arc<Activity>, bounds: Arc<Bounds>, stops: Stops) -> Self {
-        Self { activity, bounds, stops, leaving_since: None }
+        Self { activity, bounds, stops, is_spent: false, leaving_since: None }
     }
 
-    /// Waits until something has to be done. May be dropped and called again.
+    /// Waits until the connection must do something. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Step {
         match self.leaving_since {
             None => self.serving().await,
@@ -79,11 +81,17 @@ impl Watch {
         loop {
             tokio::select! {
                 () = self.stops.stop.cancelled() => {
-                    // Whoever has only just connected: its first request is on its way.
-                    // Whoever has sent nothing by then has nothing to lose.
+                    // A new connection may have its first request on the way. One that has sent nothing by
+                    // then loses nothing.
                     let _ = timeout(FIRST_REQUEST, self.activity.begun()).await;
                     break;
                 }
+                // Requests under way have the time that they would have had.
+                () = self.activity.spent(), if !self.is_spent => {
+                    self.is_spent = true;
+                    return Step::Close;
+                }
+                () = self.activity.overdrawn() => return Step::End(Ended::Requests),
                 () = sleep(self.next_look()) => {}
             }
             if self.activity.unread_for() >= self.bounds.write {
@@ -99,18 +107,18 @@ impl Watch {
         Step::Close
     }
 
-    /// Until one of the bounds may be reached.
+    /// How long none of the bounds can be reached.
     fn next_look(&self) -> Duration {
         let Bounds { head, write, .. } = *self.bounds;
         let idle = match self.activity.is_idle() {
             true => CROWDED.min(head.saturating_sub(self.activity.still_for())),
             false => head,
         };
-        // An answer may have been lying for longer than nobody looked.
+        // An answer may have waited for longer than since the last check.
         idle.min(write.saturating_sub(self.activity.unread_for())).max(LOOK)
     }
 
-    /// What is here whole is answered; everything else has little time.
+    /// Waits until complete requests are answered. Everything else gets little time.
     async fn leaving(&self, since: Instant) -> Step {
         loop {
             sleep(LOOK).await;
