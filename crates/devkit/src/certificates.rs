@@ -9,13 +9,13 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
-use crate::folder::{Folder, FolderError};
+use crate::folder::{self, Folder};
 
-/// What a gateway of this machine is called.
+/// The host name of this machine's gateways.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 /// How long the authority is valid.
 const AUTHORITY_VALID: Duration = Duration::days(3650);
-/// How long a gateway's certificate is valid; each start makes a new one.
+/// How long a gateway's certificate is valid. Each start makes a new one.
 const LEAF_VALID: Duration = Duration::days(90);
 /// Certificates are valid from a day ago: a container's clock may be behind.
 const BACKDATED: Duration = Duration::days(1);
@@ -25,14 +25,12 @@ const BACKDATED: Duration = Duration::days(1);
 pub(crate) struct Tls {
     /// The authority's certificate; what clients trust.
     pub(crate) ca: PathBuf,
-    /// The gateways' certificate.
     pub(crate) certificate: PathBuf,
-    /// Its private key.
     pub(crate) key: PathBuf,
 }
 
 /// Makes a certificate for this machine's gateways, signed by the folder's authority, which is made once.
-pub(crate) fn issue(folder: &Folder) -> Result<Tls, CertificateError> {
+pub(crate) fn issue(folder: &Folder) -> Result<Tls, Error> {
     let authority_key = KeyPair::from_pem(new_key(folder)?.expose())?;
     let ca = match folder.read("tls/ca.pem")? {
         Some(_) => folder.path("tls/ca.pem"),
@@ -47,7 +45,7 @@ pub(crate) fn issue(folder: &Folder) -> Result<Tls, CertificateError> {
     })
 }
 
-fn new_key(folder: &Folder) -> Result<Secret, CertificateError> {
+fn new_key(folder: &Folder) -> Result<Secret, Error> {
     let fresh = KeyPair::generate()?;
     Ok(folder.keep_pem("tls/ca.key", || Secret::new(fresh.serialize_pem()))?)
 }
@@ -78,11 +76,11 @@ fn named(name: &str, alternatives: Vec<String>, valid: Duration) -> Result<Certi
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CertificateError {
+pub(crate) enum Error {
     /// A key or a certificate could not be made or read.
     #[error("cannot make the development certificates")]
     Make(#[from] rcgen::Error),
     /// The folder cannot be used.
     #[error(transparent)]
-    Folder(#[from] FolderError),
+    Folder(#[from] folder::Error),
 }

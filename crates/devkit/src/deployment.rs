@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use floodgate_event::Name;
+use floodgate_event::{Name, ShardCount};
 
 use crate::error::Error;
 use crate::folder::Folder;
@@ -20,12 +20,12 @@ pub struct Options {
     /// The regions' names: 1 to 9, none twice, none of them `centre`.
     pub regions: Vec<Name>,
     /// How many shards the centre has; 1 if left out. A folder keeps the number that it began with.
-    pub shards: Option<u32>,
+    pub shards: Option<ShardCount>,
     /// The folder that keys, configuration, streams and logs are kept in between runs.
     pub folder: PathBuf,
     /// The first port; with 0, free ports are chosen once and kept.
     pub port_base: u16,
-    /// Whether the gateways take webhooks over TLS.
+    /// True if the gateways take webhooks over TLS, false for plain HTTP.
     pub tls: bool,
     /// Where to write how to reach everything; `ready.json` in the folder if left out.
     pub ready_file: Option<PathBuf>,

@@ -1,14 +1,7 @@
 //! Why a deployment does not run.
 
-use crate::folder::FolderError;
-use crate::layout::LayoutError;
-use crate::nats_server::NatsServerError;
-use crate::ports::PortError;
-use crate::probe::ProbeError;
-use crate::ready::ReadyFileError;
-use crate::regions::InvalidRegions;
-use crate::shards::ShardsError;
 use crate::supervisor::PartEnded;
+use crate::{folder, layout, nats_server, ports, probe, ready, regions, shards};
 
 /// Why a deployment does not run.
 #[derive(Debug, thiserror::Error)]
@@ -18,14 +11,14 @@ pub struct Error(Reason);
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub(crate) enum Reason {
-    Regions(#[from] InvalidRegions),
-    NatsServer(#[from] NatsServerError),
-    Folder(#[from] FolderError),
-    ReadyFile(#[from] ReadyFileError),
-    Shards(#[from] ShardsError),
-    Ports(#[from] PortError),
-    Layout(#[from] LayoutError),
-    Probe(#[from] ProbeError),
+    Regions(#[from] regions::Error),
+    NatsServer(#[from] nats_server::Error),
+    Folder(#[from] folder::Error),
+    ReadyFile(#[from] ready::Error),
+    Shards(#[from] shards::Error),
+    Ports(#[from] ports::Error),
+    Layout(#[from] layout::Error),
+    Probe(#[from] probe::Error),
     PartEnded(#[from] PartEnded),
 }
 
@@ -38,11 +31,11 @@ impl<T: Into<Reason>> From<T> for Error {
 impl Error {
     /// Returns true if an option is wrong, and false if the work failed.
     pub fn is_usage(&self) -> bool {
-        match &self.0 {
+        matches!(
+            &self.0,
             Reason::Regions(_)
-            | Reason::Ports(PortError::Base(_))
-            | Reason::Shards(ShardsError::Differs { .. }) => true,
-            _ => false,
-        }
+                | Reason::Ports(ports::Error::Base(_))
+                | Reason::Shards(shards::Error::Differs { .. })
+        )
     }
 }

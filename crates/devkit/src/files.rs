@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 pub enum Readers {
     /// Only the owner (mode 0600).
     Nobody,
-    /// Everybody (mode 0644).
+    /// Every user of the machine (mode 0644).
     Everybody,
 }
 

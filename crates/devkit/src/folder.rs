@@ -1,4 +1,4 @@
-//! The folder that a deployment lives in: private to its owner, and used by one `floodgate dev` at a time.
+//! The folder of a deployment: private to its owner, and used by one `floodgate dev` at a time.
 
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Read as _};
@@ -13,10 +13,10 @@ use crate::trust::{self, Access, Untrusted};
 
 /// The largest file that is read, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
-/// The folders in it.
+/// The names of its subfolders.
 const FOLDERS: [&str; 5] = ["config", "data", "log", "secrets", "tls"];
 
-/// The folder, held for this process until dropped.
+/// The folder. This process holds it until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Folder {
     root: PathBuf,
@@ -24,14 +24,14 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Opens the folder, making it if it is not there.
+    /// Opens the folder, and creates it if it does not exist.
     ///
     /// # Errors
     /// If it or anything in it is another user's, or another user could change it: keys that somebody else
     /// put there are no secrets, and the configuration there names commands.
-    pub(crate) fn open(root: &Path) -> Result<Self, FolderError> {
-        let failed = |source| FolderError::Open { path: root.to_owned(), source };
-        // Before anything is made on the way there.
+    pub(crate) fn open(root: &Path) -> Result<Self, Error> {
+        let failed = |source| Error::Open { path: root.to_owned(), source };
+        // First, before anything is created on the way there.
         trust::check_path(root)?;
         files::private_folder(root).map_err(failed)?;
         let root = root.canonicalize().map_err(failed)?;
@@ -42,13 +42,13 @@ impl Folder {
             trust::check_path(&folder)?;
             trust::check_folder(&folder)?;
             trust::check_content(&folder)?;
-            // One that was there may let others look in.
+            // A folder that existed may let other users read it.
             fs::set_permissions(&folder, Permissions::from_mode(0o700)).map_err(failed)?;
         }
         let lock = trust::append(&root.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { root, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(FolderError::InUse(root)),
+            Err(TryLockError::WouldBlock) => Err(Error::InUse(root)),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
     }
@@ -58,57 +58,50 @@ impl Folder {
         self.root.join(relative)
     }
 
-    /// Writes a file that only its owner can read, all of it or nothing, and gives its path.
-    pub(crate) fn write(&self, relative: &str, contents: &[u8]) -> Result<PathBuf, FolderError> {
+    /// Writes a file that only its owner can read, all of it or nothing, and returns its path.
+    pub(crate) fn write(&self, relative: &str, contents: &[u8]) -> Result<PathBuf, Error> {
         let path = self.path(relative);
         files::write(&path, contents, Readers::Nobody)
-            .map_err(|source| FolderError::Write { path: path.clone(), source })?;
+            .map_err(|source| Error::Write { path: path.clone(), source })?;
         Ok(path)
     }
 
-    /// Reads a file, or nothing if there is none.
-    pub(crate) fn read(&self, relative: &str) -> Result<Option<String>, FolderError> {
+    /// Reads a file, or returns none if there is no file.
+    pub(crate) fn read(&self, relative: &str) -> Result<Option<String>, Error> {
         let bytes = self.bytes(relative, Access::Readable)?;
-        bytes.map(String::from_utf8).transpose().map_err(|_| FolderError::Read {
-            path: self.path(relative),
-            source: io::ErrorKind::InvalidData.into(),
-        })
+        bytes
+            .map(String::from_utf8)
+            .transpose()
+            .map_err(|_| Error::Read { path: self.path(relative), source: io::ErrorKind::InvalidData.into() })
     }
 
-    fn bytes(&self, relative: &str, access: Access) -> Result<Option<Vec<u8>>, FolderError> {
+    fn bytes(&self, relative: &str, access: Access) -> Result<Option<Vec<u8>>, Error> {
         let path = self.path(relative);
         let Some(file) = trust::open(&path, access)? else { return Ok(None) };
         let mut bytes = Vec::new();
         match file.take(MAX_BYTES).read_to_end(&mut bytes) {
             Ok(_) => Ok(Some(bytes)),
-            Err(source) => Err(FolderError::Read { path, source }),
+            Err(source) => Err(Error::Read { path, source }),
         }
     }
 
-    /// The secret in a file; made and written if there is none yet.
-    pub(crate) fn keep(
-        &self,
-        relative: &str,
-        make: impl FnOnce() -> Secret,
-    ) -> Result<SecretFile, FolderError> {
+    /// Reads the secret in a file. If there is no file, makes a secret and writes it.
+    pub(crate) fn keep(&self, relative: &str, make: impl FnOnce() -> Secret) -> Result<SecretFile, Error> {
         let path = self.path(relative);
         let secret = match self.bytes(relative, Access::Private)? {
-            // The parts read it so as well.
-            Some(bytes) => Secret::from_line(bytes)
-                .map_err(|source| FolderError::Secret { path: path.clone(), source })?,
+            // The parts read their secrets in the same way.
+            Some(bytes) => {
+                Secret::from_line(bytes).map_err(|source| Error::Secret { path: path.clone(), source })?
+            }
             None => self.written(relative, make())?,
         };
         Ok(SecretFile { path, secret })
     }
 
-    /// The private key in a file, in PEM; made and written if there is none yet.
-    pub(crate) fn keep_pem(
-        &self,
-        relative: &str,
-        make: impl FnOnce() -> Secret,
-    ) -> Result<Secret, FolderError> {
+    /// Reads the private key in a PEM file. If there is no file, makes a key and writes it.
+    pub(crate) fn keep_pem(&self, relative: &str, make: impl FnOnce() -> Secret) -> Result<Secret, Error> {
         match self.bytes(relative, Access::Private)? {
-            Some(bytes) => String::from_utf8(bytes).map(Secret::new).map_err(|_| FolderError::Read {
+            Some(bytes) => String::from_utf8(bytes).map(Secret::new).map_err(|_| Error::Read {
                 path: self.path(relative),
                 source: io::ErrorKind::InvalidData.into(),
             }),
@@ -116,7 +109,7 @@ impl Folder {
         }
     }
 
-    fn written(&self, relative: &str, secret: Secret) -> Result<Secret, FolderError> {
+    fn written(&self, relative: &str, secret: Secret) -> Result<Secret, Error> {
         self.write(relative, secret.expose().as_bytes())?;
         Ok(secret)
     }
@@ -125,30 +118,22 @@ impl Folder {
 /// A secret and the file that it is kept in.
 #[derive(Debug)]
 pub(crate) struct SecretFile {
-    /// The file.
     pub(crate) path: PathBuf,
-    /// The secret.
     pub(crate) secret: Secret,
 }
 
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FolderError {
+pub(crate) enum Error {
     /// It cannot be made or opened.
     #[error("cannot use the folder {}", path.display())]
-    Open {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Somebody else has, or may have, a hand in it.
+    Open { path: PathBuf, source: io::Error },
+    /// Another user can change it, or may have changed it.
     #[error(transparent)]
     Untrusted(#[from] Untrusted),
     /// A file in it holds no secret.
     #[error("{}", path.display())]
     Secret {
-        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         source: Unfit,
@@ -158,20 +143,10 @@ pub(crate) enum FolderError {
     InUse(PathBuf),
     /// A file in it cannot be read.
     #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// A file in it cannot be written.
     #[error("cannot write {}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Write { path: PathBuf, source: io::Error },
 }
 
 #[cfg(test)]
@@ -194,18 +169,18 @@ mod tests {
         fs::write(&kept.path, "one\r\n").unwrap();
         assert_eq!(folder.keep("secrets/a", || Secret::new("two")).unwrap().secret.expose(), "one");
         fs::write(&kept.path, "one ").unwrap();
-        assert!(matches!(folder.keep("secrets/a", || Secret::new("two")), Err(FolderError::Secret { .. })));
+        assert!(matches!(folder.keep("secrets/a", || Secret::new("two")), Err(Error::Secret { .. })));
         fs::set_permissions(&kept.path, Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(
             folder.keep("secrets/a", || Secret::new("two")),
-            Err(FolderError::Untrusted(Untrusted::Open(_)))
+            Err(Error::Untrusted(Untrusted::Open(_)))
         ));
     }
 
     #[test]
     fn a_folder_that_others_can_change_is_refused() {
         let temporary = tempfile::tempdir().unwrap();
-        let refused = |root: &Path| matches!(Folder::open(root), Err(FolderError::Untrusted(_)));
+        let refused = |root: &Path| matches!(Folder::open(root), Err(Error::Untrusted(_)));
         let (root, inner) = (temporary.path().join("dev"), temporary.path().join("dev/secrets"));
         drop(Folder::open(&root).unwrap());
         for shared in [&inner, &root, &temporary.path().to_owned()] {
@@ -246,7 +221,7 @@ mod tests {
     fn one_holder_at_a_time() {
         let temporary = tempfile::tempdir().unwrap();
         let held = Folder::open(temporary.path()).unwrap();
-        assert!(matches!(Folder::open(temporary.path()), Err(FolderError::InUse(_))));
+        assert!(matches!(Folder::open(temporary.path()), Err(Error::InUse(_))));
         drop(held);
         assert!(Folder::open(temporary.path()).is_ok());
     }

@@ -8,21 +8,21 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use floodgate_event::Name;
+use floodgate_event::{Name, ShardCount};
 
-use crate::certificates::{self, CertificateError, Tls};
-use crate::credentials::{CredentialError, Credentials};
-use crate::folder::{Folder, FolderError};
+use crate::certificates::{self, Tls};
+use crate::credentials::{self, Credentials};
+use crate::folder::{self, Folder};
 use crate::part::{Part, Stage};
 use crate::ports::{Endpoint, Ports};
 use crate::probe::{Probe, Target};
 use crate::ready::{self, Ready};
 use crate::regions::Regions;
 
-/// Everything that a deployment needs before it runs.
+/// Everything that a deployment needs before it starts.
 pub(crate) struct Layout {
     folder: Folder,
-    shards: u32,
+    shards: ShardCount,
     ports: Ports,
     credentials: Credentials,
     tls: Option<Tls>,
@@ -39,10 +39,10 @@ impl Layout {
     pub(crate) fn prepare(
         folder: Folder,
         regions: &Regions,
-        shards: u32,
+        shards: ShardCount,
         ports: Ports,
         tls: bool,
-    ) -> Result<Self, LayoutError> {
+    ) -> Result<Self, Error> {
         let credentials = Credentials::load(&folder, regions)?;
         let tls = tls.then(|| certificates::issue(&folder)).transpose()?;
         let layout = Self { folder, shards, ports, credentials, tls };
@@ -56,8 +56,8 @@ impl Layout {
     }
 
     /// Every process of the deployment.
-    pub(crate) fn parts(&self, nats_server: PathBuf) -> Result<Vec<Part>, LayoutError> {
-        let floodgate = std::env::current_exe().map_err(LayoutError::Executable)?;
+    pub(crate) fn parts(&self, nats_server: PathBuf) -> Result<Vec<Part>, Error> {
+        let floodgate = std::env::current_exe().map_err(Error::Executable)?;
         let programs = Programs { floodgate, nats_server };
         let part = |name: String, stage| self.part(&programs, name, stage);
         let mut parts =
@@ -82,7 +82,7 @@ impl Layout {
         Part { name, stage, floodgate: programs.floodgate.clone(), program: program.clone(), arguments, log }
     }
 
-    /// What to ask the parts of these stages, to know that they are ready.
+    /// The questions to the parts of these stages that show whether they are ready.
     pub(crate) fn probes(&self, stages: &[Stage]) -> Vec<Probe> {
         stages.iter().flat_map(|stage| self.stage_probes(*stage)).collect()
     }
@@ -152,16 +152,16 @@ impl Layout {
 
 /// Why a deployment cannot be prepared.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LayoutError {
+pub(crate) enum Error {
     /// The folder cannot be used.
     #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// Keys, tokens or passwords.
+    Folder(#[from] folder::Error),
+    /// The keys, tokens or passwords cannot be made or read.
     #[error(transparent)]
-    Credentials(#[from] CredentialError),
-    /// Certificates.
+    Credentials(#[from] credentials::Error),
+    /// The certificates cannot be made.
     #[error(transparent)]
-    Certificates(#[from] CertificateError),
+    Certificates(#[from] certificates::Error),
     /// A nats-server's configuration cannot be written as JSON, for instance a
     /// folder's name that is not UTF-8.
     #[error("cannot write the configuration of nats-server")]
@@ -169,7 +169,7 @@ pub(crate) enum LayoutError {
     /// A part's configuration cannot be written as TOML, for the same reason.
     #[error("cannot write the configuration of a part")]
     Toml(#[from] toml::ser::Error),
-    /// Where this program is cannot be found out.
+    /// The path of this program is unknown.
     #[error("cannot find this program's own file")]
     Executable(#[source] io::Error),
 }

@@ -7,15 +7,16 @@ use std::process::Command;
 
 use crate::trust::{self, Untrusted};
 
-/// The oldest version that has everything the streams need; also what `make setup` fetches.
+/// The oldest version that has everything that the streams need. `make setup` fetches the same.
 const OLDEST: Version = Version(2, 15, 1);
-/// The environment variable that names the program; if it is set, nothing else is tried.
+/// The environment variable that names the program. If it is set, nothing else is tried.
 const VARIABLE: &str = "FLOODGATE_NATS_SERVER";
-/// Where `make setup` puts it, in the project's folder.
+/// Where `make setup` puts the program, in the project's folder.
 const FETCHED: &str = ".tools/nats-server";
 
-/// The program: what `FLOODGATE_NATS_SERVER` names, else what `make setup` fetched, else the one on the path.
-pub(crate) fn find() -> Result<PathBuf, NatsServerError> {
+/// Finds the program: the one that `FLOODGATE_NATS_SERVER` names, or else what `make setup` fetched, or else
+/// the one on the PATH.
+pub(crate) fn find() -> Result<PathBuf, Error> {
     let mut refused = None;
     for candidate in candidates() {
         match candidate.check() {
@@ -23,18 +24,18 @@ pub(crate) fn find() -> Result<PathBuf, NatsServerError> {
             Err(error) => refused = refused.or(Some(error)),
         }
     }
-    Err(refused.unwrap_or(NatsServerError::Missing))
+    Err(refused.unwrap_or(Error::Missing))
 }
 
-/// A program that may be it.
+/// A program that was found.
 struct Candidate {
     program: PathBuf,
-    /// Whether it was found because of where this is run: anybody may have put one into a folder above.
+    /// True if it was found in a folder above the current one, where anybody may have put it.
     by_place: bool,
 }
 
 impl Candidate {
-    fn check(&self) -> Result<(), NatsServerError> {
+    fn check(&self) -> Result<(), Error> {
         if self.by_place {
             trust::check_program(&self.program)?;
         }
@@ -55,13 +56,13 @@ fn candidates() -> Vec<Candidate> {
     all.filter(|candidate| candidate.program.is_file()).collect()
 }
 
-fn check(program: &Path) -> Result<(), NatsServerError> {
+fn check(program: &Path) -> Result<(), Error> {
     let output = Command::new(program).arg("--version").output();
-    let output = output.map_err(|source| NatsServerError::Run { program: program.to_owned(), source })?;
+    let output = output.map_err(|source| Error::Run { program: program.to_owned(), source })?;
     let said = String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned();
     match Version::parse(&said) {
         Some(version) if version >= OLDEST => Ok(()),
-        _ => Err(NatsServerError::Old { program: program.to_owned(), said }),
+        _ => Err(Error::Old { program: program.to_owned(), said }),
     }
 }
 
@@ -80,8 +81,8 @@ pub fn oldest() -> String {
 struct Version(u32, u32, u32);
 
 impl Version {
-    /// Reads `nats-server: v2.15.1`; a suffix such as `-RC.1` is older than the
-    /// version it leads to, and refused.
+    /// Reads `nats-server: v2.15.1`. A version with a suffix such as `-RC.1` is older than the one without
+    /// it, and is refused.
     fn parse(said: &str) -> Option<Self> {
         let (_, version) = said.rsplit_once('v')?;
         let mut parts = version.splitn(3, '.').map(|part| part.parse().ok());
@@ -91,30 +92,24 @@ impl Version {
 
 /// Why there is no usable nats-server.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NatsServerError {
-    /// None was found.
+pub(crate) enum Error {
+    /// There is none on the PATH, nor where `make setup` puts it.
     #[error("no nats-server found: run `make setup`, put one on the PATH, or name one in {VARIABLE}")]
     Missing,
-    /// One was found that is not run: somebody else may have put it there.
+    /// One was found that is not run, because another user may have put it there.
     #[error(transparent)]
     Untrusted(#[from] Untrusted),
     /// It cannot be run.
     #[error("cannot run {}: run `make setup`, or name another in {VARIABLE}", program.display())]
-    Run {
-        /// The program.
-        program: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    Run { program: PathBuf, source: io::Error },
     /// It is too old, or not nats-server.
     #[error(
         "{} is `{said}`, and at least v{}.{}.{} is needed: run `make setup`, or name another in {VARIABLE}",
         program.display(), OLDEST.0, OLDEST.1, OLDEST.2
     )]
     Old {
-        /// The program.
         program: PathBuf,
-        /// What it said of itself.
+        /// What it printed about itself.
         said: String,
     },
 }

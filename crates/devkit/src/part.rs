@@ -17,19 +17,16 @@ use crate::{tether, trust};
 /// A start renames a log that is larger than this many bytes to `NAME.log.old`.
 const MAX_LOG_BYTES: u64 = 16 * 1024 * 1024;
 
-/// When a part is started and stopped: started in this order, stopped in the other.
+/// The stages of a deployment. Parts are started in this order, and stopped in reverse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// The nats-servers.
     Nats,
-    /// The relay.
     Relay,
-    /// The gateways.
     Gateway,
 }
 
 impl Stage {
-    /// How long a part of this stage may take to end by itself: more than its own limit on draining.
+    /// How long a part of this stage may take to end by itself: longer than its own limit on draining.
     const fn stop_timeout(self) -> Duration {
         match self {
             Self::Gateway => Duration::from_secs(45),
@@ -42,22 +39,21 @@ impl Stage {
 /// A process of the deployment, and how to start it.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
-    /// What it is called in the ready file.
+    /// Its name in the ready file.
     pub(crate) name: String,
-    /// When it is started.
+    /// The stage in which it is started.
     pub(crate) stage: Stage,
-    /// This program, which starts the part's own.
+    /// This program, which starts the program of the part.
     pub(crate) floodgate: PathBuf,
-    /// The part's program.
     pub(crate) program: PathBuf,
-    /// Its arguments; never a secret.
+    /// Its arguments, which never contain a secret.
     pub(crate) arguments: Vec<OsString>,
-    /// Where its output goes.
+    /// The file of its output.
     pub(crate) log: PathBuf,
 }
 
 impl Part {
-    /// Renames the last run's log to `NAME.log.old`, so that each run has its own.
+    /// Renames the log of the last run to `NAME.log.old`, so that each run has its own.
     pub(crate) fn rotate_log(&self) -> io::Result<()> {
         match fs::rename(&self.log, self.log.with_extension("log.old")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -65,8 +61,9 @@ impl Part {
         }
     }
 
-    /// Starts it. It gets a process group of its own, since Ctrl-C goes to all of the terminal's and the
-    /// parts are to be stopped in order; and it ends with this process, however that ends.
+    /// Starts the part. It gets a process group of its own, because Ctrl-C goes to all processes of the
+    /// terminal's group, and the parts must be stopped in order. It ends with this process, however that
+    /// ends.
     pub(crate) fn spawn(&self) -> io::Result<Child> {
         let log = self.open_log()?;
         Command::new(&self.floodgate)
@@ -88,29 +85,28 @@ impl Part {
         trust::append(&self.log).map_err(io::Error::other)
     }
 
-    /// Asks it to end, and kills it if it does not in time.
+    /// Asks the part to end, and kills it if it does not end in time.
     pub(crate) async fn end(&self, mut child: Child) {
         signal(&child, Signal::SIGTERM);
-        // Somebody may have stopped it; it cannot drain then.
+        // It may have been stopped by SIGSTOP, and could not drain then.
         signal(&child, Signal::SIGCONT);
         if timeout(self.stage.stop_timeout(), child.wait()).await.is_err() {
             tracing::warn!(part = self.name, "did not end in time and is killed");
-            // Fails only if it has ended by itself meanwhile.
+            // Fails only if the part has ended meanwhile.
             let _ = child.kill().await;
         }
     }
 
-    /// The log's file.
     pub(crate) fn log(&self) -> &Path {
         &self.log
     }
 }
 
-/// Sends a signal to a child that was not waited for yet, so that its process id is still its own.
+/// Sends a signal to a child that was not waited for yet, so its process id is still its own.
 fn signal(child: &Child, signal: Signal) {
     let pid = child.id().and_then(|id| i32::try_from(id).ok());
     if let Some(pid) = pid {
-        // Fails only if it has ended meanwhile.
+        // Fails only if the child has ended meanwhile.
         let _ = kill(Pid::from_raw(pid), signal);
     }
 }

@@ -1,4 +1,4 @@
-//! Which port each part listens on.
+//! Assigns a port to each part.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -7,47 +7,41 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use floodgate_event::Name;
 use serde::{Deserialize, Serialize};
 
-use crate::folder::{Folder, FolderError};
+use crate::folder::{self, Folder};
 use crate::regions::{MAX, Regions};
 
-/// The port base where none is given: the admin API's port.
+/// The default port base, which is the port of the admin API.
 pub const DEFAULT_BASE: u16 = 8400;
-/// The highest offset from the base that is in use.
+/// The highest offset from the base that is used.
 const HIGHEST_OFFSET: u16 = 41 + MAX as u16 - 1;
-/// The highest base.
 const HIGHEST_BASE: u16 = u16::MAX - HIGHEST_OFFSET;
-/// Free ports are chosen from here: below the ports that systems give to outgoing connections, one of which
-/// could otherwise take a part's port while the part is being restarted.
+/// Free ports are chosen from this range. It is below the ports that systems use for outgoing connections:
+/// one of those could take a part's port while the part is restarted.
 const FREE: std::ops::Range<u16> = 20_000..32_000;
 /// How many random ports are tried for a part.
 const MAX_TRIES: usize = 1_000;
-/// Where free ports are remembered.
+/// The file that remembers the free ports.
 const FILE: &str = "ports.json";
 
-/// A port for each thing that listens, under the name of that thing.
+/// The ports of all endpoints, by the endpoint's name.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Ports(BTreeMap<String, u16>);
 
-/// What listens.
+/// An endpoint that needs a port.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Endpoint<'a> {
     /// The relay's admin API.
     Admin,
-    /// The relay's metrics.
     RelayMetrics,
-    /// The centre's NATS.
     CentreNats,
-    /// A region's NATS.
     Nats(&'a Name),
-    /// A region's gateway.
     Gateway(&'a Name),
-    /// Its metrics.
     GatewayMetrics(&'a Name),
 }
 
 impl Endpoint<'_> {
-    /// A dot stands in no region's name, so no two endpoints have the same key.
+    /// The name of the endpoint. No region's name has a dot, so no two endpoints have the same name.
     fn key(self) -> String {
         match self {
             Self::Admin => "admin".to_owned(),
@@ -61,9 +55,9 @@ impl Endpoint<'_> {
 }
 
 impl Ports {
-    /// Where a part listens: on loopback alone.
+    /// The address that a part listens on: loopback only.
     pub(crate) fn address(&self, endpoint: Endpoint<'_>) -> SocketAddr {
-        // Ports are only made by `choose`, from every endpoint of every region.
+        // `choose` makes a port for every endpoint of every region.
         #[allow(clippy::indexing_slicing)]
         let port = self.0[&endpoint.key()];
         (Ipv4Addr::LOCALHOST, port).into()
@@ -81,39 +75,39 @@ fn endpoints(regions: &Regions) -> Vec<(Endpoint<'_>, u16)> {
     endpoints
 }
 
-/// Fixed ports from a base, or free ones for base 0; all of them free at this moment.
-pub(crate) fn choose(base: u16, regions: &Regions, folder: &Folder) -> Result<Ports, PortError> {
+/// Returns fixed ports from a base, or free ones for base 0. All of them are free at this moment.
+pub(crate) fn choose(base: u16, regions: &Regions, folder: &Folder) -> Result<Ports, Error> {
     if base == 0 {
         free(regions, folder)
     } else if base > HIGHEST_BASE {
-        Err(PortError::Base(base))
+        Err(Error::Base(base))
     } else {
         fixed(base, regions)
     }
 }
 
-fn fixed(base: u16, regions: &Regions) -> Result<Ports, PortError> {
+fn fixed(base: u16, regions: &Regions) -> Result<Ports, Error> {
     let mut ports = Ports::default();
     for (endpoint, offset) in endpoints(regions) {
         let port = base + offset;
-        listen(port).map_err(|source| PortError::Taken { port, endpoint: endpoint.key(), source })?;
+        listen(port).map_err(|source| Error::Taken { port, endpoint: endpoint.key(), source })?;
         ports.0.insert(endpoint.key(), port);
     }
     Ok(ports)
 }
 
-/// The ports of the last run, so that URLs stay valid across restarts; another where one is taken by now.
-fn free(regions: &Regions, folder: &Folder) -> Result<Ports, PortError> {
+/// Returns the ports of the last run, so that URLs stay valid. A port that is taken by now is replaced.
+fn free(regions: &Regions, folder: &Folder) -> Result<Ports, Error> {
     let kept = folder.read(FILE)?.map(|text| serde_json::from_str(&text)).transpose();
-    let mut ports: Ports = kept.map_err(PortError::File)?.unwrap_or_default();
+    let mut ports: Ports = kept.map_err(Error::File)?.unwrap_or_default();
     let mut used: BTreeSet<u16> = ports.0.values().copied().collect();
     for (endpoint, _) in endpoints(regions) {
         let kept = ports.0.get(&endpoint.key()).copied().filter(|&port| listen(port).is_ok());
-        let port = kept.or_else(|| unused(&used)).ok_or(PortError::NoneFree)?;
+        let port = kept.or_else(|| unused(&used)).ok_or(Error::NoneFree)?;
         used.insert(port);
         ports.0.insert(endpoint.key(), port);
     }
-    let text = serde_json::to_string_pretty(&ports).map_err(PortError::File)?;
+    let text = serde_json::to_string_pretty(&ports).map_err(Error::File)?;
     folder.write(FILE, text.as_bytes())?;
     Ok(ports)
 }
@@ -127,23 +121,16 @@ fn listen(port: u16) -> io::Result<TcpListener> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port))
 }
 
-/// Why there are no ports.
+/// Why no ports could be assigned.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PortError {
-    /// A base that leaves no room.
+pub(crate) enum Error {
+    /// The base is too high: some ports would be above 65,535.
     #[error("--port-base {0}: at most {HIGHEST_BASE} leaves room for every part")]
     Base(u16),
-    /// Somebody else listens there.
+    /// Another program listens on the port.
     #[error("port {port}, for {endpoint}, cannot be used; choose another --port-base, or 0 for free ports")]
-    Taken {
-        /// The port.
-        port: u16,
-        /// What was to listen there.
-        endpoint: String,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Nothing is free.
+    Taken { port: u16, endpoint: String, source: io::Error },
+    /// None of the random ports that were tried was free.
     #[error("no free port found in {MAX_TRIES} tries between {} and {}", FREE.start, FREE.end)]
     NoneFree,
     /// The ports of the last run cannot be read or written.
@@ -151,7 +138,7 @@ pub(crate) enum PortError {
     File(#[source] serde_json::Error),
     /// The folder cannot be used.
     #[error(transparent)]
-    Folder(#[from] FolderError),
+    Folder(#[from] folder::Error),
 }
 
 #[cfg(test)]

@@ -18,46 +18,43 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// The wait between two questions.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A question that is answered once a part is ready.
+/// A question that a part answers once it is ready.
 #[derive(Debug)]
 pub(crate) struct Probe {
-    /// The part's name.
     pub(crate) part: String,
-    /// What to ask.
     pub(crate) target: Target,
 }
 
-/// What to ask a part.
+/// The kind of question.
 #[derive(Debug)]
 pub(crate) enum Target {
-    /// Does a nats-server greet there?
+    /// Does a nats-server greet at this address?
     Nats(SocketAddr),
     /// Does this URL answer with a 2xx?
     Http(String),
 }
 
-/// Asks the parts.
+/// Asks the parts of the deployment whether they are ready.
 pub(crate) struct Prober(Client);
 
 impl Prober {
-    /// A prober that trusts the deployment's own authority.
-    pub(crate) fn new(ca: Option<&Path>) -> Result<Self, ProbeError> {
+    /// Makes a prober that trusts the deployment's own authority.
+    pub(crate) fn new(ca: Option<&Path>) -> Result<Self, Error> {
         let mut client = Client::builder().no_proxy().timeout(REQUEST_TIMEOUT);
         if let Some(path) = ca {
-            let pem =
-                std::fs::read(path).map_err(|source| ProbeError::Ca { path: path.to_owned(), source })?;
-            client = client.tls_certs_only([Certificate::from_pem(&pem).map_err(ProbeError::Client)?]);
+            let pem = std::fs::read(path).map_err(|source| Error::Ca { path: path.to_owned(), source })?;
+            client = client.tls_certs_only([Certificate::from_pem(&pem).map_err(Error::Client)?]);
         }
-        client.build().map(Self).map_err(ProbeError::Client)
+        client.build().map(Self).map_err(Error::Client)
     }
 
-    /// Waits until all of them are ready.
-    pub(crate) async fn wait(&self, probes: Vec<Probe>) -> Result<(), ProbeError> {
+    /// Waits until all parts are ready.
+    pub(crate) async fn wait(&self, probes: Vec<Probe>) -> Result<(), Error> {
         let deadline = Instant::now() + READY_TIMEOUT;
         for probe in probes {
             while let Err(answer) = self.ask(&probe.target).await {
                 if Instant::now() >= deadline {
-                    return Err(ProbeError::NotReady { part: probe.part, answer });
+                    return Err(Error::NotReady { part: probe.part, answer });
                 }
                 sleep(RETRY_INTERVAL).await;
             }
@@ -77,7 +74,7 @@ impl Prober {
     }
 }
 
-/// A nats-server speaks first: `INFO {…}`.
+/// A nats-server speaks first, with `INFO {…}`.
 async fn greeted(address: SocketAddr) -> io::Result<()> {
     let greeting = async {
         let mut first = [0; 4];
@@ -87,14 +84,14 @@ async fn greeted(address: SocketAddr) -> io::Result<()> {
     timeout(REQUEST_TIMEOUT, greeting).await.map_err(io::Error::from)?
 }
 
-/// How a part that is not ready answered.
+/// The answer of a part that is not ready.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// With something that is not 2xx.
+    /// It answered with a status that is not 2xx.
     Status(reqwest::StatusCode),
-    /// Not, by HTTP.
+    /// It gave no HTTP response.
     Unreachable(reqwest::Error),
-    /// Not, by NATS.
+    /// It did not greet as a nats-server does.
     Silence(io::Error),
 }
 
@@ -108,25 +105,19 @@ impl fmt::Display for Answer {
     }
 }
 
-/// Why the parts are not known to be ready.
+/// Why it is not known that the parts are ready.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ProbeError {
+pub(crate) enum Error {
     /// A part did not become ready.
     #[error("{part} was not ready after {} seconds: {answer}; see its log", READY_TIMEOUT.as_secs())]
     NotReady {
-        /// The part.
         part: String,
-        /// What it answered last.
+        /// The answer to the last question.
         answer: Answer,
     },
     /// The authority's certificate cannot be read.
     #[error("cannot read {}", path.display())]
-    Ca {
-        /// Its file.
-        path: std::path::PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Ca { path: std::path::PathBuf, source: io::Error },
     /// There is no HTTP client.
     #[error("cannot make an HTTP client")]
     Client(#[source] reqwest::Error),

@@ -11,17 +11,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::{self, Readers};
 
-/// The largest file that is taken for one.
+/// The largest file that may be a ready file, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// How to reach a deployment. The ready file has the same fields, and the processes.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ready {
-    /// The admin API.
+    /// How to reach the admin API.
     pub admin: Admin,
     /// The regions, by name.
     pub regions: BTreeMap<Name, Region>,
-    /// The centre.
+    /// How to reach the centre.
     pub centre: Centre,
 }
 
@@ -63,43 +63,38 @@ struct Document<'a> {
     processes: &'a BTreeMap<String, u32>,
 }
 
-/// The file itself. There is none while the deployment is not ready.
+/// The file. It exists only while the deployment is ready.
 pub(crate) struct ReadyFile(PathBuf);
 
 impl ReadyFile {
-    /// A ready file in this place; removes the one that a killed run left there, and nothing else.
-    pub(crate) fn new(path: PathBuf) -> Result<Self, ReadyFileError> {
+    /// Makes a ready file at this path. Removes a ready file that a killed run left there, and nothing else.
+    pub(crate) fn new(path: PathBuf) -> Result<Self, Error> {
         match remove(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(ReadyFileError { path, source }),
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error { path, source }),
             _ => Ok(Self(path)),
         }
     }
 
-    /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Writes it, or replaces it at once.
-    pub(crate) fn write(
-        &self,
-        ready: &Ready,
-        processes: &BTreeMap<String, u32>,
-    ) -> Result<(), ReadyFileError> {
+    /// Writes the file, or replaces it at once.
+    pub(crate) fn write(&self, ready: &Ready, processes: &BTreeMap<String, u32>) -> Result<(), Error> {
         let written = serde_json::to_vec_pretty(&Document { ready, processes })
             .map_err(io::Error::from)
             .and_then(|text| files::write(&self.0, &text, Readers::Nobody));
-        written.map_err(|source| ReadyFileError { path: self.0.clone(), source })
+        written.map_err(|source| Error { path: self.0.clone(), source })
     }
 
-    /// Removes it, if it was written.
+    /// Removes the file, if it was written.
     pub(crate) fn remove(&self) {
-        // What is left is removed by the next start.
+        // The next start removes what is left.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// Removes what is a ready file, or empty as `mktemp` makes files.
+/// Removes the file if it is a ready file, or empty as `mktemp` makes files.
 fn remove(path: &Path) -> io::Result<()> {
     if fs::metadata(path)?.is_file() {
         let mut text = Vec::new();
@@ -111,7 +106,7 @@ fn remove(path: &Path) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::AlreadyExists, "something else is there, which is not replaced"))
 }
 
-/// The fields that tell a ready file from other files.
+/// The fields by which a ready file is recognized.
 #[derive(Deserialize)]
 struct ReadyFields {
     #[serde(rename = "admin")]
@@ -123,7 +118,7 @@ struct ReadyFields {
 /// The ready file cannot be written or removed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the ready file {}", path.display())]
-pub(crate) struct ReadyFileError {
+pub(crate) struct Error {
     path: PathBuf,
     source: io::Error,
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use floodgate_event::Backoff;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -13,16 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::part::{Part, Stage};
 
-/// The wait before the first restart in a row; each further one waits twice as long.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
-/// The longest wait before a restart.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
-/// A part that ran this long begins with the first wait again.
+/// The pauses before restarts in a row.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+/// If a part ran for this long, its next restart begins with the first pause again.
 const SETTLED: Duration = Duration::from_secs(30);
-/// Changes that may wait to be recorded.
+/// How many changes may wait to be recorded.
 const MAX_CHANGES: usize = 64;
 
-/// The order in which parts are stopped: gateways drain into NATS, so they go first.
+/// The stages in the order in which they are stopped. Gateways drain into NATS, so they go first.
 const STOP_ORDER: [Stage; 3] = [Stage::Gateway, Stage::Relay, Stage::Nats];
 
 /// The parts of a deployment.
@@ -34,7 +33,7 @@ pub(crate) struct Supervisor {
     changes: mpsc::Receiver<Change>,
 }
 
-/// The parts of a stage, while they run.
+/// The parts of one stage, while they run.
 struct Running {
     stage: Stage,
     stop: CancellationToken,
@@ -56,7 +55,7 @@ pub(crate) struct PartEnded {
 }
 
 impl Supervisor {
-    /// A supervisor of these parts, none of which runs yet.
+    /// Makes a supervisor of these parts, none of which runs yet.
     pub(crate) fn new(parts: Vec<Part>) -> Self {
         let (report, changes) = mpsc::channel(MAX_CHANGES);
         Self { waiting: parts, running: Vec::new(), processes: BTreeMap::new(), report, changes }
@@ -71,7 +70,7 @@ impl Supervisor {
         self.running.push(running);
     }
 
-    /// The process ids, by part. A part that is down is listed with its last one.
+    /// The process ids by part. A part that is down has its last one.
     pub(crate) fn processes(&self) -> &BTreeMap<String, u32> {
         &self.processes
     }
@@ -107,7 +106,7 @@ impl Supervisor {
         for stage in STOP_ORDER {
             for running in self.running.iter_mut().filter(|running| running.stage == stage) {
                 running.stop.cancel();
-                // Nobody takes note of changes any more; a full channel must not hold a part up.
+                // Nobody reads changes any more, and a full channel must not block a part.
                 self.changes.close();
                 while running.tasks.join_next().await.is_some() {}
             }
@@ -115,27 +114,26 @@ impl Supervisor {
     }
 }
 
-/// Runs a part until told to stop.
+/// Runs a part, and restarts it when it ends, until `stop` is cancelled.
 async fn keep_running(part: Part, stop: CancellationToken, report: mpsc::Sender<Change>) {
     if let Err(error) = part.rotate_log() {
         tracing::warn!(part = part.name, %error, "the last run's log cannot be put aside");
     }
-    let mut wait = FIRST_WAIT;
+    let mut backoff = BACKOFF;
     loop {
         let started = Instant::now();
         run_once(&part, &stop, &report).await;
         if started.elapsed() >= SETTLED {
-            wait = FIRST_WAIT;
+            backoff.reset();
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = sleep(wait) => {}
+            () = sleep(backoff.pause()) => {}
         }
-        wait = (wait * 2).min(LONGEST_WAIT);
     }
 }
 
-/// Runs a part until it ends or is told to.
+/// Runs a part until it ends or `stop` is cancelled.
 async fn run_once(part: &Part, stop: &CancellationToken, report: &mpsc::Sender<Change>) {
     let mut child = match part.spawn() {
         Ok(child) => child,
@@ -160,6 +158,6 @@ async fn report_end(part: &Part, status: ExitStatus, report: &mpsc::Sender<Chang
 }
 
 async fn send(report: &mpsc::Sender<Change>, change: Change) {
-    // Fails only while everything is being stopped, and then nobody needs to know.
+    // This fails only while everything is being stopped, when nobody needs the change.
     let _ = report.send(change).await;
 }

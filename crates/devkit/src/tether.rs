@@ -47,9 +47,9 @@ pub enum Error {
     /// The program does not run.
     #[error("cannot run {}", program.display())]
     Run {
-        /// The program.
+        /// The program that was to be run.
         program: OsString,
-        /// Why not.
+        /// Why it cannot be run.
         source: io::Error,
     },
 }

@@ -195,7 +195,7 @@ pub enum Untrusted {
     Read {
         /// The file, folder or link.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the system call.
         source: io::Error,
     },
     /// It belongs to another user.

@@ -1,8 +1,8 @@
-//! Compiled handlers on disk, so that a gateway that starts again serves at once.
+//! Keeps compiled handlers on disk, so that a gateway that starts again can serve at once.
 //!
-//! A file each, named by what it was made from and for, beginning with an HMAC-SHA256 over that and the code.
-//! Machine code runs unchecked, so what does not carry a MAC of this gateway's key is
-//! never looked at, let alone run.
+//! Each entry is a file. Its name is a hash of the component and the engine, and it begins with an
+//! HMAC-SHA256 over both and the code. Machine code runs unchecked, so a file without a MAC of this gateway's
+//! key is not looked at, let alone run.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
@@ -10,8 +10,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use floodgate_event::Digest256;
 use floodgate_event::seal::OpeningKey;
-use floodgate_event::snapshot::Digest256;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use tempfile::Builder;
@@ -19,21 +19,21 @@ use tracing::warn;
 
 use crate::code::{self, Code};
 
-/// What the MAC's key is derived for. A new number where the file's form changes.
+/// The label that the MAC's key is derived with. It gets a new number if the form of the files changes.
 const LABEL: &[u8] = b"floodgate/handler-cache/v1";
-/// Bytes of the MAC that a file begins with.
+/// How many bytes the MAC at the beginning of a file has.
 const MAC_BYTES: usize = 32;
-/// How files of the cache end; others in the folder are left alone.
+/// The suffix of the cache's files. Other files in the folder are left alone.
 const SUFFIX: &str = ".handler";
 
-/// A folder of compiled handlers.
+/// A folder of compiled handlers. Only files with a MAC of this gateway's key are used.
 pub struct Cache {
     folder: PathBuf,
     most_bytes: u64,
     mac: Hmac<Sha256>,
 }
 
-/// What code was made from and for.
+/// Identifies compiled code: the component that it was made from, and the engine that it was made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) component: Digest256,
@@ -50,8 +50,8 @@ impl Entry {
 }
 
 impl Cache {
-    /// Opens the folder, making it for its owner alone if it is not there. The MAC's key is derived from the
-    /// gateway's own key, so that no other region and no guest can make a file that is believed.
+    /// Opens the folder. If it does not exist, creates it for its owner alone. The MAC's key is derived from
+    /// the gateway's own key, so that neither another region nor a guest can make a valid file.
     ///
     /// # Errors
     /// If the folder cannot be made.
@@ -62,7 +62,7 @@ impl Cache {
         Ok(Self { folder: folder.to_owned(), most_bytes, mac: keyed(&derived) })
     }
 
-    /// The code of an entry. A file that does not match its MAC is removed and told of. Blocks.
+    /// Returns the code of an entry. A file that does not match its MAC is logged and removed. Blocks.
     pub(crate) fn get(&self, entry: &Entry) -> Option<Code> {
         let path = self.folder.join(entry.name());
         match read(&path) {
@@ -90,7 +90,7 @@ impl Cache {
         Some(Code::authenticated(file))
     }
 
-    /// Forgets an entry. Blocks.
+    /// Removes an entry. Blocks.
     pub(crate) fn remove(&self, entry: &Entry) {
         let path = self.folder.join(entry.name());
         if let Err(error) = fs::remove_file(&path)
@@ -100,10 +100,10 @@ impl Cache {
         }
     }
 
-    /// Keeps code, all of it or nothing, and makes room. Blocks.
+    /// Writes code, all of it or nothing, and then removes old files if the cache is too large. Blocks.
     ///
     /// # Errors
-    /// If it cannot be written. What was there stays.
+    /// If the file cannot be written. An earlier file of the entry then stays.
     pub(crate) fn put(&self, entry: &Entry, code: &Code) -> io::Result<()> {
         let tag = self.mac_of(entry, code.as_bytes()).finalize().into_bytes();
         // `tempfile` makes its files with mode 0600, and removes those that were not finished.
@@ -116,8 +116,8 @@ impl Cache {
         self.evict()
     }
 
-    /// Removes what was not used for longest until the rest fits. Also what a process left behind that
-    /// was killed while it wrote.
+    /// Removes the files that were not used for the longest time until the rest fits. This includes files of
+    /// a process that was killed while it wrote them.
     fn evict(&self) -> io::Result<()> {
         let mut files = files(&self.folder)?;
         files.sort_by_key(|file| file.used);
@@ -127,7 +127,7 @@ impl Cache {
                 break;
             }
             match fs::remove_file(&file.path) {
-                // Another eviction was faster.
+                // Another process has removed it first.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 removed => removed?,
             }
@@ -137,7 +137,7 @@ impl Cache {
     }
 
     fn mac_of(&self, entry: &Entry, code: &[u8]) -> Hmac<Sha256> {
-        // Both digests have a fixed length, so no other pair reads the same.
+        // Both digests have a fixed length, so no other pair has the same bytes.
         let mac = self.mac.clone().chain_update(entry.component.as_bytes());
         mac.chain_update(entry.engine.as_bytes()).chain_update(code)
     }
@@ -154,7 +154,7 @@ fn files(folder: &Path) -> io::Result<Vec<CachedFile>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        // One that is gone meanwhile was removed by another process that shares the folder.
+        // If a file disappears meanwhile, another process that shares the folder has removed it.
         if path.to_string_lossy().ends_with(SUFFIX)
             && let Ok(metadata) = path.symlink_metadata()
             && metadata.is_file()
@@ -165,7 +165,7 @@ fn files(folder: &Path) -> io::Result<Vec<CachedFile>> {
     Ok(files)
 }
 
-/// Reads no more than code can have.
+/// Reads at most as many bytes as code may have.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let most = (code::MAX_BYTES + MAC_BYTES) as u64;
@@ -173,7 +173,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Notes that a file was used. Where that fails it is only removed sooner.
+/// Records that a file was used. If this fails, the file is only removed sooner.
 fn touch(path: &Path) {
     let now = File::options().append(true).open(path).and_then(|file| file.set_modified(SystemTime::now()));
     if let Err(error) = now {
@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(mode(&again.folder.join(entry(1).name())), 0o600);
     }
 
-    /// Puts an entry, does something to its file, and says what is found then.
+    /// Puts an entry, changes its file, and returns what the cache then finds.
     fn after(change: impl FnOnce(&Path)) -> Option<Vec<u8>> {
         let (folder, key) = (tempfile::tempdir().unwrap(), OpeningKey::generate());
         let cache = open(folder.path(), 1 << 20, &key);

@@ -1,4 +1,5 @@
-//! A component whose types were checked once. The call that rests on the check is [apart](call).
+//! A component whose types were checked once. The call that relies on that check is in a module of its own:
+//! [`call`].
 
 mod call;
 
@@ -10,14 +11,14 @@ use crate::bindings::HandlerPre;
 use crate::contract::{self, ContractError};
 use crate::guest::Guest;
 
-/// A component that keeps to the world, ready to be instantiated.
+/// A component that fits the world, ready to be instantiated.
 pub(crate) struct Checked {
     pre: InstancePre<Guest>,
     handle: ComponentExportIndex,
 }
 
 impl Checked {
-    /// Checks a component, its types too.
+    /// Checks a component, including its types.
     pub(crate) fn new(linker: &Linker<Guest>, component: &Component) -> Result<Self, ContractError> {
         contract::check_imports(linker.engine(), component)?;
         let pre = linker.instantiate_pre(component).map_err(ContractError::Type)?;
@@ -30,7 +31,7 @@ impl Checked {
         self.pre.instantiate_async(store).await
     }
 
-    /// An instance, by its `handle`.
+    /// Starts an instance, and returns its export `handle`.
     pub(crate) async fn start(&self, store: &mut Store<Guest>) -> wasmtime::Result<Handle> {
         let instance = self.instantiate(&mut *store).await?;
         let function = instance.get_func(store, self.handle);

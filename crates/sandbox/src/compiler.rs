@@ -1,5 +1,5 @@
-//! Compiles components in a process of their own: what a stranger wrote can take the compiler any time
-//! and memory, and may crash it.
+//! Compiles components in a process of their own, because a stranger's component can take the compiler any
+//! time and memory, and may crash it.
 
 use std::ffi::OsString;
 use std::io;
@@ -17,27 +17,28 @@ use crate::code::{self, Code};
 use crate::engine::Engine;
 use crate::handler::LoadError;
 
-/// Compilations under way at once: they must leave processors to events.
+/// The most compilations that run at once. They must leave processors to events.
 pub(crate) const AT_ONCE: usize = 2;
-/// After which a compilation is killed, in time of the clock; it limits its processor time and memory itself.
+/// A compilation that takes longer, on the wall clock, is killed. It limits its own processor time and
+/// memory.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// The most that is read of what a compilation says of a component that it refuses, in bytes.
+/// How much of the reason is read when the compiler refuses a component, in bytes.
 const MAX_REFUSAL_BYTES: usize = 64 * 1024;
-/// The exit status that says that the component was refused.
+/// The exit status of a compiler that refuses a component.
 const REFUSED: i32 = 1;
 
-/// Runs the compile command: the component on its standard input, and on its standard output the machine
-/// code, or with exit status 1 the reason why there is none.
+/// Runs the compile command. Its standard input is the component. Its standard output is the machine code, or
+/// with exit status 1 the reason why there is none.
 #[derive(Debug)]
 pub struct Compiler {
-    /// A program and its arguments; empty to compile in this process.
+    /// A program and its arguments. Empty to compile in this process.
     command: Vec<OsString>,
     permits: Semaphore,
 }
 
 impl Compiler {
-    /// `command` is a program and its arguments, which does what `floodgate handler compile` does.
-    /// Without any, components are compiled in this process, which is for tests.
+    /// `command` is a program and its arguments, which does what `floodgate handler compile` does. Without
+    /// one, components are compiled in this process, which is for tests.
     pub fn new(command: Vec<OsString>) -> Self {
         Self { command, permits: Semaphore::new(AT_ONCE) }
     }
@@ -50,7 +51,7 @@ impl Compiler {
         match self.command.split_first() {
             Some((program, arguments)) => {
                 let child = start(program, arguments)?;
-                // A child that is not waited for to its end is killed when it is dropped.
+                // A child that has not ended is killed when it is dropped.
                 tokio::time::timeout(TIMEOUT, run(child, component)).await.map_err(|_| CompileError::Slow)?
             }
             None => here(engine.clone(), component).await,
@@ -107,7 +108,7 @@ fn judge(status: ExitStatus, mut answer: Vec<u8>) -> Result<Code, CompileError> 
     }
 }
 
-/// Reads a byte more than is taken, so that what is too large is still seen to be.
+/// Reads one byte more than is accepted, so that an answer that is too large is noticed.
 async fn read(stdout: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
     let mut answer = Vec::new();
     if let Some(stdout) = stdout {
@@ -121,47 +122,47 @@ async fn here(engine: Engine, component: Vec<u8>) -> Result<Code, CompileError> 
     compiled.map_err(CompileError::Panic)?.map_err(CompileError::Load)
 }
 
-/// Why a component was not compiled.
+/// Why a component was not compiled. Most are the component's fault; see [`Self::is_final`].
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
-    /// The component's fault.
+    /// The component is refused before it is compiled, or does not compile.
     #[error("{0}")]
     Load(#[source] LoadError),
-    /// The component's fault, in the words of the process that compiles.
+    /// The component is refused, in the words of the process that compiles.
     #[error("{0}")]
     Refused(String),
-    /// The component's fault: compiling it ran into a limit.
+    /// Compiling the component ran into a limit of processor time or memory.
     #[error("{0}")]
     Limit(Limit),
-    /// The component's fault: it crashed the compiler.
+    /// The component crashed the compiler, which ended with this status.
     #[error("compiling it ended without an answer ({0})")]
     Ended(ExitStatus),
-    /// The component's fault.
+    /// Compiling the component took longer than a minute.
     #[error("compiling it took longer than {} s", TIMEOUT.as_secs())]
     Slow,
-    /// The component's fault.
+    /// The component compiles to more machine code than is accepted.
     #[error("it compiles to more than {} bytes", code::MAX_BYTES)]
     TooLarge,
-    /// The component's fault: in this process the compiler stopped in the midst of it.
+    /// The component made the compiler panic, in this process.
     #[error("the compiler failed: {0}")]
     Panic(#[source] JoinError),
-    /// The component's fault, at an earlier try: it is not time for the next one.
+    /// An earlier try failed, and it is not yet time for the next one.
     #[error("{reason}; tried {}, and again after {seconds} s", times(*tries))]
     Later {
         /// How often it was tried.
         tries: u32,
         /// From the last try to the next.
         seconds: u64,
-        /// What came of the last.
+        /// Why the last try failed.
         reason: String,
     },
-    /// Ours: the process is stopping.
+    /// The gateway is stopping. Not the component's fault.
     #[error("no more handlers are loaded")]
     Stopped,
-    /// Ours.
+    /// The process that compiles cannot be started. Not the component's fault.
     #[error("the compiler cannot be started: {0}")]
     Start(#[source] io::Error),
-    /// Ours.
+    /// The answer of the process that compiles cannot be read. Not the component's fault.
     #[error("the compiler cannot be followed: {0}")]
     Talk(#[source] io::Error),
 }
@@ -171,7 +172,7 @@ fn times(tries: u32) -> String {
 }
 
 impl CompileError {
-    /// Whether trying again is of no use.
+    /// Returns true if the component is at fault, so that trying again at once is of no use.
     pub fn is_final(&self) -> bool {
         !matches!(self, Self::Start(_) | Self::Talk(_) | Self::Stopped)
     }

@@ -1,4 +1,4 @@
-//! What a run takes from beyond its input, when it asks: the request, the moment, what the binding grants.
+//! What a run may ask the host for besides its input: the request, the time, and what the binding grants.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use crate::bindings::RequestResult;
 use crate::grant::Granted;
 use crate::header::Pair;
 
-/// What a run may ask the host for. Shares the event's envelope:
-/// the request is copied only for a handler that asks.
+/// What a run may ask the host for. It shares the event's envelope, and copies the request only for a handler
+/// that asks for it.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     envelope: Arc<Event>,
@@ -18,13 +18,13 @@ pub struct Context {
 }
 
 impl Context {
-    /// Of an event as it was received, within what a binding grants.
+    /// Makes the context of a run over an event, within what the binding grants.
     #[inline]
     pub fn new(envelope: Arc<Event>, granted: Arc<Granted>) -> Self {
         Self { envelope, added: Vec::new(), granted }
     }
 
-    /// With the header pairs that handlers added.
+    /// Adds the headers that earlier handlers of the chain added.
     #[inline]
     pub fn adding(self, added: &[Pair]) -> Self {
         Self { added: added.to_vec(), ..self }
@@ -38,7 +38,7 @@ impl Context {
         &self.granted
     }
 
-    /// A copy of the request for a guest, with the header pairs that handlers added at their end.
+    /// Copies the request for a guest, and appends the header pairs that handlers added.
     pub(crate) fn request(&self) -> RequestResult {
         let request = self.envelope.request.clone().unwrap_or_default();
         let received = request.headers.into_iter().map(|header| (header.name, header.value.to_vec()));

@@ -1,4 +1,4 @@
-//! What a component must import and export to be a handler, and what the host offers it.
+//! What a component must import and export to be a handler, and what the host provides.
 
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, HasSelf, Linker, Type};
@@ -13,11 +13,11 @@ const PACKAGE: &str = "floodgate:handler/";
 pub(crate) const HANDLE: &str = "handle";
 /// The export that checks parameters, of the world `checked-handler`.
 pub(crate) const CHECK: &str = "check";
-/// The interfaces that a component may import besides.
+/// The WASI interfaces that a component may import too.
 const WASI: [&str; 6] =
     ["wasi:io/", "wasi:cli/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/", "wasi:sockets/"];
 
-/// What a component finds when it is instantiated.
+/// Makes the linker with everything that the host provides.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::<Guest>::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -25,7 +25,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Guest
     Ok(linker)
 }
 
-/// Checks imports by name; what is imported from a known interface is checked by the linker.
+/// Checks the names of imports. The linker checks the types of those from known interfaces.
 pub(crate) fn check_imports(engine: &wasmtime::Engine, component: &Component) -> Result<(), ContractError> {
     let ty = component.component_type();
     match ty.imports(engine).find(|(name, _)| !is_allowed(name)) {
@@ -34,8 +34,8 @@ pub(crate) fn check_imports(engine: &wasmtime::Engine, component: &Component) ->
     }
 }
 
-/// Finds what to call, whose type is checked by the bindings, and checks what else is exported
-/// under a name of the world's.
+/// Finds the export `handle`, whose type the bindings check, and checks the other exports that have a name of
+/// the world's.
 pub(crate) fn check_exports(component: &Component) -> Result<ComponentExportIndex, ContractError> {
     let handle = component.get_export_index(None, HANDLE).ok_or(ContractError::NoExport)?;
     match component.get_export(None, CHECK) {
@@ -44,7 +44,7 @@ pub(crate) fn check_exports(component: &Component) -> Result<ComponentExportInde
     }
 }
 
-/// Whether it is `func(params: string) -> result<_, string>`.
+/// Returns true if the export is `func(params: string) -> result<_, string>`.
 fn is_check(item: &ComponentItem) -> bool {
     let ComponentItem::ComponentFunc(function) = item else { return false };
     let takes_text = function.params().map(|(_, ty)| ty).eq([Type::String]);
@@ -60,26 +60,26 @@ fn is_allowed(import: &str) -> bool {
 /// How a component breaks the contract. Always its author's fault.
 #[derive(Debug, thiserror::Error)]
 pub enum ContractError {
-    /// It wants something that handlers are not given.
+    /// The component imports something that handlers are not given.
     #[error(
         "the component imports `{name}`; a handler may import `{PACKAGE}types`, `{PACKAGE}request`, `{PACKAGE}log`, `{PACKAGE}panic`, `{PACKAGE}keys`, `{PACKAGE}counters` and, all of it inert, WASI 0.2: {}",
         WASI.map(|name| name.trim_end_matches('/')).join(", ")
     )]
     Import {
-        /// The import.
+        /// The name of the import.
         name: String,
     },
-    /// It offers nothing to call.
+    /// The component does not export `handle`.
     #[error(
         "the component does not export `handle`, the function of the world `floodgate:handler/handler@0.1.0`"
     )]
     NoExport,
-    /// It offers something else under the name of the check.
+    /// The component exports something else under the name `check`.
     #[error(
         "the component exports `check`, and not as the world `floodgate:handler/checked-handler@0.1.0` has it: `func(params: string) -> result<_, string>`"
     )]
     Check,
-    /// It offers another function, or imports one with another type.
+    /// The component exports `handle`, or imports a function, with another type.
     #[error("the component does not fit the world `floodgate:handler/handler@0.1.0`")]
     Type(#[source] wasmtime::Error),
 }

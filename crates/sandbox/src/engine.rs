@@ -4,9 +4,8 @@ use std::hash::{Hash as _, Hasher};
 use std::io;
 use std::sync::Arc;
 
-use floodgate_event::Name;
-use floodgate_event::snapshot::Digest256;
 use floodgate_event::source::HandlerLimits;
+use floodgate_event::{Digest256, Name};
 use prometheus::{IntCounter, Registry};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
@@ -17,19 +16,19 @@ use crate::contract;
 use crate::guest::{self, Guest};
 use crate::limits::{InvalidLimit, Limits, OutOfRange, RunLimits};
 use crate::metrics::Metrics;
-use crate::swap::Swaps;
+use crate::swap::SwapDevices;
 use crate::ticker::Ticker;
 
-/// Stack of a guest's native frames, in bytes. A Rust guest keeps its data in a stack
-/// of its own in linear memory.
+/// The stack of a guest's native frames, in bytes. A Rust guest keeps its data in another stack, in linear
+/// memory.
 const WASM_STACK_BYTES: usize = 512 * 1024;
-/// Stack that guest and host share, in bytes.
+/// The stack that guest and host share, in bytes.
 const ASYNC_STACK_BYTES: usize = 1024 * 1024;
-/// What a slot keeps of a guest's memory for the next instance, in bytes, where a scan finds the dirty pages.
+/// How many bytes of a guest's memory a slot keeps for the next instance, if a scan finds the dirty pages.
 const KEEP_SCANNED: (usize, usize) = (4 * 1024 * 1024, 1024 * 1024);
-/// The same where each kept byte is cleared every time.
+/// The same without a scan: then all kept bytes are cleared each time.
 const KEEP_CLEARED: (usize, usize) = (256 * 1024, 64 * 1024);
-/// Frames of a trap's backtrace.
+/// The most frames of a trap's backtrace.
 const BACKTRACE_FRAMES: usize = 8;
 
 /// The engine that compiles and runs handlers. One per process; clones share it.
@@ -43,8 +42,8 @@ struct Inner {
     metrics: Metrics,
     slots: Semaphore,
     ticker: Ticker,
-    swaps: Swaps,
-    /// Whether a scan finds the pages to reset between two events.
+    swaps: SwapDevices,
+    /// True if a scan finds the pages to reset between two events.
     scans: bool,
 }
 
@@ -55,14 +54,18 @@ impl Engine {
     /// If a limit makes no sense, the machine cannot reserve the address space, or the
     /// metrics are there already.
     pub fn new(limits: Limits, registry: &Registry) -> Result<Self, EngineError> {
-        Self::beside(Swaps::default(), limits, registry)
+        Self::with_swap_devices(SwapDevices::default(), limits, registry)
     }
 
-    /// The same on a machine whose swap devices are listed elsewhere.
+    /// Starts an engine as [`Self::new`] does, on a machine whose swap devices are listed elsewhere.
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub fn beside(swaps: Swaps, limits: Limits, registry: &Registry) -> Result<Self, EngineError> {
+    pub fn with_swap_devices(
+        swaps: SwapDevices,
+        limits: Limits,
+        registry: &Registry,
+    ) -> Result<Self, EngineError> {
         limits.check()?;
         let scans = !swaps.may_be_on() && PoolingAllocationConfig::is_pagemap_scan_available();
         let wasm = wasmtime::Engine::new(&config(&limits, scans)).map_err(EngineError::Wasm)?;
@@ -73,18 +76,19 @@ impl Engine {
         Ok(Self(Arc::new(Inner { wasm, linker, limits, metrics, slots, ticker, swaps, scans })))
     }
 
-    /// Whether one event's data might be seen by the next: swap was turned on since this engine was made,
-    /// which relies on its being off. Only a new engine helps.
+    /// Returns true if one event's data might be seen by the next: this engine relies on swap being off, and
+    /// swap was turned on since. Only a new engine helps.
     pub fn is_unsafe(&self) -> bool {
         self.0.scans && self.0.swaps.may_be_on()
     }
 
-    /// Whether it relies on swap being off; not every kernel lets it.
+    /// Returns true if the engine relies on swap being off, which makes it faster. Not every kernel supports
+    /// that.
     pub fn relies_on_no_swap(&self) -> bool {
         self.0.scans
     }
 
-    /// Tells apart engines that cannot run each other's code.
+    /// Identifies engines that can run each other's code.
     pub(crate) fn compatibility(&self) -> Digest256 {
         let mut hasher = Sha256Hasher(Sha256::new());
         self.wasm().precompile_compatibility_hash().hash(&mut hasher);
@@ -105,18 +109,18 @@ impl Engine {
         &self.0.linker
     }
 
-    /// The process's limits.
+    /// Returns the limits of this process, which no binding can exceed.
     #[inline]
     pub fn limits(&self) -> &Limits {
         &self.0.limits
     }
 
-    /// The metrics of the handlers that run on it.
+    /// Returns the metrics of all handlers that run on this engine.
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }
 
-    /// What a binding gets that asks for this.
+    /// Returns the limits of a binding.
     ///
     /// # Errors
     /// If it asks for more than this process gives.
@@ -124,17 +128,17 @@ impl Engine {
         self.0.limits.resolve(asked)
     }
 
-    /// The metric of a counter that a handler is granted.
+    /// Returns the metric of a counter that a handler is granted.
     pub fn counter(&self, handler: &Name, counter: &Name) -> IntCounter {
         self.0.metrics.counter(handler, counter)
     }
 
-    /// One permit per instance that the pool has room for.
+    /// One permit for each instance that the pool has room for.
     pub(crate) fn slots(&self) -> &Semaphore {
         &self.0.slots
     }
 
-    /// Instances that run now, of all handlers.
+    /// Returns how many instances run now, of all handlers.
     pub fn instances_in_use(&self) -> usize {
         (self.0.limits.instances as usize).saturating_sub(self.0.slots.available_permits())
     }
@@ -146,7 +150,7 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// Hashes by SHA-256: the standard library's hashers may change from one build to the next, or collide.
+/// Hashes by SHA-256. The standard library's hashers may change between builds, and may collide.
 struct Sha256Hasher(Sha256);
 
 impl Hasher for Sha256Hasher {
@@ -155,13 +159,13 @@ impl Hasher for Sha256Hasher {
     }
 
     fn finish(&self) -> u64 {
-        // `Hash` only writes; who hashes takes the whole digest.
+        // `Hash` only writes. The caller takes the whole digest.
         0
     }
 }
 
-/// The same in every process of a version of this program, but for what the pool reserves:
-/// code that one process compiles is run by another.
+/// The settings of the engine. All processes of one version of this program have the same ones, apart from
+/// the size of the pool: code that one process compiles is run by another.
 fn config(limits: &Limits, scans: bool) -> Config {
     let mut config = Config::new();
     config
@@ -202,16 +206,17 @@ fn pool(limits: &Limits, scans: bool) -> PoolingAllocationConfig {
 /// Why an engine could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The configuration's fault.
+    /// A limit in the configuration is out of its bounds.
     #[error(transparent)]
     Limit(#[from] InvalidLimit),
-    /// The machine's fault: most likely it cannot reserve the address space for this many instances.
+    /// The machine cannot run the engine: most likely it cannot reserve address space for this many
+    /// instances.
     #[error("the WebAssembly engine does not start")]
     Wasm(#[source] wasmtime::Error),
-    /// The machine's fault.
+    /// The thread that interrupts handlers does not start.
     #[error("the handlers' ticker thread does not start")]
     Ticker(#[source] io::Error),
-    /// The caller's fault.
+    /// The registry has metrics of these names already: a process has one engine.
     #[error("the handlers' metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
 }
@@ -227,14 +232,14 @@ mod tests {
     #[test]
     fn swap_that_is_turned_on_makes_an_engine_that_scans_unsafe() {
         let list = tempfile::NamedTempFile::new().unwrap();
-        let swaps = Swaps::listed_in(list.path());
+        let swaps = SwapDevices::listed_in(list.path());
         let limits = || Limits { instances: 1, max_memory_bytes: 1 << 20, ..Limits::default() };
         std::fs::write(list.path(), "Filename\n").unwrap();
-        let engine = Engine::beside(swaps.clone(), limits(), &Registry::new()).unwrap();
+        let engine = Engine::with_swap_devices(swaps.clone(), limits(), &Registry::new()).unwrap();
         assert!(!engine.is_unsafe());
         std::fs::write(list.path(), "Filename\n/dev/sda2\n").unwrap();
         assert_eq!(engine.is_unsafe(), PoolingAllocationConfig::is_pagemap_scan_available());
-        let new = Engine::beside(swaps, limits(), &Registry::new()).unwrap();
+        let new = Engine::with_swap_devices(swaps, limits(), &Registry::new()).unwrap();
         assert!(!new.is_unsafe(), "it was made for this");
     }
 

@@ -1,26 +1,23 @@
-//! Components that were not compiled: how often that was tried, and when it is tried again.
+//! Remembers components that could not be compiled: how often that was tried, and when it is tried again.
 //!
-//! Whether a compilation ends in time is also a matter of what else the machine does, so that it is tried
-//! again; but one that takes a processor for a minute and comes to nothing must not take it every half minute
-//! for ever.
+//! Whether a compilation ends in time also depends on what else the machine does, so it is tried again. But a
+//! component that takes a processor for a minute without a result must not do so every half minute for ever.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use floodgate_event::snapshot::Digest256;
+use floodgate_event::{Backoff, Digest256};
 
 use crate::compiler::CompileError;
 
-/// From the first failure to the next try; each further one takes twice as long.
-const FIRST_WAIT: Duration = Duration::from_secs(30);
-/// The longest wait: what kept the machine busy may have passed.
-const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
-/// The most that are remembered. Of more than these the one that is due first is forgotten, and tried at
-/// once.
+/// The pauses before another try. They are bounded, because what kept the machine busy may have passed.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_secs(15 * 60));
+/// The most components that are remembered. If there are more, the one that is due first is dropped, and may
+/// then be tried at once.
 const MAX_COMPONENTS: usize = 1_024;
 
-/// What is known of components that were not compiled.
+/// The components that could not be compiled.
 #[derive(Debug, Default)]
 pub(super) struct Failures(Mutex<HashMap<Digest256, Failure>>);
 
@@ -33,15 +30,15 @@ struct Failure {
 
 impl Failure {
     fn wait(&self) -> Duration {
-        FIRST_WAIT.saturating_mul(1 << (self.tries - 1).min(16)).min(LONGEST_WAIT)
+        BACKOFF.after(self.tries)
     }
 }
 
 impl Failures {
-    /// Whether a component may be tried now.
+    /// Checks that a component may be tried now.
     ///
     /// # Errors
-    /// Says how often it was tried, and what came of it. The text stays the same until it is tried again.
+    /// Says how often it was tried, and with what result. The text stays the same until the next try.
     pub(super) fn check(&self, component: Digest256, now: Instant) -> Result<(), CompileError> {
         match self.lock().get(&component) {
             Some(failure) if now < failure.until => Err(CompileError::Later {
@@ -53,10 +50,10 @@ impl Failures {
         }
     }
 
-    /// Takes note of what came of a try.
+    /// Records how a try ended.
     pub(super) fn note(&self, component: Digest256, error: Option<&CompileError>, now: Instant) {
         let mut failures = self.lock();
-        // What is not the component's fault is tried again at once.
+        // If the component is not at fault, it is tried again at once.
         let Some(error) = error.filter(|error| error.is_final()) else {
             failures.remove(&component);
             return;
@@ -72,7 +69,7 @@ impl Failures {
         }
     }
 
-    /// Each change of the map is one call, so that a panic elsewhere leaves it as it should be.
+    /// Each change of the map is a single call, so a panic elsewhere leaves the map intact.
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest256, Failure>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

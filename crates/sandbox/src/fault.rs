@@ -1,4 +1,4 @@
-//! How a handler fails.
+//! The ways in which a handler fails.
 
 use std::fmt;
 
@@ -14,26 +14,26 @@ const MAX_FRAMES: usize = 8;
 /// The most bytes of a frame.
 const MAX_FRAME_BYTES: usize = 120;
 
-/// Which of its duties a handler failed.
+/// How a handler failed on an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultKind {
-    /// It panicked, or its code stopped.
+    /// The handler panicked or trapped.
     Trap,
-    /// It took too long.
+    /// The handler took longer than its deadline.
     Deadline,
-    /// It wanted too much memory.
+    /// The handler asked for more memory than its limit.
     Memory,
-    /// What it returned cannot be used.
+    /// What the handler returned cannot be used, or is larger than its limit.
     Output,
-    /// It returned an error.
+    /// The handler returned an error.
     Error,
-    /// It could not be started.
+    /// The instance could not be started.
     Load,
-    /// It asked for what its binding does not grant.
+    /// The handler used a key or counter that its binding does not grant.
     Grant,
-    /// It was not run: it had failed on every event for a while.
+    /// The handler was not run: its breaker is open, because it failed on every event before.
     Breaker,
-    /// The time of its event was over, which all handlers of the event share.
+    /// The time that all handlers of the event share was over.
     Budget,
 }
 
@@ -68,8 +68,8 @@ impl FaultKind {
 }
 
 impl FaultKind {
-    /// Whether it says that the handler, and not the event, is at fault. An error that a handler returns may
-    /// be the event's, and its time may have been spent by others.
+    /// Returns true if the handler is at fault, and not the event. An error that a handler returns may be the
+    /// event's fault, and other handlers may have used up the event's time.
     #[inline]
     pub fn is_misbehaviour(self) -> bool {
         !matches!(self, Self::Error | Self::Breaker | Self::Budget)
@@ -92,52 +92,52 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault; the message is made printable and cut to 1 KiB.
+    /// Makes a fault. Control characters in the message are escaped, and it is cut to 1 KiB.
     pub fn new(kind: FaultKind, message: &str) -> Self {
         Self { kind, message: printable(message, MAX_MESSAGE_BYTES), trace: Vec::new() }
     }
 
-    /// A deadline that passed inside a host call.
-    pub(crate) fn overslept() -> Self {
+    /// Makes the fault of a deadline that passed inside a host call.
+    pub(crate) fn timed_out() -> Self {
         Self::new(FaultKind::Deadline, "it waited until its time was over")
     }
 
-    /// The time of the event was over before or while the handler ran.
+    /// Makes the fault of a handler whose event had no time left, before or while it ran.
     pub fn event_time() -> Self {
         Self::new(FaultKind::Budget, "the time that all handlers of the event share was over")
     }
 
-    /// An outcome that cannot be used; `message` says why.
+    /// Makes the fault of an outcome that cannot be used; `message` says why.
     pub fn output(message: impl AsRef<str>) -> Self {
         Self::new(FaultKind::Output, message.as_ref())
     }
 
-    /// Which duty was failed.
+    /// Returns how the handler failed.
     #[inline]
     pub fn kind(&self) -> FaultKind {
         self.kind
     }
 
-    /// What happened, for people.
+    /// Returns what happened, for people: at most 1 KiB, without control characters.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The functions that it failed in, innermost first, as far as the module names them:
-    /// at most 8, each cut to 120 bytes and without control characters.
+    /// Returns the functions that the handler failed in, innermost first, as far as the module names them: at
+    /// most 8, each cut to 120 bytes and without control characters.
     pub fn trace(&self) -> &[String] {
         &self.trace
     }
 
-    /// The same, of a fault that is not needed any more.
+    /// Returns the functions that the handler failed in, as [`Self::trace`] does.
     pub fn into_trace(self) -> Vec<String> {
         self.trace
     }
 
-    /// What a call into a guest ended with. `refused` says whether it was refused memory before; `last_error`
-    /// is the last error that it logged: a panic's message.
+    /// Returns how a call into a guest failed. `refused` is true if the guest was refused memory before.
+    /// `last_error` is the last error that it logged, which is the message of a panic.
     pub(crate) fn from_call(error: &wasmtime::Error, refused: bool, last_error: Option<&str>) -> Self {
-        // What fails on the way out, when the guest no longer runs, is what it returned.
+        // What fails after the guest has returned is the conversion of its result.
         Self::of(error, kind_of(error, refused).unwrap_or(FaultKind::Output), last_error)
     }
 
@@ -158,7 +158,7 @@ impl Fault {
     }
 }
 
-/// A module without names has none, but for what it exports.
+/// The functions on the guest's stack. A module without a name section only has the names of its exports.
 fn trace(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
         return Vec::new();
@@ -167,7 +167,7 @@ fn trace(error: &wasmtime::Error) -> Vec<String> {
     names.take(MAX_FRAMES).map(frame).collect()
 }
 
-/// Without the hash that Rust ends a mangled name with.
+/// Removes the hash that Rust appends to a mangled name.
 fn frame(name: &str) -> String {
     printable(&format!("{:#}", rustc_demangle::demangle(name)), MAX_FRAME_BYTES)
 }

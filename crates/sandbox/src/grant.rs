@@ -1,4 +1,4 @@
-//! What a binding grants its handler, made ready for use.
+//! The grants of a binding, prepared for use.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use prometheus::IntCounter;
 use sha2::Sha256;
 
-/// The most that one call adds to a counter: far from where it would wrap.
+/// The most that one call adds to a counter, far below where it would wrap.
 const MAX_COUNT: u64 = 1 << 32;
 
 /// What a run may ask of the host.
@@ -22,12 +22,12 @@ pub struct Granted {
     verify: HashMap<String, Key>,
 }
 
-/// A key after its first block is hashed; each use begins with a copy.
+/// The hash state of a key after its first block. Each use begins with a copy.
 #[derive(Clone)]
 struct Key(Hmac<Sha256>);
 
 impl Granted {
-    /// Makes ready what is granted. `counter` gives the metric of a counter.
+    /// Prepares the grants of a binding. `counter` returns the metric of a counter.
     ///
     /// # Errors
     /// If a key is granted that the source does not have.
@@ -55,7 +55,7 @@ impl Granted {
     /// # Errors
     /// As [`Self::new`].
     pub fn uncounted(grants: &Grants, keys: &HashMap<Name, Secret>) -> Result<Self, UnknownKey> {
-        // A literal that prometheus takes as a name.
+        // A literal that prometheus accepts as a name.
         #[allow(clippy::expect_used)]
         let counter = |_: &Name| IntCounter::new("uncounted", "Not registered").expect("a metric's name");
         Self::new(grants, keys, counter)
@@ -78,7 +78,7 @@ impl Granted {
     }
 }
 
-/// What a binding grants that says nothing.
+/// The grants of a binding without any.
 impl Default for Granted {
     fn default() -> Self {
         let (counters, sign, verify) = Default::default();
@@ -114,7 +114,7 @@ pub struct UnknownKey {
 /// The most bytes of a name that a message repeats.
 const MAX_NAME_BYTES: usize = 64;
 
-/// A handler asked for what its binding does not grant. Ends the run.
+/// A handler asked for something that its binding does not grant. This ends the run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the binding does not grant to {what} `{name}`")]
 pub(crate) struct NotGranted {

@@ -1,4 +1,4 @@
-//! What the host keeps of one instance while it runs.
+//! What the host keeps about one instance while it runs.
 
 use std::sync::Arc;
 
@@ -10,24 +10,24 @@ use crate::context::Context;
 use crate::log::Lines;
 use crate::meter::Meter;
 use crate::services::Services;
-use crate::wasi::{self, Moment};
+use crate::wasi::{self, ClockAndSeed};
 
-/// Core instances of one component; Rust's have 4, JavaScript's and Python's more.
+/// The most core instances of one component. Rust's have 4, and those of JavaScript and Python more.
 pub(crate) const MAX_CORE_INSTANCES: u32 = 20;
-/// Linear memories of one component.
+/// The most linear memories of one component.
 pub(crate) const MAX_MEMORIES: u32 = 2;
-/// Tables of one component.
+/// The most tables of one component.
 pub(crate) const MAX_TABLES: u32 = 8;
-/// Elements of one table; Python's have 9,000.
+/// The most elements of one table. Python's have 9,000.
 pub(crate) const MAX_TABLE_ELEMENTS: usize = 20_000;
-/// Host resources (streams, pollables) that a guest may hold.
+/// The most host resources (streams, pollables) that a guest may hold.
 const MAX_RESOURCES: usize = 64;
-/// Handles of any kind that a guest may hold, also of resources of its own.
+/// The most handles of any kind that a guest may hold, including those of its own resources.
 pub(crate) const MAX_HANDLES: usize = 1_000;
 
 /// The state of one run of one instance.
 pub(crate) struct Guest {
-    /// Made at the first call: most handlers import WASI and never call it.
+    /// Made at the first call, because most handlers import WASI and never call it.
     wasi: Option<WasiCtx>,
     resources: ResourceTable,
     memory: Memory,
@@ -67,7 +67,7 @@ impl Guest {
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let ctx = self.wasi.get_or_insert_with(|| wasi::inert(Moment::of(&self.services.context)));
+        let ctx = self.wasi.get_or_insert_with(|| wasi::inert(ClockAndSeed::of(&self.services.context)));
         WasiCtxView { ctx, table: &mut self.resources }
     }
 }
@@ -81,12 +81,13 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Whether the guest asked for more than it may have. If it traps after that, this is why.
+    /// Returns true if the guest asked for more memory than it may have. If it traps after that, this is the
+    /// reason.
     pub(crate) fn refused(&self) -> bool {
         self.refused
     }
 
-    /// Bytes that the guest has; it cannot give any back.
+    /// How many bytes the guest has. It cannot give any back.
     pub(crate) fn taken(&self) -> usize {
         self.taken
     }

@@ -1,4 +1,4 @@
-//! A compiled handler and one run of it.
+//! A compiled handler, and its runs.
 
 mod check;
 
@@ -29,33 +29,33 @@ use crate::outcome::Outcome;
 pub struct Handler {
     engine: Engine,
     component: Arc<Checked>,
-    /// What this handler may use of the engine's slots.
+    /// How many of the engine's slots this handler may use.
     share: Arc<Semaphore>,
     limits: RunLimits,
     compile_time: Option<Duration>,
-    /// Runs that are measured from their beginning, because one before them was unclear.
+    /// How many of the next runs are measured from their beginning, because an earlier one was unclear.
     measured: Arc<AtomicU32>,
 }
 
-/// How many runs that is. What a handler does at once in one long stretch, it does again.
+/// The number of such runs. A handler that once ran for long without a pause is likely to do it again.
 const MEASURED_RUNS: u32 = 100;
 
 /// One run of a handler over one event.
 #[derive(Debug)]
 pub struct Run {
-    /// What it decided, or how it failed.
+    /// What the handler decided, or how it failed.
     pub result: Result<Outcome, Fault>,
-    /// What it logged, within bounds.
+    /// The lines that the handler logged: at most 32, and one that says how many were left out.
     pub log: Vec<Line>,
-    /// How long it ran.
+    /// How long the handler ran, in processor time.
     pub duration: Duration,
-    /// Bytes of linear memory that it had at its end, which is the most it had: memory never shrinks.
+    /// The bytes of linear memory at its end. Memory never shrinks, so this is the most that it had.
     pub memory_bytes: usize,
 }
 
 impl Handler {
-    /// Checks that a component is a handler; it runs within the default limits until
-    /// it is [bound](Self::bind).
+    /// Checks that a component is a handler. It runs within the default limits until it is
+    /// [bound](Self::bind).
     pub(crate) fn new(engine: Engine, component: &Component) -> Result<Self, LoadError> {
         let component = Arc::new(Checked::new(engine.linker(), component)?);
         let share = Arc::new(Semaphore::new(engine.limits().share()));
@@ -68,26 +68,26 @@ impl Handler {
         Self { compile_time: Some(time), ..self }
     }
 
-    /// The engine that it runs on.
+    /// Returns the engine that the handler runs on.
     #[inline]
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// How long it took to compile; none if its code came from the cache.
+    /// Returns how long the compilation took; `None` if the code came from the cache.
     pub fn compile_time(&self) -> Option<Duration> {
         self.compile_time
     }
 
-    /// Instances of this handler that run now.
+    /// Returns how many instances of this handler run now.
     pub fn instances_in_use(&self) -> usize {
         self.engine.limits().share().saturating_sub(self.share.available_permits())
     }
 
-    /// The same handler within the limits that a binding asks for.
+    /// Returns the handler within the limits that a binding asks for. Clones share the code.
     ///
     /// # Errors
-    /// If it asks for more than the gateway gives.
+    /// If the binding asks for more than the gateway gives.
     pub fn bind(&self, asked: &HandlerLimits) -> Result<Self, OutOfRange> {
         Ok(Self { limits: self.engine.limits().resolve(asked)?, ..self.clone() })
     }
@@ -97,15 +97,16 @@ impl Handler {
         self.run_within(self.limits, event, context.clone()).await
     }
 
-    /// The same within other limits.
+    /// Runs the handler as [`Self::run`] does, within other limits.
     pub async fn run_within(&self, limits: RunLimits, event: Input<'_>, context: Context) -> Run {
-        // The wait is bounded by what the gateway takes in at once:
-        // each run before this one ends at its deadline.
+        // The wait is bounded: the gateway accepts a bounded number of events, and each run before this one
+        // ends at its deadline.
         let _share = enter(&self.share).await;
         let _slot = enter(self.engine.slots()).await;
         let meter = Meter::new(limits.deadline(), self.takes_measured());
         let mut store = self.store(limits, context, &meter);
-        // On the heap: it is large, and would be part of the future of every caller up to the request's.
+        // On the heap, because it is large and would otherwise be part of the future of every caller, up to
+        // the request's.
         let call = Box::pin(self.call(&mut store, event));
         let called = meter::metered(&meter, call).await;
         if meter.is_unclear() {
@@ -119,14 +120,14 @@ impl Handler {
             Ok(Ok(Err(message))) => Err(Fault::new(FaultKind::Error, &message)),
             Ok(Err(Failed::Call(error))) => Err(Fault::from_call(&error, refused, log.last_error())),
             Ok(Err(Failed::Start(error))) => Err(Fault::from_start(&error, refused, log.last_error())),
-            Err(meter::Overslept) => Err(Fault::overslept()),
+            Err(meter::TimedOut) => Err(Fault::timed_out()),
         };
         let result = result.map_err(|fault| limits.blame(fault));
         Run { result, log: log.into_lines(), duration: meter.ran(), memory_bytes }
     }
 
     fn takes_measured(&self) -> bool {
-        // Looked at first: writing what all runs share would cost each of them more than a look.
+        // The load comes first: a write to memory that all runs share would cost each of them more.
         self.measured.load(Ordering::Relaxed) > 0
             && self
                 .measured
@@ -156,7 +157,7 @@ impl std::fmt::Debug for Handler {
     }
 }
 
-/// Takes a permit, at once if there is one. None of the semaphores here is ever closed.
+/// Takes a permit, without waiting if there is one. The semaphores are never closed.
 async fn enter(semaphore: &Semaphore) -> Option<SemaphorePermit<'_>> {
     match semaphore.try_acquire() {
         Ok(permit) => Some(permit),
@@ -164,25 +165,25 @@ async fn enter(semaphore: &Semaphore) -> Option<SemaphorePermit<'_>> {
     }
 }
 
-/// Where a run ended that did not return.
+/// The step in which a run failed without a result.
 enum Failed {
     Start(wasmtime::Error),
     Call(wasmtime::Error),
 }
 
-/// Why bytes are not a handler. The fault of whoever made them, but for [`LoadError::Limits`].
+/// Why a component is not a handler. The component's fault, except for [`LoadError::Limits`].
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// They are not even compiled.
+    /// The component is refused without being compiled.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// They do not validate or compile, or need more than the limits allow.
+    /// The component does not validate or compile, or needs more than the limits allow.
     #[error("the component does not compile")]
     Compile(#[source] wasmtime::Error),
-    /// They compile, and are no handler.
+    /// The component compiles, and does not fit the world of handlers.
     #[error(transparent)]
     Contract(#[from] ContractError),
-    /// The gateway's maxima leave no room for the defaults.
+    /// The gateway's maxima are less than the least that a handler needs.
     #[error(transparent)]
     Limits(OutOfRange),
 }

@@ -1,4 +1,4 @@
-//! Checks the header pairs that a handler returns: they go to consumers or to the sender as they are.
+//! Checks the header pairs that a handler returns, because they go to consumers or to the sender unchanged.
 
 use http::{HeaderName, HeaderValue};
 
@@ -6,10 +6,10 @@ use crate::fault::Fault;
 
 /// The most pairs of one outcome.
 const MAX_PAIRS: usize = 64;
-/// The most bytes of one outcome's pairs.
+/// The most bytes of all pairs of one outcome.
 const MAX_BYTES: usize = 16 * 1024;
-/// Names that belong to the connection, to the message's framing or to who sends it (RFC 9110 §7.6.1
-/// and §7.8, RFC 9113 §8.2.2).
+/// Names that belong to the connection, to the message's framing or to its sender (RFC 9110 §7.6.1 and §7.8,
+/// RFC 9113 §8.2.2).
 const FRAMING: [&str; 14] = [
     "close",
     "connection",
@@ -26,21 +26,21 @@ const FRAMING: [&str; 14] = [
     "transfer-encoding",
     "upgrade",
 ];
-/// Names in an answer that are the server's to say: when it answered (RFC 9110 §6.6.1), where else it is
-/// (RFC 7838), and what it asks of clients of a proxy, which it is not.
+/// Names that only the server may use in an answer: the time of the answer (RFC 9110 §6.6.1), other places
+/// where it can be reached (RFC 7838), and what only a proxy asks for.
 const SERVER: [&str; 4] = ["alt-svc", "date", "proxy-authenticate", "proxy-authentication-info"];
-/// Prefixes of the names under which Floodgate itself speaks to consumers.
+/// Prefixes of the headers that only Floodgate adds for consumers.
 const OWN: [&str; 2] = ["webhook-", "floodgate-"];
 
-/// A checked header pair.
+/// A header that the host has checked: it is valid HTTP, and handlers may set it.
 pub type Pair = (HeaderName, HeaderValue);
 
-/// Bytes of checked pairs.
+/// The number of bytes of checked pairs.
 pub(crate) fn bytes(pairs: &[Pair]) -> usize {
     pairs.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
-/// Checks pairs for consumers, as they come from a guest.
+/// Checks the pairs for consumers that a guest returned.
 pub(crate) fn check(pairs: &[(String, Vec<u8>)]) -> Result<Vec<Pair>, Fault> {
     check_except(pairs, &[])
 }

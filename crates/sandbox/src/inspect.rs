@@ -1,21 +1,21 @@
-//! Looks over a component before it is compiled: compiling is where an upload can cost the most.
+//! Looks over a component before it is compiled, because compiling is the most expensive step of an upload.
 
 use wasmparser::{BinaryReaderError, FunctionBody, Parser, Payload};
 
-/// The most functions of a component; the largest of the languages that can be guests (Python) has 33,000.
+/// The most functions of a component. Python's, the most of all supported languages, has 33,000.
 const MAX_FUNCTIONS: u64 = 60_000;
-/// The most bytes of one function: compiling grows faster than a function does.
+/// The most bytes of one function. The time to compile a function grows faster than its size.
 const MAX_FUNCTION_BYTES: usize = 512 * 1024;
 /// The most locals of one function.
 const MAX_LOCALS: u64 = 10_000;
-/// The most modules and components in a component, itself counted.
+/// The most modules and components in a component, including itself.
 const MAX_PARTS: usize = 100;
-/// How deep components and modules may stand in each other.
+/// How deep components and modules may be nested.
 const MAX_DEPTH: usize = 8;
 /// The most entries of all sections: types, imports, exports, instances, segments and so on.
 const MAX_ENTRIES: u64 = 200_000;
 
-/// Checks size and shape, in time that grows with the size alone; does not validate.
+/// Checks size and shape, in time that grows with the size alone. Does not validate.
 pub(crate) fn check(component: &[u8], most: usize) -> Result<(), Refused> {
     if wasmtime::Engine::detect_precompiled(component).is_some() {
         return Err(Refused::Precompiled);
@@ -36,7 +36,7 @@ pub(crate) fn check(component: &[u8], most: usize) -> Result<(), Refused> {
     Ok(())
 }
 
-/// What was met so far, also in nested modules and components.
+/// What was counted so far, including nested modules and components.
 #[derive(Default)]
 struct Tally {
     functions: u64,
@@ -86,12 +86,12 @@ impl Tally {
     }
 }
 
-/// They are declared in runs, so a few bytes can stand for billions.
+/// Locals are declared in runs, so a few bytes can declare billions.
 fn locals(body: &FunctionBody<'_>) -> Result<u64, BinaryReaderError> {
     body.get_locals_reader()?.into_iter().try_fold(0_u64, |sum, run| Ok(sum + u64::from(run?.0)))
 }
 
-/// How many entries a section says that it has.
+/// The number of entries that a section declares.
 fn entries(payload: &Payload<'_>) -> u32 {
     match payload {
         Payload::TypeSection(section) => section.count(),
@@ -116,51 +116,51 @@ fn entries(payload: &Payload<'_>) -> u32 {
     }
 }
 
-/// Why bytes are not even compiled. Always the fault of whoever made them.
+/// Why a component is refused before it is compiled. Always the fault of its author.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// Machine code would run without any check.
+    /// The bytes are machine code, which would run without any check.
     #[error("this is precompiled code; upload the WebAssembly component that it was made from")]
     Precompiled,
-    /// Over the limit.
+    /// The component is larger than the gateway accepts.
     #[error("the component has {found} bytes, and at most {most} are taken")]
     TooLarge {
-        /// Its size.
+        /// The bytes that the component has.
         found: usize,
-        /// The limit.
+        /// The most bytes that are accepted.
         most: usize,
     },
-    /// What other targets build.
+    /// The bytes are a core module, as targets other than `wasm32-wasip2` build.
     #[error("this is a core WebAssembly module, not a component; build it for the target wasm32-wasip2")]
     CoreModule,
-    /// Anything else.
+    /// The bytes are not WebAssembly.
     #[error("this is not a WebAssembly component")]
     NotWasm,
-    /// Broken.
+    /// The component is malformed.
     #[error("the component is malformed")]
     Malformed(#[source] BinaryReaderError),
-    /// Over the limit.
+    /// The component has too many functions to compile in time.
     #[error("the component has more than {MAX_FUNCTIONS} functions")]
     TooManyFunctions,
-    /// Over the limit.
+    /// A function is too large to compile in time.
     #[error("a function of the component has {found} bytes, and at most {MAX_FUNCTION_BYTES} are taken")]
     FunctionTooLarge {
-        /// Its size.
+        /// The bytes that the function has.
         found: usize,
     },
-    /// Over the limit.
+    /// A function has too many local variables to compile in time.
     #[error("a function of the component has {found} locals, and at most {MAX_LOCALS} are taken")]
     TooManyLocals {
-        /// How many it has.
+        /// How many local variables it has.
         found: u64,
     },
-    /// Over the limit.
+    /// The component consists of too many modules and components.
     #[error("the component consists of more than {MAX_PARTS} modules and components")]
     TooManyParts,
-    /// Over the limit.
+    /// The component nests modules and components too deeply.
     #[error("modules and components stand in each other more than {MAX_DEPTH} deep")]
     TooDeep,
-    /// Over the limit.
+    /// The component has too many types, imports, exports, segments and the like.
     #[error("the component has more than {MAX_ENTRIES} types, imports, exports, segments and the like")]
     TooManyEntries,
 }

@@ -1,8 +1,9 @@
-//! Runs handlers: WebAssembly components of the world in `sdk/wit`, each on a fresh instance per event, under
-//! limits of time, memory and output. Knows no NATS, no sockets and no gateway.
+//! Runs handlers: WebAssembly components of the world in `sdk/wit`. Each event gets a fresh instance, under
+//! limits of time, memory and output. This crate knows no NATS, no sockets and no gateway.
 //!
-//! An [`Engine`] turns a component that the caller trusts into a [`Handler`]. A [`Loader`] does it for a
-//! stranger's: it compiles in a process under limits, or takes the code from its [`Cache`].
+//! An [`Engine`] makes a [`Handler`] of a component that the caller trusts. A [`Loader`] does so for a
+//! stranger's component: it compiles the component in a process under limits, or takes the code from its
+//! [`Cache`].
 
 mod bindings;
 mod cache;
@@ -48,4 +49,4 @@ pub use loader::Loader;
 pub use log::{Level, Line};
 pub use metrics::{FAULT, Metrics, VersionMetrics};
 pub use outcome::{Change, Child, HandlerAnswer, Outcome};
-pub use swap::Swaps;
+pub use swap::SwapDevices;

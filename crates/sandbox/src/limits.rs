@@ -1,62 +1,81 @@
 //! What handlers may use up: what the process as a whole allows, and what one binding gets of it.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use floodgate_event::report::Maxima;
 use floodgate_event::source::HandlerLimits;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::fault::{Fault, FaultKind};
 
 const MIB: usize = 1024 * 1024;
-/// WebAssembly's page.
+/// The bytes of a WebAssembly page.
 const PAGE: usize = 64 * 1024;
-/// What a binding gets that asks for nothing.
+/// The milliseconds that a binding gets if it asks for none.
 const DEFAULT_DEADLINE_MS: u32 = 50;
-/// What an event gets where the file does not say.
+/// The milliseconds that an event gets if the file does not say.
 const DEFAULT_EVENT_MS: u32 = 2_000;
-/// The most that an event can get.
-const MOST_EVENT_MS: u32 = 60_000;
-/// The same.
+/// The bytes of memory that a binding gets if it asks for none.
 const DEFAULT_MEMORY_BYTES: usize = 16 * MIB;
-/// The least memory that can be asked for: two pages.
+/// The least memory that a binding can ask for: two pages.
 const LEAST_MEMORY_BYTES: usize = 2 * PAGE;
-/// The least output that can be asked for.
+/// The least output that a binding can ask for.
 const LEAST_OUTPUT_BYTES: usize = 1024;
 
-/// `[handlers]` in `gateway.toml`: the most that any binding may ask for, and the
-/// sizes of what all of them share.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+// The bounds of each limit.
+const DEADLINE_MS: RangeInclusive<u32> = 1..=10_000;
+/// An event always has the time of one handler at least.
+const EVENT_MS: RangeInclusive<u32> = 1..=60_000;
+const MEMORY_BYTES: RangeInclusive<usize> = MIB..=1024 * MIB;
+const OUTPUT_BYTES: RangeInclusive<usize> = LEAST_OUTPUT_BYTES..=3 * MIB;
+const COMPONENT_BYTES: RangeInclusive<usize> = 1..=64 * MIB;
+const INSTANCES: RangeInclusive<u32> = 1..=4_096;
+const BREAKER_FAULTS: RangeInclusive<u32> = 1..=1_000_000;
+const BREAKER_SECONDS: RangeInclusive<u32> = 1..=3_600;
+const CACHE_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
+
+/// The `[handlers]` table of `gateway.toml`: the most that any binding may ask for, and the sizes of what all
+/// bindings share.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// The most milliseconds that a handler may run for one event, 1 to 10,000. Time that it waits for a
-    /// processor while others run does not count, so that a spinning neighbour costs nobody else an event.
+    /// The most milliseconds that a binding may give its handler for one event. Time that a handler waits for a
+    /// processor while others run does not count, so a neighbour that spins costs nobody else an event.
+    #[schemars(range(min = *DEADLINE_MS.start(), max = *DEADLINE_MS.end()))]
     pub max_deadline_ms: u32,
-    /// The most milliseconds that all handlers together may run for one event, its children included; at
-    /// least `max_deadline_ms` and at most 60,000. Versions that are tried beside others have as much again.
-    /// Left out, it is 2,000, or `max_deadline_ms` where that is more: providers wait 3 to 30 s for an
-    /// answer.
+    /// The most milliseconds that all handlers of one event may run, those of its children included; at least
+    /// `max_deadline_ms`. Versions on trial get as much again. If left out, it is 2,000 or `max_deadline_ms`,
+    /// whichever is more. Providers wait 3 to 30 s for an answer.
+    #[schemars(range(min = *EVENT_MS.start(), max = *EVENT_MS.end()))]
     pub max_event_ms: Option<u32>,
-    /// The most bytes of linear memory of one instance, in pages of 64 KiB, 1 MiB to 1 GiB.
+    /// The most bytes of memory that a binding may give an instance of its handler, in pages of 65,536.
+    #[schemars(range(min = *MEMORY_BYTES.start(), max = *MEMORY_BYTES.end()))]
     pub max_memory_bytes: usize,
-    /// The most bytes that a handler may return for one event, 1 KiB to 3 MiB:
-    /// with the largest raw body they still fit a block.
+    /// The most bytes that a binding may let its handler return for one event. With the largest raw body they still
+    /// fit into a block.
+    #[schemars(range(min = *OUTPUT_BYTES.start(), max = *OUTPUT_BYTES.end()))]
     pub max_output_bytes: usize,
-    /// Bytes of a component, at most 64 MiB.
+    /// The most bytes of a handler's component. The gateway reports a larger one and does not load it.
+    #[schemars(range(min = *COMPONENT_BYTES.start(), max = *COMPONENT_BYTES.end()))]
     pub component_bytes: usize,
-    /// Events that are in handlers at the same time, 1 to 4,096; others wait their turn.
-    /// One handler gets at most [a quarter](Self::share) of it. Handlers never wait for anything, so a
-    /// few per processor are enough.
+    /// The most events that are in handlers at once; others wait. One handler gets a quarter of it at most.
+    /// Handlers do not wait for anything, so a few for each processor are enough.
+    #[schemars(range(min = *INSTANCES.start(), max = *INSTANCES.end()))]
     pub instances: u32,
-    /// Failures in a row after which a handler version is not run, 1 to 1,000,000.
+    /// After how many failures in a row a handler version is no longer run.
+    #[schemars(range(min = *BREAKER_FAULTS.start(), max = *BREAKER_FAULTS.end()))]
     pub breaker_faults: u32,
-    /// Seconds after which one event tries it again, 1 to 3,600.
+    /// After how many seconds one event tries such a version again.
+    #[schemars(range(min = *BREAKER_SECONDS.start(), max = *BREAKER_SECONDS.end()))]
     pub breaker_seconds: u32,
-    /// The folder of compiled code, relative to the configuration file's; none means that handlers are
-    /// compiled anew at each start.
+    /// The folder of compiled handlers. If left out, the gateway compiles its handlers anew at each start.
+    #[schemars(example = "/var/lib/floodgate/cache")]
     pub cache_dir: Option<PathBuf>,
-    /// Bytes of that folder, 1 MiB to 1 TiB; what was not used for longest goes first.
+    /// The most bytes of that folder. Beyond that the gateway deletes what was not used for longest.
+    #[schemars(range(min = *CACHE_BYTES.start(), max = *CACHE_BYTES.end()))]
     pub cache_bytes: u64,
 }
 
@@ -78,20 +97,20 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Events that are in one handler at the same time: a quarter, so that a handler which spins on each
-    /// event leaves room for others.
+    /// Returns how many events may be in one handler at the same time: a quarter of `instances`, so that a
+    /// handler that spins on each event leaves room for others.
     pub fn share(&self) -> usize {
         (self.instances as usize / 4).max(1)
     }
 
-    /// How long all handlers together may run for one event.
+    /// Returns how long all handlers together may run for one event.
     #[inline]
     pub fn event_time(&self) -> Duration {
         let default = DEFAULT_EVENT_MS.max(self.max_deadline_ms);
         Duration::from_millis(self.max_event_ms.unwrap_or(default).into())
     }
 
-    /// The most that a binding may ask for, as the gateway reports it.
+    /// Returns the most that a binding may ask for, as the gateway reports it.
     pub fn maxima(&self) -> Maxima {
         Maxima {
             deadline_ms: self.max_deadline_ms.into(),
@@ -134,27 +153,46 @@ impl Limits {
     /// # Errors
     /// Names the first limit that is out of its bounds.
     pub fn check(&self) -> Result<(), InvalidLimit> {
-        let require =
-            |holds, field, expected| if holds { Ok(()) } else { Err(InvalidLimit { field, expected }) };
-        require((1..=10_000).contains(&self.max_deadline_ms), "max_deadline_ms", "1 to 10000")?;
-        let event_ms = self.max_event_ms.unwrap_or(MOST_EVENT_MS);
-        require(
-            (self.max_deadline_ms..=MOST_EVENT_MS).contains(&event_ms),
-            "max_event_ms",
-            "max_deadline_ms to 60000",
-        )?;
-        require((MIB..=1024 * MIB).contains(&self.max_memory_bytes), "max_memory_bytes", "1 MiB to 1 GiB")?;
-        require(self.max_memory_bytes.is_multiple_of(PAGE), "max_memory_bytes", "a multiple of 65536")?;
-        require(
-            (LEAST_OUTPUT_BYTES..=3 * MIB).contains(&self.max_output_bytes),
-            "max_output_bytes",
-            "1 KiB to 3 MiB",
-        )?;
-        require((1..=64 * MIB).contains(&self.component_bytes), "component_bytes", "1 byte to 64 MiB")?;
-        require((1..=4_096).contains(&self.instances), "instances", "1 to 4096")?;
-        require((1..=1_000_000).contains(&self.breaker_faults), "breaker_faults", "1 to 1000000")?;
-        require((1..=3_600).contains(&self.breaker_seconds), "breaker_seconds", "1 to 3600")?;
-        require((1 << 20..=1 << 40).contains(&self.cache_bytes), "cache_bytes", "1 MiB to 1 TiB")
+        within("max_deadline_ms", &DEADLINE_MS, self.max_deadline_ms)?;
+        let event_ms = self.max_event_ms.unwrap_or(*EVENT_MS.end());
+        let expected = || format!("max_deadline_ms to {}", EVENT_MS.end());
+        require(event_ms >= self.max_deadline_ms && EVENT_MS.contains(&event_ms), "max_event_ms", expected)?;
+        within_bytes("max_memory_bytes", &MEMORY_BYTES, self.max_memory_bytes)?;
+        let expected = || format!("a multiple of {PAGE}");
+        require(self.max_memory_bytes.is_multiple_of(PAGE), "max_memory_bytes", expected)?;
+        within_bytes("max_output_bytes", &OUTPUT_BYTES, self.max_output_bytes)?;
+        within_bytes("component_bytes", &COMPONENT_BYTES, self.component_bytes)?;
+        within("instances", &INSTANCES, self.instances)?;
+        within("breaker_faults", &BREAKER_FAULTS, self.breaker_faults)?;
+        within("breaker_seconds", &BREAKER_SECONDS, self.breaker_seconds)?;
+        let expected = || format!("{} to {}", size(*CACHE_BYTES.start()), size(*CACHE_BYTES.end()));
+        require(CACHE_BYTES.contains(&self.cache_bytes), "cache_bytes", expected)
+    }
+}
+
+fn within(field: &'static str, bounds: &RangeInclusive<u32>, value: u32) -> Result<(), InvalidLimit> {
+    require(bounds.contains(&value), field, || format!("{} to {}", bounds.start(), bounds.end()))
+}
+
+fn within_bytes(
+    field: &'static str,
+    bounds: &RangeInclusive<usize>,
+    value: usize,
+) -> Result<(), InvalidLimit> {
+    let expected = || format!("{} to {}", size(*bounds.start() as u64), size(*bounds.end() as u64));
+    require(bounds.contains(&value), field, expected)
+}
+
+fn require(holds: bool, field: &'static str, expected: impl Fn() -> String) -> Result<(), InvalidLimit> {
+    if holds { Ok(()) } else { Err(InvalidLimit { field, expected: expected() }) }
+}
+
+/// Bytes in the largest unit of which they are a whole number.
+fn size(bytes: u64) -> String {
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.into_iter().find(|(bits, _)| bytes.is_multiple_of(1 << bits)) {
+        Some((bits, unit)) => format!("{} {unit}", bytes >> bits),
+        None => format!("{bytes} byte{}", if bytes == 1 { "" } else { "s" }),
     }
 }
 
@@ -163,19 +201,19 @@ impl Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunLimits {
     deadline: Duration,
-    /// Whether the deadline is what its event has left, and less than was asked for.
+    /// True if the event has less time left than the binding asked for, and the deadline is that.
     cut: bool,
     memory_bytes: usize,
     output_bytes: usize,
 }
 
 impl RunLimits {
-    /// How long it may run.
+    /// Returns how long the handler may run for one event.
     pub fn deadline(&self) -> Duration {
         self.deadline
     }
 
-    /// The same within what its event has left.
+    /// Returns the limits with the deadline cut to what the event has left.
     #[inline]
     pub fn within(self, left: Duration) -> Self {
         if left < self.deadline { Self { deadline: left, cut: true, ..self } } else { self }
@@ -186,12 +224,12 @@ impl RunLimits {
         if self.cut && fault.kind() == FaultKind::Deadline { Fault::event_time() } else { fault }
     }
 
-    /// Bytes of linear memory, over all memories of an instance.
+    /// Returns the bytes of linear memory that an instance may have, over all of its memories.
     pub fn memory_bytes(&self) -> usize {
         self.memory_bytes
     }
 
-    /// Bytes that it may return.
+    /// Returns the bytes that the handler may return for one event.
     pub fn output_bytes(&self) -> usize {
         self.output_bytes
     }
@@ -215,7 +253,7 @@ impl Asked {
     }
 }
 
-/// A binding asks for what this gateway does not give.
+/// A binding asks for more or less than this gateway gives. The message names the limit and its range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("limits.{field}: {value} was asked for; this gateway gives {least} to {most}")]
 pub struct OutOfRange {
@@ -225,12 +263,12 @@ pub struct OutOfRange {
     most: u64,
 }
 
-/// A limit outside of what makes sense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// A limit in the configuration is out of its bounds. The message names the limit and its bounds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("handlers.{field}: expected {expected}")]
 pub struct InvalidLimit {
     field: &'static str,
-    expected: &'static str,
+    expected: String,
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Makes handlers of components on an engine: checks them, compiles them and takes the code into use.
+//! Makes handlers of components on an engine: checks them, compiles them, and takes the code into use.
 
 use std::time::Instant;
 
@@ -8,13 +8,13 @@ use crate::handler::{Handler, LoadError};
 use crate::inspect;
 
 impl Engine {
-    /// Compiles a component in this process and checks that it is a handler.
-    /// Blocks, for seconds if the component is large, and may take gigabytes:
-    /// for what the caller wrote or a process under limits; a gateway has a [`Loader`](crate::Loader).
+    /// Compiles a component in this process and checks that it is a handler. This blocks, for seconds if the
+    /// component is large, and may take gigabytes. Call it for components that the caller wrote, or in a
+    /// process under limits. A gateway uses a [`Loader`](crate::Loader).
     ///
     /// # Errors
-    /// If it is not a component, too large, does not export `handle` as the world has it,
-    /// or imports something else.
+    /// If the bytes are not a component or are too large, or if the component does not export `handle` as the
+    /// world declares it or imports something else.
     pub fn load(&self, component: &[u8]) -> Result<Handler, LoadError> {
         let began = Instant::now();
         let code = self.precompile(component)?;
@@ -22,8 +22,8 @@ impl Engine {
         Ok(handler.compiled_in(began.elapsed()))
     }
 
-    /// Compiles a component to machine code, which [`Loader`](crate::Loader) and the
-    /// program that it starts exchange.
+    /// Compiles a component to machine code, which the compile command sends to the [`Loader`](crate::Loader)
+    /// that started it.
     ///
     /// # Errors
     /// If it is not a component, too large, or does not compile.
@@ -40,7 +40,7 @@ impl Engine {
         Handler::new(self.clone(), &component)
     }
 
-    /// Looks a component over, in time that grows with its size alone.
+    /// Looks over a component, in time that grows with its size alone.
     pub(crate) fn inspect(&self, component: &[u8]) -> Result<(), LoadError> {
         Ok(inspect::check(component, self.limits().component_bytes)?)
     }

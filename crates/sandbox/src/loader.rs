@@ -1,9 +1,9 @@
-//! Makes handlers of components: from the cache, or compiled once.
+//! Makes handlers of components: from the cache, or by compiling them once.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use floodgate_event::snapshot::Digest256;
+use floodgate_event::Digest256;
 use tracing::warn;
 
 use crate::cache::{Cache, Entry};
@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::failures::Failures;
 use crate::handler::{Handler, LoadError};
 
-/// Makes handlers of components. Clones share compiler and cache.
+/// Makes handlers of components. Clones share the compiler and the cache.
 #[derive(Clone, Debug)]
 pub struct Loader(Arc<Inner>);
 
@@ -27,26 +27,27 @@ struct Inner {
 }
 
 impl Loader {
-    /// Compilations that are under way at once; to ask for more is of no use.
+    /// How many compilations run at the same time. Others wait.
     pub const AT_ONCE: usize = compiler::AT_ONCE;
 
-    /// Without a cache, handlers are compiled anew by each process.
+    /// Makes a loader for an engine. Without a cache, each process compiles its handlers anew.
     pub fn new(engine: Engine, compiler: Compiler, cache: Option<Cache>) -> Self {
         let compatibility = engine.compatibility();
         Self(Arc::new(Inner { engine, compiler, cache, compatibility, failures: Failures::default() }))
     }
 
-    /// The handler of this component, if its code is in the cache. The component itself is not needed.
+    /// Returns the handler of this component if its code is in the cache. The component itself is not needed.
     pub async fn cached(&self, component: Digest256) -> Option<Handler> {
         self.0.cache.as_ref()?;
         self.blocking(move |inner| inner.cached(component)).await.flatten()
     }
 
-    /// Compiles a component and keeps its code for the next start. One that could not be compiled is tried
-    /// again later, each time after a longer wait.
+    /// Compiles a component and keeps its code for the next start. If this fails, a later call tries again,
+    /// after a pause that grows with each failure.
     ///
     /// # Errors
-    /// If it is no handler, cannot be compiled within the limits, or could not and it is not time yet.
+    /// If the component is no handler, or cannot be compiled within the limits, or an earlier try failed and
+    /// the next one is not due yet.
     pub async fn compile(&self, digest: Digest256, component: Vec<u8>) -> Result<Handler, CompileError> {
         self.0.failures.check(digest, Instant::now())?;
         let compiled = self.compiled(digest, component).await;
@@ -63,7 +64,8 @@ impl Loader {
         Ok(handler.compiled_in(took))
     }
 
-    /// None if the runtime is stopping, or the work panicked, which is told of by the panic itself.
+    /// Runs work on a thread that may block. `None` if the runtime is stopping, or if the work panicked,
+    /// which the panic hook reports.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> T + Send + 'static,
@@ -87,7 +89,7 @@ impl Inner {
         }
     }
 
-    /// Only what is a handler is kept.
+    /// Only code of a valid handler is kept.
     fn take(&self, component: Digest256, code: &Code) -> Result<Handler, LoadError> {
         let handler = self.engine.adopt(code)?;
         if let Some(cache) = &self.cache
@@ -131,7 +133,7 @@ mod tests {
         }
     }
 
-    /// Compiles in this process; with an empty script, it must not compile at all.
+    /// Compiles in this process. With an empty script, it must not compile at all.
     fn loader(folder: &std::path::Path, key: &OpeningKey, may_compile: bool) -> Loader {
         let cache = Cache::open(folder, 1 << 30, key).unwrap();
         let command = if may_compile { Vec::new() } else { vec!["/nowhere/compiler".into()] };

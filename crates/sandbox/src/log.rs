@@ -2,50 +2,51 @@
 
 use crate::bindings::log as wit;
 
-/// The most lines that are kept of one event.
+/// The most lines of one event that are kept.
 pub(crate) const MAX_LINES: usize = 32;
-/// The most bytes that are kept of the reason of a panic.
-const MAX_SAID_BYTES: usize = 1024;
-/// The most bytes that are kept of one event, over all of its lines.
+/// The most bytes of a panic's reason that are kept.
+const MAX_PANIC_BYTES: usize = 1024;
+/// The most bytes of one event's lines that are kept.
 pub(crate) const MAX_BYTES: usize = 8 * 1024;
 
-/// How much a line matters, as the handler says.
+/// The level of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Every step.
+    /// Single steps of the handler.
     Trace,
-    /// For whoever writes the handler.
+    /// What helps the author of the handler.
     Debug,
-    /// For whoever runs it.
+    /// What is worth knowing about an event.
     Info,
-    /// Something is odd.
+    /// Something is unusual, and the handler copes with it.
     Warn,
     /// Something is wrong.
+    /// The last line of this level is the message of a trap without a panic.
     Error,
 }
 
 /// A line that a handler wrote, without control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// How much it matters.
+    /// The level that the handler gave the line.
     pub level: Level,
-    /// What it says.
+    /// The text, in which control characters are escaped.
     pub message: String,
 }
 
-/// What one event's handler wrote so far.
+/// What one event's handler has written so far.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     kept: Vec<Line>,
     bytes: usize,
     left_out: usize,
     last_error: Option<String>,
-    said: Vec<u8>,
+    panic: Vec<u8>,
 }
 
 impl Lines {
-    /// Takes a line; one that the binding does not grant may still be the reason of a trap.
+    /// Takes a line. If the binding does not grant logging, the line may still be the reason of a trap.
     pub(crate) fn push(&mut self, level: Level, message: &str, granted: bool) {
         let message = printable(message, MAX_BYTES);
         if level == Level::Error {
@@ -62,15 +63,15 @@ impl Lines {
         self.kept.push(Line { level, message });
     }
 
-    /// Takes a part of the reason of a panic: eight bytes in a number, the first one lowest.
-    pub(crate) fn say(&mut self, words: [u64; 8]) {
-        let room = MAX_SAID_BYTES - self.said.len();
-        self.said.extend(words.iter().flat_map(|word| word.to_le_bytes()).take(room));
+    /// Takes a part of a panic's reason: eight bytes in a number, the first byte lowest.
+    pub(crate) fn push_panic(&mut self, words: [u64; 8]) {
+        let room = MAX_PANIC_BYTES - self.panic.len();
+        self.panic.extend(words.iter().flat_map(|word| word.to_le_bytes()).take(room));
     }
 
-    /// Makes a line of what was said.
-    pub(crate) fn settle(&mut self, granted: bool) {
-        let said = std::mem::take(&mut self.said);
+    /// Makes a line of the reason that was collected.
+    pub(crate) fn end_panic(&mut self, granted: bool) {
+        let said = std::mem::take(&mut self.panic);
         let said = String::from_utf8_lossy(&said);
         let said = said.trim_end_matches('\0');
         if !said.is_empty() {
@@ -78,12 +79,12 @@ impl Lines {
         }
     }
 
-    /// The last line at [`Level::Error`], also if there was no room for it: a panic's message.
+    /// The last line at [`Level::Error`], even if there was no room to keep it. It is the message of a panic.
     pub(crate) fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
     }
 
-    /// All lines, and one more if some were left out.
+    /// All lines, and one more that says how many were left out, if any were.
     pub(crate) fn into_lines(mut self) -> Vec<Line> {
         if self.left_out > 0 {
             let message = format!("{} more lines were left out", self.left_out);
@@ -105,8 +106,8 @@ impl From<wit::Level> for Level {
     }
 }
 
-/// `text` with control characters escaped, cut to at most `most` bytes at a character's edge:
-/// a guest must not forge lines of a log or move a terminal's cursor.
+/// Returns `text` with control characters escaped, cut to at most `most` bytes at a character's boundary. A
+/// guest must not forge lines of a log or move a terminal's cursor.
 pub(crate) fn printable(text: &str, most: usize) -> String {
     let mut out = String::with_capacity(text.len().min(most));
     for character in text.chars() {
@@ -124,7 +125,7 @@ pub(crate) fn printable(text: &str, most: usize) -> String {
     out
 }
 
-/// Marks that change the direction of text and so what a reader sees.
+/// Characters that change the direction of text, and so what a reader sees.
 fn is_direction(character: char) -> bool {
     matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -158,13 +159,22 @@ mod tests {
         assert_eq!(long.into_lines().len(), 2);
 
         let mut ended = Lines::default();
-        ended.say([u64::from_le_bytes(*b"panicked"), u64::from_le_bytes(*b" at once"), 0, 0, 0, 0, 0, 0]);
-        ended.settle(true);
-        ended.settle(true);
+        ended.push_panic([
+            u64::from_le_bytes(*b"panicked"),
+            u64::from_le_bytes(*b" at once"),
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ]);
+        ended.end_panic(true);
+        ended.end_panic(true);
         assert_eq!(ended.last_error(), Some("panicked at once"));
         assert_eq!(ended.kept.len(), 1);
-        (0..100).for_each(|_| ended.say([u64::MAX; 8]));
-        assert_eq!(ended.said.len(), MAX_SAID_BYTES);
+        (0..100).for_each(|_| ended.push_panic([u64::MAX; 8]));
+        assert_eq!(ended.panic.len(), MAX_PANIC_BYTES);
 
         let mut mute = Lines::default();
         mute.push(Level::Error, "the reason", false);

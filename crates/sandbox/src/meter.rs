@@ -1,5 +1,5 @@
-//! Measures how long a guest runs and stops it at its deadline, without ever holding a
-//! worker for longer than a tick.
+//! Measures how long a guest runs, and stops it at its deadline. A guest never holds a worker for longer than
+//! a tick.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -14,17 +14,16 @@ use wasmtime::{Store, UpdateDeadline};
 
 use crate::ticker::TICK;
 
-/// The most that one wait in a host call counts for before it is looked at again. A process that is stopped
-/// meanwhile pays one step, however long it stood still.
+/// The longest step of a wait in a host call. A process that is stopped meanwhile is charged one step,
+/// however long it was stopped.
 const WAIT_STEP: Duration = Duration::from_millis(10);
 
-/// The time that one run may take and has taken. It is processor time: what a run spends in the scheduler's
-/// queue after giving way, or off the processor because the machine is busy or stopped, is not its own doing.
-/// What it spends waiting inside a host call counts too.
+/// The time that one run may take and has taken. It is processor time. The time that a run spends in the
+/// scheduler's queue after it yielded does not count, and neither does the time without a processor because
+/// the machine is busy or stopped. Waiting inside a host call counts.
 ///
-/// Reading a thread's processor time is a system call of some 0.3 µs, and most runs are over in 10. So a run
-/// is measured by it from its first tick on. What it did before counts as one tick at most, and cannot end
-/// it.
+/// To read a thread's processor time is a system call of some 0.3 µs, and most runs end within 10 µs. So a
+/// run is measured from its first tick on. What it did before counts as one tick at most, and cannot end it.
 #[derive(Debug)]
 pub(crate) struct Meter {
     origin: Instant,
@@ -35,21 +34,21 @@ pub(crate) struct Meter {
     slice_began_ns: AtomicU64,
     /// The thread's processor time when the slice began, or [`UNREAD`].
     slice_processor_ns: AtomicU64,
-    /// Whether slices are measured by the thread's processor time.
+    /// True if slices are measured by the thread's processor time.
     measures: AtomicBool,
-    /// Whether a slice that was not measured took so long that it is not known what it did.
+    /// True if a slice that was not measured took so long that its processor time is unknown.
     unclear: AtomicBool,
-    gave_way: AtomicBool,
+    yielded: AtomicBool,
 }
 
-/// In the place of a processor time that was not read.
+/// Stands for a processor time that was not read.
 const UNREAD: u64 = u64::MAX;
 const TICK_NS: u64 = TICK.as_micros() as u64 * 1_000;
 
-// Only one thread at a time runs a guest and its meter; the task that carries them orders their accesses, so
-// `Relaxed` is enough everywhere.
+// Only one thread at a time runs a guest and its meter. The task that moves them between threads orders their
+// accesses, so `Relaxed` is enough everywhere.
 impl Meter {
-    /// A meter that measures processor time from the beginning, or from the first tick on.
+    /// Makes a meter that reads the processor time from the beginning, or only from the first tick on.
     pub(crate) fn new(limit: Duration, from_the_beginning: bool) -> Arc<Self> {
         Self::with(limit, from_the_beginning, processor_ns)
     }
@@ -65,7 +64,7 @@ impl Meter {
             slice_processor_ns: AtomicU64::new(UNREAD),
             measures: AtomicBool::new(from_the_beginning),
             unclear: AtomicBool::new(false),
-            gave_way: AtomicBool::new(false),
+            yielded: AtomicBool::new(false),
         })
     }
 
@@ -74,7 +73,7 @@ impl Meter {
         Duration::from_nanos(self.ran_ns.load(Ordering::Relaxed))
     }
 
-    /// Whether it may have run for longer than that.
+    /// Returns true if the guest may have run for longer than [`Self::ran`] says.
     pub(crate) fn is_unclear(&self) -> bool {
         self.unclear.load(Ordering::Relaxed)
     }
@@ -84,7 +83,7 @@ impl Meter {
         let processor = if measures { (self.processor)() } else { UNREAD };
         self.slice_processor_ns.store(processor, Ordering::Relaxed);
         self.slice_began_ns.store(self.now_ns(), Ordering::Relaxed);
-        self.gave_way.store(false, Ordering::Relaxed);
+        self.yielded.store(false, Ordering::Relaxed);
     }
 
     fn end_slice(&self) {
@@ -100,7 +99,8 @@ impl Meter {
         self.limit.saturating_sub(self.ran())
     }
 
-    /// At a tick. False at the first one of a run that is not measured: it may have stood still until then.
+    /// Called at a tick. False at the first tick of a run that is not measured, because the run may have been
+    /// without a processor until then.
     fn is_over(&self) -> bool {
         let measured = self.measures.swap(true, Ordering::Relaxed);
         measured && self.ran() + Duration::from_nanos(self.slice_ns()) >= self.limit
@@ -123,7 +123,8 @@ impl Meter {
     }
 }
 
-/// The processor time of this thread. Linux always has it; the other clock is for a system that does not.
+/// The processor time of this thread. Linux always provides it. Other systems may not, and get the wall
+/// clock.
 fn processor_ns() -> u64 {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
         .or_else(|_| clock_gettime(ClockId::CLOCK_MONOTONIC))
@@ -131,9 +132,9 @@ fn processor_ns() -> u64 {
     time.ok().and_then(|time| u64::try_from(time.as_nanos()).ok()).unwrap_or_default()
 }
 
-/// Has the guest in `store` give way at each tick, until its meter is over. The meter stands in the
-/// store, so that the callback holds nothing. `meter` should be a function by its name:
-/// that has no size, and boxing it allocates nothing.
+/// Makes the guest in `store` yield at each tick, and stops it once its meter is over. The meter is in the
+/// store, so the callback captures nothing. `meter` should be a function item, which has no size, so that
+/// boxing it allocates nothing.
 pub(crate) fn watch<T: 'static>(store: &mut Store<T>, meter: impl Fn(&T) -> &Meter + Send + Sync + 'static) {
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |context| {
@@ -141,15 +142,15 @@ pub(crate) fn watch<T: 'static>(store: &mut Store<T>, meter: impl Fn(&T) -> &Met
         if meter.is_over() {
             return Ok(UpdateDeadline::Interrupt);
         }
-        meter.gave_way.store(true, Ordering::Relaxed);
+        meter.yielded.store(true, Ordering::Relaxed);
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     });
 }
 
 /// Runs a guest's call under its meter.
-pub(crate) async fn metered<F: Future>(meter: &Meter, call: F) -> Result<F::Output, Overslept> {
+pub(crate) async fn metered<F: Future>(meter: &Meter, call: F) -> Result<F::Output, TimedOut> {
     let mut call = pin!(call);
-    // Made only once a guest waits for the host.
+    // Created only once a guest waits for the host.
     let mut wait: Option<Wait> = None;
     poll_fn(|context| {
         meter.begin_slice();
@@ -157,16 +158,16 @@ pub(crate) async fn metered<F: Future>(meter: &Meter, call: F) -> Result<F::Outp
         meter.end_slice();
         match polled {
             Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending if meter.gave_way.load(Ordering::Relaxed) => Poll::Pending,
+            Poll::Pending if meter.yielded.load(Ordering::Relaxed) => Poll::Pending,
             Poll::Pending => {
-                wait.get_or_insert_with(|| Wait::begin(meter)).poll(meter, context).map(|()| Err(Overslept))
+                wait.get_or_insert_with(|| Wait::begin(meter)).poll(meter, context).map(|()| Err(TimedOut))
             }
         }
     })
     .await
 }
 
-/// A wait for the host, in steps.
+/// Waits for the host, in steps.
 struct Wait {
     step: Duration,
     sleep: Pin<Box<Sleep>>,
@@ -192,9 +193,9 @@ impl Wait {
     }
 }
 
-/// The guest waited inside a host call until its time was over.
+/// The guest's time ended while it waited inside a host call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Overslept;
+pub(crate) struct TimedOut;
 
 #[cfg(test)]
 mod tests {
@@ -209,7 +210,7 @@ mod tests {
             for _ in 0..count {
                 slice();
                 over.push(meter.is_over());
-                meter.gave_way.store(true, Ordering::Relaxed);
+                meter.yielded.store(true, Ordering::Relaxed);
                 tokio::task::yield_now().await;
             }
         };
@@ -220,7 +221,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waiting_for_the_host_ends_at_the_limit() {
         let meter = Meter::new(Duration::from_millis(55), false);
-        assert_eq!(metered(&meter, std::future::pending::<()>()).await, Err(Overslept));
+        assert_eq!(metered(&meter, std::future::pending::<()>()).await, Err(TimedOut));
         assert!(meter.left().is_zero());
     }
 
@@ -240,7 +241,7 @@ mod tests {
         let giving_way = {
             let meter = Arc::clone(&meter);
             async move {
-                meter.gave_way.store(true, Ordering::Relaxed);
+                meter.yielded.store(true, Ordering::Relaxed);
                 tokio::time::sleep(Duration::from_secs(60)).await;
             }
         };

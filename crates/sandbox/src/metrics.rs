@@ -1,4 +1,4 @@
-//! What is counted of handlers, by version.
+//! The metrics of handlers, by version.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,14 +14,15 @@ use prometheus::{
 use crate::fault::FaultKind;
 use crate::outcome::Outcome;
 
-/// Seconds: a Rust handler takes microseconds, a script a millisecond, and the default deadline is 50 ms.
+/// Buckets in seconds: a Rust handler takes microseconds, a script a millisecond, and the default deadline is
+/// 50 ms.
 const BUCKETS: [f64; 12] =
     [0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.02, 0.05, 0.5];
 /// The outcome of a run that failed.
 pub const FAULT: &str = "fault";
 
-/// The metrics of all handlers of the process. Handlers, their versions and their counters are configured, so
-/// there are few; those of a version go with it.
+/// The metrics of all handlers of the process. Handlers, versions and counters come from the configuration,
+/// so there are few. The metrics of a version are removed with it.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     runs: IntCounterVec,
@@ -33,7 +34,8 @@ pub struct Metrics {
     breaker_open: IntGaugeVec,
     lines_left_out: IntCounterVec,
     counters: IntCounterVec,
-    /// How many users a version's metrics have: a handler that was deleted and made anew has the same labels.
+    /// How many users the metrics of a version have. A handler that was deleted and created again has the
+    /// same labels.
     users: Arc<Mutex<HashMap<(Name, u32), usize>>>,
 }
 
@@ -130,25 +132,25 @@ impl Metrics {
         }
     }
 
-    /// A counter that a binding grants. It stays until the process ends, as a counter must.
+    /// A counter that a binding grants. It stays until the process ends, because a counter must not go back.
     pub(crate) fn counter(&self, handler: &Name, counter: &Name) -> IntCounter {
         self.counters.with_label_values(&[handler.as_str(), counter.as_str()])
     }
 }
 
-/// The metrics of one version; they end with it.
+/// The metrics of one version. Dropping the last user removes them.
 #[derive(Debug)]
 pub struct VersionMetrics {
     runs: [IntCounter; Outcome::NAMES.len()],
     failed: IntCounter,
     faults: [IntCounter; FaultKind::ALL.len()],
     duration: Histogram,
-    /// Runs under way.
+    /// How many runs of this version are under way.
     pub running: IntGauge,
     memory_peak: IntGauge,
-    /// 1 while the version is not run, because it failed on every event.
+    /// 1 while the version is not run because it failed on every event.
     pub breaker_open: IntGauge,
-    /// Log lines that nobody will see.
+    /// Log lines that were dropped.
     pub lines_left_out: IntCounter,
     all: Metrics,
     handler: Name,
@@ -157,40 +159,40 @@ pub struct VersionMetrics {
 }
 
 impl VersionMetrics {
-    /// Counts a run and its outcome; none where it failed.
+    /// Counts a run by its outcome, or as failed if it has none.
     #[inline]
     pub fn ran(&self, outcome: Option<&Outcome>, duration: Duration) {
         outcome.map_or(&self.failed, |outcome| &self.runs[outcome.index()]).inc();
         self.duration.observe(duration.as_secs_f64());
     }
 
-    /// Counts a failure.
+    /// Counts a run that failed.
     pub fn failed(&self, kind: FaultKind) {
         self.faults[kind as usize].inc();
     }
 
-    /// Notes how much memory a run had.
+    /// Records how much memory a run had.
     #[inline]
     pub fn had_memory(&self, bytes: usize) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        // Two runs that end at once may leave the smaller peak; the next larger one puts it right.
+        // If two runs end at once, the smaller peak may be kept. The next larger one corrects it.
         if bytes > self.memory_peak.get() {
             self.memory_peak.set(bytes);
         }
     }
 
-    /// Notes how long it took to have the code.
+    /// Records how long it took to get the code.
     pub fn compiled(&self, took: Duration) {
         self.all.compile.with_label_values(&[self.handler.as_str(), &*self.number]).set(took.as_secs_f64());
     }
 
-    /// Runs by outcome, those that there are.
+    /// Runs by outcome, without the outcomes that never occurred.
     pub fn run_counts(&self) -> BTreeMap<String, u64> {
         let named = Outcome::NAMES.into_iter().zip(&self.runs).chain([(FAULT, &self.failed)]);
         counts(named)
     }
 
-    /// Failures by kind, those that there are.
+    /// Failures by kind, without the kinds that never occurred.
     pub fn fault_counts(&self) -> BTreeMap<String, u64> {
         counts(FaultKind::ALL.map(FaultKind::as_str).into_iter().zip(&self.faults))
     }
@@ -207,7 +209,7 @@ impl Drop for VersionMetrics {
         }
         users.remove(&(handler.clone(), *version));
         let labels = [handler.as_str(), number.as_str()];
-        // What was never touched is not there to be removed.
+        // A label that was never used has no metric to remove.
         for outcome in Outcome::NAMES.into_iter().chain([FAULT]) {
             let _ = all.runs.remove_label_values(&[handler.as_str(), number, outcome]);
         }

@@ -1,4 +1,4 @@
-//! What a handler decides, checked by the host.
+//! The outcome of a handler, checked by the host.
 
 use bytes::Bytes;
 use floodgate_event::Lane;
@@ -12,7 +12,7 @@ use crate::log::printable;
 const MAX_CHILDREN: usize = 100;
 /// The most bytes of an event type.
 const MAX_TYPE_BYTES: usize = 256;
-/// The most bytes of a reason; the rest is cut.
+/// The most bytes of a reason. The rest is cut off.
 const MAX_REASON_BYTES: usize = 1024;
 
 /// Statuses without content (RFC 9110 §15.3.5, §15.3.6 and §15.4.5).
@@ -23,53 +23,53 @@ const OF_THE_CONNECTION: [u16; 2] = [407, 426];
 /// What a handler decided about an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It goes on unchanged.
+    /// The event continues unchanged.
     Pass,
-    /// It is not delivered.
+    /// The event is recorded, and not delivered.
     Drop {
-        /// Why, in at most 1 KiB.
+        /// Why, in at most 1 KiB and without control characters.
         reason: String,
     },
-    /// It goes on changed.
+    /// The event continues changed.
     Change(Change),
-    /// These go on instead.
+    /// These children continue in place of the event, 1 to 100.
     Split(Vec<Child>),
-    /// The sender gets this answer, and nothing is delivered unless it says so.
+    /// The sender gets this answer. The event is not delivered unless the answer says so.
     Respond(HandlerAnswer),
 }
 
-/// What to change; what is absent stays.
+/// A change of an event. What is absent stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// The new body.
+    /// The new body, within the output limit.
     pub body: Option<Bytes>,
-    /// The new type.
+    /// The new type: at most 256 bytes, without control characters.
     pub event_type: Option<String>,
-    /// The new lane.
+    /// The new lane. Without one, a new type gets the source's lane for it.
     pub lane: Option<Lane>,
-    /// Header pairs for consumers.
+    /// Headers to add for consumers, checked by the host.
     pub headers: Vec<Pair>,
 }
 
 /// An answer that a handler gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandlerAnswer {
-    /// 200 to 599.
+    /// The status: 200 to 599, without 407 and 426.
     pub status: u16,
-    /// Header pairs, checked by the host.
+    /// The headers, checked by the host.
     pub headers: Vec<Pair>,
     /// The body, within the output limit.
     pub body: Bytes,
-    /// Whether the event goes on all the same.
+    /// True if the event continues as well.
     pub deliver: bool,
 }
 
-/// An event made out of another.
+/// An event of a split.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Child {
-    /// Its type; the parent's if absent.
+    /// The type of the child; `None` for the parent's.
     pub event_type: Option<String>,
-    /// Its body.
+    /// The body of the child.
     pub body: Bytes,
 }
 
@@ -77,13 +77,13 @@ impl Outcome {
     /// The names of all outcomes.
     pub(crate) const NAMES: [&'static str; 5] = ["pass", "drop", "change", "split", "respond"];
 
-    /// The name used in envelopes and metrics.
+    /// Returns the name of the outcome in envelopes and metrics.
     #[inline]
     pub const fn as_str(&self) -> &'static str {
         Self::NAMES[self.index()]
     }
 
-    /// What it takes in memory, small things left out.
+    /// Returns the bytes of bodies and headers that it holds.
     #[inline]
     pub fn bytes(&self) -> usize {
         match self {
@@ -96,7 +96,7 @@ impl Outcome {
         }
     }
 
-    /// The place of its name.
+    /// The index of its name in [`NAMES`](Self::NAMES).
     pub(crate) const fn index(&self) -> usize {
         match self {
             Self::Pass => 0,
@@ -160,7 +160,7 @@ fn check_response(response: ResponseResult) -> Result<HandlerAnswer, Fault> {
     })
 }
 
-/// A type stands in subscriptions, logs and headers.
+/// Checks an event type, which goes into subscriptions, logs and headers.
 fn check_type(text: String) -> Result<String, Fault> {
     if text.len() > MAX_TYPE_BYTES {
         return Err(Fault::output(format!(

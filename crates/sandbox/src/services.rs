@@ -1,4 +1,4 @@
-//! What a running guest calls besides WASI.
+//! The host functions that a guest can call besides WASI.
 
 use crate::bindings::{counters, keys, log, panic, request, types};
 use crate::context::Context;
@@ -11,9 +11,9 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// What the guest wrote, its reason to panic last.
+    /// What the guest wrote. The reason of a panic comes last.
     pub(crate) fn into_lines(mut self) -> Lines {
-        self.lines.settle(self.context.granted().log);
+        self.lines.end_panic(self.context.granted().log);
         self.lines
     }
 }
@@ -43,7 +43,7 @@ impl panic::Host for Services {
         g: u64,
         h: u64,
     ) -> wasmtime::Result<()> {
-        self.lines.say([a, b, c, d, e, f, g, h]);
+        self.lines.push_panic([a, b, c, d, e, f, g, h]);
         Ok(())
     }
 }

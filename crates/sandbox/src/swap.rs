@@ -1,26 +1,27 @@
-//! Whether this machine swaps.
+//! Finds out whether this machine swaps.
 
 use std::fs;
 use std::path::PathBuf;
 
-/// The kernel's list of swap devices.
+/// The kernel's list of swap devices; `/proc/swaps` by default.
 #[derive(Clone, Debug)]
-pub struct Swaps(PathBuf);
+pub struct SwapDevices(PathBuf);
 
-impl Default for Swaps {
+impl Default for SwapDevices {
     fn default() -> Self {
         Self::listed_in("/proc/swaps")
     }
 }
 
-impl Swaps {
-    /// The list in a file, in the form of `/proc/swaps`.
+impl SwapDevices {
+    /// Reads the list from another file, which has the form of `/proc/swaps`.
     pub fn listed_in(file: impl Into<PathBuf>) -> Self {
         Self(file.into())
     }
 
-    /// Whether swap is on, or may be: pages that were swapped out while dirty can escape the scan by which a
-    /// memory slot is reset (wasmtime issue 14357), and one event's data would be seen by the next.
+    /// Returns true if swap is on, or may be. Pages that were swapped out while dirty can escape the scan by
+    /// which a memory slot is reset (wasmtime issue 14357), and the next event would see the data of the one
+    /// before.
     pub(crate) fn may_be_on(&self) -> bool {
         fs::read_to_string(&self.0).map_or(true, |text| lists_a_device(&text))
     }
@@ -44,6 +45,6 @@ mod tests {
 
     #[test]
     fn a_list_that_cannot_be_read_may_have_any_device() {
-        assert!(Swaps::listed_in("/nowhere").may_be_on());
+        assert!(SwapDevices::listed_in("/nowhere").may_be_on());
     }
 }

@@ -1,4 +1,4 @@
-//! Moves the engine's epoch, so that running guests look at their deadline.
+//! Advances the engine's epoch, so that running guests check their deadlines.
 
 use std::io;
 use std::sync::Arc;
@@ -6,20 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-/// How often a running guest gives way to others and has its deadline checked.
+/// How often a running guest yields to others and has its deadline checked.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 
-/// How often a thread that has nothing to tick for looks whether the engine is still there.
+/// How often the thread checks whether the engine still exists while it has nothing to tick for.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// The thread that ticks.
+/// The thread that advances the epoch.
 pub(crate) struct Ticker {
     thread: Thread,
     needed: Arc<AtomicBool>,
 }
 
 impl Ticker {
-    /// Starts the thread, which ends with the engine; it must not keep the engine alive.
+    /// Starts the thread. It ends with the engine, which it must not keep alive.
     pub(crate) fn spawn(engine: &wasmtime::Engine) -> io::Result<Self> {
         let engine = engine.weak();
         let needed = Arc::new(AtomicBool::new(false));
@@ -38,8 +38,8 @@ impl Ticker {
         Ok(Self { thread, needed })
     }
 
-    /// Ticks from now on. A gateway without handlers has nothing to interrupt, and a thousand
-    /// wake-ups a second are not free.
+    /// Ticks from now on. A gateway without handlers has nothing to interrupt, and a thousand wake-ups a
+    /// second cost something.
     pub(crate) fn start(&self) {
         self.needed.store(true, Ordering::Release);
         self.thread.unpark();

@@ -1,4 +1,5 @@
-//! WASI as handlers find it: all there, because standard libraries import it even unused, and without effect.
+//! WASI for handlers. All of it exists, because standard libraries import it even if they do not use it, and
+//! none of it has an effect.
 
 use std::time::Duration;
 
@@ -11,20 +12,20 @@ use crate::context::Context;
 /// The most random bytes of one call.
 const MAX_RANDOM_BYTES: u64 = 64 * 1024;
 
-/// What makes a run repeatable.
+/// The source of a run's clocks and random numbers, so that a replay gives the same bytes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
+pub(crate) struct ClockAndSeed {
     /// The event's id, which seeds the random numbers.
     pub(crate) seed: [u8; 16],
-    /// The event's time since the Unix epoch, where the clocks stand.
+    /// The time of receipt since the Unix epoch, which all clocks show.
     pub(crate) received_at: Duration,
 }
 
-impl Moment {
-    /// The event's, as far as it is granted.
+impl ClockAndSeed {
+    /// Takes id and time from the event, as far as the binding grants them.
     pub(crate) fn of(context: &Context) -> Self {
         let (event, granted) = (context.envelope(), context.granted());
-        // Only an event that nobody sent has another id.
+        // Only an event for a measurement, which nobody sent, has another id.
         let id: [u8; 16] = event.id.as_slice().try_into().unwrap_or_default();
         let seed = if granted.random { id } else { [0; 16] };
         let received_at =
@@ -33,32 +34,32 @@ impl Moment {
     }
 }
 
-/// A context without files, sockets, environment, arguments or output.
+/// Makes a context without files, sockets, environment, arguments or output.
 ///
-/// Random numbers are the same for each run over an event, so a replay gives the same bytes.
-/// They are therefore no secret, and no handler may make keys of them.
-pub(crate) fn inert(moment: Moment) -> WasiCtx {
+/// Random numbers are the same for each run over an event, so a replay gives the same bytes. They are
+/// therefore no secret, and a handler must not make keys of them.
+pub(crate) fn inert(clock_and_seed: ClockAndSeed) -> WasiCtx {
     WasiCtx::builder()
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
-        .wall_clock(Still(moment.received_at))
-        .monotonic_clock(Still(moment.received_at))
-        .secure_random(generator(moment.seed, 0))
-        .insecure_random(generator(moment.seed, 1))
-        .insecure_random_seed(u128::from_be_bytes(moment.seed))
+        .wall_clock(Still(clock_and_seed.received_at))
+        .monotonic_clock(Still(clock_and_seed.received_at))
+        .secure_random(generator(clock_and_seed.seed, 0))
+        .insecure_random(generator(clock_and_seed.seed, 1))
+        .insecure_random_seed(u128::from_be_bytes(clock_and_seed.seed))
         .max_random_size(MAX_RANDOM_BYTES)
         .build()
 }
 
-/// ChaCha12 by name: what the crate calls its standard generator may become another one.
+/// ChaCha12 by name, because the crate may make its standard generator another one.
 fn generator(seed: [u8; 16], stream: u8) -> ChaCha12Rng {
     let mut key = [stream; 32];
     key[..16].copy_from_slice(&seed);
     ChaCha12Rng::from_seed(key)
 }
 
-/// A clock that stands still.
+/// A clock that always shows the same time.
 struct Still(Duration);
 
 impl HostWallClock for Still {

@@ -24,11 +24,11 @@ const STEP: u32 = 64;
 /// included.
 #[derive(Debug, Serialize)]
 pub struct Measurement {
-    /// The fixture's name.
+    /// The name of the fixture: its file name without `.json`.
     pub name: String,
     /// How many runs were measured.
     pub events: u32,
-    /// The times.
+    /// The median and the 99th percentile of the times.
     #[serde(flatten)]
     pub summary: Summary,
     /// Linear memory at the end of a run, in bytes; it never shrinks.

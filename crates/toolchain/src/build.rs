@@ -25,9 +25,9 @@ const COMPONENT: &str = "build/handler.wasm";
 
 /// A component that was built.
 pub struct Built {
-    /// The component's file.
+    /// The file that the component is in.
     pub path: PathBuf,
-    /// The component itself.
+    /// The bytes of the component.
     pub component: Vec<u8>,
 }
 
@@ -38,7 +38,7 @@ pub enum Step {
     Fetch {
         /// The list's file in the handler's folder.
         list: &'static str,
-        /// The registry.
+        /// The name of the registry, such as `PyPI`.
         registry: &'static str,
         /// The folder in the handler's folder that gets it.
         into: &'static str,
@@ -93,7 +93,7 @@ pub enum Error {
     /// The Rust package builds no WebAssembly file.
     #[error("{} builds no component: its [lib] needs crate-type = [\"cdylib\"]", manifest.display())]
     NoComponent {
-        /// The package's `Cargo.toml`.
+        /// The path of the package's `Cargo.toml`.
         manifest: PathBuf,
     },
     /// The folder of a handler in C has no C files.
@@ -105,7 +105,7 @@ pub enum Error {
     /// A file of the build cannot be read.
     #[error("{} cannot be read", path.display())]
     Read {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// Why the read failed.
         source: io::Error,
@@ -113,7 +113,7 @@ pub enum Error {
     /// A file of the build cannot be written.
     #[error("{} cannot be written", path.display())]
     Write {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// Why the write failed.
         source: io::Error,

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use floodgate_event::causes::chain;
 use floodgate_event::source::HandlerLimits;
-use floodgate_sandbox::{Engine, EngineError, FaultKind, Handler, Limits};
-use prometheus::Registry;
+use floodgate_sandbox::{FaultKind, Handler, Limits};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::restrict::restrict;
+use crate::restrict::{self, ProcessError, restrict};
 
 /// The longest line of parameters and limits, in bytes: a binding has at most 64 KiB of the former, and a
 /// list of bindings at most 1 MiB.
@@ -27,10 +26,10 @@ struct Binding {
     limits: HandlerLimits,
 }
 
-/// Whether a component is taken, in the form that the relay reads.
+/// The result of a check, in the form that the relay reads.
 #[derive(Debug, Serialize)]
 pub struct Verdict {
-    /// Whether the component is taken.
+    /// True if the component is accepted, with all parameters that were given.
     pub ok: bool,
     /// Why it is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,12 +56,12 @@ impl Verdict {
 /// component that is refused is a [`Verdict`], no error.
 pub async fn check(input: impl Read, params: bool) -> Result<Verdict, Error> {
     // What a gateway gives at most is its own business; nobody can ask for more than this.
-    let limits =
-        Limits { instances: 1, max_memory_bytes: 1 << 30, max_deadline_ms: 10_000, ..Limits::default() };
-    let mut component = read(input, params, limits.component_bytes)?;
+    let limits = Limits { max_memory_bytes: 1 << 30, max_deadline_ms: 10_000, ..Limits::default() };
+    let line_bytes = if params { MAX_LINE_BYTES } else { 0 };
+    let mut component = restrict::read(input, limits.component_bytes + line_bytes)?;
     let bindings = if params { bindings(&mut component)? } else { Vec::new() };
     restrict(bindings.iter().map(Binding::deadline).sum())?;
-    let engine = Engine::new(limits, &Registry::new())?;
+    let engine = restrict::engine(limits)?;
     let handler = match engine.load(&component) {
         Ok(handler) => handler,
         Err(error) => return Ok(Verdict::refused(chain(&error), None)),
@@ -77,7 +76,7 @@ pub async fn check(input: impl Read, params: bool) -> Result<Verdict, Error> {
 
 /// Reads the first line: an object, or a list of objects.
 fn bindings(input: &mut Vec<u8>) -> Result<Vec<Binding>, Error> {
-    let line = first_line(input)?;
+    let line = first_line(input).map_err(ProcessError::Read)?;
     let bindings = if line.starts_with('[') {
         serde_json::from_str(&line)
     } else {
@@ -115,26 +114,12 @@ fn first_line(input: &mut Vec<u8>) -> io::Result<String> {
     String::from_utf8(line).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// Reads one byte more than a component may have, so that the engine can tell that it is too large.
-fn read(input: impl Read, params: bool, most: usize) -> io::Result<Vec<u8>> {
-    let mut component = Vec::new();
-    let line = if params { MAX_LINE_BYTES } else { 0 };
-    input.take((most + line) as u64 + 1).read_to_end(&mut component)?;
-    Ok(component)
-}
-
 /// Why a component could not be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The process cannot be limited.
+    /// This process cannot check any component, or the input lacks the line of parameters.
     #[error(transparent)]
-    Restrict(#[from] nix::Error),
-    /// The engine does not start on this machine.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The input cannot be read, or lacks the line of parameters.
-    #[error(transparent)]
-    Read(#[from] io::Error),
+    Process(#[from] ProcessError),
     /// The line of parameters is malformed.
     #[error(transparent)]
     Line(#[from] serde_json::Error),

@@ -1,13 +1,12 @@
 //! Compiles a component to machine code in this process, under limits of time and memory. A gateway runs this
 //! as a process of its own on each component that it has no machine code of.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::time::Duration;
 
-use floodgate_sandbox::{Code, Engine, EngineError, Limits, LoadError};
-use prometheus::Registry;
+use floodgate_sandbox::{Code, Limits, LoadError};
 
-use crate::restrict::restrict;
+use crate::restrict::{self, ProcessError, restrict};
 
 /// The most that any gateway's configuration lets a component have.
 const MAX_COMPONENT_BYTES: usize = 64 * 1024 * 1024;
@@ -22,25 +21,17 @@ pub fn compile(input: impl Read) -> Result<Code, Error> {
     restrict(Duration::ZERO)?;
     // Where memory runs out this process is the one to go.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
-    let limits = Limits { instances: 1, component_bytes: MAX_COMPONENT_BYTES, ..Limits::default() };
-    let engine = Engine::new(limits, &Registry::new())?;
-    let mut component = Vec::new();
-    input.take(MAX_COMPONENT_BYTES as u64 + 1).read_to_end(&mut component)?;
+    let engine = restrict::engine(Limits { component_bytes: MAX_COMPONENT_BYTES, ..Limits::default() })?;
+    let component = restrict::read(input, MAX_COMPONENT_BYTES)?;
     engine.precompile(&component).map_err(Error::Refused)
 }
 
 /// Why there is no machine code.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The process cannot be limited.
+    /// This process cannot compile any component.
     #[error(transparent)]
-    Restrict(#[from] nix::Error),
-    /// The engine does not start on this machine.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The component cannot be read.
-    #[error(transparent)]
-    Read(#[from] io::Error),
+    Process(#[from] ProcessError),
     /// The component is not one that a gateway runs.
     #[error(transparent)]
     Refused(LoadError),

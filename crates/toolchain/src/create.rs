@@ -81,7 +81,7 @@ pub enum Error {
     /// The folder that was named for the SDK has no `Cargo.toml`.
     #[error("{}: {source}", folder.display())]
     NoSdk {
-        /// The folder.
+        /// The folder that was named.
         folder: PathBuf,
         /// Why its `Cargo.toml` cannot be reached.
         source: io::Error,

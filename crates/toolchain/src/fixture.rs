@@ -198,7 +198,7 @@ pub enum Error {
     /// A file is not JSON, or has an unknown or wrong field.
     #[error("{} is no fixture", path.display())]
     Json {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// What is wrong, and where.
         source: serde_json::Error,

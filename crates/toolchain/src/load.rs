@@ -6,7 +6,7 @@ use floodgate_event::source::HandlerLimits;
 use floodgate_sandbox::{Engine, EngineError, Handler, Limits, LoadError, OutOfRange};
 use prometheus::Registry;
 
-/// A loaded handler.
+/// A handler that is ready to run.
 pub struct Loaded {
     /// The handler, under its limits.
     pub handler: Handler,

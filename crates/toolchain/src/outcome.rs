@@ -2,7 +2,6 @@
 //! compared and shown in it.
 
 use floodgate_event::Lane;
-use floodgate_sandbox as handle;
 use floodgate_sandbox::{Change, Fault, Outcome};
 use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -56,7 +55,7 @@ pub(crate) struct Child {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Response {
     status: u16,
-    /// Whether the event is delivered as well.
+    /// True if the event is delivered as well.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     deliver: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -106,8 +105,8 @@ impl From<&Change> for Changed {
     }
 }
 
-impl From<&handle::Child> for Child {
-    fn from(child: &handle::Child) -> Self {
+impl From<&floodgate_sandbox::Child> for Child {
+    fn from(child: &floodgate_sandbox::Child) -> Self {
         let (body, body_text) = body(&child.body);
         Self { event_type: child.event_type.clone(), body, body_text }
     }
@@ -143,7 +142,10 @@ mod tests {
             (Outcome::Drop { reason: "no".into() }, r#"{"drop": {"reason": "no"}}"#),
             (Outcome::Change(change), r#"{"change": {"body": {"a": 1}}}"#),
             (
-                Outcome::Split(vec![handle::Child { event_type: None, body: Bytes::from_static(b"x") }]),
+                Outcome::Split(vec![floodgate_sandbox::Child {
+                    event_type: None,
+                    body: Bytes::from_static(b"x"),
+                }]),
                 r#"{"split": [{"body_text": "x"}]}"#,
             ),
         ] {

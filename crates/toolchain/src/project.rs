@@ -10,17 +10,16 @@ use serde::Deserialize;
 
 use crate::language::Language;
 
-/// The file's name.
 const FILE: &str = "handler.toml";
 
-/// A handler's folder.
+/// The folder of a handler, with what its `handler.toml` says.
 #[derive(Debug)]
 pub struct Project {
     folder: PathBuf,
     manifest: Option<Manifest>,
 }
 
-/// `handler.toml`.
+/// The fields of `handler.toml`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Manifest {

@@ -15,9 +15,9 @@ use crate::outcome::OutcomeJson;
 /// The result of one fixture.
 #[derive(Debug, Serialize)]
 pub struct TestResult {
-    /// The fixture's name.
+    /// The name of the fixture: its file name without `.json`.
     pub name: String,
-    /// Whether the outcome is the one expected.
+    /// True if the outcome is the one expected.
     pub passed: bool,
     /// How long the run took, in microseconds.
     pub microseconds: u128,

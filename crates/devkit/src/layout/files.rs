@@ -9,13 +9,13 @@ use super::part_config::{
     Admin, Forward, GatewayFile, Handlers, LEASE_SECONDS, LOOPBACK, Lease, Nats, RelayFile, RelayRegion,
     TlsFiles,
 };
-use super::{Layout, LayoutError};
+use super::{Error, Layout};
 use crate::credentials::RegionCredentials;
 use crate::folder::SecretFile;
 use crate::ports::Endpoint;
 
-/// Writes all of them; those of the last run are replaced.
-pub(crate) fn write(layout: &Layout) -> Result<(), LayoutError> {
+/// Writes all of them, over those of the last run.
+pub(crate) fn write(layout: &Layout) -> Result<(), Error> {
     let centre = nats(layout, "nats-centre", Endpoint::CentreNats, |server| {
         server.centre(&layout.credentials.centre_relay.secret)
     })?;
@@ -33,7 +33,7 @@ pub(crate) fn write(layout: &Layout) -> Result<(), LayoutError> {
     Ok(())
 }
 
-fn toml(config: &impl Serialize) -> Result<Vec<u8>, LayoutError> {
+fn toml(config: &impl Serialize) -> Result<Vec<u8>, Error> {
     Ok(toml::to_string(config)?.into_bytes())
 }
 
@@ -42,7 +42,7 @@ fn nats(
     name: &str,
     endpoint: Endpoint<'_>,
     configure: impl FnOnce(&Server<'_>) -> Value,
-) -> Result<Vec<u8>, LayoutError> {
+) -> Result<Vec<u8>, Error> {
     let server = Server {
         name,
         listen: layout.ports.address(endpoint),

@@ -1,6 +1,6 @@
 //! The configuration of the nats-servers, with the least rights that each user needs.
 //!
-//! Written as JSON, which nats-server's own format contains, so that a library does the quoting.
+//! It is written as JSON, which nats-server's own format contains, so that a library does the quoting.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,48 +8,45 @@ use std::path::Path;
 use floodgate_event::{Lane, Secret, subject};
 use serde_json::{Value, json};
 
-/// The largest message, in bytes: a block with the largest event, with room to spare.
+/// The largest message, in bytes: a block with the largest event, and some room.
 const MAX_PAYLOAD: u64 = 8 * 1024 * 1024;
-/// The most that a server's streams may take on disk, in bytes. A limit, not a reservation.
+/// The most that a server's streams may take on disk, in bytes. This is a limit and reserves nothing.
 const MAX_FILE_STORE: u64 = 256 * 1024 * 1024 * 1024;
-/// The most that streams in memory may take, in bytes; Floodgate has none.
+/// The most that streams in memory may take, in bytes. Floodgate has none.
 const MAX_MEMORY_STORE: u64 = 16 * 1024 * 1024;
 
-/// How long a gateway may answer a request: longer than the relay waits.
+/// How long a gateway may take to answer a request: longer than the relay waits.
 const RESPONSE_EXPIRES: &str = "90s";
 
-/// The user that a connection without credentials gets, with all rights: so that a developer can look at the
+/// The user of a connection without credentials. It has all rights, so that a developer can look at the
 /// streams with any client. Only `floodgate dev` configures such a user, and only on loopback.
 const OPERATOR: &str = "operator";
-/// The gateways' user.
 pub(crate) const GATEWAY: &str = "gateway";
-/// The relay's user.
 pub(crate) const RELAY: &str = "relay";
 
-/// A nats-server.
+/// The values in a nats-server's configuration.
 pub(crate) struct Server<'a> {
-    /// Its name.
     pub(crate) name: &'a str,
-    /// Where it listens.
     pub(crate) listen: SocketAddr,
-    /// Where its streams are.
+    /// The folder of its streams.
     pub(crate) store: &'a Path,
     /// The password of [`OPERATOR`].
     pub(crate) operator: &'a Secret,
 }
 
 impl Server<'_> {
-    /// The server of a region: its gateway of this name puts blocks in, the relay takes them out.
+    /// The server of a region. The gateway of this name publishes blocks, and the relay reads and purges
+    /// them.
     pub(crate) fn region(&self, (name, gateway): (&str, &Secret), relay: &Secret) -> Value {
         let permissions = gateway_permissions(name);
         self.with_users(vec![
             json!({"user": GATEWAY, "password": gateway.expose(), "permissions": permissions}),
-            // What the relay confirms and purges it must not be able to make up.
+            // The relay must not be able to make up what it confirms and purges.
             json!({"user": RELAY, "password": relay.expose(), "permissions": {"publish": {"deny": ["in.>"]}}}),
         ])
     }
 
-    /// The server of the centre, which is the relay's alone.
+    /// The server of the centre, which only the relay uses.
     pub(crate) fn centre(&self, relay: &Secret) -> Value {
         self.with_users(vec![json!({"user": RELAY, "password": relay.expose()})])
     }
@@ -62,7 +59,7 @@ impl Server<'_> {
             "max_payload": MAX_PAYLOAD,
             "jetstream": {
                 "store_dir": self.store,
-                // A 2xx stands behind the ack: the server syncs each message to disk before it acknowledges.
+                // A 2xx relies on the ack, so the server syncs each message to disk before it acknowledges.
                 "sync_interval": "always",
                 "max_file_store": MAX_FILE_STORE,
                 "max_memory_store": MAX_MEMORY_STORE,
@@ -73,20 +70,23 @@ impl Server<'_> {
     }
 }
 
-/// A gateway publishes blocks and its own report, under its name and no other, reads the snapshot and the
-/// handlers, answers what the relay wants replayed, and nothing else.
+/// The rights of a gateway, and nothing else. It publishes blocks, held requests and lines of handlers, and
+/// under its own name its report and the requests that it refused. It reads the snapshot and the components,
+/// and answers the relay's requests to replay an event or to verify a held request.
 fn gateway_permissions(name: &str) -> Value {
     let blocks = Lane::ALL.iter().map(|&lane| subject::regional_wildcard(lane));
     let lanes = Lane::ALL.iter().map(|&lane| stream_info(subject::regional_stream(lane)));
     let reports = [stream_info(&kv(subject::GATEWAYS_BUCKET)), subject::gateway_report(name)];
     let snapshot = reads(&kv(subject::SNAPSHOT_BUCKET));
     let handlers = reads(&format!("OBJ_{}", subject::HANDLERS_BUCKET));
-    let rest = reports.into_iter().chain(snapshot).chain(handlers).chain([subject::HANDLER_LOGS.to_owned()]);
+    let held = [subject::HELD_WILDCARD.to_owned(), stream_info(subject::HELD_STREAM)];
+    let told = [subject::HANDLER_LOGS.to_owned(), subject::rejects(name)].into_iter().chain(held);
+    let rest = reports.into_iter().chain(snapshot).chain(handlers).chain(told);
     let publish: Vec<String> = blocks.chain(lanes).chain(rest).collect();
     let inbox = format!("{}.>", subject::GATEWAY_INBOX);
     json!({
         "publish": {"allow": publish},
-        "subscribe": {"allow": [inbox, subject::REPLAY]},
+        "subscribe": {"allow": [inbox, subject::REPLAY, subject::VERIFY_HELD]},
         "allow_responses": {"max": 1, "expires": RESPONSE_EXPIRES},
     })
 }
@@ -99,7 +99,7 @@ fn stream_info(stream: &str) -> String {
     format!("$JS.API.STREAM.INFO.{stream}")
 }
 
-/// What reading a bucket takes: single messages, and an ordered consumer for what changes or is large.
+/// The rights to read a bucket: single messages, and an ordered consumer for changes and large objects.
 fn reads(stream: &str) -> Vec<String> {
     vec![
         stream_info(stream),

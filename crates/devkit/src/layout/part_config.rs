@@ -1,18 +1,19 @@
-//! The configuration files of gateway and relay, as this command writes them.
+//! The configuration files of gateway and relay that this command writes.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use floodgate_event::Name;
 use floodgate_event::seal::SealingKey;
+use floodgate_event::{Name, ShardCount};
 use serde::Serialize;
 
-/// Who may be sent to in development: consumers on this machine. Elsewhere such addresses are refused.
+/// The networks that deliveries may reach in development: consumers on this machine. Otherwise such addresses
+/// are refused.
 pub(crate) const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1/128"];
-/// How long a writer's lease lasts, in seconds: short, so that another relay takes over while one watches.
+/// How long a writer's lease lasts, in seconds: short, so that a takeover does not take long to watch.
 pub(crate) const LEASE_SECONDS: u64 = 5;
 
-/// `gateway.toml`.
+/// The settings of `gateway.toml` that differ from the defaults.
 #[derive(Serialize)]
 pub(crate) struct GatewayFile<'a> {
     pub(crate) region: &'a Name,
@@ -27,13 +28,13 @@ pub(crate) struct GatewayFile<'a> {
     pub(crate) tls: Option<TlsFiles<'a>>,
 }
 
-/// How a gateway runs handlers.
+/// The compile command and cache of a gateway's handlers.
 #[derive(Serialize)]
 pub(crate) struct Handlers {
     pub(crate) cache_dir: PathBuf,
 }
 
-/// A NATS server and who connects to it.
+/// A NATS server, and the user that connects to it.
 #[derive(Serialize)]
 pub(crate) struct Nats<'a> {
     pub(crate) url: String,
@@ -41,19 +42,18 @@ pub(crate) struct Nats<'a> {
     pub(crate) password_file: &'a Path,
 }
 
-/// What TLS needs.
 #[derive(Serialize)]
 pub(crate) struct TlsFiles<'a> {
     pub(crate) certificate_file: &'a Path,
     pub(crate) key_file: &'a Path,
 }
 
-/// `relay.toml`.
+/// The settings of `relay.toml` that differ from the defaults.
 #[derive(Serialize)]
 pub(crate) struct RelayFile<'a> {
     pub(crate) relay: &'static str,
     pub(crate) state_dir: PathBuf,
-    pub(crate) shards: u32,
+    pub(crate) shards: ShardCount,
     pub(crate) opening_key_file: &'a Path,
     pub(crate) metrics_listen: SocketAddr,
     pub(crate) admin: Admin<'a>,
@@ -63,14 +63,13 @@ pub(crate) struct RelayFile<'a> {
     pub(crate) regions: Vec<RelayRegion<'a>>,
 }
 
-/// The admin API.
 #[derive(Serialize)]
 pub(crate) struct Admin<'a> {
     pub(crate) listen: SocketAddr,
     pub(crate) token_file: &'a Path,
 }
 
-/// A region, as the relay sees it.
+/// A region in the relay's configuration.
 #[derive(Serialize)]
 pub(crate) struct RelayRegion<'a> {
     pub(crate) name: &'a Name,
@@ -78,13 +77,11 @@ pub(crate) struct RelayRegion<'a> {
     pub(crate) nats: Nats<'a>,
 }
 
-/// The writers' leases.
 #[derive(Serialize)]
 pub(crate) struct Lease {
     pub(crate) seconds: u64,
 }
 
-/// Forwarding.
 #[derive(Serialize)]
 pub(crate) struct Forward {
     pub(crate) allow_networks: [&'static str; 2],

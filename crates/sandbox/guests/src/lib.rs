@@ -11,7 +11,6 @@ use wit_parser::Resolve;
 pub const WORLD: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../sdk/wit/handler.wit"));
 /// What a guest may import of WASI.
 const WASI: &str = include_str!("wasi.wit");
-/// A bump allocator.
 const REALLOC: &str = "(local $at i32)
     (local.set $at (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
     (global.set $free (i32.add (local.get $at) (local.get 3)))
@@ -24,7 +23,7 @@ pub struct Guest<'a> {
     pub imports: &'a str,
     /// The limits of its memory, in pages.
     pub memory: &'a str,
-    /// Fields.
+    /// WebAssembly text of functions and data to put into the core module.
     pub fields: &'a str,
     /// The body of `cabi_realloc`: old place, old size, alignment and new size are parameters 0 to 3.
     pub realloc: &'a str,
@@ -84,7 +83,7 @@ pub fn component(handle: &str) -> Vec<u8> {
     handling(handle).component()
 }
 
-/// Never returns.
+/// A body that loops for ever.
 pub const SPIN: &str = "(loop $again (br $again)) (unreachable)";
-/// `ok(pass)`.
+/// A body that returns the outcome `pass`.
 pub const PASS: &str = "(i32.const 1024)";

@@ -1,4 +1,5 @@
-//! The call of a handler whose type was checked before.
+//! The call of a handler whose type was checked before. This is one of the two `unsafe` calls of this crate.
+//! The other is in `code::deserialize`.
 
 use wasmtime::Store;
 use wasmtime::component::{Func, TypedFunc};
@@ -10,7 +11,8 @@ use crate::guest::Guest;
 pub(crate) struct Handle(Func);
 
 impl Handle {
-    /// Only for the export whose type [`Checked::new`](super::Checked::new) has checked.
+    /// Wraps an export `handle`, whose type must have been checked by
+    /// [`Checked::new`](super::Checked::new).
     pub(super) fn of_checked(function: Func) -> Self {
         Self(function)
     }

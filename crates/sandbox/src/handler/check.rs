@@ -1,4 +1,4 @@
-//! Asking a handler whether it can use its parameters.
+//! Asks a handler whether it accepts its parameters.
 
 use super::Handler;
 use crate::context::Context;
@@ -6,14 +6,14 @@ use crate::contract::CHECK;
 use crate::fault::{Fault, FaultKind};
 use crate::meter::{self, Meter};
 
-/// What `check` answers.
 type Answer = Result<(), String>;
 
 impl Handler {
-    /// Calls `check` of a handler that has it, under the limits of a run; any other takes all parameters.
+    /// Calls the export `check` under the limits of a run. A handler without that export accepts all
+    /// parameters.
     ///
     /// # Errors
-    /// A fault of kind `error` is the handler's own answer; another says that it failed to give one.
+    /// A fault of kind `error` is the handler's own answer. Any other fault means that it gave no answer.
     pub async fn check_params(&self, params: &str) -> Result<(), Fault> {
         let meter = Meter::new(self.limits.deadline(), true);
         let mut store = self.store(self.limits, Context::default(), &meter);
@@ -30,7 +30,7 @@ impl Handler {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(message))) => Err(Fault::new(FaultKind::Error, &message)),
             Ok(Err(error)) => Err(Fault::from_call(&error, refused, log.last_error())),
-            Err(meter::Overslept) => Err(Fault::overslept()),
+            Err(meter::TimedOut) => Err(Fault::timed_out()),
         }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) trait Try {
     /// Runs it over one event; a neighbour on the same engine must answer afterwards.
     async fn run(&self) -> Run;
 
-    /// How it fails.
+    /// Runs the handler, which must fail, and returns its fault.
     async fn fault(&self) -> Fault;
 
     /// In which way it fails.

@@ -22,7 +22,7 @@ impl Sample {
         Self(Vec::with_capacity(runs as usize))
     }
 
-    /// Adds a run.
+    /// Adds the time of one run.
     pub(super) fn add(&mut self, duration: Duration) {
         self.0.push(duration);
     }

@@ -11,7 +11,7 @@ const LIST: &str = "package-lock.json";
 /// Where npm puts it.
 const FOLDER: &str = "node_modules";
 
-/// Builds the component.
+/// Builds the component with componentize-js, and returns its path.
 pub(super) fn build(folder: &Path, progress: &mut dyn FnMut(Step)) -> Result<PathBuf, Error> {
     set_up(folder, progress)?;
     let component = fresh_component(folder)?;

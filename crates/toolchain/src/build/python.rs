@@ -8,7 +8,7 @@ use super::{Error, Step, fresh_component, venv};
 /// Runs componentize-py. Its own script names its interpreter by a path that ends with a move of the folder.
 const COMPONENTIZE: &str = "import sys; from componentize_py import script; sys.exit(script())";
 
-/// Builds the component.
+/// Builds the component with componentize-py, and returns its path.
 pub(super) fn build(folder: &Path, progress: &mut dyn FnMut(Step)) -> Result<PathBuf, Error> {
     let programs = venv::set_up(folder, progress)?;
     let component = fresh_component(folder)?;

@@ -17,7 +17,7 @@ pub(super) struct Tool {
 
 /// Which compiler there is.
 pub(super) const RUSTC: Tool = Tool { program: "rustc", get: "install Rust from https://rustup.rs" };
-/// What builds crates.
+/// The program that builds crates.
 pub(super) const CARGO: Tool = Tool { program: "cargo", get: "install Rust from https://rustup.rs" };
 /// What fetches and runs JavaScript.
 pub(super) const NPM: Tool =
@@ -82,7 +82,7 @@ pub enum ToolError {
     /// A program that the machine should have does not start.
     #[error("{program} does not run; {get}")]
     Missing {
-        /// The program's name.
+        /// The name of the program, as it is looked up on the PATH.
         program: &'static str,
         /// How to get it.
         get: &'static str,
@@ -92,7 +92,7 @@ pub enum ToolError {
     /// A program that was fetched into the handler's folder does not start.
     #[error("{} does not run; remove what was fetched and build again", program.display())]
     Broken {
-        /// The program's path.
+        /// The path of the program.
         program: PathBuf,
         /// Why it does not start.
         source: io::Error,
@@ -102,7 +102,7 @@ pub enum ToolError {
     Failed {
         /// The program's name or path.
         what: PathBuf,
-        /// How it ended.
+        /// The exit status or signal.
         status: ExitStatus,
     },
 }

@@ -8,7 +8,7 @@ use super::{Error, Step};
 
 /// The list of what to fetch.
 const LIST: &str = "requirements.txt";
-/// The environment's folder.
+/// The environment's folder, in the folder of the handler.
 const FOLDER: &str = ".venv";
 
 /// The environment's programs, after fetching what is missing.
