@@ -40,7 +40,7 @@ pub use self::trial::{Comparison, Trial};
 pub use self::version::{Version, Versions};
 pub use self::version_id::VersionId;
 
-/// A source's bound handlers. Without any, events go through as they are.
+/// The handlers that a source binds, in order. Without handlers, events continue unchanged.
 #[derive(Debug)]
 pub struct Chain {
     handlers: Vec<BoundHandler>,
@@ -49,22 +49,22 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// A chain of these handlers; `logs` takes what they log.
+    /// Makes a chain of these handlers. `logs` gets the lines that they log.
     pub fn new(handlers: Vec<BoundHandler>, raw: RawPolicy, logs: LogSender) -> Self {
         Self { handlers, raw, logs }
     }
 
-    /// The versions that it runs on every event.
+    /// Returns the versions that run on every event.
     pub fn versions(&self) -> impl Iterator<Item = &Arc<Version>> {
         self.handlers.iter().map(|handler| &handler.version)
     }
 
-    /// Whether it has any.
+    /// Returns true if the source binds any handler.
     pub(crate) fn has_handlers(&self) -> bool {
         !self.handlers.is_empty()
     }
 
-    /// Runs the handlers over an event; each sees what those before it changed.
+    /// Runs the handlers over an event. Each sees what those before it changed.
     ///
     /// # Errors
     /// If a handler fails whose binding says `on_fault = "reject"`, or there is no
@@ -85,7 +85,7 @@ impl Chain {
         Ok(Handled { events, shard, answer, memory: budget.into_memory() })
     }
 
-    /// How the chain ends for an event, and the children that it leaves.
+    /// Runs the chain. Returns how it ends for the event, and the children of a split.
     async fn decide<'a>(
         &'a self,
         event: &mut InProgress,
@@ -138,9 +138,9 @@ impl Chain {
         Ok(End::Passed)
     }
 
-    /// The rest of the chain runs over each child: what it redacts must not slip through in a split. They
-    /// share their parent's time, and those that find it over fail each by itself, so that a replay has time
-    /// for them again. The inner result fails if what it makes of them all outgrows a block.
+    /// Runs the rest of the chain over each child, because a handler that redacts must also see the children
+    /// of a split. The children share their parent's time. One that has no time left fails by itself, so that
+    /// a replay gives it time again. The inner result is an error if the children together outgrow a block.
     async fn children(
         &self,
         parent: &InProgress,
@@ -167,7 +167,7 @@ impl Chain {
 /// Why an event was not handled. The sender should try again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotHandled {
-    /// A handler failed.
+    /// A handler failed whose binding rejects the event then.
     #[error(transparent)]
     Rejected(#[from] Rejected),
     /// There is no memory for what a handler returned.

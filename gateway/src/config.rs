@@ -1,23 +1,35 @@
-//! `gateway.toml`: read, checked and turned into what the rooms use, so that nothing past this point meets a
-//! bad value or a missing file.
+//! `gateway.toml`: read, checked and turned into what the rest of the gateway uses, so that nothing after this
+//! point meets a bad value or a missing file.
 
+mod error;
 mod file;
 mod limits;
+mod proxies;
+#[cfg(test)]
+mod reference;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use floodgate_event::seal::{OpeningKey, SealError, SealingKey};
-use floodgate_event::secret::Unfit;
+use floodgate_event::seal::{OpeningKey, SealingKey};
 use floodgate_event::{Name, Secret, place};
+use floodgate_ingress::{AccessLogSettings, AccessOutput};
 use floodgate_stream::{Servers, SettingsError};
 use tokio::sync::mpsc;
 
+pub use self::error::ConfigError;
 use self::file::File;
+pub use self::file::PublishedKeys;
 pub use self::limits::Limits;
-use crate::tls;
+use floodgate_tls as tls;
+
+/// The most certificates beside the default one.
+const MAX_CERTIFICATES: usize = 1_000;
+/// How often the gateway looks whether files of certificates have changed.
+const CERTIFICATE_POLL: Duration = Duration::from_secs(30);
 
 /// A gateway's configuration, complete and checked.
 #[derive(Debug)]
@@ -26,40 +38,52 @@ pub struct Config {
     pub region: Name,
     /// Tells this process apart from the region's other gateways.
     pub gateway: Name,
-    /// Where webhooks come in.
+    /// The address where webhooks come in.
     pub listen: SocketAddr,
     /// Where metrics and health are served, without TLS.
     pub metrics_listen: SocketAddr,
-    /// The region's NATS.
+    /// The proxies in front of `listen`.
+    pub proxies: floodgate_listen::Proxies,
+    /// The servers of the region's NATS, with the credentials to show them.
     pub nats: Servers,
     /// Bounds of connections, requests, queues and publishes.
     pub limits: Limits,
-    /// How it stops.
+    /// Which requests get a line in the access log.
+    pub access_log: AccessLogSettings,
+    /// Where those lines go. Not in the file; stdout without it.
+    pub access_output: AccessOutput,
+    /// How long the gateway takes to stop.
     pub drain: Drain,
-    /// Bounds of handlers.
+    /// What handlers may use. `cache_dir` is an absolute path here if the file's own path is.
     pub handlers: floodgate_sandbox::Limits,
+    /// Which addresses keys of providers may be fetched from.
+    pub published_keys: PublishedKeys,
     /// What compiles handlers in a process of its own: a program and its arguments.
     /// Not in the file; without it they are compiled in this process.
     pub compile_command: Vec<OsString>,
     /// The machine's swap devices. Not in the file.
-    pub swaps: floodgate_sandbox::Swaps,
-    /// Tells the gateway to read the files again that its file names: certificates and keys. Not in the file.
+    pub swaps: floodgate_sandbox::SwapDevices,
+    /// Each message makes the gateway read again the files that its file names: certificates and keys. Not in
+    /// the file.
     pub reload: Option<mpsc::Receiver<()>>,
+    /// How often the gateway looks whether files of certificates have changed. Not in the file.
+    pub certificate_poll: Duration,
     /// Where it was read.
     pub(crate) path: PathBuf,
     pub(crate) opening_key: OpeningKey,
     /// None in plaintext mode.
-    pub(crate) tls: Option<tls::Offer>,
+    pub(crate) tls: Option<tls::ServerIdentity>,
 }
 
-/// How a gateway stops.
+/// How long each step of stopping a gateway may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Drain {
-    /// How long it goes on accepting after it says that it is not ready: what balancers need to notice.
+    /// How long it still accepts after it answers that it is not ready: the time that balancers need to
+    /// notice.
     pub grace: Duration,
-    /// How long requests that are not here whole, and answers that are not read, may take after that.
+    /// How long requests that have not arrived whole, and answers that nobody reads, may take after that.
     pub incomplete: Duration,
-    /// How long requests that are here whole may take after that.
+    /// How long requests that have arrived whole may take after that.
     pub timeout: Duration,
 }
 
@@ -67,6 +91,18 @@ impl Config {
     /// The public half of the region's key: what the centre must seal this region's secrets to.
     pub fn sealing_key(&self) -> &SealingKey {
         self.opening_key.sealing_key()
+    }
+
+    /// Returns why no client of the port shows a certificate, if none does.
+    pub(crate) fn no_clients(&self) -> Option<&'static str> {
+        match &self.tls {
+            None => Some("this gateway serves HTTP without TLS, so it sees none"),
+            Some(tls) if !tls.sources.asks_clients => Some(
+                "this gateway asks for none: set `request_client_certificates = true` under `[tls]` in \
+                 gateway.toml, and restart it",
+            ),
+            Some(_) => None,
+        }
     }
 
     /// Reads a file and all that it names. Relative paths start from the file's folder.
@@ -92,22 +128,29 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn check(&self, file: File) -> Result<Config, ConfigError> {
-        file.limits.check().map_err(|bad| self.invalid(bad.key, bad.reason))?;
+        file.limits.check().map_err(|bad| self.invalid(bad.key, &bad.reason))?;
+        file.access_log.check().map_err(|(key, reason)| self.invalid(key, &reason))?;
         file.handlers.check().map_err(|source| ConfigError::Handlers { path: self.path.into(), source })?;
+        let opening_key = self.opening_key(&file.opening_key_file)?;
         Ok(Config {
             gateway: file.gateway.unwrap_or_else(|| random_name(&file.region)),
             listen: file.listen,
             metrics_listen: file.metrics_listen,
+            proxies: file.proxies.checked().map_err(|(key, reason)| self.invalid(key, &reason))?,
             nats: file.nats.read(self.folder).map_err(|source| self.nats(source))?,
             limits: file.limits,
+            access_log: file.access_log,
+            access_output: AccessOutput::default(),
             drain: file.drain.into(),
             handlers: self.handlers(file.handlers),
+            published_keys: file.published_keys,
             compile_command: Vec::new(),
-            swaps: floodgate_sandbox::Swaps::default(),
+            swaps: floodgate_sandbox::SwapDevices::default(),
             reload: None,
             path: self.path.to_owned(),
-            opening_key: self.opening_key(&file.opening_key_file)?,
-            tls: self.tls(file.plaintext, file.tls.as_ref())?,
+            certificate_poll: CERTIFICATE_POLL,
+            tls: self.tls(file.plaintext, file.tls, &opening_key)?,
+            opening_key,
             region: file.region,
         })
     }
@@ -126,31 +169,50 @@ impl Checker<'_> {
         OpeningKey::parse(&text).map_err(|source| ConfigError::OpeningKey { path, source })
     }
 
-    fn tls(&self, plaintext: bool, files: Option<&file::Tls>) -> Result<Option<tls::Offer>, ConfigError> {
-        match (plaintext, files) {
+    fn tls(
+        &self,
+        plaintext: bool,
+        tables: Option<file::Tls>,
+        opening_key: &OpeningKey,
+    ) -> Result<Option<tls::ServerIdentity>, ConfigError> {
+        match (plaintext, tables) {
             (true, None) => Ok(None),
             (true, Some(_)) => Err(self.invalid("plaintext", "there is a [tls] table as well; choose one")),
             (false, None) => {
                 Err(self.invalid("tls", "certificate_file and key_file are required unless plaintext = true"))
             }
-            (false, Some(files)) => {
-                let certificate = self.folder.join(&files.certificate_file);
-                let key = self.folder.join(&files.key_file);
-                let offer = tls::load(&certificate, &key);
-                Ok(Some(
-                    offer
-                        .map_err(|refused| ConfigError::Tls { path: refused.path, source: refused.source })?,
-                ))
+            (false, Some(tables)) if tables.certificates.len() > MAX_CERTIFICATES => {
+                Err(self.invalid("tls.certificates", "expected at most 1000"))
+            }
+            (false, Some(tables)) => {
+                let named = tables.certificates.iter();
+                let sources = tls::Sources {
+                    default: self.pair(&tables.certificate_file, &tables.key_file),
+                    named: named.map(|named| self.pair(&named.certificate_file, &named.key_file)).collect(),
+                    tickets: Arc::new(tls::Tickets::new(
+                        opening_key,
+                        SystemTime::now,
+                        tables.request_client_certificates,
+                    )),
+                    asks_clients: tables.request_client_certificates,
+                };
+                let refused =
+                    |file: tls::RefusedFile| ConfigError::Tls { path: file.path, source: file.source };
+                sources.load().map(Some).map_err(refused)
             }
         }
+    }
+
+    fn pair(&self, certificate: &Path, key: &Path) -> tls::Pair {
+        tls::Pair { certificate: self.folder.join(certificate), key: self.folder.join(key) }
     }
 
     fn nats(&self, source: SettingsError) -> ConfigError {
         ConfigError::Nats { path: self.path.into(), source }
     }
 
-    fn invalid(&self, key: &'static str, reason: &'static str) -> ConfigError {
-        ConfigError::Invalid { path: self.path.into(), key, reason }
+    fn invalid(&self, key: &'static str, reason: &str) -> ConfigError {
+        ConfigError::Invalid { path: self.path.into(), key, reason: reason.to_owned() }
     }
 }
 
@@ -158,165 +220,14 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.into(), source })
 }
 
-/// A name for a gateway that was given none. It need not outlive the process:
-/// reports of gone gateways expire.
+/// Makes a name for a gateway whose file has none. A new name at each start does no harm, because the reports
+/// of gateways that are gone expire.
 fn random_name(region: &Name) -> Name {
     let region = &region.as_str()[..region.len().min(Name::MAX_LEN - 9)];
-    // Only characters of a name, begun by those of one, and within its length.
+    // It begins like a name, has only characters of one, and is not too long.
     #[allow(clippy::expect_used)]
     format!("{region}-{:08x}", rand::random::<u32>()).parse().expect("a region and hex digits make a name")
 }
 
-/// Why a configuration was refused. The operator's fault in each case.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// A file that cannot be read.
-    #[error("{path}: {source}")]
-    Unreadable {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Not TOML, an unknown or missing key, or a value of the wrong type.
-    #[error("{path}, line {line}: {message}")]
-    Syntax {
-        /// Which file.
-        path: PathBuf,
-        /// The number of the line that is wrong, from 1.
-        line: usize,
-        /// What is wrong, without the line's text: a password may stand in it.
-        message: String,
-    },
-    /// A value that does not go, by itself or with another one.
-    #[error("{path}: `{key}`: {reason}")]
-    Invalid {
-        /// Which file.
-        path: PathBuf,
-        /// Which key.
-        key: &'static str,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// A limit of handlers that does not go.
-    #[error("{path}: {source}")]
-    Handlers {
-        /// Which file.
-        path: PathBuf,
-        /// Which limit, and what is wrong with it.
-        source: floodgate_sandbox::InvalidLimit,
-    },
-    /// The connection to NATS, or a file that it names.
-    #[error("{path}: {source}")]
-    Nats {
-        /// Which file.
-        path: PathBuf,
-        /// Which key, and what is wrong with it.
-        source: SettingsError,
-    },
-    /// A file that holds no secret, or one with something in it that cannot be seen.
-    #[error("{path}: {source}")]
-    UnfitSecret {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it; never the secret.
-        source: Unfit,
-    },
-    /// Not a region's key.
-    #[error("{path}: {source}")]
-    OpeningKey {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it; never the key.
-        source: SealError,
-    },
-    /// Not a certificate chain and its key.
-    #[error("{path}: {source}")]
-    Tls {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: tls::TlsError,
-    },
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = r#"
-region = "eu"
-listen = "127.0.0.1:8441"
-metrics_listen = "127.0.0.1:9441"
-opening_key_file = "key"
-plaintext = true
-[nats]
-url = "nats://127.0.0.1:4222"
-"#;
-
-    fn load(text: &str) -> Result<Config, String> {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-        let key = OpeningKey::generate().to_text();
-        write("key", key.expose());
-        write("crlf", &format!("{}\r\n", key.expose()));
-        write("spaced", &format!("{} \n", key.expose()));
-        write("marked", &format!("\u{feff}{}\n", key.expose()));
-        write("empty", "\n");
-        let path = folder.path().join("gateway.toml");
-        std::fs::write(&path, text).unwrap();
-        let prefix = format!("{}/", folder.path().display());
-        Config::load(&path).map_err(|error| error.to_string().replace(&prefix, ""))
-    }
-
-    #[test]
-    fn the_least_file_is_enough() {
-        let config = load(GOOD).unwrap();
-        assert!(config.gateway.starts_with("eu-"));
-        assert_eq!(config.limits.publish_timeout(), Duration::from_secs(5));
-        load(&GOOD.replace("\"key\"", "\"crlf\"")).unwrap();
-    }
-
-    #[test]
-    fn the_cache_s_folder_starts_from_the_file_s() {
-        let config = load(&format!("{GOOD}\n[handlers]\ncache_dir = \"cache\"\n")).unwrap();
-        assert!(config.handlers.cache_dir.unwrap().is_absolute());
-        assert_eq!(load(GOOD).unwrap().handlers.cache_dir, None);
-    }
-
-    /// Each bad file beside the message that it must give.
-    #[test]
-    fn bad_files_are_refused_by_name() {
-        let cases = [
-            ("unknown_key", format!("lisen = \"x\"\n{GOOD}")),
-            ("password_in_the_file", format!("{GOOD}user = \"gateway\"\npassword = \"s3cret\"\n")),
-            ("unknown_key_in_table", format!("{GOOD}\n[limits]\nmax_conections = 1\n")),
-            ("missing_key", GOOD.replace("region = \"eu\"\n", "")),
-            ("bad_name", GOOD.replace("\"eu\"", "\"EU\"")),
-            ("zero_limit", format!("{GOOD}\n[limits]\nblock_events = 0\n")),
-            ("limit_over_bound", format!("{GOOD}\n[limits]\nblock_bytes = 100000000\n")),
-            ("no_tls", GOOD.replace("plaintext = true\n", "")),
-            (
-                "both_tls_and_plaintext",
-                format!("{GOOD}\n[tls]\ncertificate_file = \"c\"\nkey_file = \"k\"\n"),
-            ),
-            ("user_without_password", format!("{GOOD}user = \"gateway\"\n")),
-            ("two_forms_of_servers", format!("{GOOD}urls = [\"nats://127.0.0.1:4222\"]\n")),
-            ("nkey_file_gone", format!("{GOOD}nkey_file = \"gone\"\n")),
-            ("not_an_nkey", format!("{GOOD}nkey_file = \"key\"\n")),
-            ("not_an_authority", format!("{GOOD}ca_file = \"key\"\n")),
-            ("handlers_over_bound", format!("{GOOD}\n[handlers]\nmax_memory_bytes = 65537\n")),
-            ("key_file_gone", GOOD.replace("\"key\"", "\"gone\"")),
-            ("key_with_a_space", GOOD.replace("\"key\"", "\"spaced\"")),
-            ("key_with_a_mark", GOOD.replace("\"key\"", "\"marked\"")),
-            ("key_file_empty", GOOD.replace("\"key\"", "\"empty\"")),
-            ("password_with_a_space", format!("{GOOD}user = \"gateway\"\npassword_file = \"spaced\"\n")),
-            ("nkey_with_a_mark", format!("{GOOD}nkey_file = \"marked\"\n")),
-        ];
-        let messages: Vec<String> = cases
-            .iter()
-            .map(|(name, text)| format!("{name}: {}", load(text).unwrap_err().trim_end()))
-            .collect();
-        insta::assert_snapshot!(messages.join("\n\n"));
-    }
-}
+mod tests;

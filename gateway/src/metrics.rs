@@ -1,21 +1,21 @@
-//! What the gateway counts. Labels are bounded: `source` is one that the region knows, or `-`.
+//! The metrics of the gateway. Labels are bounded: `source` is one that the region knows, or `-`.
 
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
-    Registry, TextEncoder,
+    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
-use floodgate_event::Name;
+use floodgate_enqueue::EnqueueMetrics;
+use floodgate_event::{Lane, Name};
+use floodgate_ingress::Shed;
 use floodgate_listen::PortMetrics;
 
-/// The `source` of requests that name none the region knows. No source can be called that.
+/// The `source` of requests that name no source of the region. No source can have this name.
 const UNKNOWN_SOURCE: &str = "-";
 /// 100 µs to 6.5 s, doubling each time.
 const SECONDS: (f64, f64, usize) = (0.000_1, 2.0, 17);
-/// 1 to 1,024 events.
-const EVENTS: (f64, f64, usize) = (1.0, 2.0, 11);
 
-/// Every metric of the gateway but those of handlers.
+/// Every metric of the gateway, apart from those of handlers.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
@@ -23,16 +23,17 @@ pub(crate) struct Metrics {
     signatures_refused: IntCounterVec,
     unread_fields: IntCounterVec,
     pub(crate) ingest_seconds: Histogram,
-    pub(crate) blocks: IntCounter,
-    pub(crate) blocks_failed: IntCounterVec,
-    pub(crate) blocks_retried: IntCounterVec,
-    pub(crate) block_events: Histogram,
-    pub(crate) publish_seconds: HistogramVec,
+    pub(crate) enqueue: EnqueueMetrics,
     pub(crate) queue_bytes: IntGauge,
     replays: IntCounterVec,
     reloads: IntCounterVec,
+    shed: IntCounterVec,
+    lanes_shed: IntGaugeVec,
+    pub(crate) rated_addresses: IntGauge,
+    pub(crate) access_log_left_out: IntCounter,
     connections: IntGauge,
     connections_cut: IntCounterVec,
+    pub(crate) secrets_used: IntGaugeVec,
     pub(crate) config_revision: IntGauge,
     pub(crate) config_refused: IntGauge,
 }
@@ -42,6 +43,8 @@ pub(crate) struct Metrics {
 pub(crate) struct SourceMetrics {
     pub(crate) accepted: IntCounter,
     pub(crate) answered: IntCounter,
+    /// Questions of the provider that were answered.
+    pub(crate) handshakes: IntCounter,
 }
 
 impl Metrics {
@@ -50,7 +53,11 @@ impl Metrics {
     pub(crate) fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let metrics = Self {
-            requests: counters("ingest_requests_total", "Requests, by outcome.", &["source", "outcome"])?,
+            requests: counters(
+                "ingest_requests_total",
+                "Requests, and events of batches, by outcome.",
+                &["source", "outcome"],
+            )?,
             signatures_refused: counters(
                 "signatures_refused_total",
                 "Requests whose signature was refused, by what was wrong with it.",
@@ -66,38 +73,42 @@ impl Metrics {
                 "From a request's headers to its answer.",
                 SECONDS,
             )?)?,
-            blocks: IntCounter::new("floodgate_blocks_total", "Blocks with a publish ack.")?,
-            blocks_failed: counters("blocks_failed_total", "Blocks without a publish ack.", &["reason"])?,
-            blocks_retried: counters(
-                "blocks_retried_total",
-                "Publishes of a block after its first, by what was wrong with the one before.",
-                &["reason"],
-            )?,
-            block_events: Histogram::with_opts(histogram(
-                "block_events",
-                "Events of a durable block.",
-                EVENTS,
-            )?)?,
-            publish_seconds: HistogramVec::new(
-                histogram(
-                    "publish_duration_seconds",
-                    "From a sealed block to its publish ack or failure.",
-                    SECONDS,
-                )?,
-                &["lane"],
-            )?,
+            enqueue: EnqueueMetrics::register(&registry)?,
             queue_bytes: gauge("queue_bytes", "Bytes reserved for requests and events under way.")?,
             replays: counters("replays_total", "Events to replay, by what became of them.", &["outcome"])?,
             reloads: counters(
                 "reloads_total",
-                "Readings of certificates and keys after a SIGHUP.",
+                "Readings of certificates and keys after a SIGHUP or a change.",
                 &["outcome"],
+            )?,
+            shed: counters(
+                "events_shed_total",
+                "Requests that were refused because their lane was shed, by what was used up.",
+                &["lane", "reason"],
+            )?,
+            lanes_shed: IntGaugeVec::new(
+                Opts::new("lane_shed", "1 while events of a lane are refused to make room for others.")
+                    .namespace("floodgate"),
+                &["lane"],
+            )?,
+            rated_addresses: gauge("rated_addresses", "Addresses whose request rate is known.")?,
+            access_log_left_out: IntCounter::new(
+                "floodgate_access_log_left_out_total",
+                "Lines of the access log over its rate, or that nobody took.",
             )?,
             connections: gauge("connections", "Open connections on the ingest port.")?,
             connections_cut: counters(
                 "connections_cut_total",
                 "Connections on the ingest port that were cut off, by why.",
                 &["reason"],
+            )?,
+            secrets_used: IntGaugeVec::new(
+                Opts::new(
+                    "source_secret_used_timestamp_seconds",
+                    "When a secret of a source last verified a request, in Unix time.",
+                )
+                .namespace("floodgate"),
+                &["source", "secret"],
             )?,
             config_revision: gauge("config_revision", "Revision of the configuration that is served.")?,
             config_refused: gauge("config_refused_sources", "Sources not served as they are configured.")?,
@@ -113,26 +124,26 @@ impl Metrics {
         registry.register(Box::new(self.signatures_refused.clone()))?;
         registry.register(Box::new(self.unread_fields.clone()))?;
         registry.register(Box::new(self.ingest_seconds.clone()))?;
-        registry.register(Box::new(self.blocks.clone()))?;
-        registry.register(Box::new(self.blocks_failed.clone()))?;
-        registry.register(Box::new(self.blocks_retried.clone()))?;
-        registry.register(Box::new(self.block_events.clone()))?;
-        registry.register(Box::new(self.publish_seconds.clone()))?;
         registry.register(Box::new(self.queue_bytes.clone()))?;
         registry.register(Box::new(self.replays.clone()))?;
         registry.register(Box::new(self.reloads.clone()))?;
+        registry.register(Box::new(self.shed.clone()))?;
+        registry.register(Box::new(self.lanes_shed.clone()))?;
+        registry.register(Box::new(self.rated_addresses.clone()))?;
+        registry.register(Box::new(self.access_log_left_out.clone()))?;
         registry.register(Box::new(self.connections.clone()))?;
         registry.register(Box::new(self.connections_cut.clone()))?;
+        registry.register(Box::new(self.secrets_used.clone()))?;
         registry.register(Box::new(self.config_revision.clone()))?;
         registry.register(Box::new(self.config_refused.clone()))
     }
 
-    /// What is counted of the senders' port.
+    /// The metrics of the senders' port.
     pub(crate) fn of_port(&self) -> PortMetrics {
         PortMetrics { open: self.connections.clone(), cut: self.connections_cut.clone() }
     }
 
-    /// Where other rooms add theirs.
+    /// The registry, to which other modules add their metrics.
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -142,6 +153,7 @@ impl Metrics {
         SourceMetrics {
             accepted: self.requests.with_label_values(&[name.as_str(), "accepted"]),
             answered: self.requests.with_label_values(&[name.as_str(), "answered"]),
+            handshakes: self.requests.with_label_values(&[name.as_str(), "handshake"]),
         }
     }
 
@@ -156,22 +168,34 @@ impl Metrics {
         self.signatures_refused.with_label_values(&[source.as_str(), reason]).inc();
     }
 
-    /// Counts a field without a value.
+    /// Counts a request whose lane is shed, which also counts as a refused request.
+    pub(crate) fn shed(&self, shed: Shed) {
+        self.shed.with_label_values(&[shed.lane.as_str(), shed.why.as_str()]).inc();
+    }
+
+    /// Records which lanes are shed now.
+    pub(crate) fn lanes_shed(&self, is_shed: impl Fn(Lane) -> bool) {
+        for lane in Lane::ALL {
+            self.lanes_shed.with_label_values(&[lane.as_str()]).set(i64::from(is_shed(lane)));
+        }
+    }
+
+    /// Counts a field that has no value, by the reason.
     pub(crate) fn unread(&self, source: &Name, field: &str, reason: &str) {
         self.unread_fields.with_label_values(&[source.as_str(), field, reason]).inc();
     }
 
-    /// Counts an event that was to be replayed.
+    /// Counts an event that was asked to be replayed, by the result.
     pub(crate) fn replayed(&self, outcome: &str) {
         self.replays.with_label_values(&[outcome]).inc();
     }
 
-    /// Counts a reading of files while the gateway runs.
+    /// Counts that certificates and keys were read again, by the result.
     pub(crate) fn reloaded(&self, outcome: &str) {
         self.reloads.with_label_values(&[outcome]).inc();
     }
 
-    /// The text exposition format.
+    /// Writes all metrics in Prometheus' text format.
     ///
     /// # Errors
     /// If a metric cannot be written.

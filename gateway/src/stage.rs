@@ -1,32 +1,36 @@
-//! The stages of an event in the gateway. Each consumes the one before it, and only the room named builds it:
-//! `Received` (accept) → [`Verified`] (verify) → [`Handled`] (chain) → `Enqueued` (enqueue). A 2xx for an
-//! event can only be made from an `Enqueued`.
+//! The stages of an event in the gateway. Each consumes the one before it, and only the named module builds
+//! it: `Received` (accept) → [`Verified`] (verify) → [`Handled`] (chain) → `Enqueued` (`crates/enqueue/`). A
+//! 2xx for an event can only be made from an `Enqueued`.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use floodgate_event::proto::Event;
 use floodgate_event::source::Intake;
+use floodgate_event::{Lane, ShardId};
 use floodgate_listen::Reservation;
-use floodgate_sandbox::HandlerAnswer;
 
-/// A request whose signature holds, or held when it came: a replay begins here. Built by `verify` alone.
+pub use floodgate_enqueue::Handled;
+
+/// A request whose signature is valid, or was valid when it arrived: a replay begins here. Only `verify`
+/// builds one.
 #[derive(Debug)]
 pub struct Verified {
     /// The envelope so far: everything but `handlers`, `payload`, `disposition` and `request.raw`.
     pub(crate) event: Event,
-    /// The bytes that were signed. None in a replay for which they were not kept.
+    /// The bytes that were signed. None in a replay of an event that was stored without them.
     pub(crate) raw: Option<Bytes>,
-    /// The same after content decoding; what handlers see. Shares `raw`'s buffer if there was no encoding.
+    /// The body after content decoding, which handlers see. Shares `raw`'s buffer if the body was not
+    /// encoded.
     pub(crate) body: Bytes,
-    /// The source's rules: lanes, raw policy, answer.
+    /// The settings of the source: lanes, raw policy, answer.
     pub(crate) intake: Arc<Intake>,
     /// The shard, from the dedup key or the ordering value.
-    pub(crate) shard: u32,
-    /// Fields that the request gave no value for, and why; to be counted. None in a replay, which was counted
-    /// once.
+    pub(crate) shard: ShardId,
+    /// Fields of the request that have no value, and why, to be counted. Empty in a replay, because the first
+    /// run has counted them.
     pub(crate) unread: Vec<(&'static str, &'static str)>,
-    /// What is counted for it.
+    /// The memory that is reserved for the event.
     pub(crate) memory: Reservation,
 }
 
@@ -35,19 +39,14 @@ impl Verified {
     #[doc(hidden)]
     pub fn unsent(event: Event, body: Bytes, intake: Arc<Intake>) -> Self {
         let (unread, memory) = (Vec::new(), Reservation::uncounted());
-        Self { event, raw: Some(body.clone()), body, intake, shard: 0, unread, memory }
+        Self { event, raw: Some(body.clone()), body, intake, shard: ShardId::FIRST, unread, memory }
     }
 }
 
-/// An event that the source's handlers are done with. Built by `chain` alone.
-#[derive(Debug)]
-pub struct Handled {
-    /// The finished envelope, the event itself first and then, after a split, its children. Never empty.
-    pub(crate) events: Vec<Event>,
-    /// The shard they all go to.
-    pub(crate) shard: u32,
-    /// What a handler answers the sender, once the tombstone is durable.
-    pub(crate) answer: Option<HandlerAnswer>,
-    /// What is counted for all of it.
-    pub(crate) memory: Reservation,
+impl Verified {
+    /// The lane of the type that the event arrived with.
+    pub(crate) fn lane(&self) -> Lane {
+        // Only known lanes are written into an event.
+        Lane::try_from(self.event.lane).unwrap_or_default()
+    }
 }

@@ -1,44 +1,51 @@
-//! Signatures, identity and the envelope. Only [`Verifier::verify`] builds a [`Verified`], and
-//! [`Verifier::restore`] of what was one before.
+//! Verifies requests by their source's scheme, derives ids and builds envelopes. Only this module builds a
+//! [`Verified`]: [`Verifier::verify`] for a request, [`batch`] for the events of an application, and
+//! [`Verifier::restore`] for a replay.
 
+pub(crate) mod batch;
 mod envelope;
 mod fields;
-mod github;
-mod headers;
-mod keys;
-mod named;
+mod identity;
+pub(crate) mod preview;
 mod restore;
-mod standard;
-mod stripe;
 #[cfg(test)]
 mod tests;
 mod trace_context;
-#[cfg(test)]
-mod vectors;
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use floodgate_event::id::{BodyHash, Identity};
+use floodgate_batch::Media;
+use floodgate_event::id::BodyHash;
 use floodgate_event::proto::KeyKind;
-use floodgate_event::shard::{OrderValue, shard_of};
+use floodgate_event::scheme::Settings;
+use floodgate_event::shard::ShardCount;
 use floodgate_event::snapshot::Source;
-use floodgate_event::source::{Dedup, Intake, Locator, Scheme};
-use floodgate_event::{EventId, Name, Secret, time};
-use http::{HeaderMap, HeaderName};
+use floodgate_event::source::{Dedup, Intake, Locator, OnVerifyFailure, RawPolicy};
+use floodgate_event::{ClientCertificates, Digest256, Lane, Name, time};
+use floodgate_listen::{Client, RequestContext};
+use floodgate_schemes::{
+    Answer, Failure, InvalidSettings, NoPublishedKeys, Preset, PublishedKeys, Scheme, Secrets,
+};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderName, Method};
 
 use self::envelope::Signed;
-use self::fields::{Fields, Found};
-pub(crate) use self::keys::InvalidSecret;
-use self::keys::Keys;
-use crate::accept::{Received, Refusal};
+use self::fields::Fields;
+use self::identity::{key_kind, unsigned_header};
+use crate::accept::{Received, Refusal, Refused};
 use crate::stage::Verified;
+use floodgate_published::{NotFetched, Published, Wanted};
+use floodgate_rejects::Shown;
 
-/// What every event of this gateway and revision has in common.
+/// What all events of this gateway share at one revision.
 #[derive(Debug, Clone)]
 pub(crate) struct Deployment {
     pub(crate) region: Name,
     pub(crate) revision: u64,
-    pub(crate) shards: u32,
+    pub(crate) shards: ShardCount,
 }
 
 /// Verifies the requests of one source, at one revision.
@@ -46,77 +53,242 @@ pub(crate) struct Deployment {
 pub(crate) struct Verifier {
     name: Name,
     tenant: Name,
-    scheme: Scheme,
+    scheme: Arc<Scheme>,
+    /// The settings that the scheme was made of.
+    settings: Settings,
     deployment: Deployment,
     intake: Arc<Intake>,
-    keys: Keys,
+    most_urgent: Lane,
     fields: Fields,
-    /// Whether the provider's id decides what is a duplicate, and what it is then.
+    /// The SHA-256 of each token, if own applications send to the source.
+    tokens: Vec<Digest256>,
+    /// True if each request is an event of its own.
+    is_unique: bool,
+    /// The kind of key that the provider's id makes. `None` if that id does not decide what is a duplicate.
     id_is: Option<KeyKind>,
-    /// The header that the event's type stands in, where the signature does not cover it.
+    /// The header of the event's type, if the signature does not cover it.
     unsigned_type: Option<HeaderName>,
 }
 
+/// What a verified request turned out to be.
+pub(crate) enum Verification {
+    /// An event.
+    Event(Box<Verified>),
+    /// A handshake, with the answer to it.
+    Handshake(Answer),
+}
+
 impl Verifier {
-    /// Prepares the keys, once per revision.
+    /// Returns the most urgent lane that the source's types lead to.
+    pub(crate) fn most_urgent(&self) -> Lane {
+        self.most_urgent
+    }
+
+    /// Prepares the scheme of a source, once per revision.
     ///
     /// # Errors
-    /// If a secret is not one of the scheme's, or there is none: an unset secret must never verify anything.
+    /// If a secret or a setting does not fit the scheme, or there is no secret: an unset secret must never
+    /// verify anything.
     pub(crate) fn new(
         name: Name,
         source: &Source,
-        secrets: Vec<(String, Secret)>,
+        secrets: Secrets,
         deployment: Deployment,
-    ) -> Result<Self, InvalidSecret> {
-        let scheme = source.scheme;
+    ) -> Result<Self, InvalidSettings> {
+        let settings = settings_of(source);
+        let tokens = batch::tokens(source, &secrets);
+        let scheme = Arc::new(Scheme::new(&source.scheme, &settings, secrets)?);
         let intake = Arc::new(source.intake.clone());
-        let event_id = intake.event_id.clone().unwrap_or_else(|| scheme.default_event_id());
-        let event_type = intake.event_type.clone().unwrap_or_else(|| scheme.default_event_type());
-        let tolerance = source.tolerance_seconds.or(scheme.default_tolerance_seconds());
+        let preset = scheme.preset();
+        let event_id = intake.event_id.clone().or_else(|| preset.id.map(Locator::from));
+        let event_type = intake.event_type.clone().or_else(|| preset.event_type.map(Locator::from));
         Ok(Self {
             name,
             tenant: source.tenant.clone(),
-            scheme,
             deployment,
-            keys: Keys::new(scheme, secrets, tolerance)?,
-            id_is: key_kind(scheme, intake.dedup, &event_id),
-            unsigned_type: unsigned_header(scheme, &event_type),
-            fields: Fields::new(&event_id, &event_type, intake.order_by.as_ref()),
+            // Where bodies repeat, only an id tells two events apart.
+            is_unique: intake.dedup == Dedup::None || (preset.bodies_repeat && event_id.is_none()),
+            id_is: event_id.as_ref().and_then(|event_id| key_kind(&scheme, intake.dedup, event_id)),
+            unsigned_type: event_type.as_ref().and_then(|event_type| unsigned_header(&scheme, event_type)),
+            // Lanes are in the order of their urgency.
+            most_urgent: intake.lanes.values().copied().chain([intake.lane]).min().unwrap_or_default(),
+            fields: match preset.own_applications {
+                // Their ids and types are read when their events are found.
+                true => Fields::new(None, None, intake.order_by.as_ref()),
+                false => Fields::new(event_id.as_ref(), event_type.as_ref(), intake.order_by.as_ref()),
+            },
+            scheme,
+            settings,
             intake,
+            tokens,
         })
     }
 
-    /// The source's rules.
+    /// Returns true if the source has the same scheme with the same settings.
+    pub(crate) fn is_as_strict_as(&self, source: &Source) -> bool {
+        let has_scheme = self.scheme.preset().name == source.scheme.as_str();
+        let has_settings = self.settings == settings_of(source) && *self.intake == source.intake;
+        has_scheme && has_settings && self.tenant == source.tenant
+    }
+
+    /// Returns the settings of the source that need neither secrets nor handlers.
     pub(crate) fn intake(&self) -> &Intake {
         &self.intake
     }
 
-    /// Refuses what carries no signature, before anybody reads its body.
+    /// Refuses a request without a signature before its body is read, and one of an own application whose
+    /// content type does not carry events.
+    ///
+    /// # Errors
+    /// [`Refusal::SignatureRefused`] or [`Refusal::UnsupportedMediaType`].
+    pub(crate) fn check_signed(&self, parts: &Parts) -> Result<(), Refusal> {
+        self.scheme.require(parts.method.as_str(), &parts.headers)?;
+        match self.preset().own_applications {
+            true => Ok(Media::of(&parts.headers).map(drop)?),
+            false => Ok(()),
+        }
+    }
+
+    /// Returns the methods of the source's path, for the header `Allow`.
+    pub(crate) fn allow(&self) -> &'static str {
+        let asks = |method| self.scheme.preset().handshakes.iter().any(|asked| asked.is_unsigned(method));
+        match (asks("GET"), asks("HEAD")) {
+            (true, true) => "GET, HEAD, POST, OPTIONS",
+            (true, false) => "GET, POST, OPTIONS",
+            (false, true) => "HEAD, POST, OPTIONS",
+            (false, false) => "POST, OPTIONS",
+        }
+    }
+
+    /// Returns what may be shown of a request to this source.
+    pub(crate) fn shows<T>(&self, show: impl FnOnce(Shown<'_>) -> T) -> T {
+        let is_secret = |name: &str| self.scheme.is_secret_header(name);
+        let secret_parameters = self.scheme.preset().secret_parameters;
+        let body = self.intake.raw == RawPolicy::Keep && !self.scheme.preset().secret_in_body;
+        show(Shown { is_secret: &is_secret, secret_parameters, is_known: true, body })
+    }
+
+    /// Returns true if requests whose signature fails are to be held.
+    pub(crate) fn holds(&self) -> bool {
+        self.intake.on_verify_failure == OnVerifyFailure::Hold
+    }
+
+    /// Returns the tenant of the source.
+    pub(crate) fn tenant(&self) -> &Name {
+        &self.tenant
+    }
+
+    /// Returns the preset, which says what answers its provider wants.
+    pub(crate) fn preset(&self) -> &'static Preset {
+        self.scheme.preset()
+    }
+
+    /// Answers a handshake that comes by another method than POST. Returns `None` for any other request.
     ///
     /// # Errors
     /// [`Refusal::SignatureRefused`].
-    pub(crate) fn check_signed(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        self.keys.are_named_in(headers).map_err(Refusal::SignatureRefused)
+    pub(crate) fn question(&self, parts: &Parts, received_at: SystemTime) -> Option<Result<Answer, Refusal>> {
+        if parts.method == Method::POST {
+            return None;
+        }
+        let request = request_of(parts, &[], received_at);
+        self.scheme.question(&request).map(|answer| answer.map_err(Refusal::from))
     }
 
-    /// Checks the signature and then, and only then, looks into the body.
+    /// Verifies a request, and only then decodes its body. Waits for a key that has to be fetched first.
     ///
     /// # Errors
-    /// [`Refusal::SignatureRefused`], whatever is wrong with the body's encoding,
-    /// or [`Refusal::TypeRefused`].
-    pub(crate) fn verify(&self, mut request: Received) -> Result<Verified, Refusal> {
-        let now = time::unix_micros(request.at()) / 1_000_000;
-        let secret = self.keys.check(&request.parts().headers, request.raw(), now);
-        let secret = secret.map_err(Refusal::SignatureRefused)?;
+    /// [`Refusal::SignatureRefused`], the faults of the body's encoding, or [`Refusal::TypeRefused`].
+    pub(crate) async fn verify(
+        &self,
+        request: Received,
+        published: &Published,
+    ) -> Result<Verification, Refused> {
+        let received = match self.check(&request, published) {
+            Err(Failure::UnknownKey(address)) => {
+                let fetched = match self.wanted(&address) {
+                    // Boxed, because it is rare and large.
+                    Some(wanted) => Box::pin(published.wait_for(wanted)).await,
+                    None => Err(NotFetched),
+                };
+                match fetched {
+                    Ok(()) => self.check(&request, published),
+                    Err(NotFetched) => Err(Failure::UnknownKey(address)),
+                }
+            }
+            received => received,
+        };
+        match received {
+            Ok(floodgate_schemes::Received::Event(secret)) => {
+                Ok(Verification::Event(Box::new(self.event(request, secret)?)))
+            }
+            Ok(floodgate_schemes::Received::Handshake(answer)) => Ok(Verification::Handshake(answer)),
+            Err(failure) => Err(Refused::whole(failure.into(), request)),
+        }
+    }
+
+    fn check(
+        &self,
+        request: &Received,
+        published: &Published,
+    ) -> Result<floodgate_schemes::Received<'_>, Failure> {
+        self.scheme.receive(&as_received(request, published))
+    }
+
+    /// Returns the addresses of this source's keys, as far as they are known before a request names them.
+    pub(crate) fn publishers(&self) -> impl Iterator<Item = Wanted> {
+        self.scheme.publishers().into_iter().filter_map(|address| self.wanted(address))
+    }
+
+    fn wanted(&self, address: &str) -> Option<Wanted> {
+        Some(Wanted {
+            address: address.to_owned(),
+            fetch: self.scheme.fetch(address)?,
+            source: self.name.clone(),
+            scheme: Arc::clone(&self.scheme),
+        })
+    }
+
+    /// Refuses senders that are not in the source's networks, or have not the certificate that it asks for.
+    ///
+    /// # Errors
+    /// [`Refusal::SignatureRefused`].
+    pub(crate) fn check_sender(&self, context: &RequestContext, at: SystemTime) -> Result<(), Refusal> {
+        self.check_peer(context.peer.ip(), context.client.as_deref().map(Client::certificates), at)
+    }
+
+    /// The same for a request that was held.
+    ///
+    /// # Errors
+    /// As [`Self::check_sender`].
+    pub(crate) fn check_peer(
+        &self,
+        sender: IpAddr,
+        client: Option<&ClientCertificates>,
+        at: SystemTime,
+    ) -> Result<(), Refusal> {
+        if !self.scheme.admits(sender) {
+            return Err(Failure::NotAllowed { what: format!("the address {sender}") }.into());
+        }
+        Ok(self.scheme.admits_client(client, seconds(at))?)
+    }
+
+    /// Returns true if only TLS clients with a certificate may send.
+    pub(crate) fn needs_client_certificate(&self) -> bool {
+        self.scheme.needs_client_certificate()
+    }
+
+    /// Reads the body of a request that this secret signed.
+    fn event(&self, mut request: Received, secret: &str) -> Result<Verified, Refusal> {
         let body = request.decode()?;
         let headers = &request.parts().headers;
         let found = self.fields.find(headers, &body);
-        // Before anything is made of it: an unsigned type must not make many events of one signed body.
+        // This comes first, because an unsigned type must not turn one signed body into many events.
         if !self.intake.takes(found.event_type.as_deref().unwrap_or_default()) {
             return Err(Refusal::TypeRefused);
         }
         let body_hash = BodyHash::of(request.raw());
-        let identity = self.identify(&found, &body_hash, headers);
+        let identity = self.identify(&found, &body_hash, &request);
         let shard = self.shard(identity.id, &found);
         let unread = found.unread().map(|(field, why)| (field, why.as_str())).collect();
         let signed = Signed { identity, body_hash, secret_id: secret };
@@ -124,53 +296,44 @@ impl Verifier {
         let (intake, (raw, memory)) = (Arc::clone(&self.intake), request.into_counted());
         Ok(Verified { event, raw: Some(raw), body, intake, shard, unread, memory })
     }
+}
 
-    fn identify(&self, found: &Found, body_hash: &BodyHash, headers: &HeaderMap) -> Identity {
-        let (tenant, source) = (self.tenant.as_str(), self.name.as_str());
-        if self.intake.dedup == Dedup::None {
-            return Identity { id: EventId::unique(), kind: KeyKind::None };
-        }
-        match (self.id_is, &found.id) {
-            (Some(KeyKind::Delivery), Ok(id)) => {
-                Identity { id: EventId::from_delivery(tenant, source, id), kind: KeyKind::Delivery }
-            }
-            (Some(kind), Ok(id)) => Identity { id: EventId::from_provider_id(tenant, source, id), kind },
-            _ => self.identify_body(body_hash, headers),
-        }
-    }
+fn settings_of(source: &Source) -> Settings {
+    Settings { tolerance_seconds: source.tolerance_seconds, ..source.settings.clone() }
+}
 
-    /// One body may come under two types, which are two events.
-    fn identify_body(&self, body: &BodyHash, headers: &HeaderMap) -> Identity {
-        let (tenant, source) = (self.tenant.as_str(), self.name.as_str());
-        match self.unsigned_type.as_ref().and_then(|name| headers.get(name)) {
-            Some(event_type) => Identity {
-                id: EventId::from_typed_body(tenant, source, body, event_type.as_bytes()),
-                kind: KeyKind::TypedBody,
-            },
-            None => Identity { id: EventId::from_body(tenant, source, body), kind: KeyKind::Body },
-        }
-    }
+fn as_received<'r>(
+    request: &'r Received,
+    published: &'r dyn PublishedKeys,
+) -> floodgate_schemes::Request<'r> {
+    let described = request_of(request.parts(), request.raw(), request.at());
+    floodgate_schemes::Request { published, client: request.client(), ..described }
+}
 
-    fn shard(&self, id: EventId, found: &Found) -> u32 {
-        let order = found.order.as_ref().and_then(|order| order.as_deref().ok());
-        let order = order.map(|value| OrderValue { tenant: &self.tenant, source: &self.name, value });
-        shard_of(id, order, self.deployment.shards)
+/// Describes a request to a scheme. Of the URL there is only what a scheme reads parameters from. The rest of
+/// the provider's URL is a setting of the source.
+fn request_of<'r>(parts: &'r Parts, body: &'r [u8], at: SystemTime) -> floodgate_schemes::Request<'r> {
+    floodgate_schemes::Request {
+        method: parts.method.as_str(),
+        url: parts.uri.path_and_query().map_or("", PathAndQuery::as_str),
+        headers: &parts.headers,
+        body,
+        now: seconds(at),
+        published: &NoPublishedKeys,
+        client: None,
     }
 }
 
-/// What the provider's id makes of an event's key; none where the body is the key.
-fn key_kind(scheme: Scheme, dedup: Dedup, event_id: &Locator) -> Option<KeyKind> {
-    match dedup {
-        Dedup::Id | Dedup::Delivery if scheme.covers(event_id) => Some(KeyKind::Id),
-        Dedup::Delivery => Some(KeyKind::Delivery),
-        Dedup::Id | Dedup::Body | Dedup::None => None,
-    }
+fn seconds(at: SystemTime) -> u64 {
+    time::unix_micros(at) / 1_000_000
 }
 
-/// `Locator` only takes names of headers.
-fn unsigned_header(scheme: Scheme, event_type: &Locator) -> Option<HeaderName> {
-    match event_type {
-        Locator::Header(name) if !scheme.covers(event_type) => name.parse().ok(),
-        _ => None,
+/// If a key is not there now, that is not the sender's fault, and the sender should try again.
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::UnknownKey(_) => Self::Unverified(failure),
+            failure => Self::SignatureRefused(failure),
+        }
     }
 }

@@ -11,7 +11,7 @@ use floodgate_gateway::stage::Verified;
 pub(crate) const ID: &str = "evt_00000000000000000000000000";
 /// What the handler is given as parameters.
 pub(crate) const PARAMS: &str = r#"{"drop_types":["ping"]}"#;
-/// The request's headers.
+/// The headers of the request, as a provider sends them.
 const HEADERS: [(&str, &[u8]); 6] = [
     ("content-type", b"application/json"),
     ("user-agent", b"GitHub-Hookshot/0000000"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use floodgate_event::snapshot::Digest256;
+use floodgate_event::Digest256;
 use floodgate_event::source::{HandlerLimits, OnFault, RawPolicy};
 use floodgate_gateway::chain::{BoundHandler, Chain, LogSender, VersionId, Versions};
 use floodgate_gateway::stage::{Handled, Verified};

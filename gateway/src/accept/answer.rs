@@ -1,56 +1,93 @@
-//! What goes back to a sender.
+//! The answers to senders.
+
+pub(crate) mod batch;
 
 use bytes::Bytes;
 use floodgate_event::source::AcceptedStatus;
-use floodgate_listen::Held;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use floodgate_listen::AnswerBody;
+use floodgate_schemes::Answer;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 
-use crate::enqueue::Enqueued;
+use floodgate_enqueue::Enqueued;
 
-/// Answers for an event that is durable. Only `enqueue` can make the [`Enqueued`] that it takes:
-/// there is no other way to a 2xx for an event.
-pub(crate) fn durable(enqueued: Enqueued, status: AcceptedStatus) -> Response<Held> {
+/// The 2xx for an event that is durable, with the body that the provider wants or else with the event's id.
+/// Only `enqueue` can build an [`Enqueued`], so there is no other way to a 2xx for an event.
+pub(crate) fn durable(
+    enqueued: Enqueued,
+    status: AcceptedStatus,
+    provider_body: Option<&'static str>,
+) -> Response<AnswerBody> {
     let (id, answer) = enqueued.into_parts();
     if let Some((answer, memory)) = answer {
-        let mut response = Response::new(Held::new(answer.body, memory));
-        // The handler room only lets valid statuses through.
+        let mut response = Response::new(AnswerBody::new(answer.body, memory));
+        // `floodgate_sandbox` only lets valid statuses through.
         *response.status_mut() =
             StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         response.headers_mut().extend(answer.headers);
         return response;
     }
-    let body = match status {
-        AcceptedStatus::Ok | AcceptedStatus::Accepted => {
-            Held::from(format!("{{\"id\":\"{id}\",\"status\":\"accepted\"}}"))
+    let (content_type, body) = match (status, provider_body) {
+        (AcceptedStatus::NoContent, _) | (_, Some("")) => ("", AnswerBody::default()),
+        (_, Some(text)) => ("text/plain", AnswerBody::from(text.to_owned())),
+        (_, None) => {
+            let text = format!("{{\"id\":\"{id}\",\"status\":\"accepted\"}}");
+            ("application/json", AnswerBody::from(text))
         }
-        AcceptedStatus::NoContent => Held::default(),
     };
     let mut response = Response::new(body);
-    *response.status_mut() = match status {
-        AcceptedStatus::Ok => StatusCode::OK,
-        AcceptedStatus::Accepted => StatusCode::ACCEPTED,
-        AcceptedStatus::NoContent => StatusCode::NO_CONTENT,
-    };
-    if status != AcceptedStatus::NoContent {
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *response.status_mut() = accepted(status);
+    if !content_type.is_empty() {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
     response
 }
 
-/// What a path takes, for whoever asks by `OPTIONS`.
-pub(crate) fn options(allow: &'static str) -> Response<Held> {
-    let mut response = Response::new(Held::default());
+fn accepted(status: AcceptedStatus) -> StatusCode {
+    match status {
+        AcceptedStatus::Ok => StatusCode::OK,
+        AcceptedStatus::Accepted => StatusCode::ACCEPTED,
+        AcceptedStatus::NoContent => StatusCode::NO_CONTENT,
+    }
+}
+
+/// The answer that a provider asked for. No event comes of it.
+pub(crate) fn handshake(answer: Answer) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::from(answer.body));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for (name, value) in answer.headers {
+        // Texts of the request were read from headers or are sent in the body; others are ours.
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// The same answer without its body.
+pub(crate) fn without_body(mut response: Response<AnswerBody>) -> Response<AnswerBody> {
+    *response.body_mut() = AnswerBody::default();
+    response.headers_mut().remove(CONTENT_TYPE);
+    response
+}
+
+/// The answer to `OPTIONS`: the methods that a path allows.
+pub(crate) fn options(allow: &'static str) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     response
 }
 
-/// Takes out content that must not follow
+/// Removes content that the answer must not have
 /// ([RFC 9110 §6.4.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.4.1)):
-/// hyper does it in HTTP/1 only, and not for 205.
-pub(crate) fn without_forbidden_content(method: &Method, mut response: Response<Held>) -> Response<Held> {
+/// hyper removes it only in HTTP/1, and not for 205.
+pub(crate) fn without_forbidden_content(
+    method: &Method,
+    mut response: Response<AnswerBody>,
+) -> Response<AnswerBody> {
     let has_none = has_no_content(response.status());
     if !has_none && method != Method::HEAD {
         return response;
@@ -66,14 +103,14 @@ pub(crate) fn without_forbidden_content(method: &Method, mut response: Response<
     response
 }
 
-/// Whether an answer of this status never has content.
+/// Returns true if an answer of this status never has content.
 pub(crate) fn has_no_content(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-/// Plain text, for health and metrics.
-pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Held> {
-    let mut response = Response::new(Held::from(body));
+/// An answer of plain text, for health and metrics.
+pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response

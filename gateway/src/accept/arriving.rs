@@ -1,7 +1,7 @@
-//! A body that may not be asked for yet.
+//! A body that the sender may not have been asked for yet.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,34 +12,46 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 
-/// How much of a refused body is read and thrown away, so that the sender sees the answer and not a reset.
+/// How much of a refused body is read and discarded, so that the sender sees the answer and not a reset.
 const DISCARD_BYTES: usize = 16 * 1024 * 1024;
-/// How long that may take.
+/// How long reading a refused body may take.
 const DISCARD_TIME: Duration = Duration::from_secs(5);
 
-/// A request's body, which knows whether its sender waits to be asked for it (`Expect: 100-continue`).
-/// Reading from it makes hyper send the 100.
+/// The body of a request. It knows whether the sender waits for a 100 (`Expect: 100-continue`), which hyper
+/// sends at the first read.
 pub(crate) struct Arriving {
     body: Payload,
     awaited: bool,
+    /// True once nobody can tell where the body ends: it broke a rule of HTTP, or its sender stopped sending.
+    is_lost: bool,
+    /// How many bytes were read of it.
+    bytes: u64,
 }
 
 impl Arriving {
-    /// Takes a request apart.
+    /// Separates a request into its head and its body.
     pub(crate) fn of(request: Request<Payload>) -> (Parts, Self) {
         let awaited = awaits_continue(&request);
         let (parts, body) = request.into_parts();
         let awaited = awaited && !body.is_end_stream();
-        (parts, Self { body, awaited })
+        (parts, Self { body, awaited, is_lost: false, bytes: 0 })
     }
 
-    /// Ends it after a refusal. Returns whether the connection can be used for another request: what the
-    /// sender was not asked for it may send or not, so nobody can say where the next one would begin.
+    /// How many bytes were read of it, also to be discarded.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Stops waiting for a sender that stopped sending.
+    pub(crate) fn give_up(&mut self) {
+        self.is_lost = true;
+    }
+
+    /// Ends the body after a refusal. Returns true if the connection can take another request. It cannot if
+    /// the body did not arrive whole, or if the sender was not asked for it: the sender may send the body or
+    /// not, so nobody knows where the next request begins.
     pub(crate) async fn let_go(&mut self) -> bool {
-        if !self.awaited {
-            discard(self).await;
-        }
-        !self.awaited
+        !self.awaited && !self.is_lost && discard(self).await
     }
 }
 
@@ -52,7 +64,12 @@ impl Body for Arriving {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         self.awaited = false;
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        self.is_lost |= matches!(frame, Some(Err(_)));
+        if let Some(Ok(frame)) = &frame {
+            self.bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -64,17 +81,19 @@ impl Body for Arriving {
     }
 }
 
-/// Reads the rest of a refused body, within bounds, and throws it away.
-async fn discard(body: &mut Arriving) {
+/// Reads the rest of a refused body within bounds, and discards it. Returns true if it came to its end.
+async fn discard(body: &mut Arriving) -> bool {
     let rest = async {
         let mut left = DISCARD_BYTES;
-        while let Some(Ok(frame)) = body.frame().await {
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else { return false };
             left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
             if left == 0 {
-                break;
+                return false;
             }
         }
+        true
     };
     // A sender that is slower than this gets its answer all the same, and a closed connection.
-    let _ = timeout(DISCARD_TIME, rest).await;
+    timeout(DISCARD_TIME, rest).await.unwrap_or(false)
 }

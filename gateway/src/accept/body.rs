@@ -1,9 +1,9 @@
-//! Reading a body within its bounds: bytes, time, and the memory of the process.
+//! Reads a body within its bounds: bytes, time, and the memory of the process.
 
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use floodgate_listen::{Account, Reservation, Visit};
+use floodgate_listen::{Account, RequestContext, Reservation};
 use http::request::Parts;
 use http_body::Body;
 use http_body_util::BodyExt as _;
@@ -12,48 +12,71 @@ use tokio::time::{Instant, timeout};
 use super::arriving::Arriving;
 use super::content_coding::Coding;
 use super::refusal::Unavailable;
-use super::{Received, Refusal};
+use super::{Received, Refusal, Refused};
+use crate::config::Limits;
 
-/// Bytes that must come within [`Pauses::longest`].
+/// How many bytes must arrive within [`Pauses::longest`].
 const LEAST_PROGRESS: usize = 1024;
-/// How long a body may bring less than [`LEAST_PROGRESS`] while memory is short;
-/// and how often it is looked at.
+/// How long less than [`LEAST_PROGRESS`] of a body may arrive while memory is short, and how often that is
+/// checked.
 const SHORT_PAUSE: Duration = Duration::from_millis(500);
-/// Bytes that room is made for at least where a body does not come in one piece.
+/// The least size of the buffer of a body that arrives in several pieces.
 const LEAST_ROOM: usize = 1024;
 
-/// Bounds of one body.
+/// The bounds of one body.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
-    /// In bytes, as sent and decoded.
+    /// The most bytes, as sent and after decoding.
     pub(crate) bytes: usize,
-    /// In time.
+    /// The most time, in all and between two pieces.
     pub(crate) pauses: Pauses,
 }
 
 /// How long a body may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pauses {
-    /// From the first byte to the last.
+    /// The most time from the first byte to the last.
     pub(crate) whole: Duration,
-    /// Until a kilobyte more is here.
+    /// The most time in which less than a kilobyte arrives.
     pub(crate) longest: Duration,
 }
 
-/// Reads a request to its end. Memory is taken for what arrives and not for what is announced, so that
-/// announcing costs nobody else theirs.
+impl From<&Limits> for Pauses {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            whole: Duration::from_secs(limits.body_seconds),
+            longest: Duration::from_secs(limits.body_idle_seconds),
+        }
+    }
+}
+
+/// Reads a request to its end. It reserves memory for bytes that arrive and not for bytes that are announced,
+/// so that an announcement takes no memory from others.
 pub(crate) async fn receive(
     parts: Parts,
     body: &mut Arriving,
-    visit: Visit,
+    context: RequestContext,
     bounds: Bounds,
-) -> Result<Received, Refusal> {
-    let coding = Coding::of(&parts.headers)?;
-    let Visit { peer, memory } = visit;
-    let mut incoming = Reading::new(body, memory?, bounds.pauses);
-    let raw = incoming.collect(bounds.bytes).await?;
+) -> Result<Received, Refused> {
+    let RequestContext { peer, client, memory } = context;
+    let (coding, memory) = match (Coding::of(&parts.headers), memory) {
+        (Ok(coding), Ok(memory)) => (coding, memory),
+        (Err(refusal), _) => return Err(Refused::unread(refusal, parts)),
+        (Ok(_), Err(exhausted)) => return Err(Refused::unread(exhausted.into(), parts)),
+    };
+    let mut incoming = Reading::new(body, memory, bounds.pauses);
+    let collected = incoming.collect(bounds.bytes).await;
     let memory = incoming.memory;
-    Ok(Received { parts, raw, coding, limit: bounds.bytes, peer, at: SystemTime::now(), memory })
+    if collected == Err(Refusal::TimedOut) {
+        body.give_up();
+    }
+    match collected {
+        Ok(raw) => {
+            let (limit, at) = (bounds.bytes, SystemTime::now());
+            Ok(Received { parts, raw, coding, limit, peer, client, at, copy_of: None, memory })
+        }
+        Err(refusal) => Err(Refused::unread(refusal, parts)),
+    }
 }
 
 /// A body that is being read.
@@ -83,7 +106,7 @@ impl<'a, B: Body<Data = Bytes> + Unpin> Reading<'a, B> {
         self.rest(first, announced, limit).await
     }
 
-    /// Copies the pieces into one, which grows as they come: a piece may hold on to a larger buffer.
+    /// Copies the pieces into one growing buffer, because each piece may keep a larger buffer alive.
     async fn rest(&mut self, first: Bytes, announced: Option<usize>, limit: usize) -> Result<Bytes, Refusal> {
         let mut whole = Vec::new();
         let mut next = Some(first);
@@ -105,7 +128,7 @@ impl<'a, B: Body<Data = Bytes> + Unpin> Reading<'a, B> {
         Ok(whole.into())
     }
 
-    /// The next piece of data, if it comes soon enough; trailers are skipped.
+    /// The next piece of data, if it arrives in time. Trailers are skipped.
     async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
             let data = match timeout(SHORT_PAUSE, next_data(self.body)).await {
@@ -136,11 +159,11 @@ where
     Ok(None)
 }
 
-/// Tells a body that comes slowly from one that is held back, be it by sending next to nothing.
+/// Distinguishes a slow body from one that its sender holds back, for example by sending next to nothing.
 struct Pace {
     pauses: Pauses,
     begun: Instant,
-    /// Since when less than [`LEAST_PROGRESS`] came, and how much.
+    /// Since when less than [`LEAST_PROGRESS`] arrived, and how much.
     since: Instant,
     bytes: usize,
 }
@@ -242,5 +265,38 @@ mod tests {
         assert_eq!(pace.check(LEAST_PROGRESS - 1, &account), Err(Refusal::TimedOut));
         let whole = Pauses { whole: Duration::ZERO, ..PAUSES };
         assert_eq!(Pace::new(whole).check(LEAST_PROGRESS, &account), Err(Refusal::TimedOut));
+    }
+
+    proptest::proptest! {
+        /// However a body comes in pieces, it is whole, within its limit, and counted.
+        #[test]
+        fn pieces_make_the_body(
+            pieces in proptest::collection::vec(proptest::collection::vec(0..=u8::MAX, 0..3_000), 0..8),
+            limit in 0..12_000_usize,
+            total in 0..40_000_usize,
+        ) {
+            let whole = pieces.concat();
+            let frames = pieces.into_iter().map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::from(piece))));
+            let budget = Budget::unshared(total);
+            let mut body = StreamBody::new(stream::iter(frames.collect::<Vec<_>>()));
+            let Ok(memory) = budget.account(Ipv4Addr::LOCALHOST.into()).reserve(0) else { return Ok(()) };
+            let mut reading = Reading::new(&mut body, memory, PAUSES);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let result = runtime.block_on(reading.collect(limit));
+            let counted = reading.memory.bytes();
+            proptest::prop_assert!(counted <= total);
+            match result {
+                Ok(bytes) => proptest::prop_assert!(bytes == whole && whole.len() <= limit.min(counted)),
+                Err(Refusal::TooLarge { limit: told }) => {
+                    proptest::prop_assert!(told == limit && whole.len() > limit);
+                }
+                Err(refusal) => {
+                    proptest::prop_assert_eq!(refusal, Refusal::Unavailable(Unavailable::Memory));
+                    proptest::prop_assert!(total < 3 * whole.len() + LEAST_ROOM);
+                }
+            }
+            drop(reading);
+            proptest::prop_assert_eq!(budget.used(), 0);
+        }
     }
 }

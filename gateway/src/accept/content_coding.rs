@@ -1,4 +1,4 @@
-//! Decoding of compressed bodies, never past a bound.
+//! Decodes compressed bodies up to a bound.
 
 use std::io::Read as _;
 
@@ -10,21 +10,21 @@ use http::header::CONTENT_ENCODING;
 
 use super::Refusal;
 
-/// Bytes that are made room for at least.
+/// The least size of the output buffer.
 const LEAST_ROOM: usize = 1024;
 
 /// How a body is encoded ([RFC 9110 §8.4](https://www.rfc-editor.org/rfc/rfc9110#section-8.4)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Coding {
-    /// Not at all.
+pub(crate) enum Coding {
+    /// The body is not encoded.
     Identity,
-    /// `gzip`, once.
+    /// The body is encoded once, with `gzip`.
     Gzip,
 }
 
 impl Coding {
-    /// Reads it from a request's headers; more than one coding is not taken.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+    /// Reads the coding from a request's headers. More than one coding is refused.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
         let mut values = headers.get_all(CONTENT_ENCODING).iter();
         let coding = match (values.next(), values.next()) {
             (None, _) => return Ok(Self::Identity),
@@ -41,7 +41,7 @@ impl Coding {
     }
 
     /// Decodes `raw` to at most `limit` bytes, counted in `memory`.
-    pub(super) fn decode(
+    pub(crate) fn decode(
         self,
         raw: &Bytes,
         limit: usize,
@@ -94,7 +94,7 @@ mod tests {
         encoder.finish().unwrap().into()
     }
 
-    /// What it decodes to with so much memory, and how much of that is taken.
+    /// The decoded bytes within so much memory, and how much of the memory is used.
     fn decode(raw: &Bytes, limit: usize, memory: usize) -> (Result<Bytes, Refusal>, usize) {
         let budget = Budget::unshared(memory);
         let mut memory = budget.account(Ipv4Addr::LOCALHOST.into()).reserve(0).unwrap();

@@ -1,11 +1,11 @@
-//! Which paths are the same.
+//! Normalizes paths, so that equal ones compare equal.
 
 use std::borrow::Cow;
 
-/// The path with unreserved characters decoded and other percent-encodings in upper case: `%61` and `a` are
-/// one ([RFC 3986 §6.2.2](https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2)). Nothing else is made equal:
-/// a slash more or less is another path, and dot segments, which clients resolve before they send, are not
-/// resolved here. One that arrives would get past a rule that a proxy in front has for the path as it stands.
+/// The path with unreserved characters decoded and other percent-encodings in upper case, so that `%61` and
+/// `a` are the same ([RFC 3986 §6.2.2](https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2)). Nothing else
+/// changes: a slash more or less is another path. Clients resolve dot segments before they send. They are not
+/// resolved here, because such a path would bypass the rules of a proxy in front.
 pub(crate) fn normal(path: &str) -> Cow<'_, str> {
     if !path.contains('%') {
         return Cow::Borrowed(path);
@@ -31,7 +31,7 @@ pub(crate) fn normal(path: &str) -> Cow<'_, str> {
     Cow::Owned(normal)
 }
 
-/// The byte that a piece behind a percent sign begins with, if it does with two hex digits.
+/// The byte that two hex digits at the beginning of a piece encode, if there are two.
 fn encoded(piece: &str) -> Option<u8> {
     let digits = piece.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
     u8::from_str_radix(digits, 16).ok()

@@ -1,144 +1,117 @@
-//! Why a request was not taken, and the one place where that becomes HTTP.
+//! Why a request was refused, and the only place where that becomes HTTP.
+
+mod document;
+mod unavailable;
+mod unreadable;
 
 use std::time::Duration;
 
+use floodgate_batch::{BadEvent, MEDIA_TYPES};
 use floodgate_event::{Problem, ProblemCode, problem};
-use floodgate_listen::{BadHead, Exhausted, Held, MAX_FIELDS};
-use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use floodgate_ingress::{OverRate, Shed};
+use floodgate_listen::{AnswerBody, BadHead, Exhausted, HeadLimits};
+use floodgate_schemes::Failure;
+use http::header::{ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
-/// When a sender should try again after a 503. Senders back off by themselves; this is the least.
+use self::document::Document;
+pub(crate) use self::unavailable::Unavailable;
+
+/// The least time after which a sender should try again after a 503. Senders increase it by themselves.
 const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
 
-/// What a 401 must name. There is no registered scheme for signed webhooks.
+/// The challenge that a 401 must have. There is no registered scheme for signed webhooks.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Webhook-Signature");
-/// The content encoding that is taken.
+/// The challenge to own applications ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750) section 3).
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// The only content encoding that is accepted.
 const TAKEN_ENCODING: HeaderValue = HeaderValue::from_static("gzip");
 
-/// Why a request was not taken.
+/// Why a request was refused. It is the sender's fault unless a variant says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
-    /// The sender's fault: it cannot be read.
+    /// The request cannot be read.
     #[error("malformed: {0}")]
     Malformed(&'static str),
-    /// The sender's, or a source that the region does not know yet.
+    /// The path does not exist, or the region does not know the source yet.
     #[error("no such path or source")]
     NotFound,
-    /// The sender's.
     #[error("method not allowed")]
     MethodNotAllowed {
-        /// What is.
+        /// The methods that are allowed.
         allow: &'static str,
     },
-    /// The sender's, or the network's.
+    /// The fault of the sender or of the network.
     #[error("the body took too long")]
     TimedOut,
-    /// The sender's.
     #[error("the body is over {limit} bytes")]
     TooLarge {
-        /// In bytes, as sent and decompressed.
+        /// The most bytes, as sent and after decompression.
         limit: usize,
     },
-    /// The sender's.
-    #[error("the request line and headers are over {limit} bytes or {MAX_FIELDS} fields")]
+    #[error("the request line and headers are over {} bytes or {} fields", limit.bytes, limit.fields)]
     HeadTooLarge {
-        /// In bytes.
-        limit: usize,
+        /// The most that a head may have.
+        limit: HeadLimits,
     },
-    /// The sender's.
     #[error("the request target is too long")]
     TargetTooLong,
-    /// The sender's.
     #[error("content encoding not taken")]
     UnsupportedEncoding,
-    /// The sender's.
+    /// The content type does not carry events.
+    #[error("content type not taken")]
+    UnsupportedMediaType,
+    /// An event of an own application is not as it must be. No event of the request was taken.
+    #[error("{0}")]
+    BadEvent(BadEvent),
+    #[error("more than {most} events")]
+    TooManyEvents {
+        /// The most events of a batch.
+        most: usize,
+    },
     #[error("expectation failed")]
     ExpectationFailed,
-    /// The sender's: part of HTTP, and not of this server.
+    /// The request uses a part of HTTP that this server does not implement.
     #[error("not implemented: {0}")]
     NotImplemented(&'static str),
-    /// The sender's, or an attacker's. The reason is for the operator alone: it is never part of the answer.
+    /// The fault of the sender or an attacker. Only the operator sees the reason: it is never part of the
+    /// answer.
     #[error("signature refused: {0}")]
-    SignatureRefused(NotSigned),
-    /// The sender's: the source lists the types that it takes, and this is none of them. Only said to who can
-    /// sign.
+    SignatureRefused(Failure),
+    /// The gateway lacks the key that the provider publishes. The sender should try again.
+    #[error("signature not verified: {0}")]
+    Unverified(Failure),
+    /// There is no token, or it is that of no source. As with signatures, only the operator sees the reason.
+    #[error("token refused: {0}")]
+    Unauthorized(Failure),
+    /// The sender's fault: the source does not list the type of an event in a batch. No event of the batch
+    /// was taken.
+    #[error("event {index}: the source does not take events of this type")]
+    EventTypeRefused {
+        /// The event's place, from 0.
+        index: usize,
+    },
+    /// The sender's fault: the source does not list this type. Only a sender with a valid signature gets this
+    /// answer.
     #[error("the source does not take events of this type")]
     TypeRefused,
-    /// The sender's.
-    #[error("over the source's rate limit")]
+    #[error("over the rate limit of the {policy}")]
     RateLimited {
-        /// Until the next request is taken.
+        /// What the limit is for: `source` or `address`.
+        policy: &'static str,
+        /// The time until the next request is accepted.
         wait: Duration,
+        /// How many requests are taken in a second.
+        per_second: u32,
     },
-    /// The handler's; the sender should try again.
+    /// The handler's fault. The sender should try again.
     #[error("a handler failed")]
     HandlerFault,
-    /// Ours; the sender should try again.
+    /// The gateway's fault. The sender should try again.
     #[error("not available: {0}")]
     Unavailable(Unavailable),
-}
-
-/// What it is that is not available.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unavailable {
-    /// No configuration has arrived yet.
-    #[error("no configuration yet")]
-    NoConfiguration,
-    /// This gateway cannot serve the source as it is configured.
-    #[error("source not ready")]
-    Refused,
-    /// The configuration is older than the source allows.
-    #[error("configuration too old")]
-    StaleConfiguration,
-    /// The memory for requests is used up.
-    #[error("memory used up")]
-    Memory,
-    /// The lane's queue is full.
-    #[error("queue full")]
-    Queue,
-    /// They must not run before a restart.
-    #[error("handlers stopped")]
-    Handlers,
-    /// The block got no publish ack: no connection, no stream, a full stream, or no answer in time.
-    #[error("not made durable")]
-    NotDurable,
-}
-
-/// What was wrong with a signature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NotSigned {
-    /// It is not there.
-    #[error("header {0} missing")]
-    Missing(&'static str),
-    /// It is there more than once, or cannot be read.
-    #[error("header {0} malformed")]
-    Malformed(&'static str),
-    /// Its time is too far from now.
-    #[error("signed {} s {}, and {tolerance} s are allowed", .seconds.unsigned_abs(), if *.seconds < 0 { "ago" } else { "ahead" })]
-    Stale {
-        /// How far ahead of now; below 0 for the past.
-        seconds: i64,
-        /// How far it may be.
-        tolerance: u64,
-    },
-    /// No secret makes it.
-    #[error("matches none of {secrets} {}", if *.secrets == 1 { "secret" } else { "secrets" })]
-    NoMatch {
-        /// How many the source has.
-        secrets: usize,
-    },
-}
-
-impl NotSigned {
-    /// What it is called in metrics.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Missing(_) => "header_missing",
-            Self::Malformed(_) => "header_malformed",
-            Self::Stale { .. } => "stale",
-            Self::NoMatch { .. } => "no_match",
-        }
-    }
 }
 
 impl From<BadHead> for Refusal {
@@ -155,72 +128,108 @@ impl From<BadHead> for Refusal {
 impl Refusal {
     fn code(&self) -> ProblemCode {
         match self {
-            Self::Malformed(_) => ProblemCode::Malformed,
+            Self::Malformed(_) | Self::BadEvent(_) => ProblemCode::Malformed,
             Self::NotFound => ProblemCode::NotFound,
             Self::MethodNotAllowed { .. } => ProblemCode::MethodNotAllowed,
             Self::TimedOut => ProblemCode::RequestTimeout,
-            Self::TooLarge { .. } => ProblemCode::TooLarge,
+            Self::TooLarge { .. } | Self::TooManyEvents { .. } => ProblemCode::TooLarge,
             Self::HeadTooLarge { .. } => ProblemCode::HeadersTooLarge,
             Self::TargetTooLong => ProblemCode::UriTooLong,
             Self::UnsupportedEncoding => ProblemCode::UnsupportedEncoding,
+            Self::UnsupportedMediaType => ProblemCode::UnsupportedMediaType,
             Self::ExpectationFailed => ProblemCode::ExpectationFailed,
             Self::NotImplemented(_) => ProblemCode::NotImplemented,
             Self::SignatureRefused(_) => ProblemCode::SignatureRefused,
-            Self::TypeRefused => ProblemCode::TypeRefused,
+            Self::Unauthorized(_) => ProblemCode::Unauthorized,
+            Self::TypeRefused | Self::EventTypeRefused { .. } => ProblemCode::TypeRefused,
             Self::RateLimited { .. } => ProblemCode::RateLimited,
             Self::HandlerFault => ProblemCode::HandlerFault,
-            Self::Unavailable(_) => ProblemCode::Unavailable,
+            Self::Unverified(_) | Self::Unavailable(_) => ProblemCode::Unavailable,
         }
     }
 
-    /// What it is called in metrics.
+    /// The label in metrics.
     pub(crate) fn outcome(&self) -> &'static str {
         self.code().as_str()
     }
 
-    fn detail(&self) -> Option<String> {
+    /// The same refusal for an own application, which sends a token instead of a signature.
+    pub(crate) fn of_token(self) -> Self {
+        match self {
+            Self::SignatureRefused(failure) => Self::Unauthorized(failure),
+            other => other,
+        }
+    }
+
+    pub(crate) fn detail(&self) -> Option<String> {
         match self {
             Self::Malformed(what) | Self::NotImplemented(what) => Some((*what).to_owned()),
             Self::HeadTooLarge { limit } => {
-                Some(format!("at most {MAX_FIELDS} headers, and {limit} bytes of them with the request line"))
+                let HeadLimits { bytes, fields } = limit;
+                Some(format!("at most {fields} headers, and {bytes} bytes of them with the request line"))
             }
             Self::ExpectationFailed => Some("`100-continue` or none".to_owned()),
             Self::TooLarge { limit } => Some(format!("at most {limit} bytes, as sent and decompressed")),
             Self::UnsupportedEncoding => Some("`gzip` or none".to_owned()),
+            Self::UnsupportedMediaType => Some(format!("one of {MEDIA_TYPES}, in UTF-8")),
+            Self::BadEvent(_) | Self::EventTypeRefused { .. } => Some(self.to_string()),
+            Self::TooManyEvents { most } => Some(format!("at most {most} events")),
+            Self::Unauthorized(_) => Some("`Authorization: Bearer` with the token of a source".to_owned()),
+            Self::Unverified(_) => Some("the provider's key not fetched yet".to_owned()),
             Self::Unavailable(what) => Some(what.to_string()),
+            Self::RateLimited { .. } => Some(self.to_string()),
             Self::NotFound
             | Self::MethodNotAllowed { .. }
             | Self::TimedOut
             | Self::TargetTooLong
             | Self::SignatureRefused(_)
             | Self::TypeRefused
-            | Self::RateLimited { .. }
             | Self::HandlerFault => None,
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { wait } => Some(*wait),
-            Self::Unavailable(_) => Some(RETRY_UNAVAILABLE),
+            Self::RateLimited { wait, .. } => Some(*wait),
+            Self::Unverified(_) | Self::Unavailable(_) => Some(RETRY_UNAVAILABLE),
             _ => None,
         }
     }
 
-    /// The problem document that the sender gets.
-    fn document(&self) -> Vec<u8> {
-        let document = Problem { detail: self.detail(), ..Problem::new(self.code()) };
-        // A document of strings and a number always serializes; an empty body would still carry the status.
-        serde_json::to_vec(&document).unwrap_or_default()
+    /// The problem that the sender is told of.
+    pub(crate) fn problem(&self) -> Problem {
+        Problem { detail: self.detail(), ..Problem::new(self.code()) }
     }
 
-    fn status(&self) -> StatusCode {
+    /// The problem document that the sender gets.
+    fn document(&self) -> Vec<u8> {
+        let index = match self {
+            Self::BadEvent(bad) => bad.index,
+            Self::EventTypeRefused { index } => Some(*index),
+            _ => None,
+        };
+        // A document of strings and numbers always serializes; an empty body would still carry the status.
+        serde_json::to_vec(&Document { problem: self.problem(), event: index }).unwrap_or_default()
+    }
+
+    /// The step of a signature's verification that failed.
+    pub(crate) fn step(&self) -> Option<&'static str> {
+        match self {
+            Self::SignatureRefused(failure) | Self::Unverified(failure) | Self::Unauthorized(failure) => {
+                Some(failure.step().as_str())
+            }
+            _ => None,
+        }
+    }
+
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// The answer that the sender gets.
-    pub(crate) fn into_response(self) -> Response<Held> {
-        let mut response = Response::new(Held::from(self.document()));
+    pub(crate) fn into_response(self) -> Response<AnswerBody> {
+        let mut response = Response::new(AnswerBody::from(self.document()));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(problem::CONTENT_TYPE));
@@ -231,10 +240,50 @@ impl Refusal {
             Self::MethodNotAllowed { allow } => drop(headers.insert(ALLOW, HeaderValue::from_static(allow))),
             // RFC 9110 §15.5.2 and §15.5.16.
             Self::SignatureRefused(_) => drop(headers.insert(WWW_AUTHENTICATE, CHALLENGE)),
+            Self::Unauthorized(_) => drop(headers.insert(WWW_AUTHENTICATE, BEARER)),
+            Self::UnsupportedMediaType => {
+                drop(headers.insert(ACCEPT, HeaderValue::from_static(MEDIA_TYPES)));
+            }
+            Self::RateLimited { policy, wait, per_second } => {
+                limit_fields(headers, policy, wait, per_second);
+            }
             Self::UnsupportedEncoding => drop(headers.insert(ACCEPT_ENCODING, TAKEN_ENCODING)),
             _ => {}
         }
         response
+    }
+}
+
+/// Says which limit was reached, and when it takes more, by draft-ietf-httpapi-ratelimit-headers-10 and
+/// later.
+fn limit_fields(headers: &mut HeaderMap, policy: &str, wait: Duration, per_second: u32) {
+    let fields = [
+        (RATELIMIT_POLICY, format!("\"{policy}\";q={per_second};w=1")),
+        (RATELIMIT, format!("\"{policy}\";r=0;t={}", whole_seconds(wait))),
+    ];
+    for (name, value) in fields {
+        // Digits and letters always make a value.
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+impl From<Unavailable> for Refusal {
+    fn from(what: Unavailable) -> Self {
+        Self::Unavailable(what)
+    }
+}
+
+impl From<Shed> for Refusal {
+    fn from(shed: Shed) -> Self {
+        Self::Unavailable(Unavailable::Shed(shed))
+    }
+}
+
+impl From<OverRate> for Refusal {
+    fn from(OverRate { wait, per_second }: OverRate) -> Self {
+        Self::RateLimited { policy: "address", wait, per_second }
     }
 }
 
@@ -259,33 +308,35 @@ mod tests {
 
         let mut answers = Vec::new();
         for why in [
-            NotSigned::Missing("x-hub-signature-256"),
-            NotSigned::Malformed("x-hub-signature-256"),
-            NotSigned::Stale { seconds: -340, tolerance: 300 },
-            NotSigned::NoMatch { secrets: 2 },
+            Failure::Missing("x-hub-signature-256".into()),
+            Failure::Malformed { name: "x-hub-signature-256".into(), expected: "a signature".into() },
+            Failure::Stale { seconds: -340, tolerance: 300 },
+            Failure::NoMatch { keys: 2 },
         ] {
             let (parts, body) = Refusal::SignatureRefused(why).into_response().into_parts();
             answers.push((parts.status, parts.headers, body.collect().await.unwrap().to_bytes()));
         }
         assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
-        let stale = NotSigned::Stale { seconds: -340, tolerance: 300 };
-        assert_eq!(stale.to_string(), "signed 340 s ago, and 300 s are allowed");
-        assert_eq!(NotSigned::NoMatch { secrets: 2 }.to_string(), "matches none of 2 secrets");
     }
 
     #[test]
     fn what_may_be_retried_says_when() {
-        let limited = Refusal::RateLimited { wait: Duration::from_millis(1_200) }.into_response();
+        let wait = Duration::from_millis(1_200);
+        let limited = Refusal::RateLimited { policy: "source", wait, per_second: 50 }.into_response();
         assert_eq!(
             (limited.status().as_u16(), &limited.headers()[RETRY_AFTER]),
             (429, &HeaderValue::from(2))
         );
+        assert_eq!(limited.headers()[RATELIMIT], "\"source\";r=0;t=2");
+        assert_eq!(limited.headers()[RATELIMIT_POLICY], "\"source\";q=50;w=1");
+        let limited = Refusal::RateLimited { policy: "address", wait, per_second: 5 }.into_response();
+        assert_eq!(limited.headers()[RATELIMIT_POLICY], "\"address\";q=5;w=1");
         let unavailable = Refusal::Unavailable(Unavailable::Queue).into_response();
         assert_eq!(
             (unavailable.status().as_u16(), unavailable.headers().contains_key(RETRY_AFTER)),
             (503, true)
         );
-        let refused = Refusal::SignatureRefused(NotSigned::Missing("x")).into_response();
+        let refused = Refusal::SignatureRefused(Failure::Missing("x".into())).into_response();
         assert_eq!((refused.status().as_u16(), refused.headers().contains_key(RETRY_AFTER)), (401, false));
     }
 }

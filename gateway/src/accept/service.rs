@@ -1,75 +1,95 @@
-//! What every port of the gateway holds requests and answers to, before and after whatever serves them.
+//! The checks of requests and answers that every port of the gateway makes, around the service of the port.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use floodgate_listen::{Held, Payload, Unread, Visit, check_head};
+use floodgate_listen::{AnswerBody, HeadLimits, Payload, RequestContext, UnreadableHead, check_head};
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
 
 use super::arriving::Arriving;
+use super::refusal::Unavailable;
 use super::{Refusal, answer};
 
-/// What answers requests whose heads are good.
+/// Answers requests whose heads were checked.
 pub(crate) trait Service: Send + Sync + 'static {
-    /// Answers one.
-    fn call(&self, request: Request<Payload>, visit: Visit) -> impl Future<Output = Response<Held>> + Send;
+    /// Answers a request whose head was accepted.
+    fn call(
+        &self,
+        request: Request<Payload>,
+        context: RequestContext,
+    ) -> impl Future<Output = Response<AnswerBody>> + Send;
 
-    /// Told of a request that was refused for its head alone.
+    /// Called for a request that was refused for its head alone.
     fn refused(&self, refusal: &Refusal, peer: SocketAddr);
+
+    /// Called for a connection that was refused: see [`floodgate_listen::Service::connection_refused`].
+    fn connection_refused(&self, peer: SocketAddr, reason: &'static str, why: &dyn Display) {
+        let _ = (peer, reason, why);
+    }
 }
 
-/// Looks at heads, and answers those that are not good.
+/// Checks heads, and refuses those that break a rule.
 pub(crate) struct Checking<S> {
     service: S,
-    /// The most bytes of a head.
-    head_bytes: usize,
+    head: HeadLimits,
 }
 
 impl<S> Checking<S> {
-    /// In front of this service.
-    pub(crate) fn new(service: S, head_bytes: usize) -> Self {
-        Self { service, head_bytes }
+    /// Checks heads within these limits in front of `service`.
+    pub(crate) fn new(service: S, head: HeadLimits) -> Self {
+        Self { service, head }
     }
 }
 
 impl<S: Service> floodgate_listen::Service for Checking<S> {
-    type Body = Held;
+    type Body = AnswerBody;
 
     fn call(
         self: Arc<Self>,
         request: Request<Payload>,
-        visit: Visit,
-    ) -> impl Future<Output = Response<Held>> + Send + 'static {
+        context: RequestContext,
+    ) -> impl Future<Output = Response<AnswerBody>> + Send + 'static {
         // At once, and not when the answer's turn comes: a head that is refused is not kept.
-        let request = Checked::new(request, &visit, self.head_bytes);
-        async move { request.answer(&self.service, visit).await }
+        let request = Checked::new(request, &context, self.head);
+        async move { request.answer(&self.service, context).await }
     }
 
-    fn explain(&self, unread: Unread, peer: SocketAddr) -> Response<Bytes> {
+    fn connection_refused(&self, peer: SocketAddr, reason: &'static str, why: &dyn Display) {
+        self.service.connection_refused(peer, reason, why);
+    }
+
+    fn explain(&self, unread: UnreadableHead, peer: SocketAddr) -> Response<Bytes> {
         let refusal = match unread {
-            Unread::Malformed => Refusal::Malformed("the head is not HTTP"),
-            Unread::TargetTooLong => Refusal::TargetTooLong,
-            Unread::HeadTooLarge => Refusal::HeadTooLarge { limit: self.head_bytes },
+            UnreadableHead::Malformed => Refusal::Malformed("the head is not HTTP"),
+            UnreadableHead::TargetTooLong => Refusal::TargetTooLong,
+            UnreadableHead::HeadTooLarge => Refusal::HeadTooLarge { limit: self.head },
         };
         self.service.refused(&refusal, peer);
-        refusal.into_response().map(Held::into_bytes)
+        refusal.into_response().map(AnswerBody::into_bytes)
+    }
+
+    fn without_memory(&self, peer: SocketAddr) -> Response<()> {
+        let refusal = Refusal::Unavailable(Unavailable::Memory);
+        self.service.refused(&refusal, peer);
+        answer::without_body(refusal.into_response()).map(drop)
     }
 }
 
-/// A request whose head was looked at.
+/// A request with the result of the checks of its head.
 enum Checked {
     Good(Request<Payload>),
     Refused(Refusal, Version, Arriving),
 }
 
 impl Checked {
-    fn new(mut request: Request<Payload>, visit: &Visit, max_bytes: usize) -> Self {
-        if let Err(bad) = check_head(&request, max_bytes) {
+    fn new(mut request: Request<Payload>, context: &RequestContext, limits: HeadLimits) -> Self {
+        if let Err(bad) = check_head(&request, limits) {
             return Self::Refused(bad.into(), request.version(), Arriving::of(request).1);
         }
-        if visit.memory.is_err() {
+        if context.memory.is_err() {
             // Nothing is kept that is not counted. What can still be said needs no headers:
             // that it cannot be taken, or how this process is.
             *request.headers_mut() = HeaderMap::new();
@@ -77,16 +97,16 @@ impl Checked {
         Self::Good(request)
     }
 
-    async fn answer(self, service: &impl Service, visit: Visit) -> Response<Held> {
+    async fn answer(self, service: &impl Service, context: RequestContext) -> Response<AnswerBody> {
         match self {
             Self::Good(request) => {
                 let method = request.method().clone();
-                answer::without_forbidden_content(&method, service.call(request, visit).await)
+                answer::without_forbidden_content(&method, service.call(request, context).await)
             }
             Self::Refused(refusal, version, mut body) => {
-                service.refused(&refusal, visit.peer);
+                service.refused(&refusal, context.peer);
                 // Its memory is not needed any more.
-                drop(visit);
+                drop(context);
                 body.let_go().await;
                 let mut response = refusal.into_response();
                 if version < Version::HTTP_2 {

@@ -1,4 +1,4 @@
-//! A handler as a source binds it, and how it can end the chain for an event.
+//! A handler as a source binds it, and the ways in which it can end the chain for an event.
 
 use std::sync::Arc;
 
@@ -20,11 +20,11 @@ pub struct BoundHandler {
     pub params: String,
     /// What the binding grants.
     pub granted: Arc<Granted>,
-    /// What it may use up.
+    /// What the handler may use up for one event.
     pub limits: RunLimits,
-    /// What a failure does.
+    /// What happens to an event that the handler fails on.
     pub on_fault: OnFault,
-    /// Another version that is tried on some events.
+    /// Another version that runs beside it on a share of the events.
     pub trial: Option<Trial>,
 }
 
@@ -42,7 +42,7 @@ impl BoundHandler {
         End::Stopped(Disposition::Responded(responded), Some(answer))
     }
 
-    /// What a failure ends the chain with; none where the event goes on as if this handler were not there.
+    /// Returns how a failure ends the chain. `None` if the event continues as if this handler were not there.
     pub(super) fn fail<'a>(&self, fault: Fault) -> Result<Option<End<'a>>, Rejected> {
         match self.on_fault {
             OnFault::Pass => Ok(None),
@@ -64,12 +64,12 @@ pub(super) enum End<'a> {
     Split(Split<'a>),
 }
 
-/// What a split left to do.
+/// A split, whose children still have to go through the rest of the chain.
 pub(super) struct Split<'a> {
     pub(super) handler: &'a BoundHandler,
     pub(super) version: &'a Arc<Version>,
     pub(super) children: Vec<Child>,
-    /// The handlers that each child goes through.
+    /// The handlers that each child still goes through.
     pub(super) rest: &'a [BoundHandler],
 }
 
@@ -78,7 +78,7 @@ impl End<'_> {
         match self {
             Self::Passed => (None, None),
             Self::Stopped(disposition, answer) => (Some(disposition), answer),
-            // The parent is a tombstone; its children go on.
+            // The parent is stored as a tombstone, and its children continue.
             Self::Split(split) => {
                 let filtered = Filtered { handler: split.handler.name(), reason: "split".to_owned() };
                 (Some(Disposition::Filtered(filtered)), None)
@@ -87,14 +87,13 @@ impl End<'_> {
     }
 }
 
-/// A handler failed whose binding rejects the event then:
-/// a 5xx, so that the sender tries again. It is logged.
+/// A handler failed, and its binding says `on_fault = "reject"`. The sender gets a 500 and tries again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("handler {handler} failed: {fault}")]
 pub struct Rejected {
-    /// The handler.
+    /// The name of the handler.
     pub handler: Name,
-    /// How it failed.
+    /// How the handler failed.
     #[source]
     pub fault: Fault,
 }

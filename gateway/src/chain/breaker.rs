@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 
 use floodgate_sandbox::Limits;
 
-/// When a handler is not run any more, and for how long.
+/// After how many failures a handler is no longer run, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Threshold {
-    /// Failures in a row after which it is not run.
+    /// The number of failures in a row.
     pub(crate) faults: u32,
     /// The time after which one event tries it again.
     pub(crate) pause: Duration,
 }
 
 impl Threshold {
-    /// What the process's limits say.
+    /// The threshold that the process's limits set.
     pub(crate) fn of(limits: &Limits) -> Self {
         Self { faults: limits.breaker_faults, pause: Duration::from_secs(limits.breaker_seconds.into()) }
     }
@@ -32,8 +32,8 @@ pub(crate) struct Breaker {
     retry_at_ms: AtomicU64,
 }
 
-// Counts may be off by the runs that end at the same moment; nothing is ordered by
-// them, so `Relaxed` is enough.
+// Counts may be off by the runs that end at the same moment. No other memory access is ordered by them, so
+// `Relaxed` is enough.
 impl Breaker {
     pub(crate) fn new(threshold: Threshold) -> Self {
         Self { threshold, origin: Instant::now(), faults: AtomicU32::new(0), retry_at_ms: AtomicU64::new(0) }
@@ -43,12 +43,12 @@ impl Breaker {
         self.faults.load(Ordering::Relaxed) >= self.threshold.faults
     }
 
-    /// Whether an event may run. While open, one may after each pause.
+    /// Returns true if an event may run. While the breaker is open, one may after each pause.
     pub(crate) fn admits(&self) -> bool {
         self.admits_at(|| self.now_ms())
     }
 
-    /// Reads the clock only while it is open: most events cost none.
+    /// Reads the clock only while the breaker is open, so most events cost no read.
     fn admits_at(&self, now_ms: impl FnOnce() -> u64) -> bool {
         if !self.is_open() {
             return true;
@@ -60,14 +60,14 @@ impl Breaker {
         now_ms >= retry_at && take().is_ok()
     }
 
-    /// Notes how a run ended; says whether that opened the breaker.
+    /// Records how a run ended. Returns true if that opened the breaker.
     pub(crate) fn record(&self, failed: bool) -> bool {
         self.record_at(failed, || self.now_ms())
     }
 
     fn record_at(&self, failed: bool, now_ms: impl FnOnce() -> u64) -> bool {
         if !failed {
-            // Most runs: no write to memory that all processors share.
+            // The usual case: nothing is written to memory that all processors share.
             if self.faults.load(Ordering::Relaxed) != 0 {
                 self.faults.store(0, Ordering::Relaxed);
             }
@@ -75,7 +75,7 @@ impl Breaker {
         }
         let before = self.faults.fetch_add(1, Ordering::Relaxed);
         if before >= self.threshold.faults {
-            // Far from an overflow, which would close it.
+            // The counter stays far from an overflow, which would close the breaker.
             self.faults.store(self.threshold.faults, Ordering::Relaxed);
         }
         let opened = before.saturating_add(1) == self.threshold.faults;

@@ -1,11 +1,11 @@
-//! What an event's handlers may use up together: time, and the memory that the event is counted in.
+//! The limits that an event's handlers share: time, and the memory that the event is counted in.
 
 use std::time::Duration;
 
 use floodgate_listen::{Exhausted, Reservation};
 
-/// What an event has left. Versions that are tried beside others have as much time again, so
-/// that a trial never costs an event what its promoted handlers need.
+/// What is left for an event. Trials have as much time again for themselves, so that they never take any from
+/// the promoted handlers.
 #[derive(Debug)]
 pub(super) struct EventBudget {
     promoted: Duration,
@@ -25,7 +25,7 @@ impl EventBudget {
         Self { promoted: time, tried: time, memory }
     }
 
-    /// The time that is left, if any is.
+    /// The time that is left, or none if it is used up.
     pub(super) fn time_left(&self, kind: RunKind) -> Option<Duration> {
         let left = match kind {
             RunKind::Promoted => self.promoted,
@@ -42,7 +42,7 @@ impl EventBudget {
         *left = left.saturating_sub(time);
     }
 
-    /// Counts `bytes` more for the event.
+    /// Counts `bytes` more in the event's memory.
     ///
     /// # Errors
     /// If the process has no memory for them.

@@ -1,4 +1,4 @@
-//! An event on its way through a chain.
+//! An event while it goes through a chain.
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,16 +15,16 @@ use super::split::NewChild;
 use super::version_id::VersionId;
 use crate::stage::Verified;
 
-/// An event as it was received, and what the handlers so far made of it.
+/// An event as it was received, with what the handlers so far changed.
 pub(crate) struct InProgress {
-    /// As received; without raw bytes and payload. Shared with runs, for as long as they take.
+    /// The envelope as received, without raw bytes and payload. Runs share it.
     envelope: Arc<Event>,
     intake: Arc<Intake>,
-    /// The signed bytes, where they stay with the event.
+    /// The signed bytes, if they are kept with the event.
     raw: Option<Bytes>,
     /// The body as received, after content decoding.
     received: Bytes,
-    /// The id as text, for handlers; made when the first one asks.
+    /// The id as text for handlers, made when the first one asks.
     id: OnceLock<String>,
     body: Bytes,
     event_type: String,
@@ -33,12 +33,12 @@ pub(crate) struct InProgress {
     content_type: String,
     added: Vec<HeaderPair>,
     runs: Vec<HandlerRun>,
-    /// What a handler answers the sender although the event goes on.
+    /// The answer of a handler that lets the event continue.
     answer: Option<HandlerAnswer>,
 }
 
 impl InProgress {
-    /// Comes with the memory that the event is counted in.
+    /// Returns the event together with the memory that it is counted in.
     pub(crate) fn new(verified: Verified, policy: RawPolicy) -> (Self, Reservation) {
         let Verified { event, raw, body, intake, memory, .. } = verified;
         let raw = raw.filter(|_| policy == RawPolicy::Keep);
@@ -46,7 +46,7 @@ impl InProgress {
     }
 
     pub(crate) fn of(envelope: Event, intake: Arc<Intake>, raw: Option<Bytes>, body: Bytes) -> Self {
-        // `verify` writes a known one.
+        // `verify` only writes known lanes.
         let lane = Lane::try_from(envelope.lane).unwrap_or_default();
         Self {
             id: OnceLock::new(),
@@ -69,7 +69,7 @@ impl InProgress {
         self.id.get_or_init(|| self.event_id().map(|id| id.to_string()).unwrap_or_default())
     }
 
-    /// Always there: `verify` writes 16 bytes.
+    /// Never missing: `verify` writes 16 bytes.
     pub(crate) fn event_id(&self) -> Option<EventId> {
         EventId::try_from(&*self.envelope.id).ok()
     }
@@ -82,7 +82,7 @@ impl InProgress {
         self.envelope.parent.is_some()
     }
 
-    /// What a handler may ask for.
+    /// What a handler may ask the host for.
     pub(crate) fn context(&self, granted: &Arc<Granted>) -> Context {
         Context::new(Arc::clone(&self.envelope), Arc::clone(granted)).adding(&self.added)
     }
@@ -103,7 +103,7 @@ impl InProgress {
         }
     }
 
-    /// Notes a run.
+    /// Adds a run to the envelope, with its outcome.
     pub(crate) fn record(&mut self, by: &VersionId, outcome: &str) {
         self.runs.push(HandlerRun {
             name: by.name.to_string(),
@@ -128,14 +128,14 @@ impl InProgress {
                 if value.to_str().is_ok() {
                     continue;
                 }
-                // The text does not say what the bytes were: they go along.
+                // The text loses bytes that are not UTF-8, so the bytes are kept too.
             }
             self.added.push((name, value));
         }
     }
 
-    /// A lane that a handler chose stays; else a new type may have a lane.
-    /// Children stay in their parent's lane, because they share its block.
+    /// Moves the event to the lane that a handler chose, or else to the source's lane for a new type. A lane
+    /// that an earlier handler chose stays. So do children, because they share their parent's block.
     fn move_to(&mut self, chosen: Option<Lane>, new_type: Option<&str>) {
         if self.is_child() {
             return;
@@ -148,7 +148,7 @@ impl InProgress {
         }
     }
 
-    /// Notes what to answer the sender; the first answer counts.
+    /// Sets the answer to the sender. Only the first answer counts.
     pub(crate) fn answer(&mut self, answer: HandlerAnswer) {
         self.answer.get_or_insert(answer);
     }
@@ -157,13 +157,13 @@ impl InProgress {
         self.answer.take()
     }
 
-    /// A child, as it begins.
+    /// Makes a child of this event, before the rest of the chain runs over it.
     pub(crate) fn child(&self, new: NewChild<'_>) -> Self {
         let envelope = new.envelope(&self.envelope, &self.event_type, self.lane);
         Self::of(envelope, Arc::clone(&self.intake), None, new.child.body.clone())
     }
 
-    /// The finished envelope.
+    /// Makes the envelope that is stored. What it holds depends on the disposition.
     pub(crate) fn finish(mut self, disposition: Option<Disposition>) -> Event {
         let mut event = Arc::unwrap_or_clone(std::mem::take(&mut self.envelope));
         event.handlers = std::mem::take(&mut self.runs);
@@ -180,7 +180,7 @@ impl InProgress {
         event
     }
 
-    /// What a fixed version of the handler needs to run again.
+    /// Keeps what a later version of the handler needs to run again.
     fn leave_as_received(&mut self, event: &mut Event) {
         self.body = self.received.clone();
         self.leave_body(event);
@@ -206,7 +206,7 @@ impl InProgress {
         }
     }
 
-    /// None where the raw bytes say it already.
+    /// None if the raw bytes are the same.
     fn payload(&self) -> Option<Bytes> {
         match &self.raw {
             Some(raw) if *raw == self.body => None,

@@ -1,35 +1,35 @@
-//! Lines of handlers on their way to whoever follows them.
+//! The queue of handlers' log lines, which `region` publishes.
 
 use floodgate_sandbox::Level;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-/// Lines that wait for the region's NATS; more are left out.
+/// The most lines that wait to be published. Further lines are dropped.
 const MAX_WAITING: usize = 1_024;
 
-/// A line, with what it is about.
+/// A line that a handler logged, with the event that it is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LogLine {
-    /// The handler.
+    /// The name of the handler.
     pub handler: String,
-    /// Its version.
+    /// The version of the handler.
     pub version: u32,
     /// The source that the event came through.
     pub source: String,
-    /// The event's id.
+    /// The id of the event, as text.
     pub event: String,
-    /// How much it matters.
+    /// The level that the handler gave the line.
     pub level: Level,
-    /// What it says; no control characters.
+    /// The text, in which control characters are escaped.
     pub message: String,
 }
 
-/// Where chains put lines; never waits.
+/// Where chains put log lines. It never waits: if the queue is full, the line is dropped.
 #[derive(Clone, Debug)]
 pub struct LogSender(mpsc::Sender<LogLine>);
 
 impl LogSender {
-    /// A sender, and the receiver of its lines.
+    /// Makes a sender, and the receiver of its lines.
     pub fn new() -> (Self, mpsc::Receiver<LogLine>) {
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
         (Self(sender), receiver)

@@ -1,4 +1,4 @@
-//! Chains for a replay: with another version of a handler, or from one handler on.
+//! Chains for a replay: with another version of a handler, or starting at a given handler.
 
 use std::sync::Arc;
 
@@ -7,8 +7,9 @@ use super::bound::BoundHandler;
 use super::version::Version;
 
 impl Chain {
-    /// The part of the chain that starts with the handler `from`; all of it if that is none.
-    /// What a child of a split goes through, since its parent has what came before.
+    /// The part of the chain that starts with the handler `from`, or the whole chain if `from` is none. A
+    /// child of a split is replayed from the handler after the split, because its parent went through those
+    /// before.
     ///
     /// # Errors
     /// If the chain has no such handler.
@@ -19,7 +20,7 @@ impl Chain {
         Ok(self.of(self.handlers[start..].to_vec()))
     }
 
-    /// The same chain with this version in the place of the bound one, and none tried there.
+    /// The same chain, with this version in place of the bound one and without its trial.
     ///
     /// # Errors
     /// If the chain has no such handler.
@@ -41,7 +42,7 @@ impl Chain {
     }
 }
 
-/// No such handler runs over the event.
+/// The chain has no handler of this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("its source has no handler `{0}` for it now")]
 pub struct NotBound(String);

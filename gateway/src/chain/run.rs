@@ -1,4 +1,4 @@
-//! Runs one handler of a chain over an event: the promoted version, and beside it the one that is tried.
+//! Runs one handler of a chain over an event: the promoted version, and the version on trial beside it.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// What a handler decided, and which version's decision it is.
+/// What a handler decided, and the version that decided it.
 type Decided<'a> = (&'a Arc<Version>, Result<Outcome, Fault>);
 
 impl Chain {
@@ -52,8 +52,8 @@ impl Chain {
         }
     }
 
-    /// Runs both versions over the event, and takes the promoted one's outcome, or a
-    /// canary's that did not fail.
+    /// Runs both versions over the event. Returns the outcome of the promoted one, or that of a canary that
+    /// did not fail.
     async fn run_both<'a>(
         &self,
         handler: &'a BoundHandler,
@@ -75,8 +75,8 @@ impl Chain {
         Ok(self.settle(&handler.version, promoted, event))
     }
 
-    /// Counts what the handler returned before anything else waits: until then only as many hold an uncounted
-    /// outcome as there are threads.
+    /// Counts what the handler returned before anything else waits. Until then, there are at most as many
+    /// uncounted outcomes as threads.
     async fn run_one(
         &self,
         handler: &BoundHandler,
@@ -98,7 +98,7 @@ impl Chain {
         Ok(ran)
     }
 
-    /// Takes a run's outcome as the handler's decision, and notes it with the event.
+    /// Takes the outcome of a run as the handler's decision, and records it in the envelope.
     fn settle<'a>(&self, version: &'a Arc<Version>, ran: VersionRun, event: &mut InProgress) -> Decided<'a> {
         event.record(version.id(), ran.result.as_ref().map_or(FAULT, Outcome::as_str));
         if let Err(fault) = &ran.result {
@@ -108,8 +108,8 @@ impl Chain {
         (version, ran.result)
     }
 
-    /// Passes on what a handler logged: to this process's log, under the target `handler`,
-    /// and to whoever follows it.
+    /// Passes on the lines of a handler: to this process's log, under the target `handler`, and to the queue
+    /// for NATS.
     fn publish(&self, version: &Version, event: &InProgress, lines: Vec<Line>) {
         let mut left_out = 0;
         for Line { level, message } in lines {
@@ -141,7 +141,7 @@ fn write(handler: &str, version: u32, event: &str, level: Level, message: &str) 
     }
 }
 
-/// What a checked outcome may still not be, for this event.
+/// Refuses an outcome that was checked, and that this event still cannot have.
 fn permit(outcome: Outcome, event: &InProgress) -> Result<Outcome, Fault> {
     match &outcome {
         Outcome::Split(_) if event.is_child() => {

@@ -1,23 +1,22 @@
-//! Events that a handler makes out of one.
+//! The events that a handler makes of one.
 
 use floodgate_event::id::BodyHash;
 use floodgate_event::proto::{self, Event, KeyKind, Parent};
-use floodgate_event::snapshot::Digest256;
-use floodgate_event::{EventId, Lane};
+use floodgate_event::{Digest256, EventId, Lane};
 use floodgate_sandbox::{Child, Fault};
 use prost::Message as _;
 
-/// The most bytes of a split, the request's headers counted once for each child: parent and children share a
-/// block, and a block is one message of at most 8 MiB.
+/// The most bytes of a split, with the request's headers counted once for each child. Parent and children
+/// share a block, and a block is one message of at most 8 MiB.
 const MAX_BYTES: usize = 6 * 1024 * 1024;
 
-/// Checks that a split's events fit one block.
+/// Checks that the events of a split fit into one block.
 pub(crate) fn check(parent: &Event, children: &[Child]) -> Result<(), Fault> {
     let bodies: usize = children.iter().map(|child| child.body.len()).sum();
     check_size(bodies + children.len() * parent.encoded_len())
 }
 
-/// Checks what the rest of a chain made of them, so far.
+/// Checks the size of what the rest of the chain has made of them so far.
 pub(crate) fn check_size(bytes: usize) -> Result<(), Fault> {
     if bytes > MAX_BYTES {
         return Err(Fault::output(format!(
@@ -31,18 +30,18 @@ pub(crate) fn check_size(bytes: usize) -> Result<(), Fault> {
 pub(crate) struct NewChild<'a> {
     /// Its place among its siblings, from 0.
     pub(crate) ordinal: u32,
-    /// The component that made it.
+    /// The digest of the component that made it.
     pub(crate) by: &'a Digest256,
-    /// What that handler made.
+    /// What that handler returned for it.
     pub(crate) child: &'a Child,
 }
 
 impl NewChild<'_> {
-    /// The child's envelope: its parent's, under an id that every run of this handler
-    /// over this parent gives it. It takes the parent's type, as it is now, where it has none of its own.
+    /// Makes the child's envelope from its parent's. Every run of the same handler over the same parent gives
+    /// the child the same id. A child without a type gets the parent's present one.
     pub(crate) fn envelope(&self, received: &Event, parent_type: &str, lane: Lane) -> Event {
         let digest = self.by.as_bytes();
-        // An id of another length does not get past `verify`.
+        // `verify` lets no id of another length through.
         let parent_id = EventId::try_from(&*received.id).unwrap_or(EventId::from([0; 16]));
         Event {
             id: EventId::child(parent_id, self.ordinal, digest).as_bytes().to_vec(),

@@ -7,9 +7,8 @@ use floodgate_event::id::BodyHash;
 use floodgate_event::proto::event::Disposition;
 use floodgate_event::proto::{self, Event, Header, KeyKind, Request};
 use floodgate_event::rollout::{self, Share, TrialKind};
-use floodgate_event::snapshot::Digest256;
 use floodgate_event::source::{HandlerLimits, Intake, OnFault, RawPolicy};
-use floodgate_event::{EventId, Lane};
+use floodgate_event::{Digest256, EventId, Lane, ShardId};
 use floodgate_sandbox::{Engine, FaultKind, Limits};
 use floodgate_sandbox_guests::{PASS, SPIN, component};
 use prometheus::Registry;
@@ -42,7 +41,7 @@ fn verified(body: &'static [u8]) -> Verified {
         body: raw.clone(),
         raw: Some(raw),
         intake: Arc::new(intake),
-        shard: 3,
+        shard: ShardId::new(3),
         unread: Vec::new(),
         memory: floodgate_listen::Reservation::uncounted(),
     }
@@ -89,7 +88,10 @@ async fn each_handler_sees_what_the_one_before_changed() {
     assert_eq!(event.request.as_ref().unwrap().raw.as_deref(), Some(&b"{\"a\":1}"[..]));
     assert_eq!(event.lane, i32::from(proto::Lane::Standard), "the source's lane for the new type");
     let outcomes: Vec<_> = event.handlers.iter().map(|run| run.outcome.as_str()).collect();
-    assert_eq!((outcomes, &event.disposition, handled.shard), (vec!["change", "pass"], &None, 3));
+    assert_eq!(
+        (outcomes, &event.disposition, handled.shard),
+        (vec!["change", "pass"], &None, ShardId::new(3))
+    );
 }
 
 #[tokio::test]

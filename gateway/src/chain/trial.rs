@@ -1,4 +1,4 @@
-//! A version that is tried beside the promoted one, and how it does.
+//! A version on trial beside the promoted one, and how it compares.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,13 +15,12 @@ use super::version::{Version, VersionRun};
 pub struct Trial {
     spec: rollout::Trial,
     version: Arc<Version>,
-    /// What the binding grants, with counters that nobody reads:
-    /// a trial must not be seen in what handlers count.
+    /// What the binding grants, with counters that nobody reads: a trial must not change what handlers count.
     granted: Arc<Granted>,
     comparison: Arc<Comparison>,
 }
 
-/// How a trial goes in this process, over all sources.
+/// The counts of a trial in this process, over all sources.
 #[derive(Debug)]
 pub struct Comparison {
     handler: Name,
@@ -36,8 +35,8 @@ struct Counts {
 }
 
 impl Trial {
-    /// A trial of `version`, whose events are counted in `comparison`;
-    /// `granted` is [uncounted](Granted::uncounted).
+    /// Makes a trial of `version`. Its events are counted in `comparison`, and `granted` is
+    /// [uncounted](Granted::uncounted).
     pub fn new(
         spec: rollout::Trial,
         version: Arc<Version>,
@@ -60,7 +59,7 @@ impl Trial {
         &self.version
     }
 
-    /// Whether the tried version's outcome counts: a canary's does, unless it failed.
+    /// Returns true if the version on trial decides about the event: a canary does, unless it failed.
     pub(crate) fn prevails(&self, tried: &VersionRun) -> bool {
         self.spec.kind == TrialKind::Canary && tried.result.is_ok()
     }
@@ -69,8 +68,8 @@ impl Trial {
         self.spec.kind == TrialKind::Canary
     }
 
-    /// Counts an event that both versions ran on. Where the event's time was over, neither says anything of
-    /// the other.
+    /// Counts an event that both versions ran on. If the event's time was over, the results say nothing about
+    /// the versions, and nothing is counted.
     pub(crate) fn compare(&self, event: &str, source: &str, promoted: &VersionRun, tried: &VersionRun) {
         let out_of_time =
             |ran: &VersionRun| ran.result.as_ref().is_err_and(|fault| fault.kind() == FaultKind::Budget);
@@ -82,12 +81,12 @@ impl Trial {
 }
 
 impl Comparison {
-    /// A comparison of no events yet.
+    /// Begins a comparison without events.
     pub fn new(handler: Name, id: u64) -> Self {
         Self { handler, id, counts: Mutex::default() }
     }
 
-    /// What a gateway reports of it.
+    /// Returns the counts and differences for the gateway's report.
     pub fn report(&self) -> TrialReport {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let (name, id, tally, samples) =
@@ -129,7 +128,7 @@ fn describe(result: &Result<Outcome, Fault>) -> String {
     }
 }
 
-/// The parts in which two results differ; none if they are the same.
+/// The parts in which two results differ. Empty if they are the same.
 fn differing(one: &Result<Outcome, Fault>, other: &Result<Outcome, Fault>) -> Vec<&'static str> {
     match (one, other) {
         (Ok(one), Ok(other)) => differing_outcomes(one, other),
@@ -143,7 +142,7 @@ fn differing_outcomes(one: &Outcome, other: &Outcome) -> Vec<&'static str> {
     one.into_iter().zip(other).filter(|(one, other)| one.1 != other.1).map(|(one, _)| one.0).collect()
 }
 
-/// An outcome taken apart, each part by its name; parts that it does not have are empty.
+/// The parts of an outcome, by name. A part that the outcome does not have is empty.
 struct Parts;
 
 impl Parts {

@@ -1,4 +1,4 @@
-//! A version of a handler in use: its code, and what is known of how it does.
+//! A version of a handler in use: its code, and how it does.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -16,11 +16,11 @@ use super::breaker::{Breaker, Threshold};
 use super::version_id::VersionId;
 use super::warnings::FaultLog;
 
-/// Lines that a handler version may log in a second, over all events of this
-/// process; half of it again at once.
+/// How many lines a handler version may log per second, over all events of this process. Half as many may
+/// come at once.
 const LINES_PER_SECOND: NonZeroU32 = NonZeroU32::new(200).unwrap();
 
-/// How often the log says what was left out of it.
+/// How often the log says how many lines were left out.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// A version of a handler in use, shared by all sources that bind it.
@@ -34,7 +34,8 @@ pub struct Version {
     fault_log: FaultLog,
 }
 
-/// The versions in use in this process, each once: its metrics and its breaker are those of all who run it.
+/// The versions in use in this process, each once. All sources that bind a version share its metrics and its
+/// breaker.
 #[derive(Clone, Debug)]
 pub struct Versions {
     engine: Engine,
@@ -42,17 +43,17 @@ pub struct Versions {
 }
 
 impl Versions {
-    /// None yet.
+    /// Begins without versions in use, on an engine.
     pub fn new(engine: Engine) -> Self {
         Self { engine, used: Arc::default() }
     }
 
-    /// The engine that they run on.
+    /// Returns the engine that all versions run on.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// Logs again and again what was left out of the log. Runs for ever.
+    /// Reports, again and again, how many lines were left out of the log. Runs for ever.
     pub(crate) async fn report_suppressed_forever(self) {
         loop {
             tokio::time::sleep(REPORT_EVERY).await;
@@ -60,7 +61,7 @@ impl Versions {
         }
     }
 
-    /// Logs what was left out of the log.
+    /// Reports how many lines were left out of the log.
     pub(crate) fn report_suppressed(&self) {
         let used: Vec<_> = {
             let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,13 +70,14 @@ impl Versions {
         used.iter().for_each(|version| version.fault_log.report_suppressed(&version.id));
     }
 
-    /// Whether any is in use.
+    /// Returns true if any version is in use.
     pub(crate) fn any(&self) -> bool {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.values().any(|version| version.strong_count() > 0)
     }
 
-    /// The version with this id, made of `handler` if it is not in use. Ends with its last user.
+    /// Returns the version with this id. If it is not in use, makes it from `handler`. A version is dropped
+    /// with its last user.
     pub fn share(&self, id: &VersionId, handler: Handler) -> Arc<Version> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.retain(|_, version| version.strong_count() > 0);
@@ -94,7 +96,7 @@ impl Drop for Version {
     }
 }
 
-/// A run under way. A request that its sender gives up ends it too.
+/// Counts a run for as long as it is under way. A request that its sender gives up drops this as well.
 struct InFlight<'a>(&'a IntGauge);
 
 impl<'a> InFlight<'a> {
@@ -113,14 +115,14 @@ impl Drop for InFlight<'_> {
 /// One run of a version.
 pub(crate) struct VersionRun {
     pub(crate) result: Result<Outcome, Fault>,
-    /// What it logged, as far as the rate allows.
+    /// The lines that it logged, as far as the rate allows.
     pub(crate) log: Vec<Line>,
     /// How long it ran.
     pub(crate) duration: Duration,
 }
 
 impl Version {
-    /// A version that nothing is known of yet.
+    /// Makes a version without any history.
     pub(crate) fn new(engine: &Engine, id: VersionId, handler: Handler) -> Self {
         let metrics = engine.metrics().version(&id.name, id.version);
         if let Some(took) = handler.compile_time() {
@@ -141,8 +143,8 @@ impl Version {
         &self.id
     }
 
-    /// Runs it over an event, unless its breaker is open.
-    /// `permit` is what a checked outcome may still not be.
+    /// Runs the version over an event, unless its breaker is open. `permit` refuses outcomes that the event
+    /// cannot have.
     pub(crate) async fn run(
         &self,
         event: Input<'_>,
@@ -176,13 +178,13 @@ impl Version {
         self.skip_for(Fault::new(FaultKind::Breaker, "not run: it failed on every event before this one"))
     }
 
-    /// A run that did not take place.
+    /// Makes the result of a run that did not take place.
     pub(crate) fn skip_for(&self, fault: Fault) -> VersionRun {
         self.metrics.ran(None, Duration::ZERO);
         VersionRun { result: Err(fault), log: Vec::new(), duration: Duration::ZERO }
     }
 
-    /// Counts a failure.
+    /// Counts a run that failed.
     pub(crate) fn failed(&self, fault: &Fault) {
         self.metrics.failed(fault.kind());
     }
@@ -194,7 +196,7 @@ impl Version {
         lines
     }
 
-    /// Counts lines that nobody will see.
+    /// Counts lines that were dropped.
     pub(crate) fn left_out(&self, lines: usize) {
         self.metrics.lines_left_out.inc_by(lines as u64);
         self.fault_log.left_out(lines as u64);

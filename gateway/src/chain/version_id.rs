@@ -1,15 +1,14 @@
-//! Which version of a handler it is.
+//! Identifies a version of a handler.
 
-use floodgate_event::Name;
-use floodgate_event::snapshot::Digest256;
+use floodgate_event::{Digest256, Name};
 
-/// What tells a version from all others.
+/// Identifies a version among all versions of all handlers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct VersionId {
-    /// The handler.
+    /// The name of the handler.
     pub name: Name,
-    /// Its version.
+    /// The version of the handler, from 1.
     pub version: u32,
-    /// That version's component.
+    /// The SHA-256 of that version's component.
     pub digest: Digest256,
 }

@@ -1,4 +1,4 @@
-//! What the log says of a version that fails: a guest, or who sends it events, must not fill the log.
+//! Limits what the log says about a version that fails: neither a guest nor its senders may fill the log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,19 +7,20 @@ use floodgate_sandbox::{Fault, FaultKind};
 
 use super::version_id::VersionId;
 
-/// Lines about one version, and how many there would have been.
+/// The lines about one version that were written, and those that were left out.
 #[derive(Debug, Default)]
 pub(crate) struct FaultLog {
     faults: LogRate,
     openings: LogRate,
-    /// Events that an open breaker kept from it. Never a line each: that it opened says why.
+    /// Events that an open breaker refused. They get no lines of their own: the line about the breaker says
+    /// why.
     skipped: AtomicU64,
-    /// Lines of its own beyond what it may log.
+    /// Lines of the handler itself beyond what it may log.
     lines: AtomicU64,
 }
 
 impl FaultLog {
-    /// A run failed, or there was none.
+    /// Logs that a run failed, or counts that the breaker refused it.
     pub(crate) fn failed(&self, id: &VersionId, source: &str, event: &str, fault: &Fault) {
         if fault.kind() == FaultKind::Breaker {
             self.skipped.fetch_add(1, Ordering::Relaxed);
@@ -37,7 +38,7 @@ impl FaultLog {
         }
     }
 
-    /// Its breaker opened.
+    /// Logs that the breaker of a version opened.
     pub(crate) fn opened(&self, id: &VersionId) {
         if let Some(left_out) = self.openings.admit() {
             tracing::error!(
@@ -49,12 +50,12 @@ impl FaultLog {
         }
     }
 
-    /// Nobody will see these lines of its own.
+    /// Counts lines of the handler that are left out.
     pub(crate) fn left_out(&self, lines: u64) {
         self.lines.fetch_add(lines, Ordering::Relaxed);
     }
 
-    /// Logs how many lines there would have been since the last time.
+    /// Reports how many lines were left out since the last report.
     pub(crate) fn report_suppressed(&self, id: &VersionId) {
         let (faults, openings) = (self.faults.take_left_out(), self.openings.take_left_out());
         let [skipped, lines] = [&self.skipped, &self.lines].map(|count| count.swap(0, Ordering::Relaxed));
@@ -78,14 +79,14 @@ mod tests {
     use std::fmt::Debug;
     use std::sync::{Arc, Mutex};
 
-    use floodgate_event::snapshot::Digest256;
+    use floodgate_event::Digest256;
     use tracing::field::{Field, Visit};
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber};
 
     use super::*;
 
-    /// The numbers of each line that was written.
+    /// The numbers of the lines that were written.
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<HashMap<&'static str, u64>>>>);
 

@@ -1,17 +1,17 @@
-//! Binds handlers to sources: one [`Version`] for all sources that bind it, kept
-//! over changes of configuration.
+//! Binds handlers to sources: one [`Version`] for all sources that bind it, which is kept when the
+//! configuration changes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use floodgate_event::snapshot::{Binding, Digest256};
-use floodgate_event::{Name, Secret, rollout};
+use floodgate_event::snapshot::Binding;
+use floodgate_event::{Digest256, Name, Secret, rollout};
 use floodgate_sandbox::{Granted, OutOfRange, UnknownKey};
 
 use super::components::Components;
 use crate::chain::{BoundHandler, Chain, Comparison, LogSender, Trial, Version, VersionId, Versions};
 
-/// Loads and binds handlers, and knows the comparisons that are in use.
+/// Loads and binds handlers, and keeps the comparisons that are in use.
 pub(super) struct Binder {
     components: Components,
     versions: Versions,
@@ -27,13 +27,13 @@ pub(super) struct InUse {
 }
 
 impl InUse {
-    /// Takes in what one more source uses.
+    /// Adds what one more source uses.
     pub(super) fn add(&mut self, other: Self) {
         other.versions.iter().for_each(|version| keep(&mut self.versions, version));
         other.comparisons.iter().for_each(|comparison| keep(&mut self.comparisons, comparison));
     }
 
-    /// What a chain uses that was bound for an earlier snapshot. What it tries is not compared any more.
+    /// Returns what a chain from an earlier snapshot uses. Its trials are not compared any more.
     pub(super) fn of(chain: &Chain) -> Self {
         Self { versions: chain.versions().map(Arc::clone).collect(), comparisons: Vec::new() }
     }
@@ -44,7 +44,7 @@ impl Binder {
         Self { components, versions, logs, comparisons: HashMap::new() }
     }
 
-    /// The handlers that are loaded.
+    /// The handlers that are loaded, by digest.
     pub(super) fn components(&mut self) -> &mut Components {
         &mut self.components
     }
@@ -106,7 +106,7 @@ impl Binder {
         Ok(version)
     }
 
-    /// Forgets what nothing uses any more, not even a request under way.
+    /// Drops what nothing uses any more, not even a request under way.
     pub(super) fn sweep(&mut self) {
         self.comparisons.retain(|_, comparison| comparison.strong_count() > 0);
     }
@@ -118,7 +118,7 @@ fn keep<T>(kept: &mut Vec<Arc<T>>, one: &Arc<T>) {
     }
 }
 
-/// Why a handler cannot be bound. The centre checks all but what this gateway's own maxima are.
+/// Why a handler cannot be bound. The centre checks all of this, except against this gateway's own maxima.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BindError {
     #[error("handler {0} is bound, and the snapshot does not list it")]

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::ObjectStoreError;
 use async_nats::jetstream::object_store::GetError;
-use floodgate_event::snapshot::{Digest256, Snapshot};
+use floodgate_event::Digest256;
+use floodgate_event::snapshot::Snapshot;
 use floodgate_event::subject;
 use floodgate_sandbox::{CompileError, Handler, Loader};
 use futures::{StreamExt as _, stream};
@@ -15,7 +16,7 @@ use tokio::io::AsyncReadExt as _;
 /// Components that [`Components::single`] keeps. A replay needs one.
 const MAX_SINGLE: usize = 4;
 
-/// Compiled handlers.
+/// The compiled handlers of this gateway, by the digest of their component.
 pub(super) struct Components {
     loader: Loader,
     loaded: HashMap<Digest256, Handler>,
@@ -26,7 +27,8 @@ impl Components {
         Self { loader, loaded: HashMap::new() }
     }
 
-    /// Loads what the snapshot names and is not there yet, a few at a time. Answers with what cannot be had.
+    /// Loads the components that the snapshot names and that are not loaded yet, a few at a time. Returns
+    /// those that could not be loaded.
     pub(super) async fn load(
         &mut self,
         context: &Context,
@@ -49,7 +51,7 @@ impl Components {
         failed
     }
 
-    /// Loads a component that no snapshot need name, for whoever has a set of his own for that.
+    /// Loads one component, which no snapshot needs to name. Callers that do so have a set of their own.
     pub(super) async fn single(
         &mut self,
         context: &Context,
@@ -71,13 +73,13 @@ impl Components {
         self.loaded.get(digest).cloned()
     }
 
-    /// Forgets what the snapshot does not name. Requests under way keep what they run.
+    /// Drops the components that the snapshot does not name. Requests under way keep theirs.
     pub(super) fn retain(&mut self, snapshot: &Snapshot) {
         self.loaded.retain(|digest, _| snapshot.handlers.contains_key(digest));
     }
 }
 
-/// From the cache, where nothing needs to be fetched; else fetched and compiled.
+/// Takes the code from the cache. If it is not there, fetches and compiles the component.
 async fn handler(
     loader: &Loader,
     context: &Context,
@@ -91,7 +93,7 @@ async fn handler(
     loader.compile(digest, bytes).await.map_err(|source| ComponentError::Load { digest, source })
 }
 
-/// Reads no more than the snapshot announced, and believes nothing that does not match its digest.
+/// Reads no more bytes than the snapshot announced, and accepts only those that match the digest.
 async fn fetch(context: &Context, digest: Digest256, size: u64) -> Result<Vec<u8>, ComponentError> {
     let store = context.get_object_store(subject::HANDLERS_BUCKET).await.map_err(ComponentError::Store)?;
     let object =
@@ -103,7 +105,8 @@ async fn fetch(context: &Context, digest: Digest256, size: u64) -> Result<Vec<u8
 }
 
 impl ComponentError {
-    /// Whether trying again is of no use. What is missing or altered may still be put right.
+    /// Returns true if another try would fail as well. A component that is missing or altered may still be
+    /// restored.
     pub(super) fn is_final(&self) -> bool {
         match self {
             Self::Load { source, .. } => source.is_final(),
@@ -112,7 +115,7 @@ impl ComponentError {
     }
 }
 
-/// Why a handler cannot be had.
+/// Why a component could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ComponentError {
     #[error("handlers' store: {0}")]

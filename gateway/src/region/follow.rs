@@ -1,5 +1,5 @@
 //! Follows the region's configuration: reads the snapshot from the region's own KV bucket, and again whenever
-//! it changes. What cannot be served at all leaves the one before it in place.
+//! it changes. A snapshot that cannot be served at all leaves the one before it in place.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use async_nats::jetstream::kv::{Entry, EntryError, Operation, Store, WatchError,
 use async_nats::jetstream::{self, Context};
 use floodgate_event::snapshot::{Snapshot, SnapshotError};
 use floodgate_event::subject;
+use floodgate_stream::Connection;
 use futures::StreamExt as _;
 use tracing::{info, warn};
 
 use super::open::{OpenError, Opener};
 use super::served::Served;
 use super::state::State;
-use crate::nats::Connection;
 
 /// How long to wait before the bucket is tried again.
 const RETRY: Duration = Duration::from_millis(500);
-/// How often the current snapshot is read even if the watch says nothing: a watch can stall in silence.
+/// How often the current snapshot is read although the watch reported nothing: a watch can stall in silence.
 const RELIST: Duration = Duration::from_secs(5);
 
-/// Follows the region's configuration.
+/// Follows the region's configuration, and puts what can be served into use.
 pub(super) struct Follower {
     nats: Connection,
     context: Context,
@@ -30,10 +30,10 @@ pub(super) struct Follower {
     opener: Opener,
     /// The snapshot that is served, and its revision in the bucket.
     current: Option<(u64, Snapshot)>,
-    /// The bucket's revision that cannot be served: not tried again before the centre confirms it, which it
-    /// does every 30 s. Whether a compilation ends in time is also a matter of what else the machine does.
+    /// The bucket's revision that cannot be served. It is tried again only once the centre confirms it, which
+    /// it does every 30 s. Whether a compilation ends in time also depends on what else the machine does.
     refused: Option<u64>,
-    /// A key came since the last look: what could not be opened is tried again.
+    /// A new key arrived since the last read, so secrets that could not be opened are tried again.
     has_new_key: bool,
 }
 
@@ -43,7 +43,7 @@ impl Follower {
         Self { nats, context, state, opener, current: None, refused: None, has_new_key: false }
     }
 
-    /// Runs for ever.
+    /// Follows the bucket for ever, through lost connections.
     pub(super) async fn run(mut self) {
         loop {
             self.nats.until_up().await;
@@ -53,7 +53,7 @@ impl Follower {
         }
     }
 
-    /// Follows the bucket until the connection is lost, after which everything is read anew.
+    /// Follows the bucket until the connection is lost. After that everything is read again.
     async fn watch(&mut self) -> Result<(), FollowError> {
         let mut losses = self.nats.losses();
         losses.mark_unchanged();
@@ -88,8 +88,8 @@ impl Follower {
             false => served.may_improve(),
         };
         if is_current && !self.state.served().is_some_and(|served| may_improve(&served)) {
-            // Whatever kept the bucket out of reach has passed.
-            self.state.set_trouble(None);
+            // The bucket can be reached again.
+            self.state.set_config_error(None);
         } else if self.refused != Some(entry.revision) {
             let result = self.take(entry).await;
             self.refused = result.as_ref().is_err_and(|error| error.is_final()).then_some(entry.revision);
@@ -104,13 +104,13 @@ impl Follower {
         }
         let before = self.state.served();
         let served = match &before {
-            // What is refused is tried again with each confirmation.
+            // A refused snapshot is tried again at each confirmation.
             Some(served) if served.refused.is_empty() && self.only_confirms(&snapshot) => {
                 served.confirmed(snapshot.created_at_us)
             }
             _ => {
                 let served = self.opener.open(&snapshot, before.as_deref()).await?;
-                tell(&served, before.as_deref());
+                log_refusals(&served, before.as_deref());
                 served
             }
         };
@@ -119,7 +119,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Whether it only says again what is served already.
+    /// Returns true if the snapshot only confirms what is served already.
     fn only_confirms(&self, snapshot: &Snapshot) -> bool {
         self.current.as_ref().is_some_and(|(_, current)| {
             let created_at_us = current.created_at_us;
@@ -128,19 +128,19 @@ impl Follower {
         })
     }
 
-    /// Reports trouble, and logs it once for as long as it stays the same.
-    fn note(&self, trouble: Option<FollowError>) {
-        if let Some(error) = trouble {
+    /// Reports an error, and logs it once for as long as it stays the same.
+    fn note(&self, failure: Option<FollowError>) {
+        if let Some(error) = failure {
             let text = error.to_string();
-            if self.state.set_trouble(Some(text)) {
+            if self.state.set_config_error(Some(text)) {
                 warn!(%error, "configuration not in use");
             }
         }
     }
 }
 
-/// Logs what came into use, and each refusal when it begins or changes.
-fn tell(served: &Served, before: Option<&Served>) {
+/// Logs that a configuration came into use, and each refusal when it begins or changes.
+fn log_refusals(served: &Served, before: Option<&Served>) {
     if before.is_none_or(|before| before.revision != served.revision) {
         info!(revision = served.revision, sources = served.sources.len(), "configuration in use");
     }
@@ -152,8 +152,9 @@ fn tell(served: &Served, before: Option<&Served>) {
     }
 }
 
-/// Whether it is what stood there before: in a cluster a server that lags behind may be the one that answers.
-/// A bucket that was made anew counts its revisions from 1, and what stands in it was confirmed later.
+/// Returns true if the entry is older than the snapshot that is served: in a cluster, a server that lags
+/// behind may answer. A bucket that was created again counts its revisions from 1, and its snapshot was
+/// confirmed later.
 fn is_stale(revision: u64, snapshot: &Snapshot, (current_revision, current): &(u64, Snapshot)) -> bool {
     revision < *current_revision && snapshot.created_at_us <= current.created_at_us
 }
@@ -163,7 +164,7 @@ async fn current(store: &Store) -> Result<Option<Entry>, FollowError> {
 }
 
 impl FollowError {
-    /// Whether trying again is of no use.
+    /// Returns true if another try would fail as well.
     fn is_final(&self) -> bool {
         match self {
             Self::Snapshot(_) => true,
@@ -193,6 +194,7 @@ enum FollowError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use floodgate_event::ShardCount;
 
     #[test]
     fn only_an_older_copy_is_stale() {
@@ -200,7 +202,7 @@ mod tests {
             revision: 1,
             created_at_us,
             region: "eu".parse().unwrap(),
-            shards: 1,
+            shards: ShardCount::ONE,
             sources: [].into(),
             handlers: [].into(),
         };

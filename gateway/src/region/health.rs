@@ -1,5 +1,5 @@
-//! Looks, again and again, whether every lane's stream is there, answers, and is fit to stand behind a 2xx;
-//! and whether handlers can still run.
+//! Checks, once a second, whether every lane's stream exists, answers, and has the settings that a 2xx relies
+//! on; and whether handlers can still run safely.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,26 +8,26 @@ use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::{Config, Info};
 use async_nats::{Client, Request, RequestError};
-use floodgate_event::{Lane, subject};
-use floodgate_stream::fitness::{self, Harm, Needs};
+use floodgate_stream::Connection;
+use floodgate_stream::contract::{self, Contract, Harm};
 use tracing::{error, info, warn};
 
 use super::state::{State, Streams};
 use crate::chain::Versions;
-use crate::enqueue::MAX_BLOCK_BYTES;
-use crate::nats::Connection;
+use floodgate_enqueue::MAX_BLOCK_BYTES;
 
-/// How often.
+/// How often the streams are checked.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long a stream may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Looks after the streams, and after what handlers rely on.
+/// Checks the streams, and the conditions that handlers rely on.
 pub(super) struct Health {
     nats: Connection,
     state: Arc<State>,
     versions: Versions,
-    publish_timeout: Duration,
+    /// What each lane's stream must be.
+    contracts: Vec<Contract>,
 }
 
 impl Health {
@@ -37,12 +37,13 @@ impl Health {
         versions: Versions,
         publish_timeout: Duration,
     ) -> Self {
-        Self { nats, state, versions, publish_timeout }
+        let contracts = Contract::regional().map(|lane| lane.with_publish_timeout(publish_timeout));
+        Self { nats, state, versions, contracts: contracts.collect() }
     }
 
-    /// Runs for ever.
+    /// Checks the streams for ever, once a second.
     pub(super) async fn run(self) {
-        // Handlers need no NATS to see what they should not.
+        // The second check must also run while NATS is away, because handlers do.
         tokio::join!(self.look_at_streams(), self.look_at_swap());
     }
 
@@ -68,17 +69,9 @@ impl Health {
     }
 
     async fn check(&self) -> Result<(), Unfit> {
-        for lane in Lane::ALL {
-            let stream = subject::regional_stream(lane);
-            let info = look(self.nats.client(), stream).await.map_err(|fault| Unfit { stream, fault })?;
-            let max = self.nats.client().server_info().max_payload;
-            if (1..MAX_BLOCK_BYTES).contains(&max) {
-                return Err(Unfit { stream, fault: Fault::MaxPayload { max, least: MAX_BLOCK_BYTES } });
-            }
-            if info.cluster.as_ref().is_some_and(|cluster| cluster.leader.is_none()) {
-                return Err(Unfit { stream, fault: Fault::NoLeader });
-            }
-            fitness(lane, &info.config, self.publish_timeout).map_err(|fault| Unfit { stream, fault })?;
+        for contract in &self.contracts {
+            let unfit = |fault| Unfit { stream: contract.name().to_owned(), fault };
+            check_stream(self.nats.client(), contract).await.map_err(unfit)?;
         }
         Ok(())
     }
@@ -96,6 +89,23 @@ impl Health {
     }
 }
 
+/// Fails with the worst fault of a stream's settings.
+async fn check_stream(client: &Client, contract: &Contract) -> Result<(), Fault> {
+    let info = look(client, contract.name()).await?;
+    let max = client.server_info().max_payload;
+    if (1..MAX_BLOCK_BYTES).contains(&max) {
+        return Err(Fault::MaxPayload { max, least: MAX_BLOCK_BYTES });
+    }
+    if info.cluster.as_ref().is_some_and(|cluster| cluster.leader.is_none()) {
+        return Err(Fault::NoLeader);
+    }
+    check_settings(contract, &info.config)
+}
+
+fn check_settings(contract: &Contract, config: &Config) -> Result<(), Fault> {
+    contract.faults(config).into_iter().next().map_or(Ok(()), |fault| Err(Fault::Setting(fault)))
+}
+
 /// Asks with an inbox of its own: the client would keep an entry for each question that is never answered.
 async fn look(client: &Client, stream: &str) -> Result<Info, Fault> {
     let request = Request::new().inbox(client.new_inbox()).timeout(Some(TIMEOUT));
@@ -106,19 +116,8 @@ async fn look(client: &Client, stream: &str) -> Result<Info, Fault> {
     }
 }
 
-/// What the promise of a 2xx needs of a stream: the worst that is wrong.
-fn fitness(lane: Lane, config: &Config, publish_timeout: Duration) -> Result<(), Fault> {
-    let needs = Needs {
-        subjects: &subject::regional_wildcard(lane),
-        message_bytes: MAX_BLOCK_BYTES,
-        window: Some(2 * publish_timeout),
-        direct: false,
-    };
-    fitness::faults(config, needs).into_iter().next().map_or(Ok(()), |fault| Err(Fault::Setting(fault)))
-}
-
 struct Unfit {
-    stream: &'static str,
+    stream: String,
     fault: Fault,
 }
 
@@ -134,19 +133,19 @@ enum Fault {
     #[error("it has no leader")]
     NoLeader,
     #[error("{0}")]
-    Setting(fitness::Fault),
+    Setting(contract::Fault),
     #[error("the server's max_payload is {max} bytes; blocks need {least}")]
     MaxPayload { max: usize, least: usize },
 }
 
 impl Streams {
-    /// What is known after a look that found this.
+    /// The state of the streams after a check with this result.
     fn after(self, fault: Option<&Fault>) -> Self {
         match fault {
             None => Self::Fit,
             Some(Fault::Setting(fault)) if fault.harm == Harm::Limits => Self::Fit,
             Some(fault) if fault.is_certain() => Self::Unfit,
-            // The acks decide, one by one: an event that gets one is on disk.
+            // Each event is decided by its own ack: one that gets an ack is on disk.
             Some(_) if self == Self::Fit => Self::Silent { since: Instant::now() },
             Some(_) => self,
         }
@@ -154,13 +153,13 @@ impl Streams {
 }
 
 impl Fault {
-    /// Whether it is known of the stream, and not only that nobody can tell:
-    /// the server may be slow, or its cluster without a leader for a moment.
+    /// Returns true if the fault is certainly the stream's. Otherwise it is only unknown how the stream is:
+    /// the server may be slow, or its cluster may have no leader for a moment.
     fn is_certain(&self) -> bool {
         match self {
             Self::Request(_) | Self::Malformed(_) | Self::NoLeader => false,
             Self::JetStream(error) => error.error_code() == ErrorCode::STREAM_NOT_FOUND,
-            // One that only limits goes on taking blocks until the limit is reached.
+            // A stream whose only fault is a limit takes blocks until the limit is reached.
             Self::Setting(fault) => fault.harm > Harm::Limits,
             Self::MaxPayload { .. } => true,
         }
@@ -170,11 +169,12 @@ impl Fault {
 #[cfg(test)]
 mod tests {
     use async_nats::RequestErrorKind;
+    use floodgate_event::Lane;
 
     use super::*;
 
     fn setting(harm: Harm) -> Fault {
-        Fault::Setting(fitness::Fault { found: "discard is old".to_owned(), harm })
+        Fault::Setting(contract::Fault { found: "discard is old".to_owned(), harm })
     }
 
     #[test]
@@ -194,16 +194,17 @@ mod tests {
     #[test]
     fn a_stream_that_may_lose_events_is_named() {
         let timeout = Duration::from_secs(5);
+        let contract = |timeout| Contract::lane(Lane::Bulk).with_publish_timeout(timeout);
         let good = Config {
             subjects: vec!["in.bulk.*".to_owned()],
             discard: async_nats::jetstream::stream::DiscardPolicy::New,
             duplicate_window: Duration::from_secs(10),
             ..Config::default()
         };
-        assert!(fitness(Lane::Bulk, &good, timeout).is_ok());
-        assert!(fitness(Lane::Bulk, &good, timeout * 2).is_err(), "the window fits the time-out");
+        assert!(check_settings(&contract(timeout), &good).is_ok());
+        assert!(check_settings(&contract(timeout * 2), &good).is_err(), "the window fits the time-out");
         let few = Config { max_messages_per_subject: 1, ..good };
-        let fault = fitness(Lane::Bulk, &few, timeout).unwrap_err().to_string();
+        let fault = check_settings(&contract(timeout), &few).unwrap_err().to_string();
         assert!(fault.contains("max_messages_per_subject is 1"), "{fault}");
     }
 }

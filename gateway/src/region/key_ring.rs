@@ -1,10 +1,10 @@
-//! The region's private keys: the one that its file holds, and the one before.
+//! The region's private keys: the one in its file, and the one before it.
 
 use floodgate_event::Secret;
 use floodgate_event::seal::{OpeningKey, Owner, SealError, Sealed};
 
-/// What opens the region's secrets. The key before still does: between a change here and the centre's next
-/// change of configuration, secrets are sealed to it.
+/// The keys that open the region's secrets. The previous one is kept, because secrets stay sealed to it until
+/// the next change of the configuration in the centre.
 #[derive(Debug)]
 pub(super) struct KeyRing {
     current: OpeningKey,
@@ -16,13 +16,24 @@ impl KeyRing {
         Self { current: key, before: None }
     }
 
-    /// Takes another key. Returns whether it is another one.
+    /// Takes a key into use. Returns true if it differs from the current one.
     pub(super) fn take(&mut self, key: OpeningKey) -> bool {
         if key.sealing_key() == self.current.sealing_key() {
             return false;
         }
         self.before = Some(std::mem::replace(&mut self.current, key));
         true
+    }
+
+    /// The key that is sealed to now.
+    pub(super) fn current(&self) -> &OpeningKey {
+        &self.current
+    }
+
+    /// Returns the key of this id, if the ring has it.
+    pub(super) fn of_id(&self, id: &str) -> Option<&OpeningKey> {
+        let mut keys = [&self.current].into_iter().chain(&self.before);
+        keys.find(|key| key.sealing_key().id().to_string() == id)
     }
 
     pub(super) fn open(&self, sealed: &Sealed, owner: Owner<'_>) -> Result<Secret, SealError> {

@@ -1,15 +1,15 @@
-//! Publishes what handlers log to the region's NATS, for whoever follows it there. Nothing is kept:
-//! without a follower the server drops a line at once.
+//! Publishes the lines that handlers log to the region's NATS. Nothing is stored: without a subscriber, the
+//! server drops a line at once.
 
 use std::time::SystemTime;
 
 use floodgate_event::{Name, subject, time};
+use floodgate_stream::Connection;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tracing::debug;
 
 use crate::chain::LogLine;
-use crate::nats::Connection;
 
 /// A line as it is published.
 #[derive(Serialize)]
@@ -21,8 +21,8 @@ struct Published<'a> {
     line: &'a LogLine,
 }
 
-/// Publishes for ever. While the region's NATS is away lines are thrown away:
-/// they are in this process's own log too.
+/// Publishes for ever. While the region's NATS is away, lines are dropped: they are in this process's own log
+/// too.
 pub(super) async fn run(nats: Connection, region: Name, gateway: Name, mut lines: mpsc::Receiver<LogLine>) {
     while let Some(line) = lines.recv().await {
         if nats.is_up() {

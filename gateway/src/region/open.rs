@@ -1,32 +1,37 @@
-//! Turns a snapshot into a [`Served`] configuration:
-//! all of it but the sources that this gateway cannot serve.
+//! Turns a snapshot into a [`Served`] configuration, except for the sources that this gateway cannot serve.
+
+mod fault;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_nats::SubscribeError;
 use async_nats::jetstream::{self, Context};
-use floodgate_event::seal::{Owner, SealError};
-use floodgate_event::snapshot::{self, Digest256, Snapshot};
-use floodgate_event::{LogRate, Name, Secret};
+use floodgate_event::seal::Owner;
+use floodgate_event::snapshot::{self, Snapshot};
+use floodgate_event::{Digest256, LogRate, Name, Secret, ShardCount};
+use floodgate_ingress::Shedder;
+use floodgate_schemes::{NamedSecret, Secrets};
+use floodgate_stream::Connection;
 use tokio::sync::watch;
 
-use super::bind::{BindError, Binder, InUse};
+pub(super) use self::fault::OpenError;
+use self::fault::SourceError;
+use super::bind::{Binder, InUse};
 use super::components::ComponentError;
 use super::key_ring::KeyRing;
-use super::served::{Limiter, Refused, Served, Source};
+use super::secret_use::SecretUse;
+use super::served::{Limiter, Refused, Served, Source, Tokens};
 use crate::chain::Chain;
 use crate::config::{Config, Limits};
-use crate::enqueue::{Enqueue, Origin};
 use crate::metrics::{Metrics, SourceMetrics};
-use crate::nats::Connection;
-use crate::verify::{Deployment, InvalidSecret, Verifier};
+use crate::verify::{Deployment, Verifier};
+use floodgate_enqueue::{Enqueue, Origin};
 
-/// How long a gateway that starts waits for components that may still be had.
-const START_PATIENCE: Duration = Duration::from_secs(15);
+/// How long a gateway waits at its start for components that it may still get.
+const START_WAIT: Duration = Duration::from_secs(15);
 
-/// Opens snapshots.
+/// Makes configurations of snapshots. Compiled components and writers are kept for the next snapshot.
 pub(super) struct Opener {
     region: Name,
     gateway: Name,
@@ -36,8 +41,11 @@ pub(super) struct Opener {
     context: Context,
     binder: Binder,
     metrics: Arc<Metrics>,
+    shedder: Arc<Shedder>,
     started: Instant,
-    /// Started by the first snapshot, which says how many shards there are.
+    /// Why no client of this gateway shows a certificate, if none does.
+    no_clients: Option<&'static str>,
+    /// Created at the first snapshot, which says how many shards there are.
     enqueue: Option<Arc<Enqueue>>,
 }
 
@@ -46,7 +54,7 @@ impl Opener {
         config: &Config,
         ring: watch::Receiver<KeyRing>,
         nats: Connection,
-        metrics: Arc<Metrics>,
+        (metrics, shedder): (Arc<Metrics>, Arc<Shedder>),
         binder: Binder,
     ) -> Self {
         Self {
@@ -58,13 +66,16 @@ impl Opener {
             nats,
             binder,
             metrics,
+            shedder,
             started: Instant::now(),
+            no_clients: config.no_clients(),
             enqueue: None,
         }
     }
 
-    /// Opens a snapshot; `before` is what is served now. A source that cannot be used keeps back no other:
-    /// it is served [as it was](Self::as_before) where that may be, and is refused by name in any case.
+    /// Opens a snapshot; `before` is the configuration that is served now. A source that cannot be used holds
+    /// back no other. It is served [as it was](Self::as_before) if that is allowed, and it is reported as
+    /// refused in any case.
     ///
     /// # Errors
     /// If the snapshot as a whole cannot be used. Nothing has changed then.
@@ -81,10 +92,10 @@ impl Opener {
             let served = before.and_then(|served| served.source(name)).map(Arc::as_ref);
             let opened = match self.source((name, source), snapshot, served, &failed) {
                 Ok(opened) => Some(opened),
-                Err(Unopened { verified, fault }) => {
+                Err(Unopened { without_handlers, fault }) => {
                     let (reason, is_final) = (fault.to_string(), fault.is_final());
                     refused.insert(name.clone(), Refused { reason, is_final });
-                    served.and_then(|served| self.as_before(source, served, verified))
+                    served.and_then(|served| self.as_before(source, served, without_handlers))
                 }
             };
             if let Some((source, own)) = opened {
@@ -96,6 +107,7 @@ impl Opener {
             self.may_begin_without(&refused)?;
         }
         let enqueue = self.enqueue(snapshot.shards).await?;
+        let tokens = Arc::new(Tokens::of(&sources, snapshot, &mut refused));
         self.binder.components().retain(snapshot);
         self.binder.sweep();
         self.metrics.config_revision.set(i64::try_from(snapshot.revision).unwrap_or(i64::MAX));
@@ -105,16 +117,17 @@ impl Opener {
             confirmed_at_us: snapshot.created_at_us,
             sources: Arc::new(sources),
             refused: Arc::new(refused),
+            tokens,
             used: Arc::new(used),
             enqueue,
         })
     }
 
-    /// A gateway that starts is not ready before it can serve what it may soon be able to:
-    /// until then others take its requests. But it does not wait for ever for one source.
+    /// A gateway that starts is not ready before it can serve every source that it may soon be able to serve.
+    /// Until then, other gateways take its requests. It does not wait for ever for one source.
     fn may_begin_without(&self, refused: &BTreeMap<Name, Refused>) -> Result<(), OpenError> {
         let passing = refused.iter().find(|(_, refused)| !refused.is_final);
-        match passing.filter(|_| self.started.elapsed() < START_PATIENCE) {
+        match passing.filter(|_| self.started.elapsed() < START_WAIT) {
             Some((source, refused)) => {
                 Err(OpenError::Source { source_name: source.clone(), reason: refused.reason.clone() })
             }
@@ -122,7 +135,7 @@ impl Opener {
         }
     }
 
-    /// Tells when what was sealed to nobody here may open.
+    /// Returns a watch of the keys. After a change, secrets may open that did not before.
     pub(super) fn ring(&self) -> watch::Receiver<KeyRing> {
         self.ring.clone()
     }
@@ -132,7 +145,7 @@ impl Opener {
             return Err(OpenError::Region(snapshot.region.clone()));
         }
         let running = self.enqueue.as_ref().map(|enqueue| enqueue.shards());
-        if snapshot.shards == 0 || running.is_some_and(|shards| shards != snapshot.shards) {
+        if running.is_some_and(|shards| shards != snapshot.shards) {
             return Err(OpenError::Shards(snapshot.shards));
         }
         Ok(())
@@ -145,61 +158,71 @@ impl Opener {
         before: Option<&Source>,
         failed: &HashMap<Digest256, ComponentError>,
     ) -> Result<(Source, InUse), Unopened> {
-        let verified = self.verified(name, source, snapshot, before).map_err(Unopened::unverified)?;
+        let without_handlers =
+            self.without_handlers(name, source, snapshot, before).map_err(Unopened::unusable)?;
         let mut used = InUse::default();
         match self.chain(name, source, failed, &mut used) {
-            Ok(chain) => Ok((verified.with(Arc::new(chain)), used)),
-            Err(fault) => Err(Unopened { verified: Some(Box::new(verified)), fault }),
+            Ok(chain) => Ok((without_handlers.with(Arc::new(chain)), used)),
+            Err(fault) => Err(Unopened { without_handlers: Some(Box::new(without_handlers)), fault }),
         }
     }
 
     /// Everything of a source but its handlers.
-    fn verified(
+    fn without_handlers(
         &self,
         name: &Name,
         source: &snapshot::Source,
         snapshot: &Snapshot,
         before: Option<&Source>,
-    ) -> Result<Verified, SourceError> {
+    ) -> Result<WithoutHandlers, SourceError> {
         let deployment =
             Deployment { region: self.region.clone(), revision: snapshot.revision, shards: snapshot.shards };
         let secrets = self.secrets(name, source)?;
         let verifier =
             Verifier::new(name.clone(), source, secrets, deployment).map_err(SourceError::Secret)?;
+        if let Some(why) = self.no_clients.filter(|_| verifier.needs_client_certificate()) {
+            return Err(SourceError::NoClients(why));
+        }
         let limit = source.intake.rate_limit;
         let limiter = before.and_then(|before| before.limiter.clone());
         let kept = limiter.filter(|limiter| Some(limiter.limit()) == limit);
-        Ok(Verified {
+        Ok(WithoutHandlers {
             limiter: kept.or_else(|| limit.map(|limit| Arc::new(Limiter::new(limit)))),
             metrics: self.metrics.source(name),
             refusals: before.map_or_else(|| Arc::new(LogRate::new()), |before| Arc::clone(&before.refusals)),
             name: name.clone(),
-            secret_ids: source.secrets.iter().map(|secret| secret.id.clone()).collect(),
+            secrets: SecretUse::of(
+                source.secrets.iter().map(|secret| &*secret.id),
+                before.map_or(&[], |before| &before.secrets),
+            ),
             verifier: Arc::new(verifier),
         })
     }
 
-    /// What is served of a source that cannot be served as it is configured.
-    /// If only its handlers cannot be bound, those from before go on, behind the secrets and limits of now.
-    /// If its secrets cannot be used, it goes on as a whole, unless a secret was taken out meanwhile:
-    /// what signs with that one must not be let in any more.
+    /// Returns what is served of a source that cannot be served as it is configured. If only its handlers
+    /// cannot be bound, the earlier ones continue, behind the current secrets and limits. If its secrets
+    /// cannot be used, it continues as a whole, unless a secret was removed meanwhile or anything else
+    /// changed that decides who may send what: it must not be let in any more.
     fn as_before(
         &self,
         source: &snapshot::Source,
         before: &Source,
-        verified: Option<Box<Verified>>,
+        without_handlers: Option<Box<WithoutHandlers>>,
     ) -> Option<(Source, InUse)> {
         let used = InUse::of(&before.chain);
-        if let Some(verified) = verified {
-            return Some((verified.with(Arc::clone(&before.chain)), used));
+        if let Some(without_handlers) = without_handlers {
+            return Some((without_handlers.with(Arc::clone(&before.chain)), used));
         }
         let stays = |id: &String| source.secrets.iter().any(|secret| secret.id == *id);
-        before.secret_ids.iter().all(stays).then(|| (before.clone(), used))
+        let is_as_strict = before.verifier.is_as_strict_as(source)
+            && before.secrets.iter().map(|secret| &secret.id).all(stays);
+        is_as_strict.then(|| (before.clone(), used))
     }
 
-    fn secrets(&self, name: &Name, source: &snapshot::Source) -> Result<Vec<(String, Secret)>, SourceError> {
+    fn secrets(&self, name: &Name, source: &snapshot::Source) -> Result<Secrets, SourceError> {
         let open = |sealed: &snapshot::SealedSecret| {
-            Ok((sealed.id.clone(), self.secret(name, source, sealed, snapshot::SECRETS)?))
+            let secret = self.secret(name, source, sealed, snapshot::SECRETS)?;
+            Ok(NamedSecret { id: sealed.id.clone(), secret })
         };
         source.secrets.iter().map(open).collect()
     }
@@ -244,12 +267,13 @@ impl Opener {
         Ok(Chain::new(handlers, source.intake.raw, self.binder.logs()))
     }
 
-    async fn enqueue(&mut self, shards: u32) -> Result<Arc<Enqueue>, OpenError> {
+    async fn enqueue(&mut self, shards: ShardCount) -> Result<Arc<Enqueue>, OpenError> {
         if let Some(enqueue) = &self.enqueue {
             return Ok(Arc::clone(enqueue));
         }
         let origin = Origin { region: &self.region, gateway: &self.gateway };
-        let started = Enqueue::start(&self.nats, origin, shards, &self.limits, &self.metrics).await;
+        let shared = (&self.metrics.enqueue, &self.shedder);
+        let started = Enqueue::start(&self.nats, origin, shards, self.limits.blocks(), shared).await;
         let enqueue = Arc::new(started.map_err(OpenError::Subscribe)?);
         self.enqueue = Some(Arc::clone(&enqueue));
         Ok(enqueue)
@@ -257,85 +281,31 @@ impl Opener {
 }
 
 /// Everything of a source but its handlers.
-struct Verified {
+struct WithoutHandlers {
     name: Name,
     verifier: Arc<Verifier>,
-    secret_ids: Vec<String>,
+    secrets: Vec<Arc<SecretUse>>,
     limiter: Option<Arc<Limiter>>,
     metrics: SourceMetrics,
     refusals: Arc<LogRate>,
 }
 
-impl Verified {
+impl WithoutHandlers {
     fn with(self, chain: Arc<Chain>) -> Source {
-        let Self { name, verifier, secret_ids, limiter, metrics, refusals } = self;
-        Source { name, verifier, secret_ids, chain, limiter, metrics, refusals }
+        let Self { name, verifier, secrets, limiter, metrics, refusals } = self;
+        Source { name, verifier, secrets, chain, limiter, metrics, refusals }
     }
 }
 
-/// A source that cannot be served as it is configured.
+/// A source that cannot be served as it is configured, and the reason.
 struct Unopened {
     /// What can be served of it, if only its handlers cannot.
-    verified: Option<Box<Verified>>,
+    without_handlers: Option<Box<WithoutHandlers>>,
     fault: SourceError,
 }
 
 impl Unopened {
-    fn unverified(fault: SourceError) -> Self {
-        Self { verified: None, fault }
+    fn unusable(fault: SourceError) -> Self {
+        Self { without_handlers: None, fault }
     }
-}
-
-/// Why a source cannot be served as it is configured. Says nothing of any secret.
-#[derive(Debug, thiserror::Error)]
-enum SourceError {
-    #[error("{text}")]
-    Component { text: String, is_final: bool },
-    #[error("{0}")]
-    Sealed(#[source] SealError),
-    #[error("{0}")]
-    Secret(#[source] InvalidSecret),
-    #[error("{0}")]
-    Bind(#[from] BindError),
-}
-
-impl SourceError {
-    /// Several sources may bind the same component.
-    fn component(error: &ComponentError) -> Self {
-        Self::Component { text: error.to_string(), is_final: error.is_final() }
-    }
-
-    /// Whether trying again is of no use.
-    fn is_final(&self) -> bool {
-        match self {
-            Self::Component { is_final, .. } => *is_final,
-            Self::Sealed(_) | Self::Secret(_) | Self::Bind(_) => true,
-        }
-    }
-}
-
-impl OpenError {
-    /// Whether trying again is of no use.
-    pub(super) fn is_final(&self) -> bool {
-        match self {
-            Self::Subscribe(_) | Self::Source { .. } => false,
-            Self::Region(_) | Self::Shards(_) => true,
-        }
-    }
-}
-
-/// Why a snapshot is not served at all.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum OpenError {
-    #[error("the snapshot is for region {0}")]
-    Region(Name),
-    #[error(
-        "the snapshot has {0} shards; their number cannot change under a running gateway, and is at least 1"
-    )]
-    Shards(u32),
-    #[error("cannot subscribe for publish acks: {0}")]
-    Subscribe(#[source] SubscribeError),
-    /// At the start only, and for a while.
-    #[error("source {source_name}: {reason}")]
-    Source { source_name: Name, reason: String },
 }

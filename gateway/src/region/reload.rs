@@ -3,29 +3,29 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use floodgate_stream::Connection;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
 use super::key_ring::KeyRing;
 use crate::config::{Config, ConfigError};
 use crate::metrics::Metrics;
-use crate::nats::Connection;
-use crate::tls::Offer;
+use floodgate_tls::ServerIdentity;
 
-/// What may be replaced.
+/// The values that a reload replaces.
 pub(super) struct Reload {
     /// The gateway's configuration file, which names the others.
     pub(super) path: PathBuf,
-    pub(super) tls: watch::Sender<Option<Offer>>,
+    pub(super) tls: watch::Sender<Option<ServerIdentity>>,
     pub(super) keys: watch::Sender<KeyRing>,
     pub(super) nats: Connection,
     pub(super) metrics: Arc<Metrics>,
 }
 
 impl Reload {
-    /// Reads the files whenever it is told to. One that is bad leaves them all as they were.
-    pub(super) async fn run(self, mut told: mpsc::Receiver<()>) {
-        while told.recv().await.is_some() {
+    /// Reads the files at each request. If one of them is wrong, none is replaced.
+    pub(super) async fn run(self, mut requests: mpsc::Receiver<()>) {
+        while requests.recv().await.is_some() {
             match self.again().await {
                 Ok(()) => self.metrics.reloaded("done"),
                 Err(error) => {
@@ -42,15 +42,18 @@ impl Reload {
         if config.tls.is_some() != self.tls.borrow().is_some() {
             return Err(ReloadError::Plaintext);
         }
-        self.nats.link().check(&config.nats)?;
+        if asks_clients(config.tls.as_ref()) != asks_clients(self.tls.borrow().as_ref()) {
+            return Err(ReloadError::ClientCertificates);
+        }
+        self.nats.check(&config.nats)?;
         // From here on nothing can fail.
-        let nats_changed = self.nats.link().adopt(&config.nats);
+        let nats_changed = self.nats.set_identity(&config.nats);
         let key_changed = self.keys.send_if_modified(|keys| keys.take(config.opening_key));
-        let certificate = config.tls.as_ref().map(|offer| offer.fingerprint.clone());
-        let certificate_changed = self.fingerprint() != certificate;
+        let certificates = config.tls.as_ref().map(|tls| tls.fingerprints.clone());
+        let certificate_changed = self.fingerprints() != certificates;
         self.tls.send_replace(config.tls);
         info!(
-            certificate,
+            certificates = certificates.map(|all| all.join(",")),
             certificate_changed,
             key_changed,
             nats_changed,
@@ -59,9 +62,13 @@ impl Reload {
         Ok(())
     }
 
-    fn fingerprint(&self) -> Option<String> {
-        self.tls.borrow().as_ref().map(|offer| offer.fingerprint.clone())
+    fn fingerprints(&self) -> Option<Vec<String>> {
+        self.tls.borrow().as_ref().map(|tls| tls.fingerprints.clone())
     }
+}
+
+fn asks_clients(tls: Option<&ServerIdentity>) -> bool {
+    tls.is_some_and(|tls| tls.sources.asks_clients)
 }
 
 /// Why nothing was reloaded.
@@ -71,6 +78,8 @@ enum ReloadError {
     Config(#[from] ConfigError),
     #[error("`plaintext` cannot change while the gateway runs")]
     Plaintext,
+    #[error("`tls.request_client_certificates` cannot change while the gateway runs")]
+    ClientCertificates,
     #[error("`nats`: {0}")]
     Nats(#[from] floodgate_stream::NeedsRestart),
     #[error("the files were not read")]

@@ -1,58 +1,59 @@
-//! Takes requests to replay a quarantined event: through the source's chain as it is now, with a chosen
-//! version of a handler where one is named, and then the way of every event.
+//! Answers requests to replay a quarantined event. The event goes through the source's chain as it is now, or
+//! with a chosen version of a handler, and from there the way of every event.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_nats::jetstream::{self, Context};
-use async_nats::{Message, SubscribeError};
 use bytes::Bytes;
 use floodgate_event::proto::event::Disposition;
 use floodgate_event::proto::replayed::Result as Outcome;
 use floodgate_event::proto::{self, Accepted, Quarantined, Replay};
-use floodgate_event::snapshot::Digest256;
-use floodgate_event::{format, replay, subject};
+use floodgate_event::{Digest256, ShardId, format, replay, subject};
 use floodgate_listen::Account;
 use floodgate_sandbox::FaultKind;
-use futures::StreamExt as _;
+use floodgate_stream::Connection;
 use prost::Message as _;
-use tokio::sync::{Mutex, Semaphore};
-use tracing::warn;
+use tokio::sync::Mutex;
 
 use super::components::{ComponentError, Components};
+use super::requests::Answers;
 use super::served::{Served, Source};
 use super::state::State;
 use crate::chain::{NotHandled, Rejected, Version, VersionId, Versions};
-use crate::enqueue::NotEnqueued;
 use crate::metrics::Metrics;
-use crate::nats::Connection;
 use crate::stage::Handled;
+use floodgate_enqueue::NotEnqueued;
 
-/// Replays at once in a gateway: few beside what senders may have under way.
-const SLOTS: usize = 8;
-/// Wait before subscribing anew.
-const PAUSE: Duration = Duration::from_secs(1);
-/// What a replay takes besides the event: bookkeeping.
+/// How many bytes a replay takes besides its event.
 const OVERHEAD: usize = 4 * 1024;
 
-/// Answers the relay.
+/// Answers the relay's requests for a replay.
 pub(super) struct Replays {
-    nats: Connection,
     context: Context,
     state: Arc<State>,
     memory: Account,
     metrics: Arc<Metrics>,
-    /// Versions that no source need bind, apart from those that serve senders.
+    /// Versions for replays, which no source needs to bind. They are apart from those that serve senders.
     components: Mutex<Components>,
     versions: Versions,
-    /// The one that was asked for last, so that its breaker and metrics outlive an event.
+    /// The version of the last replay. It is kept so that its breaker and metrics outlive one event.
     latest: Mutex<Option<Arc<Version>>>,
-    slots: Arc<Semaphore>,
+}
+
+impl Answers for Replays {
+    const SUBJECT: &'static str = subject::REPLAY;
+    const SLOTS: usize = 8;
+
+    async fn answer(&self, payload: Bytes) -> Vec<u8> {
+        let outcome = self.replay(payload).await.unwrap_or_else(Outcome::from);
+        self.metrics.replayed(label(&outcome));
+        replay::answer(outcome).encode_to_vec()
+    }
 }
 
 impl Replays {
     pub(super) fn new(
-        nats: Connection,
+        nats: &Connection,
         state: Arc<State>,
         memory: Account,
         metrics: Arc<Metrics>,
@@ -60,53 +61,16 @@ impl Replays {
     ) -> Arc<Self> {
         let context = jetstream::new(nats.client().clone());
         let (components, latest) = (Mutex::new(components), Mutex::new(None));
-        let slots = Arc::new(Semaphore::new(SLOTS));
-        Arc::new(Self { nats, context, state, memory, metrics, components, versions, latest, slots })
+        Arc::new(Self { context, state, memory, metrics, components, versions, latest })
     }
 
-    /// Runs for ever.
-    pub(super) async fn run(self: Arc<Self>) {
-        loop {
-            if let Err(error) = self.serve().await {
-                warn!(%error, "cannot take replays");
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    async fn serve(self: &Arc<Self>) -> Result<(), SubscribeError> {
-        let group = subject::REPLAY_GROUP.to_owned();
-        let mut requests = self.nats.client().queue_subscribe(subject::REPLAY, group).await?;
-        while let Some(request) = requests.next().await {
-            // Never closed.
-            let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { break };
-            let replays = Arc::clone(self);
-            tokio::spawn(async move {
-                replays.take(request).await;
-                drop(slot);
-            });
-        }
-        Ok(())
-    }
-
-    async fn take(&self, request: Message) {
-        let Some(reply) = request.reply else { return };
-        let outcome = self.replay(request.payload).await.unwrap_or_else(Outcome::from);
-        self.metrics.replayed(label(&outcome));
-        let answer = replay::answer(outcome).encode_to_vec();
-        if let Err(error) = self.nats.client().publish(reply, answer.into()).await {
-            // The relay asks again, and what was enqueued twice is a duplicate.
-            warn!(%error, "a replay's outcome was not sent");
-        }
-    }
-
-    /// The stages, one after the other, from the one that the event had reached.
+    /// Runs the stages, from the one that the event had reached.
     async fn replay(&self, payload: Bytes) -> Result<Outcome, NotReplayed> {
         self.state.readiness().map_err(NotReplayed::unavailable)?;
         let memory = self.memory.reserve(payload.len() + OVERHEAD);
         let memory = memory.map_err(|_| NotReplayed::unavailable(NotEnqueued::Memory))?;
         let Replay { event, shard, handler, .. } = format::decode(payload).map_err(NotReplayed::refused)?;
-        // `decode` has checked that it is there.
+        // `decode` has checked that the event is there.
         let event = event.unwrap_or_default();
         let served = self.served()?;
         let source = source(&served, &event.source)?;
@@ -119,7 +83,8 @@ impl Replays {
         if let Some(pinned) = &pinned {
             chain = chain.with(pinned).map_err(NotReplayed::refused)?;
         }
-        let verified = source.verifier.restore(event, shard, memory).map_err(NotReplayed::refused)?;
+        let verified =
+            source.verifier.restore(event, ShardId::new(shard), memory).map_err(NotReplayed::refused)?;
         let handled = chain.run(verified).await?;
         let outcome = outcome(&handled)?;
         served.enqueue().put(&source.name, handled).await?;
@@ -133,7 +98,7 @@ impl Replays {
         self.state.served().ok_or_else(|| NotReplayed::unavailable("no configuration yet"))
     }
 
-    /// One at a time, so that a component is compiled once however many events wait for it.
+    /// Loads a version, one at a time: however many events wait for a component, it is compiled once.
     async fn pinned(&self, handler: &proto::Pinned) -> Result<Arc<Version>, NotReplayed> {
         let name = handler.name.parse().map_err(NotReplayed::refused)?;
         // `decode` has checked its length.
@@ -145,16 +110,17 @@ impl Replays {
     }
 }
 
-fn source<'s>(served: &'s Served, name: &str) -> Result<&'s Source, NotReplayed> {
+pub(super) fn source<'s>(served: &'s Served, name: &str) -> Result<&'s Source, NotReplayed> {
     if served.is_refused(name) {
-        // Its handlers may be those from before, and the replay is meant for those of now.
+        // The source may be served with earlier handlers, and a replay is meant for the current ones.
         return Err(NotReplayed::unavailable(format!("source `{name}` is not served as it is configured")));
     }
     let missing = || NotReplayed::refused(format!("there is no source `{name}` now"));
     served.source(name).map(Arc::as_ref).ok_or_else(missing)
 }
 
-/// What the chain made of the event, as its last handler's run says it; a fault is not enqueued once more.
+/// Returns the outcome of the event's last handler. A fault is returned as an error, so that the event is not
+/// enqueued again.
 fn outcome(handled: &Handled) -> Result<&'static str, NotReplayed> {
     let Some(event) = handled.events.first() else { return Ok("pass") };
     let ran = |outcome| event.handlers.iter().any(|run| run.outcome == outcome);
@@ -177,21 +143,22 @@ fn label(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// Why an event was not replayed.
-enum NotReplayed {
+/// Why an event, or a held request, was not replayed.
+pub(super) enum NotReplayed {
+    /// A handler failed on it again.
     Fault(Quarantined),
-    /// Asking again is of no use.
+    /// Another try would fail as well.
     Refused(String),
-    /// Asking again may help, or asking another gateway.
+    /// Another try, or another gateway, may succeed.
     Unavailable(String),
 }
 
 impl NotReplayed {
-    fn refused(reason: impl ToString) -> Self {
+    pub(super) fn refused(reason: impl ToString) -> Self {
         Self::Refused(reason.to_string())
     }
 
-    fn unavailable(reason: impl ToString) -> Self {
+    pub(super) fn unavailable(reason: impl ToString) -> Self {
         Self::Unavailable(reason.to_string())
     }
 }
@@ -207,7 +174,7 @@ impl From<NotReplayed> for Outcome {
 }
 
 impl From<Quarantined> for NotReplayed {
-    /// What was not run, because it had failed too often, may run a while later.
+    /// A handler whose breaker was open may run a while later.
     fn from(fault: Quarantined) -> Self {
         match fault.kind == FaultKind::Breaker.as_str() {
             true => Self::unavailable(fault.message),

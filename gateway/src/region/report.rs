@@ -1,4 +1,5 @@
-//! Tells the region's bucket what this gateway serves, so that `apply` can wait for it.
+//! Writes what this gateway serves into the region's bucket, so that the relay and `floodgate apply` know how
+//! far a revision has come.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -6,30 +7,34 @@ use std::time::{Duration, SystemTime};
 use async_nats::jetstream;
 use async_nats::jetstream::context::KeyValueError;
 use async_nats::jetstream::kv::PutError;
-use floodgate_event::report::{GatewayReport, MAX_HANDLERS, MAX_REFUSED, Maxima, RefusedSource};
+use floodgate_event::report::{
+    GatewayReport, MAX_HANDLERS, MAX_REFUSED, MAX_SECRETS, Maxima, RefusedSource, SecretReport,
+};
 use floodgate_event::{Name, subject, time};
+use floodgate_stream::Connection;
 use tracing::debug;
 
+use super::served::Served;
 use super::state::State;
-use crate::nats::Connection;
 
-/// How often, besides each change.
+/// How often a report is written, besides at each change.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Reports for ever.
+/// Writes reports for ever: at each change, and every 5 seconds. Nothing is written while NATS is away.
 pub(super) async fn run(nats: Connection, state: Arc<State>, gateway: Name, maxima: Maxima) {
-    let (mut served, mut trouble) = state.changes();
+    let (mut served, mut config_error) = state.changes();
     loop {
         if nats.is_up() {
             let sent = send(&nats, &report(&state, &gateway, maxima)).await;
             if let Err(error) = sent {
-                // The next report makes up for it, and health says what is wrong with the region's NATS.
+                // The next report replaces this one, and the health check reports what is wrong with the
+                // region's NATS.
                 debug!(%error, "report not sent");
             }
         }
         tokio::select! {
             _ = served.changed() => {}
-            _ = trouble.changed() => {}
+            _ = config_error.changed() => {}
             () = tokio::time::sleep(INTERVAL) => {}
         }
     }
@@ -53,9 +58,22 @@ fn report(state: &State, gateway: &Name, maxima: Maxima) -> GatewayReport {
         trials: comparisons.map(|comparison| comparison.report()).collect(),
         maxima: Some(maxima),
         refused: refused.take(MAX_REFUSED).collect(),
-        error: state.trouble(),
+        secrets: served.iter().flat_map(|served| secrets(served)).take(MAX_SECRETS).collect(),
+        error: state.config_error(),
         reported_at_us: time::unix_micros(SystemTime::now()),
     }
+}
+
+/// Those of sources with several: where there is one, it is that one.
+fn secrets(served: &Served) -> impl Iterator<Item = SecretReport> {
+    let several = served.sources.values().filter(|source| source.secrets.len() > 1);
+    several.flat_map(|source| {
+        source.secrets.iter().map(|secret| SecretReport {
+            source: source.name.clone(),
+            secret: secret.id.clone(),
+            last_used_us: secret.last_us(),
+        })
+    })
 }
 
 async fn send(nats: &Connection, report: &GatewayReport) -> Result<(), ReportError> {

@@ -1,47 +1,48 @@
-//! What the parts of a running gateway know of each other.
+//! The state that the parts of a running gateway share: the configuration in use, the state of the streams,
+//! and whether to stop.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use floodgate_listen::Budget;
+use floodgate_ingress::Shedder;
+use floodgate_stream::Connection;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::served::Served;
-use crate::nats::Connection;
+use floodgate_published::{Following, Wanted};
 
-/// Shared by requests, health and reports.
+/// Shared by requests, the health check and reports.
 pub(super) struct State {
     nats: Connection,
     shutdown: CancellationToken,
-    /// What requests are counted in.
-    memory: Budget,
+    /// Which lanes are shed.
+    shedder: Arc<Shedder>,
     served: watch::Sender<Option<Arc<Served>>>,
-    /// Why a newer configuration is not served.
-    trouble: watch::Sender<Option<String>>,
+    /// Why a newer configuration is not in use.
+    config_error: watch::Sender<Option<String>>,
     streams: watch::Sender<Streams>,
-    /// What is wrong with a stream, by its name.
+    /// What is wrong with a stream, with the stream's name.
     stream_fault: watch::Sender<Option<String>>,
-    /// Set once, if handlers can no longer run without seeing each other's data.
+    /// Cancelled once handlers can no longer run without seeing each other's data.
     unsafe_handlers: CancellationToken,
-    /// How long streams may be silent: as long as what is accepted meanwhile may
-    /// still be made durable in time.
-    patience: Duration,
+    /// How long a stream may be silent: events that are accepted meanwhile may still become durable in time.
+    silence_limit: Duration,
 }
 
 /// What is known of the lanes' streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Streams {
-    /// Nothing yet.
+    /// The streams were not checked yet.
     Unseen,
-    /// All of them stand behind a 2xx.
+    /// Every stream has the settings that a 2xx relies on.
     Fit,
-    /// They were fit, and one does not answer: a cluster chooses a leader for it, or its server is slow.
+    /// The streams were fit, and one does not answer now: its cluster elects a leader, or its server is slow.
     Silent {
-        /// Since when.
+        /// When it first failed to answer.
         since: Instant,
     },
-    /// One is such that its acks promise nothing, or is not there.
+    /// A stream is missing, or its acks do not promise durability.
     Unfit,
 }
 
@@ -63,61 +64,66 @@ pub(super) enum NotReady {
 }
 
 impl State {
-    /// `publish_timeout` is how long an event may take onto the disk.
+    /// `publish_timeout` is how long an event may take to become durable.
     pub(super) fn new(
         nats: Connection,
         shutdown: CancellationToken,
         publish_timeout: Duration,
-        memory: Budget,
+        shedder: Arc<Shedder>,
     ) -> Self {
         Self {
             nats,
-            memory,
+            shedder,
             shutdown,
             served: watch::Sender::new(None),
-            trouble: watch::Sender::new(None),
+            config_error: watch::Sender::new(None),
             streams: watch::Sender::new(Streams::Unseen),
             stream_fault: watch::Sender::new(None),
             unsafe_handlers: CancellationToken::new(),
-            patience: publish_timeout,
+            silence_limit: publish_timeout,
         }
     }
 
-    /// The configuration that requests are served by.
+    /// Decides which lanes are shed.
+    pub(super) fn shedder(&self) -> &Shedder {
+        &self.shedder
+    }
+
+    /// Returns the configuration that requests are served by.
     pub(super) fn served(&self) -> Option<Arc<Served>> {
         self.served.borrow().clone()
     }
 
-    /// Tells when [`Self::swap`] or [`Self::set_trouble`] has changed something.
+    /// Returns receivers that change with [`Self::swap`] and [`Self::set_config_error`].
     pub(super) fn changes(&self) -> (watch::Receiver<Option<Arc<Served>>>, watch::Receiver<Option<String>>) {
-        (self.served.subscribe(), self.trouble.subscribe())
+        (self.served.subscribe(), self.config_error.subscribe())
     }
 
     pub(super) fn swap(&self, served: Arc<Served>) {
         self.served.send_replace(Some(served));
-        self.set_trouble(None);
+        self.set_config_error(None);
     }
 
-    /// Returns whether it is news.
-    pub(super) fn set_trouble(&self, trouble: Option<String>) -> bool {
-        replace(&self.trouble, trouble)
+    /// Returns true if the value changed.
+    pub(super) fn set_config_error(&self, error: Option<String>) -> bool {
+        replace(&self.config_error, error)
     }
 
-    /// Returns whether it is news.
+    /// Returns true if the value changed.
     pub(super) fn set_stream_fault(&self, fault: Option<String>) -> bool {
         replace(&self.stream_fault, fault)
     }
 
-    /// What is wrong with a stream, also with one that goes on taking blocks.
+    /// Returns what is wrong with a stream, even if it still takes blocks.
     pub(super) fn stream_fault(&self) -> Option<String> {
         self.stream_fault.borrow().clone()
     }
 
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.trouble.borrow().clone()
+    pub(super) fn config_error(&self) -> Option<String> {
+        self.config_error.borrow().clone()
     }
 
-    /// Returns whether it is news.
+    /// Returns true if the value changed.
     pub(super) fn set_streams(&self, streams: Streams) -> bool {
         self.streams.send_replace(streams) != streams
     }
@@ -130,7 +136,7 @@ impl State {
         self.shutdown.is_cancelled() || self.runs_no_handlers()
     }
 
-    /// No handler runs from now on, and the gateway stops.
+    /// Stops all handlers for good, and then the gateway.
     pub(super) fn run_no_handlers(&self) {
         self.unsafe_handlers.cancel();
     }
@@ -147,8 +153,8 @@ impl State {
         }
     }
 
-    /// Whether an event that comes now may be made durable in time. While a cluster chooses a leader it may:
-    /// gateways that all said no at once would leave senders nobody to wait with.
+    /// Checks that an event may still become durable in time if it arrives now. While a cluster elects a
+    /// leader it may. If all gateways refused at once, senders would have none left to wait with.
     pub(super) fn readiness(&self) -> Result<(), NotReady> {
         if self.is_draining() {
             return Err(NotReady::Draining);
@@ -158,11 +164,11 @@ impl State {
         }
         match self.streams() {
             Streams::Fit => {}
-            Streams::Silent { since } if since.elapsed() < self.patience => {}
+            Streams::Silent { since } if since.elapsed() < self.silence_limit => {}
             Streams::Silent { .. } => return Err(NotReady::Silent),
             Streams::Unseen | Streams::Unfit => return Err(NotReady::Streams),
         }
-        if self.memory.is_exhausted() {
+        if self.shedder.is_exhausted() {
             return Err(NotReady::Memory);
         }
         if self.served.borrow().is_none() { Err(NotReady::NoConfiguration) } else { Ok(()) }
@@ -176,11 +182,19 @@ impl State {
     }
 }
 
-/// Returns whether it is another value.
+/// Returns true if the value changed.
 fn replace(sender: &watch::Sender<Option<String>>, value: Option<String>) -> bool {
     sender.send_if_modified(|current| {
-        let news = *current != value;
+        let changed = *current != value;
         *current = value;
-        news
+        changed
     })
+}
+
+impl Following for State {
+    fn addresses(&self) -> Vec<Wanted> {
+        let served = self.served();
+        let sources = served.iter().flat_map(|served| served.sources.values());
+        sources.flat_map(|source| source.verifier.publishers()).collect()
+    }
 }

@@ -1,5 +1,5 @@
-//! Finds a provider's id, its event type and the ordering value, with one pass over the body at most. Each is
-//! read for itself: an odd token elsewhere in the body takes none of them away.
+//! Finds a provider's id, its event type and the ordering value, in at most one pass over the body. Each is
+//! read by itself, so an odd token elsewhere in the body hides none of them.
 
 mod text;
 
@@ -11,29 +11,29 @@ use sha2::{Digest as _, Sha256};
 
 pub(super) use self::text::Unread;
 
-/// The longest type and the longest ordering value that count; what is longer is treated as missing. An id
-/// may have any length: it is hashed, and two long ids are two events.
+/// The longest type and the longest ordering value, in bytes. A longer one is treated as missing. An id may
+/// have any length: it is hashed, and two long ids are two events.
 const MAX_LEN: usize = 512;
 
-/// The longest id that is kept as it is for display; of a longer one, its SHA-256 is.
+/// The longest id that is kept as it is for display, in bytes. A longer one is shown as its SHA-256.
 const MAX_SHOWN_ID: usize = 512;
 
-/// What the fields are called in envelopes and metrics.
+/// The names of the fields in envelopes and metrics.
 const NAMES: [&str; 3] = ["id", "type", "order"];
 
-/// Where the values stand.
+/// Where the values are.
 #[derive(Debug)]
 pub(super) struct Fields([Option<Place>; 3]);
 
-/// A [`Locator`], made ready.
+/// A [`Locator`] that is ready to be used.
 #[derive(Debug)]
 enum Place {
-    /// None for a pointer that leads deeper than any body is looked into.
+    /// None if the pointer goes deeper than bodies are searched.
     Json(Option<Pointer>),
     Header(HeaderName),
 }
 
-/// What was found there.
+/// The values that were found.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) id: Result<String, Unread>,
@@ -43,8 +43,8 @@ pub(super) struct Found {
 }
 
 impl Fields {
-    pub(super) fn new(id: &Locator, event_type: &Locator, order: Option<&Locator>) -> Self {
-        Self([Some(id), Some(event_type), order].map(|locator| locator.and_then(Place::new)))
+    pub(super) fn new(id: Option<&Locator>, event_type: Option<&Locator>, order: Option<&Locator>) -> Self {
+        Self([id, event_type, order].map(|locator| locator.and_then(Place::new)))
     }
 
     pub(super) fn find(&self, headers: &HeaderMap, body: &[u8]) -> Found {
@@ -79,7 +79,7 @@ impl Fields {
 }
 
 impl Place {
-    /// `Locator` only takes names of headers.
+    /// `Locator` only accepts names of headers.
     fn new(locator: &Locator) -> Option<Self> {
         match locator {
             Locator::Json(pointer) => Some(Self::Json(Pointer::parse(pointer))),
@@ -100,15 +100,15 @@ impl Found {
         NAMES.into_iter().zip(fields).filter_map(|(name, field)| Some((name, *field.err()?)))
     }
 
-    /// Those of them that were there: an event without a type is nothing to look into, one whose type cannot
-    /// be read is.
+    /// The fields that are present and cannot be read. A missing type is normal, and an unreadable one is
+    /// not.
     pub(super) fn odd(&self) -> Vec<proto::Unread> {
         let odd = self.unread().filter(|(_, why)| *why != Unread::Missing);
         odd.map(|(field, why)| proto::Unread { field: field.to_owned(), reason: why.as_str().to_owned() })
             .collect()
     }
 
-    /// The id as people are shown it.
+    /// The id in the form that people are shown.
     pub(super) fn shown_id(&self) -> String {
         match &self.id {
             Ok(id) if id.len() <= MAX_SHOWN_ID => id.clone(),
@@ -124,7 +124,7 @@ mod tests {
 
     fn find(body: &[u8]) -> Found {
         let json = |pointer: &str| Locator::Json(pointer.to_owned());
-        let fields = Fields::new(&json("/id"), &json("/type"), Some(&json("/customer")));
+        let fields = Fields::new(Some(&json("/id")), Some(&json("/type")), Some(&json("/customer")));
         fields.find(&HeaderMap::new(), body)
     }
 

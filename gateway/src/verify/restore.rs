@@ -1,8 +1,9 @@
-//! Taking up an event again whose handlers failed.
+//! Restores a quarantined event to the state before its handlers ran.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use floodgate_event::ShardId;
 use floodgate_event::proto::Event;
 use floodgate_listen::Reservation;
 
@@ -10,24 +11,24 @@ use super::Verifier;
 use crate::stage::Verified;
 
 impl Verifier {
-    /// Makes of a quarantined event what it was before handlers saw it.
-    /// Its signature held when it came, and is not checked again:
-    /// its time has passed and its secret may be another one now. Time of receipt, id, lane and shard
-    /// stay what they were; how raw bytes are kept and types get lanes is what the source says now.
+    /// Restores a quarantined event to what it was before its handlers ran. Its signature was valid when it
+    /// arrived, and is not checked again: its time has passed, and the secret may have changed. The time of
+    /// receipt, id, lane and shard stay the same. The source's present settings decide how raw bytes are kept
+    /// and which lane a type gets.
     ///
     /// # Errors
     /// If it is not an event of this source, or lacks its body.
     pub(crate) fn restore(
         &self,
         mut event: Event,
-        shard: u32,
+        shard: ShardId,
         memory: Reservation,
     ) -> Result<Verified, NotRestored> {
         if event.source != self.name.as_str() || event.tenant != self.tenant.as_str() {
             return Err(NotRestored::Foreign);
         }
         let raw = event.request.as_mut().and_then(|request| request.raw.take());
-        // A payload that would say the same as the raw bytes is left out.
+        // A payload that equals the raw bytes is left out.
         let body: Bytes = event.payload.take().or_else(|| raw.clone()).ok_or(NotRestored::NoBody)?;
         event.payload_is_raw_decoded = false;
         event.handlers.clear();
@@ -37,13 +38,13 @@ impl Verifier {
     }
 }
 
-/// Why an event cannot be taken up again.
+/// Why a quarantined event cannot be restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotRestored {
-    /// Another source's, or one of another tenant under the same name.
+    /// The event is another source's, or that of another tenant under the same name.
     #[error("it is not an event of this source")]
     Foreign,
-    /// Nothing that handlers could run over.
+    /// The event was stored without its body, so handlers cannot run over it.
     #[error("its body was not kept")]
     NoBody,
 }
@@ -56,6 +57,7 @@ mod tests {
 
     use super::*;
     use crate::verify::Deployment;
+    use floodgate_event::ShardCount;
 
     fn verifier(tenant: &str) -> Verifier {
         let source = serde_json::json!({
@@ -63,8 +65,10 @@ mod tests {
             "tolerance_seconds": null, "intake": {},
         });
         let source: snapshot::Source = serde_json::from_value(source).unwrap();
-        let deployment = Deployment { region: "eu".parse().unwrap(), revision: 7, shards: 8 };
-        let secrets = vec![("sec_2".to_owned(), Secret::new("another by now"))];
+        let deployment =
+            Deployment { region: "eu".parse().unwrap(), revision: 7, shards: ShardCount::new(8).unwrap() };
+        let secret = Secret::new("another by now");
+        let secrets = vec![floodgate_schemes::NamedSecret { id: "sec_2".to_owned(), secret }];
         Verifier::new("github".parse().unwrap(), &source, secrets, deployment).unwrap()
     }
 
@@ -102,8 +106,9 @@ mod tests {
             (None, Some(&b"{}"[..]), b"{}"),
         ] {
             let (before, quarantined) = events(raw, payload);
-            let restored = verifier("default").restore(quarantined, 5, Reservation::uncounted()).unwrap();
-            assert_eq!((&restored.event, restored.shard), (&before, 5));
+            let restored =
+                verifier("default").restore(quarantined, ShardId::new(5), Reservation::uncounted()).unwrap();
+            assert_eq!((&restored.event, restored.shard), (&before, ShardId::new(5)));
             assert_eq!((restored.raw.as_deref(), &*restored.body), (raw, &body[..]));
         }
     }
@@ -112,12 +117,12 @@ mod tests {
     fn another_tenants_event_and_one_without_a_body_are_refused() {
         let (_, whole) = events(None, Some(b"{}"));
         assert_eq!(
-            verifier("other").restore(whole, 0, Reservation::uncounted()).unwrap_err(),
+            verifier("other").restore(whole, ShardId::FIRST, Reservation::uncounted()).unwrap_err(),
             NotRestored::Foreign
         );
         let (_, empty) = events(None, None);
         assert_eq!(
-            verifier("default").restore(empty, 0, Reservation::uncounted()).unwrap_err(),
+            verifier("default").restore(empty, ShardId::FIRST, Reservation::uncounted()).unwrap_err(),
             NotRestored::NoBody
         );
     }

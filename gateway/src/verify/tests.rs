@@ -3,19 +3,32 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use floodgate_event::{EventId, Secret, ShardCount};
+use floodgate_schemes::NamedSecret;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::Request;
 use sha2::Sha256;
 
 use super::*;
 
+impl Verifier {
+    fn event_of(&self, request: Received) -> Result<Verified, Refusal> {
+        let published = Published::empty();
+        match self.check(&request, &published)? {
+            floodgate_schemes::Received::Event(secret) => self.event(request, secret),
+            floodgate_schemes::Received::Handshake(answer) => panic!("{answer:?}"),
+        }
+    }
+}
+
 fn verifier(intake: &str) -> Verifier {
     let source = format!(
         r#"{{"tenant": "default", "scheme": "github", "secrets": [], "handlers": [],
              "tolerance_seconds": null, "intake": {intake}}}"#
     );
-    let secrets = vec![("sec_1".to_owned(), Secret::new("k"))];
-    let deployment = Deployment { region: "eu".parse().unwrap(), revision: 7, shards: 8 };
+    let secrets = vec![NamedSecret { id: "sec_1".to_owned(), secret: Secret::new("k") }];
+    let deployment =
+        Deployment { region: "eu".parse().unwrap(), revision: 7, shards: ShardCount::new(8).unwrap() };
     Verifier::new("github".parse().unwrap(), &serde_json::from_str(&source).unwrap(), secrets, deployment)
         .unwrap()
 }
@@ -39,8 +52,8 @@ fn typed(body: &'static str, delivery: &str, event_type: &[u8]) -> Received {
 #[test]
 fn an_id_that_the_signature_does_not_cover_is_for_display_only() {
     let verifier = verifier("{}");
-    let first = verifier.verify(request("{}", "a")).unwrap().event;
-    let again = verifier.verify(request("{}", "b")).unwrap().event;
+    let first = verifier.event_of(request("{}", "a")).unwrap().event;
+    let again = verifier.event_of(request("{}", "b")).unwrap().event;
     assert_eq!((&first.id, first.key_kind), (&again.id, KeyKind::TypedBody.into()));
     assert_eq!((first.provider_id.as_str(), again.provider_id.as_str()), ("a", "b"));
 }
@@ -48,16 +61,16 @@ fn an_id_that_the_signature_does_not_cover_is_for_display_only() {
 #[test]
 fn an_id_that_it_covers_decides_whatever_the_rest_of_the_body_says() {
     let verifier = verifier(r#"{"event_id": {"json": "/id"}}"#);
-    let first = verifier.verify(request(r#"{"id": 5}"#, "a")).unwrap().event;
-    let again = verifier.verify(request(r#"{"id": "5", "x": 1}"#, "a")).unwrap().event;
+    let first = verifier.event_of(request(r#"{"id": 5}"#, "a")).unwrap().event;
+    let again = verifier.event_of(request(r#"{"id": "5", "x": 1}"#, "a")).unwrap().event;
     assert_eq!((&first.id, first.key_kind), (&again.id, KeyKind::Id.into()));
     assert_ne!(first.body_hash, again.body_hash);
-    let without = verifier.verify(request(r#"{"id": null}"#, "a")).unwrap().event;
+    let without = verifier.event_of(request(r#"{"id": null}"#, "a")).unwrap().event;
     assert_eq!(without.key_kind, i32::from(KeyKind::TypedBody));
 }
 
 fn id_of(verifier: &Verifier, request: Received) -> (String, i32) {
-    let event = verifier.verify(request).unwrap().event;
+    let event = verifier.event_of(request).unwrap().event;
     (EventId::try_from(&*event.id).unwrap().to_string(), event.key_kind)
 }
 
@@ -113,7 +126,7 @@ fn types_that_a_source_does_not_list_are_refused_signed_or_not() {
     for (event_type, taken) in
         [(&b"push"[..], true), (b"issues.opened", true), (b"star", false), (b"caf\xe9", false), (b"", false)]
     {
-        match verifier.verify(typed("{}", "a", event_type)) {
+        match verifier.event_of(typed("{}", "a", event_type)) {
             Ok(_) => assert!(taken, "{event_type:?}"),
             Err(refusal) => {
                 assert!(!taken && refusal == Refusal::TypeRefused, "{event_type:?}: {refusal}")
@@ -125,10 +138,10 @@ fn types_that_a_source_does_not_list_are_refused_signed_or_not() {
 #[test]
 fn an_odd_token_takes_no_field_away_and_what_cannot_be_read_is_said() {
     let verifier = verifier(r#"{"event_id": {"json": "/id"}, "event_type": {"json": "/type"}}"#);
-    let verified = verifier.verify(request(r#"{"\ud83d": 1, "id": "a", "type": "t"}"#, "a")).unwrap();
+    let verified = verifier.event_of(request(r#"{"\ud83d": 1, "id": "a", "type": "t"}"#, "a")).unwrap();
     assert_eq!((verified.event.r#type.as_str(), verified.event.provider_id.as_str()), ("t", "a"));
     assert_eq!((verified.unread.len(), verified.event.unread.len()), (0, 0));
-    let verified = verifier.verify(request(r#"{"id": "a", "type": "\ud83d"}"#, "a")).unwrap();
+    let verified = verifier.event_of(request(r#"{"id": "a", "type": "\ud83d"}"#, "a")).unwrap();
     assert_eq!((verified.event.r#type.as_str(), verified.event.provider_id.as_str()), ("", "a"));
     assert_eq!(verified.unread, [("type", "malformed")]);
     assert_eq!(verified.event.unread.len(), 1);
@@ -137,7 +150,7 @@ fn an_odd_token_takes_no_field_away_and_what_cannot_be_read_is_said() {
 #[test]
 fn without_dedup_every_request_is_an_event() {
     let verifier = verifier(r#"{"dedup": "none"}"#);
-    let ids = ["a", "a"].map(|delivery| verifier.verify(request("{}", delivery)).unwrap().event.id);
+    let ids = ["a", "a"].map(|delivery| verifier.event_of(request("{}", delivery)).unwrap().event.id);
     assert_ne!(ids[0], ids[1]);
 }
 
@@ -145,7 +158,7 @@ fn without_dedup_every_request_is_an_event() {
 fn what_is_ordered_together_shares_a_shard() {
     let verifier = verifier(r#"{"order_by": {"json": "/customer"}}"#);
     let bodies = [r#"{"customer":"c","n":1}"#, r#"{"customer":"c","n":2}"#, r#"{"customer":"c","n":3}"#];
-    let shards = bodies.map(|body| verifier.verify(request(body, "a")).unwrap().shard);
+    let shards = bodies.map(|body| verifier.event_of(request(body, "a")).unwrap().shard);
     assert_eq!(shards, [shards[0]; 3]);
 }
 
@@ -160,7 +173,7 @@ fn headers_keep_their_bytes_and_repeats() {
         parts.headers.append(name, http::HeaderValue::from_bytes(value).unwrap());
     }
     request = Received::for_test(Request::from_parts(parts, body), SystemTime::UNIX_EPOCH);
-    let event = verifier("{}").verify(request).unwrap().event;
+    let event = verifier("{}").event_of(request).unwrap().event;
     assert_eq!(event.content_type, "text/plain; a=\u{fffd}");
     let headers = event.request.unwrap().headers;
     let values = |name: &str| -> Vec<Bytes> {
@@ -173,7 +186,7 @@ fn headers_keep_their_bytes_and_repeats() {
 
 #[test]
 fn the_envelope_says_what_was_received() {
-    let event = verifier(r#"{"lanes": {"push": "critical"}}"#).verify(request("{}", "a")).unwrap().event;
+    let event = verifier(r#"{"lanes": {"push": "critical"}}"#).event_of(request("{}", "a")).unwrap().event;
     let request = event.request.unwrap();
     assert_eq!((request.path.as_str(), request.query.as_str()), ("/in/github", "x=1"));
     assert_eq!(request.headers.len(), 3);

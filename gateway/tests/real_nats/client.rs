@@ -11,14 +11,15 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use sha2::Sha256;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::region::SECRET;
 
-/// A connection.
+/// A connection that sends one request after the other.
 pub(crate) struct Client(SendRequest<Full<Bytes>>);
 
-/// What was answered.
+/// An answer, read to its end.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -31,13 +32,25 @@ impl Client {
         // On a machine that is busy with other tests.
         for _ in 0..1_500 {
             if let Ok(stream) = TcpStream::connect(address).await {
-                let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
-                tokio::spawn(connection);
-                return Self(sender);
+                return Self::over(stream).await;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("nobody listens on {address}");
+    }
+
+    /// Over a connection that is there.
+    pub(crate) async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        Self(sender)
+    }
+
+    /// From this address of the loopback network.
+    pub(crate) async fn from(last: u8, address: SocketAddr) -> Self {
+        let (sender, connection) = handshake(TokioIo::new(connect_from(last, address).await)).await.unwrap();
+        tokio::spawn(connection);
+        Self(sender)
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> u16 {
@@ -61,6 +74,21 @@ impl Client {
         request.headers_mut().insert("host", "localhost".parse().unwrap());
         Answer::read(self.0.send_request(request).await.unwrap()).await
     }
+}
+
+/// A connection from this address of the loopback network.
+pub(crate) async fn connect_from(last: u8, address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, last], 0).into()).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
+/// Sends bytes and reads until the other side closes. A connection that is reset has no more to say.
+pub(crate) async fn exchange(mut stream: TcpStream, bytes: &[u8]) -> String {
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap()
 }
 
 impl Answer {

@@ -24,7 +24,7 @@ use crate::nats::{free_port, provision};
 use crate::region::{snapshot, start, until};
 
 const STREAM: &str = "IN_STANDARD";
-/// Senders at once.
+/// How many senders post at once.
 const SENDERS: usize = 8;
 /// How often a message is asked for; each time for as long as the client waits, 5 s.
 const READS: usize = 10;

@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Instant;
 
+use floodgate_event::Digest256;
 use floodgate_event::compile::Limit;
 use floodgate_event::grant::Grants;
-use floodgate_event::snapshot::{Binding, Component, Digest256, Snapshot};
+use floodgate_event::snapshot::{Binding, Component, Snapshot};
 use floodgate_event::source::{HandlerLimits, OnFault};
 use floodgate_event::subject;
 use floodgate_sandbox::{CompileError, Compiler, Engine, Limits, Loader};
@@ -21,7 +22,7 @@ const HANDLERS: u32 = 100;
 /// What this process may take while another compiles: far less than the compiler does.
 const SLACK: usize = 64 << 20;
 
-/// The template's handler.
+/// Builds the example handler `pass`, and returns its component.
 pub(crate) async fn pass() -> Vec<u8> {
     let built = Command::new(programs::floodgate().unwrap())
         .args(["handler", "build"])

@@ -1,8 +1,9 @@
 //! What the gateway makes of the region's snapshots.
 
+use floodgate_event::Digest256;
 use floodgate_event::grant::Grants;
 use floodgate_event::seal::OpeningKey;
-use floodgate_event::snapshot::{Binding, Digest256, Source};
+use floodgate_event::snapshot::{Binding, Source};
 use floodgate_event::source::{HandlerLimits, OnFault};
 use floodgate_event::subject;
 

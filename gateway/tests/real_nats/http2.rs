@@ -4,8 +4,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::client::conn::http2::SendRequest;
 
 use crate::client::signed;
 use crate::tls;
@@ -34,12 +33,7 @@ async fn status(sender: &mut Sender, request: Request<Full<Bytes>>) -> u16 {
 async fn heads_and_answers_are_held_to_the_standard() {
     let (files, authority) = tls::Files::new();
     let region = files.region().await;
-    let stream = tls::connect(region.address, &authority, &rustls::version::TLS13, &["h2"]).await;
-    let (mut sender, connection) =
-        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    let sender = &mut sender;
-    tls::until_accepted(sender, &to("/in/github", signed("{}"))).await;
+    let sender = &mut tls::http2(region.address, &authority).await;
 
     let head = Request::head("/").body(Bytes::new()).unwrap();
     let (response, body) = answer(sender, to("/readyz", head)).await;

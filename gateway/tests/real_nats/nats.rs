@@ -1,12 +1,13 @@
 //! A nats-server with what the relay would make on it.
 
-use std::time::Duration;
-
 use async_nats::jetstream::{Context, kv, object_store, stream};
+use floodgate_event::proto::{Block, Event};
 use floodgate_event::{Lane, subject};
+use floodgate_stream::Contract;
 use floodgate_testkit::nats::{Server, Setup};
 use floodgate_testkit::ports;
 use nix::sys::signal::Signal;
+use prost::Message as _;
 
 /// A running nats-server, killed when dropped.
 pub(crate) struct Nats {
@@ -32,10 +33,28 @@ impl Nats {
     /// Makes it stop answering while its connections stay up.
     pub(crate) fn freeze(&self) {
         self.server.signal(Signal::SIGSTOP).unwrap();
+        let id = self.server.id().unwrap();
+        let state = || std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+        // The signal reaches a thread that runs on another processor a moment later.
+        while !state().rsplit(')').next().unwrap().trim_start().starts_with('T') {
+            std::thread::yield_now();
+        }
     }
 
     pub(crate) fn thaw(&self) {
         self.server.signal(Signal::SIGCONT).unwrap();
+    }
+
+    /// The events that a lane's stream holds, in order.
+    pub(crate) async fn events(&self, lane: Lane) -> Vec<Event> {
+        let name = Contract::lane(lane).config().name;
+        let stream = self.context().await.get_stream(name).await.unwrap();
+        let mut events = Vec::new();
+        for sequence in stream.cached_info().state.first_sequence..=stream.cached_info().state.last_sequence {
+            let message = stream.get_raw_message(sequence).await.unwrap();
+            events.extend(Block::decode(message.payload).unwrap().events);
+        }
+        events
     }
 
     pub(crate) async fn context(&self) -> Context {
@@ -71,14 +90,7 @@ pub(crate) async fn provision(context: &Context, replicas: usize) {
 }
 
 pub(crate) fn stream_config(lane: Lane) -> stream::Config {
-    stream::Config {
-        name: subject::regional_stream(lane).to_owned(),
-        subjects: vec![subject::regional_wildcard(lane)],
-        storage: stream::StorageType::File,
-        discard: stream::DiscardPolicy::New,
-        duplicate_window: Duration::from_secs(120),
-        ..stream::Config::default()
-    }
+    Contract::lane(lane).config()
 }
 
 pub(crate) fn free_port() -> u16 {

@@ -7,11 +7,10 @@ use std::time::{Duration, SystemTime};
 use floodgate_event::report::GatewayReport;
 use floodgate_event::seal::{OpeningKey, Owner};
 use floodgate_event::snapshot::{SealedSecret, Snapshot, Source};
-use floodgate_event::source::Scheme;
-use floodgate_event::{Secret, subject, time};
+use floodgate_event::{Digest256, Secret, ShardCount, subject, time};
 use floodgate_gateway::GatewayError;
 use floodgate_gateway::config::Config;
-use floodgate_sandbox::Swaps;
+use floodgate_sandbox::SwapDevices;
 use floodgate_testkit::programs;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -32,7 +31,7 @@ pub(crate) const SECRET: &str = "a secret";
 pub(crate) struct Region {
     pub(crate) nats: Nats,
     pub(crate) address: SocketAddr,
-    /// Where metrics are.
+    /// The address of the metrics and of health.
     pub(crate) operations: SocketAddr,
     pub(crate) shutdown: CancellationToken,
     /// Makes the gateway read its files again, as SIGHUP does.
@@ -45,7 +44,12 @@ pub(crate) struct Region {
 impl Region {
     /// With a source `github` whose intake is this JSON; ready.
     pub(crate) async fn with_source(intake: &str) -> Self {
-        let region = Self::bare("plaintext = true", "").await;
+        Self::with_tables("", intake).await
+    }
+
+    /// The same with these tables in `gateway.toml`.
+    pub(crate) async fn with_tables(tables: &str, intake: &str) -> Self {
+        let region = Self::bare("plaintext = true", tables).await;
         region.nats.provision().await;
         region.configure(region.snapshot(1, intake)).await;
         region.until_ready().await;
@@ -54,11 +58,16 @@ impl Region {
 
     /// With nothing but processes. `head` and `tables` go into `gateway.toml`.
     pub(crate) async fn bare(head: &str, tables: &str) -> Self {
-        Self::beside(Swaps::default(), head, tables).await
+        Self::beside(SwapDevices::default(), head, tables).await
     }
 
     /// The same on a machine with these swap devices.
-    pub(crate) async fn beside(swaps: Swaps, head: &str, tables: &str) -> Self {
+    pub(crate) async fn beside(swaps: SwapDevices, head: &str, tables: &str) -> Self {
+        Self::changed(|config| config.swaps = swaps, head, tables).await
+    }
+
+    /// The same with changes that the file cannot make.
+    pub(crate) async fn changed(change: impl FnOnce(&mut Config), head: &str, tables: &str) -> Self {
         let (nats, folder, key) = (Nats::start(), tempfile::tempdir().unwrap(), OpeningKey::generate());
         let (port, metrics) = (free_port(), free_port());
         std::fs::write(folder.path().join("key"), key.to_text().expose()).unwrap();
@@ -72,7 +81,7 @@ impl Region {
         let (reload, told) = mpsc::channel(1);
         let gateway = start_with(folder.path(), &shutdown, |config| {
             config.reload = Some(told);
-            config.swaps = swaps;
+            change(config);
         });
         let [address, operations] = [port, metrics].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         Self { nats, address, operations, shutdown, reload, key, gateway, folder }
@@ -118,7 +127,21 @@ impl Region {
 
     /// A source of this name, without anything special.
     pub(crate) fn source(&self, name: &str) -> Source {
-        source(&self.key, name, "{}")
+        self.source_with(name, "{}")
+    }
+
+    /// A source of this name, whose intake is this JSON.
+    pub(crate) fn source_with(&self, name: &str, intake: &str) -> Source {
+        source(&self.key, name, intake)
+    }
+
+    /// A source of this name for own applications with these tokens, and with this JSON as its intake.
+    pub(crate) fn application(&self, name: &str, tokens: &[&str], intake: &str) -> Source {
+        Source {
+            scheme: "token".parse().unwrap(),
+            secrets: tokens.iter().map(|token| sealed(&self.key, name, token)).collect(),
+            ..source(&self.key, name, intake)
+        }
     }
 
     pub(crate) async fn configure(&self, snapshot: Snapshot) {
@@ -154,25 +177,31 @@ pub(crate) fn snapshot(key: &OpeningKey, revision: u64, intake: &str) -> Snapsho
         revision,
         created_at_us: time::unix_micros(SystemTime::now()),
         region: "eu".parse().unwrap(),
-        shards: 1,
+        shards: ShardCount::ONE,
         sources: [("github".parse().unwrap(), source(key, "github", intake))].into(),
         handlers: [].into(),
     }
 }
 
 fn source(key: &OpeningKey, name: &str, intake: &str) -> Source {
-    let tenant = floodgate_event::source::default_tenant();
-    let owner = Owner { tenant: &tenant, kind: "source", name, field: "secrets" };
-    let secret = key.sealing_key().seal(&Secret::new(SECRET), owner).unwrap();
     Source {
         keys: std::collections::BTreeMap::new(),
-        tenant: tenant.clone(),
-        scheme: Scheme::Github,
-        secrets: vec![SealedSecret { id: "sec_1".to_owned(), secret }],
+        tenant: floodgate_event::source::default_tenant(),
+        scheme: "github".parse().unwrap(),
+        secrets: vec![SealedSecret { id: "sec_1".to_owned(), ..sealed(key, name, SECRET) }],
         tolerance_seconds: None,
+        settings: Default::default(),
         handlers: Vec::new(),
         intake: serde_json::from_str(intake).unwrap(),
     }
+}
+
+/// A secret of a source of this name. Its id says nothing of other secrets.
+fn sealed(key: &OpeningKey, name: &str, secret: &str) -> SealedSecret {
+    let tenant = floodgate_event::source::default_tenant();
+    let owner = Owner { tenant: &tenant, kind: "source", name, field: "secrets" };
+    let id = format!("sec_{}", &Digest256::of(secret.as_bytes()).to_string()[..8]);
+    SealedSecret { id, secret: key.sealing_key().seal(&Secret::new(secret), owner).unwrap() }
 }
 
 /// As the command `floodgate gateway` does.

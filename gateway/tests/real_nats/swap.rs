@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use floodgate_event::snapshot::Digest256;
+use floodgate_event::Digest256;
 use floodgate_event::subject;
 use floodgate_gateway::GatewayError;
-use floodgate_sandbox::{Engine, Limits, Swaps};
+use floodgate_sandbox::{Engine, Limits, SwapDevices};
 use prometheus::Registry;
 
 use crate::compile::{bind, pass};
@@ -16,12 +16,14 @@ async fn no_handler_runs_where_the_next_event_might_see_its_data() {
     let folder = tempfile::tempdir().unwrap();
     let list: PathBuf = folder.path().join("swaps");
     std::fs::write(&list, "Filename Type Size\n").unwrap();
-    let engine = Engine::beside(Swaps::listed_in(&list), Limits::default(), &Registry::new()).unwrap();
+    let engine =
+        Engine::with_swap_devices(SwapDevices::listed_in(&list), Limits::default(), &Registry::new())
+            .unwrap();
     if !engine.relies_on_no_swap() {
         eprintln!("not run: this kernel has no scan for dirty pages, so swap does no harm");
         return;
     }
-    let region = Region::beside(Swaps::listed_in(&list), "plaintext = true", "").await;
+    let region = Region::beside(SwapDevices::listed_in(&list), "plaintext = true", "").await;
     region.nats.provision().await;
     let store = region.nats.context().await.get_object_store(subject::HANDLERS_BUCKET).await.unwrap();
     let (component, mut snapshot) = (pass().await, region.snapshot(1, "{}"));

@@ -1,18 +1,18 @@
-//! What a value says, as text.
+//! Reads a value as text.
 
-/// Why a field has no value. Bounded: it is a metric's label.
+/// Why a field has no value. It is a metric's label, so the set is fixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::verify) enum Unread {
-    /// Nothing stands there, or nothing that says anything: `null` or an empty text.
+    /// The value is missing or empty: `null` or an empty text.
     Missing,
     /// The body is not JSON, or breaks off before it.
     NotJson,
-    /// It is neither a text nor an integer of up to 64 bits. Others are floats to most parsers, where two may
-    /// be the same.
+    /// The value is neither a text nor an integer of up to 64 bits. Most parsers read other numbers as
+    /// floats, and two of them may be equal there.
     NotText,
-    /// A text that is none: half of a surrogate pair, bytes that are not UTF-8, a bare line end.
+    /// The text is invalid: half of a surrogate pair, bytes that are not UTF-8, or a line end in a string.
     Malformed,
-    /// Longer than a value of this kind may be.
+    /// The value is longer than its kind may be.
     TooLong,
 }
 
@@ -29,7 +29,7 @@ impl Unread {
     }
 }
 
-/// Strings as they are, integers in decimal.
+/// Returns strings as they are, and integers in decimal.
 pub(super) fn of_json(token: &[u8]) -> Result<String, Unread> {
     match token {
         [b'"', ..] => serde_json::from_slice(token).map_err(|_| Unread::Malformed).and_then(some),
@@ -38,7 +38,7 @@ pub(super) fn of_json(token: &[u8]) -> Result<String, Unread> {
     }
 }
 
-/// UTF-8, as header values may be; HTTP itself only speaks of bytes.
+/// Reads a header's value as UTF-8, which is common. HTTP itself only defines bytes.
 pub(super) fn of_header(value: &[u8]) -> Result<String, Unread> {
     std::str::from_utf8(value).map_err(|_| Unread::Malformed).map(str::to_owned).and_then(some)
 }
