@@ -17,6 +17,7 @@ mod openapi;
 mod order;
 mod quarantined;
 mod regions;
+mod rejects;
 mod replays;
 mod sources;
 
@@ -31,7 +32,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use floodgate_api::answer::Removed;
-use floodgate_event::{Name, ProblemCode};
+use floodgate_event::{Name, ProblemCode, ShardId};
 use tokio::sync::Semaphore;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -39,43 +40,47 @@ use utoipa_axum::router::OpenApiRouter;
 use self::extract::Write;
 use self::limits::Gate;
 use crate::central::CentralStreams;
+use crate::held::HeldReplays;
 use crate::replay::Replays;
 use floodgate_control::{Changed, Control, Kind, Mode, Precondition, Scope};
 use floodgate_deliver::DeliveryIndex;
 use floodgate_replicate::books::Bookkeeper;
 use floodgate_replicate::lookup::EventLookup;
+use floodgate_replicate::rejects::RejectLog;
 use floodgate_stream::provision::StreamFaults;
 
-/// The largest body of a request, in bytes, where an endpoint does not say otherwise.
+/// The largest body of a request, in bytes, unless an endpoint says otherwise.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// The most that follow handlers' lines at once.
+/// The most clients that follow handlers' log lines at once.
 const MAX_FOLLOWERS: usize = 32;
 
-/// What is known of the streams that everything stands on.
+/// The states of the centre's and the regions' streams.
 #[derive(Clone)]
 pub(crate) struct Streams {
     pub(crate) central: CentralStreams,
-    /// The regions'.
+    /// The faults of regional streams.
     pub(crate) faults: StreamFaults,
 }
 
-/// What endpoints work with.
+/// The parts of the relay that endpoints use.
 pub(crate) struct Parts {
     pub(crate) control: Control,
     pub(crate) books: Arc<Bookkeeper>,
     pub(crate) lookup: EventLookup,
-    /// Each shard's, in the order of shards.
+    /// The delivery index of each shard, in the order of shards.
     pub(crate) deliveries: Vec<Arc<DeliveryIndex>>,
     pub(crate) replays: Replays,
+    pub(crate) rejects: RejectLog,
+    pub(crate) held_replays: HeldReplays,
     pub(crate) streams: Streams,
-    /// For how long ids are remembered.
+    /// For how many days the ledger remembers ids.
     pub(crate) window_days: u32,
-    /// What requests must bear.
+    /// The token that requests must carry.
     pub(crate) token: Token,
 }
 
-/// What endpoints share. Cheap to clone.
+/// The state that endpoints share. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct ApiState {
     pub(crate) control: Control,
@@ -83,11 +88,13 @@ pub(crate) struct ApiState {
     lookup: EventLookup,
     deliveries: Arc<[Arc<DeliveryIndex>]>,
     replays: Replays,
+    rejects: RejectLog,
+    held_replays: HeldReplays,
     streams: Streams,
     window_days: u32,
     token: Token,
     gate: Gate,
-    /// Those who follow handlers' lines.
+    /// A permit for each client that follows handlers' log lines.
     followers: Arc<Semaphore>,
 }
 
@@ -99,6 +106,8 @@ impl ApiState {
             lookup: parts.lookup,
             deliveries: parts.deliveries.into(),
             replays: parts.replays,
+            rejects: parts.rejects,
+            held_replays: parts.held_replays,
             streams: parts.streams,
             window_days: parts.window_days,
             token: parts.token,
@@ -107,26 +116,26 @@ impl ApiState {
         }
     }
 
-    /// The deliveries of one shard; none if there is no such shard.
-    fn deliveries_of(&self, shard: u32) -> Option<&DeliveryIndex> {
-        Some(self.deliveries.get(usize::try_from(shard).ok()?)?)
+    /// The deliveries of one shard. None if there is no such shard.
+    fn deliveries_of(&self, shard: ShardId) -> Option<&DeliveryIndex> {
+        Some(self.deliveries.get(usize::try_from(shard.get()).ok()?)?)
     }
 }
 
-/// The API, ready to be served.
+/// Makes the router of the whole API.
 pub(crate) fn router(state: ApiState) -> Router {
     let token = from_fn_with_state(state.clone(), auth::require_token);
     let protected =
         Router::from(mount(endpoints())).fallback(not_found).method_not_allowed_fallback(method_not_allowed);
     Router::from(mount(health::endpoints()))
         .method_not_allowed_fallback(method_not_allowed)
-        // Who has no token takes no place, and how the relay is can be asked at any load.
+        // A request without the token takes none of the places. Health is answered at any load.
         .merge(protected.layer(from_fn_with_state(state.clone(), limits::admit)).layer(token))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(state)
 }
 
-/// Every endpoint behind the token.
+/// All endpoints that require the token.
 fn endpoints() -> Vec<Endpoint> {
     [
         sources::endpoints(),
@@ -135,6 +144,7 @@ fn endpoints() -> Vec<Endpoint> {
         regions::endpoints(),
         events::endpoints(),
         quarantined::endpoints(),
+        rejects::endpoints(),
         replays::endpoints(),
         books::endpoints(),
         central::endpoints(),
@@ -150,13 +160,15 @@ fn mount(endpoints: Vec<Endpoint>) -> OpenApiRouter<ApiState> {
     endpoints.into_iter().fold(empty, |router, endpoint| router.routes(endpoint.0))
 }
 
-/// What the endpoints' annotations say of all of them.
+/// The OpenAPI document: what the annotations of all endpoints say, and what they cannot express.
 fn described() -> OpenApi {
-    mount(health::endpoints()).merge(mount(endpoints())).into_openapi()
+    let mut document = mount(health::endpoints()).merge(mount(endpoints())).into_openapi();
+    document.components.iter_mut().for_each(floodgate_api::bounds::add);
+    document
 }
 
-/// Waits until a change is in force, unless the caller does not; none for a dry run.
-/// A change that left everything as it is may still be on its way from before.
+/// Waits until a change is in force, unless the caller asked not to wait. None for a dry run. This also waits
+/// if the change changed nothing, because an earlier one may still be on its way.
 async fn in_force(state: &ApiState, changed: &Changed<()>, write: Write, scope: Scope<'_>) -> Option<bool> {
     match write.mode {
         Mode::DryRun => None,
@@ -164,15 +176,15 @@ async fn in_force(state: &ApiState, changed: &Changed<()>, write: Write, scope: 
     }
 }
 
-/// Whether a revision is in force; waits for it, unless the caller does not.
+/// Returns true if a revision is in force. Waits for that first, unless the caller asked not to.
 async fn awaited(state: &ApiState, revision: u64, wait: bool, scope: Scope<'_>) -> bool {
     match wait {
-        true => state.control.in_force(revision, scope).await,
-        false => state.control.is_known_in_force(revision, scope),
+        true => state.control.wait_until_propagated(revision, scope).await,
+        false => state.control.is_known_propagated(revision, scope),
     }
 }
 
-/// Deletes an object, and waits until that is in force, unless the caller does not.
+/// Deletes an object, and waits until that is in force, unless the caller asked not to.
 async fn remove(
     state: &ApiState,
     (kind, name): (Kind, &Name),

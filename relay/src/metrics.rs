@@ -1,10 +1,10 @@
-//! The page that shows all metrics.
+//! Serves the metrics.
 
 use axum::Router;
 use axum::routing::get;
 use prometheus::{Registry, TextEncoder};
 
-/// Serves `GET /metrics`.
+/// Makes the router that serves `GET /metrics`.
 pub(crate) fn router(registry: Registry) -> Router {
     let page = move || {
         let registry = registry.clone();

@@ -1,4 +1,4 @@
-//! Reads again, while the relay runs, what it has on files besides its configuration: all of it, or none.
+//! Reads keys, passwords and tokens from their files again while the relay runs: all of them, or none.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,25 +7,25 @@ use floodgate_control::RegionKeys;
 use floodgate_event::causes::chain;
 use floodgate_event::seal::SealingKey;
 use floodgate_event::{Name, Secret};
-use floodgate_stream::{Link, NeedsRestart, Servers, Settings, SettingsError};
+use floodgate_stream::{Connection, NeedsRestart, Servers, Settings, SettingsError};
 use tokio::sync::mpsc;
 
 use crate::api::Token;
 use crate::config::{Config, ConfigError};
 
-/// What may be replaced.
-pub(crate) struct Reload {
+/// The keys, passwords and tokens that the relay has from files, and can replace while it runs.
+pub(crate) struct Credentials {
     /// The relay's configuration file, which names the others.
     pub(crate) path: PathBuf,
     /// The public half of the centre's key, which may not change: all stored secrets are sealed to it.
     pub(crate) centre_key: SealingKey,
     pub(crate) token: Token,
     pub(crate) region_keys: RegionKeys,
-    pub(crate) centre: Link,
-    pub(crate) regions: Vec<(Name, Link)>,
+    pub(crate) centre: Connection,
+    pub(crate) regions: Vec<(Name, Connection)>,
 }
 
-/// All that was read.
+/// The contents of the files now.
 struct Files {
     centre_key: SealingKey,
     token: Secret,
@@ -34,11 +34,11 @@ struct Files {
     regions: BTreeMap<Name, Servers>,
 }
 
-impl Reload {
-    /// Reads the files whenever it is told to. One that is bad leaves them all as they were.
-    pub(crate) async fn run(self, mut told: mpsc::Receiver<()>) {
-        while told.recv().await.is_some() {
-            if let Err(error) = self.again().await {
+impl Credentials {
+    /// Reads the files again at each request. If one of them is bad, none is replaced.
+    pub(crate) async fn keep_current(self, mut requests: mpsc::Receiver<()>) {
+        while requests.recv().await.is_some() {
+            if let Err(error) = self.reload().await {
                 tracing::error!(
                     error = chain(&error),
                     "nothing reloaded: keys and credentials stay as they were"
@@ -47,16 +47,16 @@ impl Reload {
         }
     }
 
-    async fn again(&self) -> Result<(), ReloadError> {
+    async fn reload(&self) -> Result<(), ReloadError> {
         let path = self.path.clone();
         let files = tokio::task::spawn_blocking(move || Files::read(&path)).await??;
         self.check(&files)?;
         // From here on nothing can fail.
         let token_changed = self.token.replace(&files.token);
         let region_keys_changed = self.region_keys.replace(files.region_keys);
-        let mut nats_changed = self.centre.adopt(&files.centre);
+        let mut nats_changed = self.centre.set_identity(&files.centre);
         for (name, link) in &self.regions {
-            nats_changed |= files.regions.get(name).is_some_and(|servers| link.adopt(servers));
+            nats_changed |= files.regions.get(name).is_some_and(|servers| link.set_identity(servers));
         }
         tracing::info!(
             token_changed,

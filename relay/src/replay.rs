@@ -1,43 +1,42 @@
-//! Replaying quarantined events: each goes through its source's handlers once more, in a gateway,
-//! and from there the way of every event, which resolves the quarantined copy.
-//! Ids stay, so replaying twice is harmless.
+//! Replays quarantined events. A gateway runs each event through its source's handlers once more, and
+//! enqueues the result like any event. The new copy resolves the quarantined one. Ids stay the same, so
+//! replaying twice is harmless.
 //!
-//! Jobs live in the memory of the relay that was asked: with it they end, and what they did stays done.
+//! Jobs are kept in the memory of the relay that was asked. If the relay ends, so do its jobs, and the events
+//! that were replayed stay replayed.
 
-mod courier;
-mod feed;
+mod events;
+mod gateway;
 mod job;
 
-use std::collections::VecDeque;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use floodgate_api::replay::Progress;
-use floodgate_control::{Control, Version};
-use floodgate_replicate::books::RegionStreams;
+use floodgate_control::{Control, PinnedVersion};
 use floodgate_replicate::dedup::ledger::LedgerError;
 use floodgate_replicate::lookup::{EventLookup, LookupError, NotTaken, Selection};
+use floodgate_stream::RegionConnection;
 use futures::StreamExt as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use self::courier::{Courier, Outcome};
-use self::feed::{Feed, Scope};
-use self::job::Job;
+use self::events::{QuarantinedEvents, Scope};
+use self::gateway::{GatewayClient, Outcome};
+use self::job::Replayed;
+use crate::jobs::{Job, Jobs};
 
-/// Replays that run at once.
+/// The most replays that run at once.
 const MAX_RUNNING: usize = 2;
-/// Replays that are remembered, those that run included.
-const MAX_KEPT: usize = 16;
-/// Events of one replay that gateways have at once.
+/// The most events of one replay that are at gateways at once.
 const IN_FLIGHT: usize = 8;
 
-/// What to replay, and how.
+/// What to replay, and how fast.
 pub(crate) struct Order {
     pub(crate) selection: Selection,
-    /// In the place of what sources bind under its name.
-    pub(crate) handler: Option<Version>,
-    /// Events per second.
+    /// The version to run in place of the one that sources bind under its name.
+    pub(crate) handler: Option<PinnedVersion>,
+    /// How many events are sent to gateways per second.
     pub(crate) rate: NonZeroU32,
 }
 
@@ -47,10 +46,8 @@ pub(crate) struct Replays(Arc<Inner>);
 
 struct Inner {
     lookup: EventLookup,
-    courier: Courier,
-    /// Oldest first.
-    jobs: Mutex<VecDeque<Arc<Job>>>,
-    slots: Arc<Semaphore>,
+    gateways: GatewayClient,
+    jobs: Jobs<Replayed>,
     shutdown: CancellationToken,
 }
 
@@ -58,60 +55,63 @@ impl Replays {
     pub(crate) fn new(
         control: Control,
         lookup: EventLookup,
-        regions: Vec<RegionStreams>,
+        regions: Vec<RegionConnection>,
         shutdown: CancellationToken,
     ) -> Self {
-        let slots = Arc::new(Semaphore::new(MAX_RUNNING));
-        let courier = Courier { control, regions };
-        Self(Arc::new(Inner { lookup, courier, jobs: Mutex::default(), slots, shutdown }))
+        let gateways = GatewayClient { control, regions };
+        Self(Arc::new(Inner { lookup, gateways, jobs: Jobs::new(MAX_RUNNING), shutdown }))
     }
 
-    /// How many events a replay would take, and which of those that it names it would not.
+    /// Counts the events that a replay would take, and returns those that the selection names and that it
+    /// would not take.
     pub(crate) async fn count(&self, selection: &Selection) -> Result<(u64, Vec<NotTaken>), StartError> {
         let count = self.scopes(selection)?.iter().map(|scope| scope.count).sum();
         Ok((count, self.0.lookup.not_selected(selection).await?))
     }
 
-    /// Starts a replay of what is quarantined now. Events that it names and cannot take count as failed.
+    /// Starts a replay of the events that are quarantined now. Events that the selection names and that
+    /// cannot be replayed count as failed.
     pub(crate) async fn start(&self, order: Order) -> Result<Progress, StartError> {
-        let slot = Arc::clone(&self.0.slots).try_acquire_owned().map_err(|_| StartError::Busy)?;
+        let slot = self.0.jobs.place().ok_or(StartError::Busy)?;
         let scopes = self.scopes(&order.selection)?;
         let not_taken = self.0.lookup.not_selected(&order.selection).await?;
         let count: u64 = scopes.iter().map(|scope| scope.count).sum();
-        let job = Arc::new(Job::new(count + not_taken.len() as u64, self.0.shutdown.child_token()));
+        let counts = Replayed::of(count + not_taken.len() as u64);
+        let job = Arc::new(Job::new(counts, self.0.shutdown.child_token()));
         for NotTaken { id, reason } in not_taken {
             job.note(id, Outcome::Failed(reason));
         }
-        let mut jobs = self.jobs();
-        while jobs.len() >= MAX_KEPT && forget_one(&mut jobs) {}
-        jobs.push_back(Arc::clone(&job));
-        drop(jobs);
+        self.0.jobs.keep(&job);
         tokio::spawn(self.clone().run(Arc::clone(&job), order, scopes, slot));
         Ok(job.view())
     }
 
-    /// How far a replay is.
+    /// The progress of a replay.
     pub(crate) fn get(&self, id: &str) -> Option<Progress> {
-        self.find(id).map(|job| job.view())
+        self.0.jobs.view(id)
     }
 
-    /// Stops a replay; what gateways have of it is seen through.
+    /// Stops a replay. Events that gateways already have are completed.
     pub(crate) fn cancel(&self, id: &str) -> Option<Progress> {
-        let job = self.find(id)?;
-        job.cancel.cancel();
-        Some(job.view())
+        self.0.jobs.cancel(id)
     }
 
-    async fn run(self, job: Arc<Job>, order: Order, scopes: Vec<Scope>, slot: OwnedSemaphorePermit) {
-        tracing::info!(replay = job.id, events = job.matched, "replay started");
-        let Inner { lookup, courier, .. } = &*self.0;
+    async fn run(
+        self,
+        job: Arc<Job<Replayed>>,
+        order: Order,
+        scopes: Vec<Scope>,
+        slot: OwnedSemaphorePermit,
+    ) {
+        tracing::info!(replay = job.id, events = job.view().matched, "replay started");
+        let Inner { lookup, gateways, .. } = &*self.0;
         let handler = order.handler.as_ref();
-        let feed = Feed::new(lookup.clone(), order.selection, scopes, order.rate);
-        let events = feed.into_stream().take_until(job.cancel.cancelled());
+        let events = QuarantinedEvents::new(lookup.clone(), order.selection, scopes, order.rate);
+        let events = events.into_stream().take_until(job.cancel.cancelled());
         events
             .for_each_concurrent(IN_FLIGHT, |event| async {
                 match event {
-                    Ok(event) => job.note(event.id, courier.replay(event, handler).await),
+                    Ok(event) => job.note(event.id, gateways.replay(event, handler).await),
                     Err(error) => job.fail(&error.to_string()),
                 }
             })
@@ -137,49 +137,18 @@ impl Replays {
             self.0.lookup.shards().iter().filter_map(|shard| scope(shard).transpose()).collect()
         })
     }
-
-    fn find(&self, id: &str) -> Option<Arc<Job>> {
-        self.jobs().iter().find(|job| job.id == id).cloned()
-    }
-
-    fn jobs(&self) -> MutexGuard<'_, VecDeque<Arc<Job>>> {
-        self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Forgets the oldest replay that has ended; says whether there was one.
-fn forget_one(jobs: &mut VecDeque<Arc<Job>>) -> bool {
-    let ended = jobs.iter().position(|job| job.has_ended());
-    ended.and_then(|index| jobs.remove(index)).is_some()
 }
 
 /// Why a replay was not started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
-    /// As many run as may.
+    /// As many replays run as may.
     #[error("{MAX_RUNNING} replays are running: wait for one, or cancel it")]
     Busy,
-    /// What is quarantined cannot be read.
+    /// The quarantine index cannot be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// What it names cannot be looked up.
+    /// The events that the selection names cannot be looked up.
     #[error(transparent)]
     Lookup(#[from] LookupError),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_replays_that_have_ended_are_forgotten_the_oldest_first() {
-        let job = || Arc::new(Job::new(0, CancellationToken::new()));
-        let (runs, first, second) = (job(), job(), job());
-        first.finish();
-        second.finish();
-        let mut jobs = VecDeque::from([Arc::clone(&runs), first, Arc::clone(&second)]);
-        assert!(forget_one(&mut jobs));
-        assert_eq!(jobs.iter().map(|job| &job.id).collect::<Vec<_>>(), [&runs.id, &second.id]);
-        assert!(forget_one(&mut jobs) && !forget_one(&mut jobs));
-    }
 }

@@ -1,4 +1,4 @@
-//! The relay's two listeners: the admin API, and metrics.
+//! The relay's two listeners: the admin API and the metrics.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,31 +8,38 @@ use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use floodgate_event::{Problem, ProblemCode, problem};
-use floodgate_listen::{BadHead, Bounds, Budget, Payload, Port, PortMetrics, Unread, Visit, check_head};
+use floodgate_listen::{
+    BadHead, Bounds, Budget, HeadLimits, Payload, Port, PortMetrics, Proxies, RequestContext, UnreadableHead,
+    check_head,
+};
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Connections at once, on each listener; more wait in the kernel's backlog.
+/// The most connections at once, on each listener. Others wait in the kernel's backlog.
 const CONNECTIONS: usize = 512;
 const BACKLOG: u32 = 1_024;
-/// Bytes of a request's line and headers.
+/// The most bytes of a request's line and headers.
 const HEAD_BYTES: usize = 32 * 1024;
-/// How long a request may take to begin and to have its headers here, and so how
-/// long a connection may be idle.
+/// The most header fields of a request.
+const HEAD_FIELDS: usize = 100;
+/// The most requests on one connection.
+const CONNECTION_REQUESTS: u64 = 1_000_000;
+/// How long it may take until the headers of a request have arrived, and so how long a connection may be
+/// idle.
 const HEAD_TIME: Duration = Duration::from_secs(20);
-/// How long a peer may take no byte of an answer.
+/// How long a peer may go without reading a byte of its answer.
 const WRITE_TIME: Duration = Duration::from_secs(20);
-/// When the relay stops: how long requests that are not here whole may take, and how long all others may.
+/// How long requests may still take when the relay stops: first those that have not arrived whole, then all.
 const LAST_BYTES: Duration = Duration::from_secs(1);
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
-/// The memory for connections and heads. Bodies and answers are bounded by how many
-/// requests the API takes at once.
+/// The memory for connections and heads. Bodies and answers are bounded by the number of requests that the
+/// API takes at once.
 const MEMORY_BYTES: usize = 32 * 1024 * 1024;
 
-/// A router on a bound address.
+/// A router and the port that it is bound to.
 pub(crate) struct Listener {
     listener: TcpListener,
     router: Router,
@@ -40,7 +47,8 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Binds, so that a taken port is told before anything else begins.
+    /// Binds the address. This happens before anything else starts, so that a port in use is reported at
+    /// once.
     ///
     /// # Errors
     /// If the address cannot be bound.
@@ -56,6 +64,7 @@ impl Listener {
         let port = Port {
             listener: self.listener,
             tls: None,
+            proxies: Proxies::default(),
             service: Arc::new(Routed(self.router)),
             bounds: Arc::new(bounds()),
             budget: Budget::unshared(MEMORY_BYTES),
@@ -66,7 +75,7 @@ impl Listener {
             shutdown.cancelled().await;
             tokio::time::sleep(LAST_ANSWERS).await;
             cut.cancel();
-            // Serving ends by itself then.
+            // Then `serve` ends by itself.
             std::future::pending::<()>().await;
         };
         tokio::select! {
@@ -79,11 +88,18 @@ impl Listener {
 fn bounds() -> Bounds {
     Bounds {
         connections: CONNECTIONS,
+        // Most clients of an admin API are behind one proxy.
+        address_connections: CONNECTIONS,
         backlog: BACKLOG,
-        // HTTP/1 is all that is spoken without TLS.
+        // Without TLS, only HTTP/1 is spoken.
         streams: 1,
+        connection_requests: CONNECTION_REQUESTS,
+        head_fields: HEAD_FIELDS,
         head_bytes: HEAD_BYTES,
         list_bytes: 0,
+        // There are none without TLS.
+        handshakes: CONNECTIONS,
+        address_handshakes: CONNECTIONS,
         handshake: HEAD_TIME,
         head: HEAD_TIME,
         write: WRITE_TIME,
@@ -99,16 +115,16 @@ impl floodgate_listen::Service for Routed {
     fn call(
         self: Arc<Self>,
         request: Request<Payload>,
-        visit: Visit,
+        context: RequestContext,
     ) -> impl Future<Output = Response<Body>> + Send + 'static {
         let router = TowerToHyperService::new(self.0.clone());
-        let checked = check_head(&request, HEAD_BYTES);
+        let checked = check_head(&request, HeadLimits { bytes: HEAD_BYTES, fields: HEAD_FIELDS });
         async move {
             if let Err(bad) = checked {
                 return bad_head(bad);
             }
             // Held until there is an answer.
-            let Ok(_memory) = visit.memory else { return refusal(ProblemCode::Unavailable) };
+            let Ok(_memory) = context.memory else { return refusal(ProblemCode::Unavailable) };
             match hyper::service::Service::call(&router, request).await {
                 Ok(response) => response,
                 Err(never) => match never {},
@@ -116,13 +132,18 @@ impl floodgate_listen::Service for Routed {
         }
     }
 
-    fn explain(&self, unread: Unread, _: SocketAddr) -> Response<Bytes> {
+    fn explain(&self, unread: UnreadableHead, _: SocketAddr) -> Response<Bytes> {
         let code = match unread {
-            Unread::Malformed => ProblemCode::Malformed,
-            Unread::TargetTooLong => ProblemCode::UriTooLong,
-            Unread::HeadTooLarge => ProblemCode::HeadersTooLarge,
+            UnreadableHead::Malformed => ProblemCode::Malformed,
+            UnreadableHead::TargetTooLong => ProblemCode::UriTooLong,
+            UnreadableHead::HeadTooLarge => ProblemCode::HeadersTooLarge,
         };
         refusal(code)
+    }
+
+    /// Only HTTP/1 is spoken here, which has no streams.
+    fn without_memory(&self, _: SocketAddr) -> Response<()> {
+        refusal::<Vec<u8>>(ProblemCode::Unavailable).map(drop)
     }
 }
 
@@ -134,7 +155,7 @@ fn bad_head<B: From<Vec<u8>>>(bad: BadHead) -> Response<B> {
         BadHead::Expectation => (ProblemCode::ExpectationFailed, "`100-continue` or none"),
     };
     let mut response = answer(&Problem::with_detail(code, what));
-    // What a bad head says of its body's length is not to be relied on.
+    // The length that a bad head gives for its body cannot be relied on.
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
@@ -147,7 +168,7 @@ fn answer<B: From<Vec<u8>>>(problem: &Problem) -> Response<B> {
     // Strings and a number always serialize; an empty body would still carry the status.
     let document = serde_json::to_vec(problem).unwrap_or_default();
     let mut response = Response::new(document.into());
-    // Every code's status is a valid one.
+    // The status of every code is valid.
     *response.status_mut() =
         StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(problem::CONTENT_TYPE));

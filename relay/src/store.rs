@@ -3,32 +3,40 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use async_nats::jetstream::Context;
 use floodgate_clock::Clock;
-use floodgate_deliver::DeliveryIndex;
-use floodgate_deliver::index::IndexError;
+use floodgate_deliver::{DeliveryIndex, IndexError};
+use floodgate_event::ShardId;
 use floodgate_replicate::books::ShardBooks;
 use floodgate_replicate::dedup::ledger::{Ledger, LedgerError};
-use floodgate_replicate::progress::Progress;
+use floodgate_replicate::log::ShardLog;
+use floodgate_replicate::progress::RegionProgress;
 
-/// One shard's ledger and delivery index. Cheap to clone.
+/// The ledger and the delivery index of one shard. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct ShardStore {
-    pub(crate) shard: u32,
+    pub(crate) shard: ShardId,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) deliveries: Arc<DeliveryIndex>,
     /// How far the shard's feeds are replicated.
-    pub(crate) progress: Progress,
+    pub(crate) progress: RegionProgress,
 }
 
 impl ShardStore {
-    /// Opens both in the relay's state folder, or makes them.
-    pub(crate) fn open(state_dir: &Path, shard: u32, clock: &Clock) -> Result<Self, StoreError> {
+    /// Opens both in the relay's state folder, or creates them.
+    pub(crate) fn open(state_dir: &Path, shard: ShardId, clock: &Clock) -> Result<Self, StoreError> {
         let ledger = Arc::new(Ledger::open(&state_dir.join(format!("ledger-{shard}")))?);
         let deliveries = Arc::new(DeliveryIndex::open(state_dir, shard)?);
-        Ok(Self { shard, ledger, deliveries, progress: Progress::new(clock.clone()) })
+        Ok(Self { shard, ledger, deliveries, progress: RegionProgress::new(clock.clone()) })
     }
 
-    /// What the shard's books are folded from.
+    /// The shard's log with its ledger.
+    pub(crate) fn log(&self, centre: &Context, clock: &Clock) -> ShardLog {
+        let (centre, ledger, clock) = (centre.clone(), Arc::clone(&self.ledger), clock.clone());
+        ShardLog { centre, shard: self.shard, ledger, clock }
+    }
+
+    /// What the books of this shard are folded from.
     pub(crate) fn books(&self) -> ShardBooks {
         let deliveries = Arc::clone(&self.deliveries);
         ShardBooks {
@@ -43,10 +51,10 @@ impl ShardStore {
 /// Why a shard's files cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The ledger's.
+    /// The ledger cannot be opened.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The delivery index's.
+    /// The delivery index cannot be opened.
     #[error(transparent)]
     Index(#[from] IndexError),
 }

@@ -9,10 +9,10 @@ use floodgate_control::{Changed, Configuration, Kind};
 use floodgate_event::Name;
 use serde::Serialize;
 
-/// An object with its entity tag.
+/// Answers with an object and its entity tag.
 pub(super) struct Tagged<T>(pub(super) Option<String>, pub(super) T);
 
-/// The answer to a `PUT`. `in_force` is none for a dry run, which shows the object before and after.
+/// Answers a `PUT`. `in_force` is none for a dry run, which shows the object before and after.
 pub(super) fn put<T: Serialize>(
     (kind, name): (Kind, &Name),
     changed: &Changed<()>,
@@ -34,12 +34,12 @@ pub(super) fn put<T: Serialize>(
     (status(in_force), Tagged(after.tag(kind, name), Json(put))).into_response()
 }
 
-/// The answer to a `DELETE`.
+/// Answers a `DELETE` with the first revision without the object.
 pub(super) fn removed(removed: Removed) -> Response {
     (status(removed.in_force), Json(removed)).into_response()
 }
 
-/// 202 for what is stored and not in force yet.
+/// The status: 202 if the change is stored and not in force yet.
 pub(super) fn status(in_force: Option<bool>) -> StatusCode {
     if in_force == Some(false) { StatusCode::ACCEPTED } else { StatusCode::OK }
 }
@@ -48,7 +48,7 @@ impl<T: IntoResponse> IntoResponse for Tagged<T> {
     fn into_response(self) -> Response {
         let Self(tag, answer) = self;
         let mut response = answer.into_response();
-        // A tag is hex in quotes.
+        // A tag is hex in quotes, and so a valid header.
         if let Some(tag) = tag.and_then(|tag| HeaderValue::try_from(tag).ok()) {
             response.headers_mut().insert(ETAG, tag);
         }

@@ -12,8 +12,8 @@ use subtle::ConstantTimeEq;
 
 use super::{ApiError, ApiState};
 
-/// The hash of the token that requests must bear now; clones share it.
-/// Hashes are of one length, so that comparing them takes the same time whatever was sent.
+/// The hash of the token that requests must carry. Clones share it. All hashes have the same length, so
+/// comparing them takes the same time whatever was sent.
 #[derive(Clone)]
 pub(crate) struct Token(Arc<RwLock<[u8; 32]>>);
 
@@ -22,7 +22,7 @@ impl Token {
         Self(Arc::new(RwLock::new(hash(token.expose()))))
     }
 
-    /// From now on it is this one. Returns whether it is another one.
+    /// Replaces the token. Returns true if it changed.
     pub(crate) fn replace(&self, token: &Secret) -> bool {
         let hash = hash(token.expose());
         let before = std::mem::replace(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), hash);
@@ -38,7 +38,7 @@ fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
-/// Answers 401 unless the request bears the token.
+/// Answers 401 unless the request carries the token.
 pub(super) async fn require_token(State(state): State<ApiState>, request: Request, next: Next) -> Response {
     if bearer(&request).is_some_and(|sent| state.token.is(sent)) {
         return next.run(request).await;

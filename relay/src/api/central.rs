@@ -1,11 +1,11 @@
-//! `/v1/health` and `/v1/central-streams`: what stands still, and going on without what is lost.
+//! `/v1/health` and `/v1/central-streams`: what needs attention, and continuing without what is lost.
 
 use axum::Json;
 use axum::extract::State;
 use floodgate_api::central::{self, AcceptDocument, Acceptance, Health};
-use floodgate_api::schema::Problem;
-use floodgate_event::ProblemCode;
+use floodgate_api::paths;
 use floodgate_event::central::Lost;
+use floodgate_event::{Problem, ProblemCode};
 use utoipa_axum::routes;
 
 use super::extract::Checked;
@@ -19,7 +19,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 /// What needs somebody's attention, as far as this relay sees it by itself.
 #[utoipa::path(
     get,
-    path = "/v1/health",
+    path = paths::HEALTH,
     operation_id = "health",
     tag = "centre",
     responses(
@@ -44,7 +44,7 @@ fn lost_stream(stream: String, lost: &Lost) -> central::Problem {
 /// Accept what a stream of the centre has lost, and continue with what is left of it.
 #[utoipa::path(
     post,
-    path = "/v1/central-streams/accept-loss",
+    path = paths::ACCEPT_LOSS,
     operation_id = "accept_loss",
     tag = "centre",
     request_body(content = AcceptDocument, description = "The stream"),

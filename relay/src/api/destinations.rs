@@ -5,11 +5,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use floodgate_api::answer::{Listed, Put, Removed};
 use floodgate_api::document::DestinationDocument;
+use floodgate_api::paths;
 use floodgate_api::query::{NamePath, Preconditions, WaitQuery, WriteQuery};
-use floodgate_api::schema::Problem;
 use floodgate_api::view::{DestinationView, ShownDestination, Waiting};
 use floodgate_control::{Configuration, Kind, Refused, Scope, view};
-use floodgate_event::Name;
+use floodgate_event::{Name, Problem};
 use utoipa_axum::routes;
 
 use super::answer::{self, Tagged};
@@ -26,17 +26,17 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 }
 
 fn waiting(state: &ApiState, name: &Name) -> Waiting {
-    let waiting = state.deliveries.iter().map(|deliveries| deliveries.waiting(name));
-    waiting.fold(Waiting::default(), |sum, waiting| Waiting {
-        pending: sum.pending + waiting.open,
-        dead: sum.dead + waiting.dead,
+    let waiting = state.deliveries.iter().map(|deliveries| deliveries.backlog(name));
+    waiting.fold(Waiting::default(), |sum, backlog| Waiting {
+        pending: sum.pending + backlog.open,
+        dead: sum.dead + backlog.dead,
     })
 }
 
 /// List destinations.
 #[utoipa::path(
     get,
-    path = "/v1/destinations",
+    path = paths::DESTINATIONS,
     operation_id = "list_destinations",
     tag = "destinations",
     responses(
@@ -55,7 +55,7 @@ async fn list(State(state): State<ApiState>) -> Response {
 /// Show a destination.
 #[utoipa::path(
     get,
-    path = "/v1/destinations/{name}",
+    path = paths::DESTINATION,
     operation_id = "show_destination",
     tag = "destinations",
     params(NamePath),
@@ -78,14 +78,14 @@ async fn show(State(state): State<ApiState>, PathName(name): PathName) -> Result
 
 fn shown(state: &ApiState, name: &Name, view: DestinationView) -> ShownDestination {
     let routes = state.control.routes().borrow().clone();
-    let held = routes.destinations.get(name).and_then(|destination| destination.unopened.clone());
+    let held = routes.destinations.get(name).and_then(|destination| destination.secrets_error.clone());
     ShownDestination { view, held, deliveries: waiting(state, name) }
 }
 
 /// Create or replace a destination.
 #[utoipa::path(
     put,
-    path = "/v1/destinations/{name}",
+    path = paths::DESTINATION,
     operation_id = "put_destination",
     tag = "destinations",
     params(NamePath, WriteQuery, Preconditions),
@@ -118,7 +118,7 @@ async fn put(
 /// Delete a destination.
 #[utoipa::path(
     delete,
-    path = "/v1/destinations/{name}",
+    path = paths::DESTINATION,
     operation_id = "delete_destination",
     tag = "destinations",
     params(NamePath, WaitQuery, Preconditions),

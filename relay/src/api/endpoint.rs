@@ -8,16 +8,17 @@ use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt as _};
 
 use super::{ApiState, limits};
 
-/// How long a request may take, where an endpoint does not say otherwise.
+/// How long a request may take, unless an endpoint says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The same where components are compiled first, one for each new pair of component and parameters.
+/// How long a request may take if it compiles components first, one for each new pair of component and
+/// parameters.
 const ASKING_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// A route with its description; `utoipa_axum::routes!` makes it of a handler.
+/// A route with its description, as `utoipa_axum::routes!` makes it from a handler.
 pub(crate) type Route = UtoipaMethodRouter<ApiState>;
 
-/// One method on one path, within its time.
+/// An endpoint of one method and path, with the usual time limit.
 pub(crate) struct Endpoint(pub(super) Route);
 
 impl Endpoint {
@@ -25,12 +26,12 @@ impl Endpoint {
         Self::within(TIMEOUT, route)
     }
 
-    /// One for which handlers may have to be asked whether they take their parameters.
+    /// An endpoint that may have to ask handlers whether they accept their parameters.
     pub(crate) fn asking(route: Route) -> Self {
         Self::within(ASKING_TIMEOUT, route)
     }
 
-    /// One that takes a large body, which may take its time.
+    /// An endpoint with a large body and a longer time limit.
     pub(crate) fn upload(route: Route, max_bytes: usize, timeout: Duration) -> Self {
         Self::within(timeout, route.layer(DefaultBodyLimit::max(max_bytes)))
     }

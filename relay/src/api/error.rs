@@ -5,16 +5,16 @@ use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
 use floodgate_api::document::Invalid;
-use floodgate_control::{ChangeError, CheckError, FitError, Refused, StoreError, UploadError};
+use floodgate_control::{BindingError, ChangeError, CheckError, Refused, StoreError, UploadError};
 use floodgate_event::causes::chain;
 use floodgate_event::document::DocumentError;
 use floodgate_event::problem::CONTENT_TYPE as PROBLEM;
 use floodgate_event::{Problem, ProblemCode};
 
-/// Seconds after which an unavailable service is worth another try.
+/// The seconds after which a client should try again if a service is unavailable.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
 
-/// An error as its caller sees it.
+/// An error in the form that the caller gets.
 #[derive(Debug)]
 pub(crate) struct ApiError(Problem);
 
@@ -23,7 +23,8 @@ impl ApiError {
         Self(Problem::with_detail(code, detail))
     }
 
-    /// Something that the caller has no part in: logged here, once, and told without its inner workings.
+    /// An error that is not the caller's fault. It is logged here, once, and the answer does not show its
+    /// details.
     pub(crate) fn ours(code: ProblemCode, error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(code = code.as_str(), error = chain(error), "an admin request failed");
         Self::new(code, error.to_string())
@@ -32,7 +33,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> axum::response::Response {
-        // Every code's status is a valid one.
+        // The status of every code is valid.
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = Response::new(axum::Json(self.0).into_response().into_body());
         *response.status_mut() = status;
@@ -54,11 +55,14 @@ impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
         let code = match &refused {
             Refused::NotFound { .. } => ProblemCode::NotFound,
-            Refused::Bound { .. } | Refused::Moved | Refused::NoEarlier(_) | Refused::Promoted { .. } => {
-                ProblemCode::Conflict
-            }
+            Refused::StillBound { .. }
+            | Refused::ChangedMeanwhile
+            | Refused::NoPreviousVersion(_)
+            | Refused::AlreadyPromoted { .. } => ProblemCode::Conflict,
             Refused::Precondition { .. } => ProblemCode::PreconditionFailed,
-            Refused::Invalid(_) | Refused::Full { .. } | Refused::Snapshot { .. } => ProblemCode::Invalid,
+            Refused::Invalid(_) | Refused::LimitReached { .. } | Refused::SnapshotTooLarge { .. } => {
+                ProblemCode::Invalid
+            }
             Refused::Seal(_) => return Self::ours(ProblemCode::Internal, &refused),
         };
         Self::new(code, refused.to_string())
@@ -88,20 +92,20 @@ impl From<ChangeError> for ApiError {
     fn from(error: ChangeError) -> Self {
         match error {
             ChangeError::Refused(refused) => refused.into(),
-            ChangeError::Fit(error) => (*error).into(),
+            ChangeError::Binding(error) => (*error).into(),
             ChangeError::Store(error) => error.into(),
         }
     }
 }
 
-impl From<FitError> for ApiError {
-    fn from(error: FitError) -> Self {
+impl From<BindingError> for ApiError {
+    fn from(error: BindingError) -> Self {
         match &error {
-            FitError::Params { fault, .. } if fault.is_the_components() => {
+            BindingError::Parameters { fault, .. } if fault.is_components_fault() => {
                 Self::new(ProblemCode::Invalid, error.to_string())
             }
-            FitError::Params { .. } => Self::ours(ProblemCode::Internal, &error),
-            FitError::Component(_) => Self::ours(ProblemCode::Unavailable, &error),
+            BindingError::Parameters { .. } => Self::ours(ProblemCode::Internal, &error),
+            BindingError::Component(_) => Self::ours(ProblemCode::Unavailable, &error),
         }
     }
 }
@@ -119,11 +123,12 @@ impl From<UploadError> for ApiError {
 impl From<CheckError> for ApiError {
     fn from(error: CheckError) -> Self {
         match &error {
-            CheckError::Refused(_) | CheckError::Limit(_) | CheckError::Ended(_) | CheckError::Slow(_) => {
-                Self::new(ProblemCode::Invalid, error.to_string())
-            }
-            CheckError::Closed => Self::new(ProblemCode::Unavailable, error.to_string()),
-            CheckError::Start(_) | CheckError::Talk(_) => Self::ours(ProblemCode::Internal, &error),
+            CheckError::Refused(_)
+            | CheckError::Limit(_)
+            | CheckError::Crashed(_)
+            | CheckError::TimedOut(_) => Self::new(ProblemCode::Invalid, error.to_string()),
+            CheckError::ShuttingDown => Self::new(ProblemCode::Unavailable, error.to_string()),
+            CheckError::Start(_) | CheckError::Io(_) => Self::ours(ProblemCode::Internal, &error),
         }
     }
 }

@@ -2,21 +2,15 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use floodgate_api::event::{
-    Attempt, AttemptOutcome, Child, Delivery, DeliveryState, EventView, HandlerRun, Origin, Position, Routing,
-};
-use floodgate_api::schema::Problem;
-use floodgate_control::view::rfc3339;
-use floodgate_deliver::DeliveryIndex;
-use floodgate_deliver::index::view::DeliveryView;
-use floodgate_deliver::index::{self, IndexError};
+use floodgate_api::event::{Child, Delivery, EventView, HandlerRun, Origin, Position, Routing};
+use floodgate_api::paths;
+use floodgate_api::time::rfc3339;
+use floodgate_deliver::{DeliveryIndex, IndexError};
 use floodgate_event::proto::event::Disposition;
 use floodgate_event::proto::verdict::Kind;
 use floodgate_event::proto::{self, Event};
-use floodgate_event::{EventId, Lane, ProblemCode};
+use floodgate_event::{EventId, Lane, Problem, ProblemCode};
 use floodgate_replicate::lookup::{FoundEvent, LookupError, MAX_LOOKS};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use utoipa_axum::routes;
 
 use super::{ApiError, ApiState, Endpoint};
@@ -28,7 +22,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 /// One event: its metadata, what handlers did, its deliveries and their attempts.
 #[utoipa::path(
     get,
-    path = "/v1/events/{id}",
+    path = paths::EVENT,
     operation_id = "show_event",
     tag = "events",
     params(("id" = String, Path, description = "The event's id, or its provider's. The latter is found where signatures cover it, or among the newest 10,000 blocks; 409 if several sources have it")),
@@ -54,7 +48,7 @@ async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<J
 fn deliveries(
     index: &DeliveryIndex,
     found: &FoundEvent,
-) -> Result<(Option<Routing>, Vec<DeliveryView>), IndexError> {
+) -> Result<(Option<Routing>, Vec<Delivery>), IndexError> {
     let lane = found.origin.as_ref().and_then(|origin| Lane::try_from(origin.lane).ok());
     let cursor = lane.map(|lane| index.cursor(lane)).transpose()?;
     let deliveries = index.of_event(found.position.sequence, found.position.index)?;
@@ -102,7 +96,7 @@ fn text_id(id: &[u8]) -> String {
     EventId::try_from(id).map(|id| id.to_string()).unwrap_or_default()
 }
 
-fn view(found: FoundEvent, deliveries: Vec<DeliveryView>, routing: Option<Routing>) -> EventView {
+fn view(found: FoundEvent, deliveries: Vec<Delivery>, routing: Option<Routing>) -> EventView {
     let status = found.status().to_owned();
     let FoundEvent { shard, position, event, origin, appended_at_us, children, .. } = found;
     let request = event.request.as_ref();
@@ -128,7 +122,7 @@ fn view(found: FoundEvent, deliveries: Vec<DeliveryView>, routing: Option<Routin
         position: Position { shard, sequence: position.sequence, index: position.index },
         origin: origin.map(place),
         routing,
-        deliveries: deliveries.into_iter().map(delivery).collect(),
+        deliveries,
         tenant: event.tenant,
         source: event.source,
         event_type: event.r#type,
@@ -149,34 +143,6 @@ fn child(child: &Event) -> Child {
 fn place(origin: proto::Origin) -> Origin {
     let proto::Origin { region, incarnation, lane, sequence } = origin;
     Origin { region, incarnation, lane: Lane::try_from(lane).ok(), sequence }
-}
-
-fn delivery(delivery: DeliveryView) -> Delivery {
-    let DeliveryView { destination, generation, state, attempts, next_attempt_at, reason } = delivery;
-    let state = match state {
-        index::view::DeliveryState::Pending => DeliveryState::Pending,
-        index::view::DeliveryState::Delivered => DeliveryState::Delivered,
-        index::view::DeliveryState::Dead => DeliveryState::Dead,
-        index::view::DeliveryState::Discarded => DeliveryState::Discarded,
-    };
-    let attempts = attempts.into_iter().map(attempt).collect();
-    Delivery { destination, generation, state, attempts, next_attempt_at: next_attempt_at.map(text), reason }
-}
-
-fn attempt(attempt: index::view::AttemptView) -> Attempt {
-    let index::view::AttemptView { number, started_at, duration_ms, outcome, status, error, response } =
-        attempt;
-    let outcome = match outcome {
-        index::view::AttemptOutcome::Delivered => AttemptOutcome::Delivered,
-        index::view::AttemptOutcome::Failed => AttemptOutcome::Failed,
-        index::view::AttemptOutcome::Ambiguous => AttemptOutcome::Ambiguous,
-    };
-    Attempt { number, started_at: text(started_at), duration_ms, outcome, status, error, response }
-}
-
-/// Empty past the year 9999.
-fn text(at: OffsetDateTime) -> String {
-    at.format(&Rfc3339).unwrap_or_default()
 }
 
 fn trace(event: &Event) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! What endpoints take from a request, with problems for answers where it is wrong.
+//! Extracts the parts of a request. If one is wrong, the answer is a problem document.
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -7,13 +7,12 @@ use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use floodgate_api::document::{Document, Invalid, read_json};
 use floodgate_api::query::{WaitQuery, WriteQuery};
-use floodgate_control::precondition::Tags;
-use floodgate_control::{Mode, Precondition};
+use floodgate_control::{Mode, Precondition, Tags};
 use floodgate_event::{Name, ProblemCode};
 
 use super::ApiError;
 
-/// `{name}` of the path.
+/// The `{name}` in the path.
 pub(super) struct PathName(pub(super) Name);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathName {
@@ -29,7 +28,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathName {
     }
 }
 
-/// The body as it came, within the endpoint's limit.
+/// The body, byte for byte, within the endpoint's limit.
 pub(super) struct Body(pub(super) Bytes);
 
 impl<S: Send + Sync> FromRequest<S> for Body {
@@ -41,7 +40,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
-/// The body as a checked document.
+/// The body as a document that was checked.
 pub(super) struct Checked<T>(pub(super) T);
 
 impl<S: Send + Sync, T: Document> FromRequest<S> for Checked<T> {
@@ -53,11 +52,20 @@ impl<S: Send + Sync, T: Document> FromRequest<S> for Checked<T> {
     }
 }
 
-/// How a document is put.
+/// How many rows a page of a list has: as many as were asked for, or the default.
+pub(super) fn page_limit(asked: Option<usize>, default: usize, most: usize) -> Result<usize, Invalid> {
+    let limit = asked.unwrap_or(default);
+    match (1..=most).contains(&limit) {
+        true => Ok(limit),
+        false => Err(Invalid::new("limit", format!("{limit} is out of range: expected 1 to {most}"))),
+    }
+}
+
+/// The parameters of a `PUT`.
 #[derive(Clone, Copy)]
 pub(super) struct Write {
     pub(super) mode: Mode,
-    /// Whether the answer waits until the change is in force.
+    /// True if the answer waits until the change is in force.
     pub(super) wait: bool,
 }
 
@@ -70,7 +78,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Write {
     }
 }
 
-/// Whether the answer waits until the change is in force, where there is no dry run.
+/// True if the answer waits until the change is in force. For changes without a dry run.
 #[derive(Clone, Copy)]
 pub(super) struct Wait {
     pub(super) wait: bool,
@@ -97,7 +105,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Expected {
     }
 }
 
-/// All lines of a header, which are one list.
+/// Joins all lines of a header, which form one list.
 fn tags(parts: &Parts, header: &HeaderName) -> Result<Option<Tags>, ApiError> {
     let wrong = || {
         let expected = format!("`{header}`: expected `*`, or ETags in their quotes with commas between them");

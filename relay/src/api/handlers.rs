@@ -11,11 +11,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use floodgate_api::answer::{Listed, Removed};
 use floodgate_api::document::PromotionDocument;
+use floodgate_api::paths;
 use floodgate_api::query::{NamePath, Preconditions, WaitQuery};
-use floodgate_api::schema::{Component, Problem};
+use floodgate_api::schema::Component;
 use floodgate_api::view::{HandlerView, Promoted, ShownHandler, Uploaded};
 use floodgate_control::{Kind, MAX_COMPONENT_BYTES, Refused, Scope, view};
-use floodgate_event::Name;
+use floodgate_event::{Name, Problem};
 use utoipa_axum::routes;
 
 use super::answer::{Tagged, removed, status};
@@ -49,7 +50,7 @@ async fn promoted(state: &ApiState, name: Name, promoted: u32, wait: Wait, revis
 /// List handlers.
 #[utoipa::path(
     get,
-    path = "/v1/handlers",
+    path = paths::HANDLERS,
     operation_id = "list_handlers",
     tag = "handlers",
     responses(
@@ -68,7 +69,7 @@ async fn list(State(state): State<ApiState>) -> Response {
 /// Show a handler: its versions, and which is bound where.
 #[utoipa::path(
     get,
-    path = "/v1/handlers/{name}",
+    path = paths::HANDLER,
     operation_id = "show_handler",
     tag = "handlers",
     params(NamePath),
@@ -92,7 +93,7 @@ async fn show(State(state): State<ApiState>, PathName(name): PathName) -> Result
 /// Upload a component; the same bytes are the same version again.
 #[utoipa::path(
     put,
-    path = "/v1/handlers/{name}",
+    path = paths::HANDLER,
     operation_id = "upload_handler",
     tag = "handlers",
     params(NamePath, Preconditions),
@@ -120,7 +121,7 @@ async fn upload(
 /// Make a version the one that sources follow which name none.
 #[utoipa::path(
     post,
-    path = "/v1/handlers/{name}/promote",
+    path = paths::PROMOTE,
     operation_id = "promote_handler",
     tag = "handlers",
     params(NamePath, WaitQuery, Preconditions),
@@ -150,7 +151,7 @@ async fn promote(
 /// Delete a handler that no source binds.
 #[utoipa::path(
     delete,
-    path = "/v1/handlers/{name}",
+    path = paths::HANDLER,
     operation_id = "delete_handler",
     tag = "handlers",
     params(NamePath, Preconditions),

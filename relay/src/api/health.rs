@@ -2,8 +2,8 @@
 //! supervisors, without a token.
 
 use axum::extract::State;
-use floodgate_api::schema::Problem;
-use floodgate_event::ProblemCode;
+use floodgate_api::paths;
+use floodgate_event::{Problem, ProblemCode};
 use utoipa_axum::routes;
 
 use super::{ApiError, ApiState, Endpoint};
@@ -15,7 +15,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 /// Whether the relay is alive.
 #[utoipa::path(
     get,
-    path = "/healthz",
+    path = paths::ALIVE,
     operation_id = "alive",
     tag = "health",
     security(()),
@@ -30,7 +30,7 @@ async fn alive() -> &'static str {
 /// Whether the relay reaches the centre.
 #[utoipa::path(
     get,
-    path = "/readyz",
+    path = paths::READY,
     operation_id = "ready",
     tag = "health",
     security(()),

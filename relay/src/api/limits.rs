@@ -1,4 +1,4 @@
-//! How many requests, and for how long.
+//! Limits how many requests are under way, and how long each may take.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use tokio::sync::Semaphore;
 
 use super::{ApiError, ApiState};
 
-/// Requests under way at once; with the largest body, that of a component, this also bounds memory.
+/// The most requests under way at once. Together with the largest body, that of a component, this bounds
+/// memory.
 const MAX_REQUESTS: usize = 32;
 
 /// Counts requests under way.
@@ -34,8 +35,8 @@ pub(super) async fn admit(State(state): State<ApiState>, request: Request, next:
     }
 }
 
-/// Answers 503 after `timeout`. What the request was doing ends with it, or is seen through by asking again:
-/// every write may be repeated.
+/// Answers 503 after `timeout`. What the request was doing is cancelled, or completed when the client asks
+/// again: every write may be repeated.
 pub(super) async fn timed(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
     let detail =
         || format!("no answer within {} s; the change may have been made: try again", timeout.as_secs());

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use floodgate_api::schema::Problem;
+use floodgate_api::paths;
+use floodgate_event::Problem;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::routes;
@@ -23,7 +24,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 /// This document.
 #[utoipa::path(
     get,
-    path = "/v1/openapi.json",
+    path = paths::OPENAPI,
     operation_id = "openapi",
     tag = "openapi",
     responses(

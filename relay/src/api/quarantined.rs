@@ -5,14 +5,15 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use floodgate_api::document::Invalid;
 use floodgate_api::event::{ListQuery, Quarantined, QuarantinedEvent};
-use floodgate_api::schema::Problem;
-use floodgate_control::view::rfc3339;
-use floodgate_event::ProblemCode;
+use floodgate_api::paths;
+use floodgate_api::time::rfc3339;
+use floodgate_event::{Problem, ProblemCode};
 use floodgate_replicate::dedup::ledger::LedgerError;
 use floodgate_replicate::dedup::quarantine::{Key, Row};
 use floodgate_replicate::lookup::Selection;
 use utoipa_axum::routes;
 
+use super::extract::page_limit;
 use super::{ApiError, ApiState, Endpoint};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -22,7 +23,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 /// List quarantined events, newest first; other statuses are not listed yet.
 #[utoipa::path(
     get,
-    path = "/v1/events",
+    path = paths::EVENTS,
     operation_id = "list_events",
     tag = "events",
     params(ListQuery),
@@ -39,27 +40,18 @@ async fn list(
 ) -> Result<Json<Quarantined>, ApiError> {
     let Query(ListQuery { status, source, handler, limit, after }) = query?;
     if status.as_deref() != Some("quarantined") {
-        return Err(invalid("status", "this version lists `quarantined` events only: ?status=quarantined"));
+        let message = "this version lists `quarantined` events only: ?status=quarantined";
+        return Err(Invalid::new("status", message).into());
     }
-    let limit = limit.unwrap_or(ListQuery::DEFAULT_LIMIT);
-    if !(1..=ListQuery::MAX_LIMIT).contains(&limit) {
-        return Err(invalid(
-            "limit",
-            format!("{limit} is out of range: expected 1 to {}", ListQuery::MAX_LIMIT),
-        ));
-    }
+    let limit = page_limit(limit, ListQuery::DEFAULT_LIMIT, ListQuery::MAX_LIMIT)?;
     let after = after.map(|after| after.parse()).transpose();
     let after = after.map_err(|error: floodgate_replicate::dedup::quarantine::InvalidKey| {
-        invalid("after", error.to_string())
+        Invalid::new("after", error.to_string())
     })?;
     let selection = Selection { source, handler, ids: Vec::new() };
     let page = state.lookup.quarantined(&selection, after, limit)?;
     let items = page.rows.into_iter().map(|(key, row)| item(key, row)).collect();
     Ok(Json(Quarantined { items, next: page.next.map(|key| key.to_string()) }))
-}
-
-fn invalid(path: &str, message: impl Into<String>) -> ApiError {
-    Invalid { path: path.to_owned(), message: message.into() }.into()
 }
 
 fn item(key: Key, row: Row) -> QuarantinedEvent {

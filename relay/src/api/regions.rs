@@ -2,8 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
+use floodgate_api::paths;
 use floodgate_api::region::{Distribution, RoutedShard};
-use floodgate_api::schema::Problem;
+use floodgate_event::Problem;
 use utoipa_axum::routes;
 
 use super::{ApiState, Endpoint};
@@ -15,7 +16,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 /// Which revision each shard routes by, and what each region has and serves.
 #[utoipa::path(
     get,
-    path = "/v1/regions",
+    path = paths::REGIONS,
     operation_id = "regions",
     tag = "regions",
     responses(
@@ -26,10 +27,9 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 )]
 async fn list(State(state): State<ApiState>) -> Json<Distribution> {
     let revision = state.control.configuration().revision;
-    let routed = state.control.routed();
-    let shards = routed.shards();
-    let standings = routed.standings().into_iter();
-    let routed = standings.map(|(shard, at)| RoutedShard { shard, revision: at.revision, relay: at.relay });
+    let shards = Some(state.control.shards());
+    let routed = state.control.routed_revisions().into_iter();
+    let routed = routed.map(|(shard, at)| RoutedShard { shard, revision: at.revision, relay: at.relay });
     let (routed, items) = (routed.collect(), state.control.regions().await);
     Json(Distribution { revision, shards, routed, items })
 }

@@ -5,10 +5,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use floodgate_api::document::Invalid;
+use floodgate_api::paths;
 use floodgate_api::replay::{EventError, Filter, Pinned, Preview, Progress, ReplayDocument};
-use floodgate_api::schema::Problem;
-use floodgate_control::{Kind, Refused, Version};
-use floodgate_event::ProblemCode;
+use floodgate_control::{Kind, PinnedVersion, Refused};
+use floodgate_event::{Problem, ProblemCode};
 use floodgate_replicate::lookup::{NotTaken, Selection};
 use utoipa_axum::routes;
 
@@ -27,7 +27,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 /// in the memory of the relay that was asked: the last 16, of which 2 may run.
 #[utoipa::path(
     post,
-    path = "/v1/replays",
+    path = paths::REPLAYS,
     operation_id = "start_replay",
     tag = "replays",
     request_body(content = ReplayDocument, description = "Which events are replayed, and how"),
@@ -62,9 +62,9 @@ fn not_taken_event(event: NotTaken) -> EventError {
     EventError { id: event.id.to_string(), error: event.reason }
 }
 
-fn version(state: &ApiState, pinned: &Pinned) -> Result<Version, ApiError> {
+fn version(state: &ApiState, pinned: &Pinned) -> Result<PinnedVersion, ApiError> {
     let Pinned { name, version } = pinned;
-    if let Some(known) = state.control.version(name, version.get()) {
+    if let Some(known) = state.control.pinned_version(name, version.get()) {
         return Ok(known);
     }
     if !state.control.configuration().handlers.contains_key(name) {
@@ -76,7 +76,7 @@ fn version(state: &ApiState, pinned: &Pinned) -> Result<Version, ApiError> {
 /// How far a replay is.
 #[utoipa::path(
     get,
-    path = "/v1/replays/{id}",
+    path = paths::REPLAY,
     operation_id = "show_replay",
     tag = "replays",
     params(("id" = String, Path, description = "The replay's id", pattern = "^rpl_[0-9a-z]{26}$")),
@@ -93,7 +93,7 @@ async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<J
 /// Cancel a replay; what gateways have of it is seen through.
 #[utoipa::path(
     delete,
-    path = "/v1/replays/{id}",
+    path = paths::REPLAY,
     operation_id = "cancel_replay",
     tag = "replays",
     params(("id" = String, Path, description = "The replay's id", pattern = "^rpl_[0-9a-z]{26}$")),
@@ -107,7 +107,7 @@ async fn cancel(State(state): State<ApiState>, Path(id): Path<String>) -> Result
     state.replays.cancel(&id).map(Json).ok_or_else(|| unknown(&id))
 }
 
-fn unknown(id: &str) -> ApiError {
+pub(super) fn unknown(id: &str) -> ApiError {
     let detail =
         format!("this relay knows no replay `{id}`: it remembers the last ones, until it is stopped");
     ApiError::new(ProblemCode::NotFound, detail)

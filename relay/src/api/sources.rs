@@ -5,11 +5,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use floodgate_api::answer::{Listed, Put, Removed};
 use floodgate_api::document::SourceDocument;
+use floodgate_api::paths;
 use floodgate_api::query::{NamePath, Preconditions, WaitQuery, WriteQuery};
-use floodgate_api::schema::Problem;
 use floodgate_api::view::SourceView;
 use floodgate_control::{Configuration, Kind, Refused, Scope, view, warnings};
-use floodgate_event::Name;
+use floodgate_event::{Name, Problem};
 use utoipa_axum::routes;
 
 use super::answer::{self, Tagged};
@@ -28,7 +28,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 /// List sources.
 #[utoipa::path(
     get,
-    path = "/v1/sources",
+    path = paths::SOURCES,
     operation_id = "list_sources",
     tag = "sources",
     responses(
@@ -46,7 +46,7 @@ async fn list(State(state): State<ApiState>) -> Response {
 /// Show a source.
 #[utoipa::path(
     get,
-    path = "/v1/sources/{name}",
+    path = paths::SOURCE,
     operation_id = "show_source",
     tag = "sources",
     params(NamePath),
@@ -67,7 +67,7 @@ async fn show(State(state): State<ApiState>, PathName(name): PathName) -> Result
 /// Create or replace a source.
 #[utoipa::path(
     put,
-    path = "/v1/sources/{name}",
+    path = paths::SOURCE,
     operation_id = "put_source",
     tag = "sources",
     params(NamePath, WriteQuery, Preconditions),
@@ -101,7 +101,7 @@ async fn put(
 /// Delete a source.
 #[utoipa::path(
     delete,
-    path = "/v1/sources/{name}",
+    path = paths::SOURCE,
     operation_id = "delete_source",
     tag = "sources",
     params(NamePath, WaitQuery, Preconditions),

@@ -1,37 +1,47 @@
-//! The regions and the centre in the configuration: where they are, and what their streams are made with.
+//! One region in the configuration: where it is, and what its streams are made with.
 
 use std::path::{Path, PathBuf};
 
 use floodgate_event::Name;
 use floodgate_event::seal::SealingKey;
 use floodgate_stream::Settings;
-use floodgate_stream::placement::{MaxBytes, Placement, Replicas};
+use floodgate_stream::placement::{MaxBytes, Placement, Rejects, Replicas};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ConfigError, read_secret};
+use super::error::OutOfBounds;
+use super::{ConfigError, Dedup, secrets};
 
-/// A region to copy from.
-#[derive(Clone, Debug, Deserialize)]
+/// A `[[regions]]` table: a region whose events the relay copies.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Region {
-    /// Its name.
+    /// The name of the region, the same as `region` in the configuration of its gateways. Do not change it
+    /// later: the log records the events of each region by this name.
+    #[schemars(with = "String", example = &"eu", extend("x-type" = "name"))]
     pub name: Name,
-    /// The public half of its key: its sources' secrets are sealed to it. Or `sealing_key_file`.
+    /// The public half of the region's key, as text. The secrets of sources are sealed to it for the region's
+    /// gateways. Set either this or `sealing_key_file`.
+    #[schemars(with = "Option<String>", extend("x-type" = "public key", "x-reload" = true))]
     sealing_key: Option<SealingKey>,
-    /// Holds that key.
+    /// The file with that public key, as `floodgate keys sealing` writes it. Set either this or
+    /// `sealing_key`.
+    #[schemars(example = "/etc/floodgate/region-eu.pub", extend("x-reload" = true))]
     sealing_key_file: Option<PathBuf>,
-    /// Its NATS.
+    /// The connection to the region's NATS.
     pub nats: Settings,
-    /// On how many servers its streams are kept. Left out, new ones are on one, and
-    /// existing ones stay as they are.
+    /// On how many NATS servers the region's streams are kept: 3 for a cluster of three. If left out, new
+    /// streams are on one server, and existing streams stay as they are.
+    #[schemars(example = 3, extend("enum" = Replicas::ALLOWED))]
     pub replicas: Option<Replicas>,
-    /// What its streams may hold. Left out, they are not limited, and existing ones stay as they are.
+    /// How many bytes the stream of each lane may hold. A full stream makes gateways answer 503 for its lane
+    /// alone. If left out, the streams have no limit of their own, and existing streams stay as they are.
     #[serde(default)]
     pub max_bytes: MaxBytes,
 }
 
 impl Region {
-    /// Whom its sources' secrets are sealed to.
+    /// The key that the secrets of sources are sealed to for this region.
     ///
     /// # Errors
     /// If its file cannot be read or holds no key.
@@ -40,7 +50,7 @@ impl Region {
         match (&self.sealing_key, &self.sealing_key_file) {
             (Some(key), None) => Ok(key.clone()),
             (None, Some(file)) => {
-                let text = read_secret(file)?.expose().to_owned();
+                let text = secrets::read(file)?.expose().to_owned();
                 SealingKey::try_from(text).map_err(|error| ConfigError::Key(file.clone(), error))
             }
             _ => Err(refused()),
@@ -48,16 +58,19 @@ impl Region {
     }
 
     /// How its streams are kept.
-    pub fn placement(&self) -> Placement {
-        Placement { replicas: self.replicas, max_bytes: self.max_bytes }
+    pub fn placement(&self, rejects: Rejects, dedup: Dedup) -> Placement {
+        let held_days = Some(dedup.window_days);
+        Placement { replicas: self.replicas, max_bytes: self.max_bytes, rejects, held_days }
     }
 
-    pub(super) fn check(&self) -> Result<(), (&'static str, &'static str)> {
+    pub(super) fn check(&self) -> Result<(), OutOfBounds> {
         if self.sealing_key.is_some() == self.sealing_key_file.is_some() {
-            return Err(("regions.sealing_key", "one of sealing_key and sealing_key_file"));
+            return Err(("regions.sealing_key", "one of sealing_key and sealing_key_file".to_owned()));
         }
         if !self.max_bytes.is_within_bounds() {
-            return Err(("regions.max_bytes", "16777216 (16 MiB) at least for each lane"));
+            let least = MaxBytes::LEAST;
+            let allowed = format!("{least} ({} MiB) at least for each lane", least >> 20);
+            return Err(("regions.max_bytes", allowed));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
-//! Clocks that jump, forward and back, one at a time, while events and second copies of them come and
-//! relays take over from each other. Whatever they show: nothing is stored twice within the window,
-//! and the log's time is right.
+//! Clocks jump, forward and back, one at a time, while events and second copies of them arrive and relays
+//! take over from each other. Whatever the clocks show, nothing is stored twice within the window, and the
+//! log's time is right.
 //!
 //! The faults come from a seed, which a failure names. `FLOODGATE_CLOCK_SEED` plays it again.
 
@@ -15,7 +15,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::site::{Relay, Result, Site, id, until};
+use super::site::{Relay, Result, SHARD, Site, id, until};
 use super::world::{DAY, MOST_OFF, SECOND, STEP, World};
 
 const WINDOW_DAYS: u32 = 2;
@@ -35,7 +35,7 @@ const JUMPS: [i64; 10] = [
 ];
 const SEEDS: [u64; 2] = [1, 2];
 
-/// What happened, so that nothing goes untried in silence.
+/// Counts what happened, to print what was not exercised.
 #[derive(Debug, Default)]
 struct Tried {
     jumps: usize,
@@ -49,11 +49,11 @@ struct Campaign {
     site: Site,
     world: Arc<World>,
     rng: StdRng,
-    /// The one that writes is first.
+    /// The relays. The first one writes.
     relays: [Relay; 2],
-    /// When each event was accepted first, by true time.
+    /// The true time at which each event was first accepted.
     accepted: BTreeMap<u64, u64>,
-    /// Blocks of the log that were looked at.
+    /// How many blocks of the log were checked.
     seen: u64,
     tried: Tried,
 }
@@ -73,7 +73,7 @@ impl Campaign {
         Ok(Self { site, world, rng, relays, accepted: BTreeMap::new(), seen: 0, tried: Tried::default() })
     }
 
-    /// Both relays go through the same time.
+    /// Lets time pass, for both relays.
     fn pass(&self, steps: u32) {
         for _ in 0..steps {
             self.world.pass(STEP);
@@ -98,7 +98,7 @@ impl Campaign {
         Ok(())
     }
 
-    /// One clock jumps, or is put right; the one that was off before is put right first.
+    /// Makes one clock jump, or corrects it. The clock that was off before is corrected first.
     fn jump(&mut self) {
         if self.rng.random_bool(0.5) {
             let clocks = self.world.clocks();
@@ -112,7 +112,7 @@ impl Campaign {
         }
     }
 
-    /// The other one takes over.
+    /// Makes the other relay take over.
     async fn take_over(&mut self) -> Result {
         self.relays[0].stand_down().await?;
         self.relays.swap(0, 1);
@@ -122,7 +122,7 @@ impl Campaign {
         Ok(())
     }
 
-    /// The one that follows is started anew: with an empty ledger, and a clock that nobody has compared yet.
+    /// Starts the relay that follows anew, with an empty ledger and a clock that was never compared.
     fn restart(&mut self) -> Result {
         let clock = self.world.clock();
         self.world.answer(&clock);
@@ -131,7 +131,7 @@ impl Campaign {
         Ok(())
     }
 
-    /// New events, and second copies of some that came within the window.
+    /// Sends new events, and second copies of some that arrived within the window.
     async fn send(&mut self) -> Result {
         let now = self.world.truth();
         let next = self.accepted.len() as u64;
@@ -147,7 +147,7 @@ impl Campaign {
         let fresh: Vec<u64> = (next..next + 20).collect();
         let mut last = 0;
         for numbers in [fresh, copies].iter().filter(|numbers| !numbers.is_empty()) {
-            last = self.site.publish(Lane::Standard, 0, numbers).await?;
+            last = self.site.publish(Lane::Standard, SHARD, numbers).await?;
         }
         (next..next + 20).for_each(|number| _ = self.accepted.insert(number, now));
         until("the blocks to be replicated", || {
@@ -157,7 +157,7 @@ impl Campaign {
         .await
     }
 
-    /// What was written in this round has the right time.
+    /// Checks that the blocks of this round have the right time.
     async fn look(&mut self) -> Result {
         let blocks = self.site.log(self.seen + 1).await?;
         self.seen += blocks.len() as u64;
@@ -171,7 +171,7 @@ impl Campaign {
         Ok(())
     }
 
-    /// The whole log: its time never goes back, and no event is in it twice.
+    /// Checks the whole log: its time never goes back, and no event is in it twice.
     async fn judge(&self) -> Result {
         let (mut stored, mut duplicates, mut before) = (HashMap::<Vec<u8>, u64>::new(), 0, 0);
         for block in self.site.log(1).await? {
@@ -220,18 +220,18 @@ async fn whatever_one_clock_does_nothing_is_stored_twice_and_the_log_s_time_is_r
     Ok(())
 }
 
-/// An older version's log: its last block is of 2028.
+/// The log of an older version, whose last block is dated 2028.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_whose_time_is_far_ahead_is_put_right_and_keeps_its_ids_for_the_window() -> Result {
     let Some(site) = Site::start("a_log_whose_time_is_far_ahead", 1).await? else { return Ok(()) };
-    // A world that is two years further writes the first blocks.
+    // A world that is two years ahead writes the first blocks.
     let ahead = World::new(&[]);
     ahead.pass(std::time::Duration::from_secs(2 * 365 * 86_400));
     let clock = ahead.clock();
     ahead.answer(&clock);
     let mut older = Relay::start(&site, "older", clock.clone())?;
     older.write(&site, || ahead.answer(&clock)).await?;
-    let last = site.publish(Lane::Standard, 0, &[0, 1, 2]).await?;
+    let last = site.publish(Lane::Standard, SHARD, &[0, 1, 2]).await?;
     until("the blocks to be replicated", || older.has_replicated(Lane::Standard, last)).await?;
     older.stand_down().await?;
     let written = site.log(1).await?.len();
@@ -242,14 +242,15 @@ async fn a_log_whose_time_is_far_ahead_is_put_right_and_keeps_its_ids_for_the_wi
     let mut relay = Relay::start(&site, "relay", clock.clone())?;
     relay.write(&site, || world.answer(&clock)).await?;
     let replicate = async |numbers: &[u64]| {
-        let last = site.publish(Lane::Standard, 0, numbers).await?;
+        let last = site.publish(Lane::Standard, SHARD, numbers).await?;
         until("the blocks to be replicated", || relay.has_replicated(Lane::Standard, last)).await
     };
     replicate(&[0, 3]).await?;
     for block in &site.log(written as u64 + 1).await? {
         assert_eq!(block.appended_at_us, world.truth(), "it is the true time again");
     }
-    // The ids of 2028 are forgotten when those of the first right day are, and neither earlier nor in 2028.
+    // The ids of 2028 are forgotten together with those of the first right day, and neither earlier nor in
+    // 2028.
     let is_known = |number: u64| relay.ledger.find(id(number)).map(|known| known.is_some());
     let (mut forgotten_after, mut days) = (None, 0);
     while forgotten_after.is_none() && days < 10 {

@@ -1,7 +1,7 @@
 //! The ledger's size, day after day: it must level off, on the relay that writes and on the one that follows.
 //!
-//! A short form by default; `FLOODGATE_GROWTH_EVENTS=200000` and
-//! `FLOODGATE_GROWTH_DAYS=40` make it a long one.
+//! By default the test is short. `FLOODGATE_GROWTH_EVENTS=200000` and `FLOODGATE_GROWTH_DAYS=40` make it a
+//! long one.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -10,16 +10,16 @@ use std::path::Path;
 use floodgate_event::Lane;
 use floodgate_testkit::Failure;
 
-use super::site::{Relay, Result, Site, feed, id, until};
+use super::site::{Relay, Result, SHARD, Site, feed, id, until};
 use super::world::World;
 
 const WINDOW_DAYS: u32 = 2;
 const EVENTS: u64 = 24_000;
 const DAYS: u64 = 12;
 const EVENTS_PER_BLOCK: u64 = 100;
-/// Bytes of write-ahead logs: those that wait to be given back, and the one that is written.
+/// The bytes of write-ahead logs: those that wait to be removed, and the one that is written.
 const MAX_LOGS: u64 = 3 * 64 * 1024 * 1024;
-/// Bytes that the storage engine's own list of partitions takes for each of them, also when it is gone.
+/// The bytes in the storage engine's own list for each partition, including those that are gone.
 const MAX_PER_DAY: u64 = 64 * 1024;
 const STEPS_PER_DAY: u32 = 86_400 / 5;
 
@@ -27,10 +27,10 @@ fn chosen(variable: &str, otherwise: u64) -> Result<u64> {
     Ok(std::env::var(variable).map_or(Ok(otherwise), |text| text.parse())?)
 }
 
-/// Bytes that a folder's files take on the disk, those that end so or all others.
+/// The bytes that a folder's files take on disk: those with this suffix, or all others.
 fn size(folder: &Path, ending: &str, ends_so: bool) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    // The storage engine may take a file away meanwhile.
+    // The storage engine may remove a file meanwhile.
     let of = |entry: fs::DirEntry| match entry.metadata() {
         Ok(meta) if meta.is_dir() => size(&entry.path(), ending, ends_so),
         Ok(meta) if entry.file_name().to_string_lossy().ends_with(ending) == ends_so => meta.blocks() * 512,
@@ -39,18 +39,18 @@ fn size(folder: &Path, ending: &str, ends_so: bool) -> u64 {
     entries.map(of).sum()
 }
 
-/// Bytes that this process has resident: both ledgers' memory is among them.
+/// The resident bytes of this process, which include the memory of both ledgers.
 fn resident() -> Result<u64> {
     let pages = fs::read_to_string("/proc/self/statm")?;
     let pages: u64 = pages.split(' ').nth(1).ok_or_else(|| Failure::new("no resident pages"))?.parse()?;
     Ok(pages * 4_096)
 }
 
-/// A ledger at the end of a day.
+/// The size of a ledger at the end of a day.
 #[derive(Clone, Copy, Debug)]
 struct Look {
     ids: u64,
-    /// Bytes on the disk beside the write-ahead logs.
+    /// The bytes on disk apart from the write-ahead logs.
     tables: u64,
     logs: u64,
 }
@@ -83,7 +83,7 @@ async fn a_ledger_levels_off_on_the_writer_and_on_a_standby() -> Result {
         let mut last = 0;
         while number < events * day / days {
             let numbers: Vec<u64> = (number..number + EVENTS_PER_BLOCK).collect();
-            last = site.publish(Lane::Standard, 0, &numbers).await?;
+            last = site.publish(Lane::Standard, SHARD, &numbers).await?;
             number += EVENTS_PER_BLOCK;
         }
         until("the day to be replicated", || writer.has_replicated(Lane::Standard, last)).await?;

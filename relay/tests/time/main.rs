@@ -1,5 +1,5 @@
-//! The ledger over days, and clocks that jump, on a real nats-server:
-//! real streams, the relay's own parts in this process, and a time that passes as fast as the test says.
+//! The ledger over days, and clocks that jump, on a real nats-server: real streams, the relay's own parts in
+//! this process, and a time that passes as fast as the test says.
 
 #[path = "../../../crates/clock/src/world.rs"]
 #[allow(
@@ -13,7 +13,7 @@ mod another_log;
 mod busy;
 mod clocks;
 mod growth;
+mod readiness;
 mod site;
-mod warmth;
 
-use floodgate_clock::{Clock, Host, Who};
+use floodgate_clock::{Clock, ClockId, HostClocks};

@@ -8,14 +8,16 @@ use async_nats::jetstream::Context;
 use floodgate_clock::Clock;
 use floodgate_event::block::{Destination, EncodedEvent, SealedBlock};
 use floodgate_event::proto::{Event, KeyKind, LogBlock, Request};
-use floodgate_event::{EventId, Lane, LogRate, format, subject};
-use floodgate_replicate::dedup::ledger::{Feed, Ledger};
-use floodgate_replicate::feed::FeedReader;
+use floodgate_event::{EventId, Lane, LogRate, ShardCount, ShardId, format, subject};
+use floodgate_replicate::cursor::RegionLane;
+use floodgate_replicate::dedup::ledger::Ledger;
 use floodgate_replicate::forget::Forgetter;
+use floodgate_replicate::log::{ShardLog, WriteError};
 use floodgate_replicate::metrics::ReplicationMetrics;
-use floodgate_replicate::progress::Progress;
-use floodgate_replicate::takeover;
-use floodgate_replicate::writer::{Work, WriteError, Writer};
+use floodgate_replicate::progress::RegionProgress;
+use floodgate_replicate::region_reader::RegionReader;
+use floodgate_replicate::room::Room;
+use floodgate_replicate::writer::{Work, Writer};
 use floodgate_stream::append::AppendError;
 use floodgate_stream::connect::jetstream;
 use floodgate_stream::lease::{Contender, Lease};
@@ -31,11 +33,11 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) type Result<T = ()> = floodgate_testkit::Result<T>;
 
-pub(crate) const SHARD: u32 = 0;
+pub(crate) const SHARD: ShardId = ShardId::FIRST;
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
-/// How often a test looks again at what it waits for.
+/// How often a test checks a condition that it waits for.
 pub(crate) const LOOK: Duration = Duration::from_millis(5);
-/// How long it waits; only a test that has failed waits for so long.
+/// How long it waits. Only a test that has failed waits for so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Site {
@@ -44,7 +46,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// `None`, and a line that says so, if there is no nats-server.
+    /// Returns `None` and prints a line that says so if there is no nats-server.
     pub(crate) async fn start(test: &str, shards: u32) -> Result<Option<Self>> {
         let server = match Setup::default().start() {
             Err(failure) if failure.is_missing() => {
@@ -54,7 +56,8 @@ impl Site {
             started => started?,
         };
         let context = jetstream(&server.context().await?.client());
-        // As the relay does: a server that has just started may refuse at first.
+        let shards = ShardCount::try_from(shards)?;
+        // A server that has just started may refuse at first. The relay retries too.
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while let Err(error) = provision(&context, shards).await {
             if tokio::time::Instant::now() > deadline {
@@ -65,13 +68,13 @@ impl Site {
         Ok(Some(Self { context, _server: server }))
     }
 
-    /// Makes what is not there of streams and buckets.
+    /// Creates the streams and buckets that do not exist.
     pub(crate) async fn provision(&self, shards: u32) -> Result {
-        Ok(provision(&self.context, shards).await?)
+        Ok(provision(&self.context, ShardCount::try_from(shards)?).await?)
     }
 
-    /// Publishes events of these numbers as one block; gives the stream's sequence.
-    pub(crate) async fn publish(&self, lane: Lane, shard: u32, numbers: &[u64]) -> Result<u64> {
+    /// Publishes events with these numbers as one block, and returns its sequence.
+    pub(crate) async fn publish(&self, lane: Lane, shard: ShardId, numbers: &[u64]) -> Result<u64> {
         let destination = Destination { region: "eu".parse()?, lane, shard, gateway: "eu-1".to_owned() };
         let source: floodgate_event::Name = "orders".parse()?;
         let events: Vec<_> =
@@ -84,7 +87,7 @@ impl Site {
         Ok(self.context.publish_with_headers(subject, headers, block.payload).await?.await?.sequence)
     }
 
-    /// Every block of the log from a sequence on.
+    /// Every block of the log, from a sequence on.
     pub(crate) async fn log(&self, from: u64) -> Result<Vec<LogBlock>> {
         let (stream, filter) = (subject::log_stream(SHARD), subject::log_wildcard(SHARD));
         let last = self.context.get_stream(&stream).await?.cached_info().state.last_sequence;
@@ -100,7 +103,7 @@ impl Site {
     }
 }
 
-async fn provision(context: &Context, shards: u32) -> std::result::Result<(), ProvisionError> {
+async fn provision(context: &Context, shards: ShardCount) -> std::result::Result<(), ProvisionError> {
     provision::centre(context, shards, Centre::default()).await?;
     provision::region(context, Placement::default()).await
 }
@@ -123,23 +126,23 @@ fn event(number: u64) -> Event {
     }
 }
 
-pub(crate) fn feed(lane: Lane) -> Feed {
-    Feed { region: "eu".to_owned(), lane }
+pub(crate) fn feed(lane: Lane) -> RegionLane {
+    RegionLane { region: "eu".to_owned(), lane }
 }
 
-/// A relay that follows the log, or writes it.
+/// A relay that follows the log or writes it.
 pub(crate) struct Relay {
     pub(crate) name: &'static str,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) folder: TempDir,
     pub(crate) clock: Clock,
-    pub(crate) progress: Progress,
+    pub(crate) progress: RegionProgress,
     context: Context,
     following: Option<JoinHandle<()>>,
     term: Option<Term>,
 }
 
-/// While it writes.
+/// The lease and the tasks of a relay while it writes.
 struct Term {
     lease: Lease,
     writer: JoinHandle<()>,
@@ -148,50 +151,53 @@ struct Term {
 }
 
 impl Relay {
-    /// One that follows.
+    /// Makes a relay that follows the log.
     pub(crate) fn start(site: &Site, name: &'static str, clock: Clock) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let ledger = Arc::new(Ledger::open(folder.path())?);
-        let (context, progress) = (site.context.clone(), Progress::new(clock.clone()));
+        let (context, progress) = (site.context.clone(), RegionProgress::new(clock.clone()));
         let mut relay = Self { name, ledger, folder, clock, progress, context, following: None, term: None };
         relay.follow();
         Ok(relay)
     }
 
     fn follow(&mut self) {
-        let (context, ledger) = (self.context.clone(), Arc::clone(&self.ledger));
+        let log = self.log();
         self.following = Some(tokio::spawn(async move {
-            // It ends with an error once a relay is dropped, and its folder with it.
-            let _ = takeover::follow(&context, SHARD, &ledger).await;
+            // It ends with an error once a relay is dropped together with its folder.
+            let _ = log.follow().await;
         }));
     }
 
-    /// Takes the lease, and writes from here on. `until_agreed` is called until the relay knows the time.
+    fn log(&self) -> ShardLog {
+        let (centre, ledger, clock) = (self.context.clone(), Arc::clone(&self.ledger), self.clock.clone());
+        ShardLog { centre, shard: SHARD, ledger, clock }
+    }
+
+    /// Takes the lease, and writes from then on. Calls `until_agreed` until the relay knows the time.
     pub(crate) async fn write(&mut self, site: &Site, until_agreed: impl Fn()) -> Result {
         let contender = site.contender(self.name).await?;
         let lease =
             contender.acquire(&CancellationToken::new()).await.ok_or_else(|| Failure::new("no lease"))?;
         if let Some(following) = self.following.take() {
             following.abort();
-            // Two must not fold at once.
+            // Two tasks must not fold at once.
             let _ = following.await;
         }
         while !self.clock.is_agreed() {
             until_agreed();
         }
-        let taken =
-            takeover::take_over(&self.context, SHARD, &lease, self.name, &self.ledger, &self.clock).await?;
+        let taken = self.log().take_over(&lease, self.name).await?;
         let metrics = ReplicationMetrics::register(&prometheus::Registry::new())?;
         let (work, inbox) = mpsc::channel(16);
         let mut readers = JoinSet::new();
         for lane in Lane::ALL {
-            readers.spawn(self.reader(lane, 1, work.clone(), metrics.clone()).run());
+            readers.spawn(self.reader(lane, ShardCount::ONE, work.clone(), metrics.clone()).run());
         }
-        let (ledger, clock) = (Arc::clone(&self.ledger), self.clock.clone());
-        let writer = Writer::new(SHARD, lease.clone(), taken, ledger, clock, metrics);
+        let writer = Writer::new(&self.log(), lease.clone(), taken, metrics);
         let writer = tokio::spawn(async move {
             match writer.run(inbox).await {
-                // It stands down, as a shard does.
+                // The relay follows again, as a shard does.
                 Ok(()) | Err(WriteError::Append(AppendError::Superseded)) => {}
                 Err(error) => panic!("{error}"),
             }
@@ -203,27 +209,26 @@ impl Relay {
     pub(crate) fn reader(
         &self,
         lane: Lane,
-        shards: u32,
+        shards: ShardCount,
         writer: mpsc::Sender<Work>,
         metrics: ReplicationMetrics,
-    ) -> FeedReader {
-        FeedReader {
-            context: self.context.clone(),
-            centre: self.context.clone(),
-            feed: feed(lane),
-            shard: SHARD,
+    ) -> RegionReader {
+        RegionReader {
+            region: self.context.clone(),
+            log: self.log(),
             shards,
+            feed: feed(lane),
             cursor: self.ledger.cut().cursors.remove(&feed(lane)).unwrap_or_default(),
             writer,
+            room: Room::new(),
             progress: self.progress.clone(),
-            clock: self.clock.clone(),
             look_every: Duration::from_millis(20),
             metrics,
             lines: LogRate::new(),
         }
     }
 
-    /// Gives the lease back and follows again.
+    /// Gives the lease back, and follows again.
     pub(crate) async fn stand_down(&mut self) -> Result {
         if let Some(mut term) = self.term.take() {
             term.lease.give_up();
@@ -234,15 +239,15 @@ impl Relay {
         Ok(())
     }
 
-    /// What the relay does every ten minutes: the days that are forgotten now, if there are any.
+    /// Makes the ledger forget the days that it can forget now, as the relay does every ten minutes. Returns
+    /// the first day that is kept, if any was forgotten.
     pub(crate) async fn forget(&self, window_days: u32) -> Result<Option<u32>> {
         let term = self.term.as_ref().ok_or_else(|| Failure::new("it does not write"))?;
         let forgetter = Forgetter {
-            ledger: Arc::clone(&self.ledger),
+            log: self.log(),
             progress: self.progress.clone(),
             feeds: Lane::ALL.map(feed).to_vec(),
             window_days,
-            clock: self.clock.clone(),
             writer: term.work.clone(),
         };
         let due = forgetter.due();
@@ -252,7 +257,7 @@ impl Relay {
         Ok(due)
     }
 
-    /// Whether the region is in the log up to a sequence.
+    /// Returns true if the region is in the log up to this sequence.
     pub(crate) fn has_replicated(&self, lane: Lane, sequence: u64) -> bool {
         self.ledger.cut().cursors.get(&feed(lane)).is_some_and(|cursor| cursor.sequence >= sequence)
     }
@@ -264,7 +269,7 @@ impl Drop for Relay {
     }
 }
 
-/// Waits for something that comes by itself.
+/// Waits for a condition that becomes true by itself.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while !holds() {

@@ -8,11 +8,11 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use floodgate_api::paths;
 use floodgate_api::query::NamePath;
-use floodgate_api::schema::Problem;
 use floodgate_api::view::LogLine;
 use floodgate_control::{Kind, Refused};
-use floodgate_event::{ProblemCode, subject};
+use floodgate_event::{Problem, ProblemCode, subject};
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::mpsc;
 
@@ -23,7 +23,7 @@ use crate::api::{ApiError, ApiState};
 const LINES: &str = "application/x-ndjson";
 /// Lines of one region that wait for a reader; more are lost.
 const MAX_WAITING: usize = 256;
-/// How often an empty line says that the connection still stands.
+/// How often an empty line says that the connection is open.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Follow what a handler logs in all regions: a JSON object per line, and an empty line every 15 s.
@@ -32,7 +32,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// loses some.
 #[utoipa::path(
     get,
-    path = "/v1/handlers/{name}/logs",
+    path = paths::LOGS,
     operation_id = "follow_logs",
     tag = "handlers",
     params(NamePath),

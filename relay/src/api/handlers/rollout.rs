@@ -4,11 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use floodgate_api::document::{CanaryDocument, RollbackDocument, ShadowDocument};
+use floodgate_api::paths;
 use floodgate_api::query::{NamePath, Preconditions, WaitQuery};
-use floodgate_api::schema::Problem;
 use floodgate_api::view::{Change, Promoted};
 use floodgate_control::{Changed, Scope};
-use floodgate_event::Name;
+use floodgate_event::{Name, Problem};
 
 use super::promoted;
 use crate::api::answer::status;
@@ -25,7 +25,7 @@ async fn made(state: &ApiState, name: Name, wait: Wait, changed: &Changed<()>) -
 /// End what is tried; where nothing is, promote the version that was promoted before.
 #[utoipa::path(
     post,
-    path = "/v1/handlers/{name}/rollback",
+    path = paths::ROLLBACK,
     operation_id = "roll_back_handler",
     tag = "handlers",
     params(NamePath, WaitQuery, Preconditions),
@@ -55,7 +55,7 @@ pub(super) async fn roll_back(
 /// Run a version on a share of the events beside the promoted one, without effect, and compare.
 #[utoipa::path(
     post,
-    path = "/v1/handlers/{name}/shadow",
+    path = paths::SHADOW,
     operation_id = "shadow_handler",
     tag = "handlers",
     params(NamePath, WaitQuery, Preconditions),
@@ -85,7 +85,7 @@ pub(super) async fn shadow(
 /// Let a version take over step by step; it is rolled back by itself when it goes over its budget.
 #[utoipa::path(
     post,
-    path = "/v1/handlers/{name}/canary",
+    path = paths::CANARY,
     operation_id = "canary_handler",
     tag = "handlers",
     params(NamePath, WaitQuery, Preconditions),
@@ -115,7 +115,7 @@ pub(super) async fn canary(
 /// End a shadow or a canary; the promoted version stays.
 #[utoipa::path(
     delete,
-    path = "/v1/handlers/{name}/rollout",
+    path = paths::ROLLOUT,
     operation_id = "stop_rollout",
     tag = "handlers",
     params(NamePath, WaitQuery, Preconditions),

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use async_nats::HeaderMap;
+use floodgate_clock::Clock;
 use floodgate_deliver::DeliveryIndex;
 use floodgate_event::proto::log_block::Content;
 use floodgate_event::proto::{Entry, Event, LogBlock, Replica, Verdict, verdict};
 use floodgate_event::{Lane, subject};
-use floodgate_relay::warmth::{NEARLY_LEVEL, Warmth};
+use floodgate_relay::readiness::{NEARLY_LEVEL, Standby};
 use floodgate_replicate::dedup::ledger::Ledger;
-use floodgate_replicate::takeover;
+use floodgate_replicate::log::ShardLog;
 use floodgate_stream::lease::Readiness as _;
 use floodgate_testkit::Failure;
 use futures::future::try_join_all;
@@ -21,8 +22,8 @@ use super::site::{LEASE, Result, SHARD, Site, id, until};
 
 /// What a relay has on its disk.
 struct State {
-    ledger: Arc<Ledger>,
-    warmth: Warmth,
+    log: ShardLog,
+    standby: Standby,
     _folder: TempDir,
 }
 
@@ -31,8 +32,10 @@ impl State {
         let folder = tempfile::tempdir()?;
         let ledger = Arc::new(Ledger::open(&folder.path().join("ledger"))?);
         let deliveries = Arc::new(DeliveryIndex::open(folder.path(), SHARD)?);
-        let warmth = Warmth::new(site.context.clone(), SHARD, Arc::clone(&ledger), deliveries);
-        Ok(Self { ledger, warmth, _folder: folder })
+        let standby = Standby::new(site.context.clone(), SHARD, Arc::clone(&ledger), deliveries);
+        let clock = Clock::new(None);
+        let log = ShardLog { centre: site.context.clone(), shard: SHARD, ledger, clock };
+        Ok(Self { log, standby, _folder: folder })
     }
 }
 
@@ -69,24 +72,24 @@ async fn a_cold_relay_leaves_the_lease_to_a_warm_one_and_takes_it_where_there_is
     let blocks = fill(&site).await?;
     let (warm, cold) = (State::empty(&site)?, State::empty(&site)?);
     let fold = async |state: &State| {
-        let followed = takeover::follow(&site.context, SHARD, &state.ledger);
-        let level = until("the log to be folded", || state.ledger.read_through() == blocks);
+        let followed = state.log.follow();
+        let level = until("the log to be folded", || state.log.ledger.read_through() == blocks);
         tokio::select! {
             _ = followed => Err(Failure::new("following ended")),
             level = level => level,
         }
     };
     fold(&warm).await?;
-    assert!(warm.warmth.is_ready().await && !cold.warmth.is_ready().await);
+    assert!(warm.standby.is_ready().await && !cold.standby.is_ready().await);
 
     // The cold one was there first.
     let shutdown = CancellationToken::new();
     let (first, second) = (site.contender("cold").await?, site.contender("warm").await?);
-    let mut cold_takes = Box::pin(first.acquire_when(&cold.warmth, &shutdown));
+    let mut cold_takes = Box::pin(first.acquire_when(&cold.standby, &shutdown));
     let looked = tokio::time::timeout(LEASE, &mut cold_takes).await;
     assert!(looked.is_err(), "the lease is free, and it is not level");
     let lease = tokio::select! {
-        lease = second.acquire_when(&warm.warmth, &shutdown) => lease.ok_or_else(|| Failure::new("no lease"))?,
+        lease = second.acquire_when(&warm.standby, &shutdown) => lease.ok_or_else(|| Failure::new("no lease"))?,
         _ = &mut cold_takes => return Err(Failure::new("the cold one took it")),
     };
     assert_eq!(lease.epoch(), 1);
@@ -109,11 +112,11 @@ async fn a_block_that_cannot_be_decoded_does_not_keep_a_relay_cold() -> Result {
     }
     try_join_all(acks).await?;
     let state = State::empty(&site)?;
-    assert!(!state.warmth.is_ready().await);
+    assert!(!state.standby.is_ready().await);
     tokio::select! {
-        _ = takeover::follow(&site.context, SHARD, &state.ledger) => return Err(Failure::new("following ended")),
-        read = until("the log to be read", || state.ledger.read_through() > NEARLY_LEVEL) => read?,
+        _ = state.log.follow() => return Err(Failure::new("following ended")),
+        read = until("the log to be read", || state.log.ledger.read_through() > NEARLY_LEVEL) => read?,
     }
-    assert!(state.warmth.is_ready().await);
+    assert!(state.standby.is_ready().await);
     Ok(())
 }

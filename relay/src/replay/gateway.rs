@@ -1,57 +1,58 @@
-//! Brings an event to a gateway that replays it: of its own region, or of another where that one is away.
+//! Sends an event to a gateway that replays it: one of its own region, or of another region if that one is
+//! away.
 
 use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{Client, Request, RequestError};
 use bytes::Bytes;
-use floodgate_control::{ComponentError, Control, Version};
+use floodgate_control::{ComponentError, Control, PinnedVersion};
 use floodgate_event::causes::chain;
 use floodgate_event::format::{self, DecodeError};
 use floodgate_event::proto::replayed::Result as Answer;
 use floodgate_event::proto::{self, Replayed};
 use floodgate_event::{replay, subject};
-use floodgate_replicate::books::RegionStreams;
+use floodgate_stream::RegionConnection;
 use prost::Message as _;
 
-use super::feed::Quarantined;
+use super::events::Quarantined;
 
 /// How long a gateway may take: it may have to fetch and compile the handler first.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// How often all regions are asked for an event.
+/// How many times all regions are asked for one event.
 const ROUNDS: u32 = 8;
-/// Wait between two rounds.
+/// The pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether a region that was asked is still connected.
+/// How often to check that a region that was asked is still connected.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// What became of an event.
+/// The result for one event.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// It is on a region's disk; what handlers made of it.
+    /// The event is on a region's disk. The text is the outcome of its handlers.
     Replayed(&'static str),
-    /// A gateway had it, and it stays quarantined; why.
+    /// A gateway had the event, and it stays quarantined. The text says why.
     Failed(String),
-    /// No gateway would have it; why.
+    /// No gateway took the event. The text says why.
     Untaken(String),
 }
 
-/// Sends events to gateways.
-pub(super) struct Courier {
+/// Asks gateways to replay events.
+pub(super) struct GatewayClient {
     pub(super) control: Control,
-    pub(super) regions: Vec<RegionStreams>,
+    pub(super) regions: Vec<RegionConnection>,
 }
 
-impl Courier {
-    /// Has an event replayed. One that was replayed without the answer coming through is replayed again, and
-    /// the second copy is a duplicate.
-    pub(super) async fn replay(&self, quarantined: Quarantined, handler: Option<&Version>) -> Outcome {
+impl GatewayClient {
+    /// Has an event replayed. If an answer is lost, the event is replayed again, and the second copy is a
+    /// duplicate.
+    pub(super) async fn replay(&self, quarantined: Quarantined, handler: Option<&PinnedVersion>) -> Outcome {
         let Quarantined { shard, event: Some(event), .. } = quarantined else {
             return Outcome::Failed("the central log does not have it".to_owned());
         };
         let region = event.region.clone();
-        let request = replay::request(event, shard, handler.map(Version::to_proto));
+        let request = replay::request(event, shard, handler.map(PinnedVersion::to_proto));
         let payload = Bytes::from(request.encode_to_vec());
         let mut trouble = "no region is configured".to_owned();
         for round in 0..ROUNDS {
@@ -60,7 +61,9 @@ impl Courier {
             }
             for region in self.nearest(&region) {
                 match self.ask_while_connected(region, &payload, handler).await {
-                    Ok(Answer::Accepted(accepted)) => return Outcome::Replayed(known(&accepted.outcome)),
+                    Ok(Answer::Accepted(accepted)) => {
+                        return Outcome::Replayed(outcome_name(&accepted.outcome));
+                    }
                     Ok(Answer::Fault(fault)) => return Outcome::Failed(describe(&fault)),
                     Ok(Answer::Refused(reason)) => return Outcome::Failed(reason),
                     Ok(Answer::Unavailable(reason)) => trouble = format!("{}: {reason}", region.name),
@@ -71,19 +74,20 @@ impl Courier {
         Outcome::Untaken(trouble)
     }
 
-    /// The event's own region first: a stable sort leaves the others as they are.
-    fn nearest(&self, own: &str) -> Vec<&RegionStreams> {
+    /// Returns all regions, the event's own first. A stable sort keeps the order of the others.
+    fn nearest(&self, own: &str) -> Vec<&RegionConnection> {
         let mut regions: Vec<_> = self.regions.iter().collect();
         regions.sort_by_key(|region| region.name.as_str() != own);
         regions
     }
 
-    /// A region that goes away meanwhile is noticed long before its time is up.
+    /// Asks a region. If its connection is lost meanwhile, this returns at once, and not only after the
+    /// timeout.
     async fn ask_while_connected(
         &self,
-        region: &RegionStreams,
+        region: &RegionConnection,
         payload: &Bytes,
-        handler: Option<&Version>,
+        handler: Option<&PinnedVersion>,
     ) -> Result<Answer, AskError> {
         tokio::select! {
             biased;
@@ -94,20 +98,21 @@ impl Courier {
 
     async fn ask(
         &self,
-        region: &RegionStreams,
+        region: &RegionConnection,
         payload: &Bytes,
-        handler: Option<&Version>,
+        handler: Option<&PinnedVersion>,
     ) -> Result<Answer, AskError> {
         let client = region.context.client();
         if let Some(version) = handler {
-            self.control.bring(version, &region.context).await?;
+            self.control.copy_component(version, &region.context).await?;
         }
-        // An inbox of its own: the client would keep an entry for each question that is never answered.
+        // The request has an inbox of its own. The client would keep an entry for each request without an
+        // answer.
         let request =
             Request::new().payload(payload.clone()).inbox(client.new_inbox()).timeout(Some(TIMEOUT));
         let answer = client.send_request(subject::REPLAY, request).await?;
         let answer: Replayed = format::decode(answer.payload)?;
-        // `decode` has checked that it says something.
+        // `decode` has checked that there is a result.
         Ok(answer.result.unwrap_or_else(|| Answer::Unavailable(String::new())))
     }
 }
@@ -122,11 +127,11 @@ fn describe(fault: &proto::Quarantined) -> String {
     format!("{} failed again: {}: {}", fault.handler, fault.kind, fault.message)
 }
 
-/// A gateway of another version may know outcomes that this one does not.
-fn known(outcome: &str) -> &'static str {
+/// Returns a known outcome's name, or `other`: a gateway of another version may know more outcomes.
+fn outcome_name(outcome: &str) -> &'static str {
     ["pass", "change", "drop", "split", "respond"]
         .into_iter()
-        .find(|&known| known == outcome)
+        .find(|&name| name == outcome)
         .unwrap_or("other")
 }
 

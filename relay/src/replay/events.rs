@@ -1,53 +1,53 @@
-//! The events of a replay, oldest first, at its rate.
+//! Reads the events of a replay.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use floodgate_event::EventId;
 use floodgate_event::proto::event::Disposition;
 use floodgate_event::proto::{Entry, Event};
+use floodgate_event::{EventId, ShardId};
 use floodgate_replicate::dedup::quarantine::{Key, Row};
 use floodgate_replicate::lookup::{EventLookup, LookupError, Selection};
 use futures::{Stream, stream};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// Rows that are read from the index at a time.
+/// How many rows are read from the index at a time.
 const PAGE: usize = 256;
 
-/// What a replay takes of a shard.
+/// The part of a replay in one shard.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scope {
-    pub(super) shard: u32,
+    pub(super) shard: ShardId,
     pub(super) count: u64,
-    /// The newest event when the replay started. What is quarantined later, perhaps by
-    /// the replay, is not its own.
+    /// The newest event when the replay started. Events that are quarantined later, perhaps by the replay
+    /// itself, are not part of it.
     pub(super) through: Key,
 }
 
-/// An event to replay.
+/// A quarantined event to replay.
 #[derive(Debug)]
 pub(super) struct Quarantined {
     pub(super) id: EventId,
-    pub(super) shard: u32,
-    /// None if the log does not have it where the index says.
+    pub(super) shard: ShardId,
+    /// None if the log does not have the event where the index says.
     pub(super) event: Option<Event>,
 }
 
-/// Reads the events of a replay.
-pub(super) struct Feed {
+/// Reads the quarantined events of a replay, oldest first, at its rate.
+pub(super) struct QuarantinedEvents {
     lookup: EventLookup,
     selection: Selection,
     scopes: VecDeque<Scope>,
-    /// Of the first scope: rows that were read, and what is behind them.
+    /// The rows that were read of the first scope, and the key to continue after.
     rows: VecDeque<(Key, Row)>,
     after: Option<Key>,
     pace: Interval,
-    /// The block that was read last; its events are mostly asked for one after the other.
-    block: Option<(u32, u64, Vec<Entry>)>,
+    /// The block that was read last, because neighbouring rows are often in the same block.
+    block: Option<(ShardId, u64, Vec<Entry>)>,
 }
 
-impl Feed {
+impl QuarantinedEvents {
     pub(super) fn new(
         lookup: EventLookup,
         selection: Selection,
@@ -60,12 +60,12 @@ impl Feed {
         Self { lookup, selection, scopes, rows: VecDeque::new(), after: None, pace, block: None }
     }
 
-    /// Ends behind the last event, or behind the first error.
+    /// Ends after the last event, or after the first error.
     pub(super) fn into_stream(self) -> impl Stream<Item = Result<Quarantined, LookupError>> {
-        stream::unfold(Some(self), |feed| async {
-            let mut feed = feed?;
-            match feed.next().await {
-                Ok(Some(event)) => Some((Ok(event), Some(feed))),
+        stream::unfold(Some(self), |events| async {
+            let mut events = events?;
+            match events.next().await {
+                Ok(Some(event)) => Some((Ok(event), Some(events))),
                 Ok(None) => None,
                 Err(error) => Some((Err(error), None)),
             }
@@ -110,7 +110,7 @@ impl Feed {
         self.after = None;
     }
 
-    async fn read(&mut self, shard: u32, row: &Row) -> Result<Option<Event>, LookupError> {
+    async fn read(&mut self, shard: ShardId, row: &Row) -> Result<Option<Event>, LookupError> {
         let sequence = row.position.sequence;
         if self.block.as_ref().is_none_or(|(of, at, _)| (*of, *at) != (shard, sequence)) {
             let replica = self.lookup.replica(shard, sequence).await?;
