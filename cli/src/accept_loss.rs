@@ -1,14 +1,12 @@
-//! `floodgate accept-loss`: going on without what a stream of the centre has lost.
+//! `floodgate accept-loss`: continues without what a stream of the centre has lost.
 
 use floodgate_api::central::{AcceptDocument, Acceptance};
-use serde::Deserialize;
-use serde_json::Value;
 
 use crate::api::ApiArgs;
 use crate::exit::Failure;
 use crate::output;
 
-/// Which stream.
+/// Arguments of `floodgate accept-loss`.
 #[derive(clap::Args)]
 pub(crate) struct AcceptLossArgs {
     /// The stream, as `floodgate doctor` names it: EVENTS_1, JOURNAL_1 or SET_ASIDE
@@ -21,21 +19,20 @@ pub(crate) struct AcceptLossArgs {
     json: bool,
 }
 
-/// Accepts the loss.
+/// Accepts the loss of a stream, so that its shard continues with what is left.
 ///
 /// # Errors
 /// If the stream is not lost, besides what can go wrong on the way.
 pub(crate) async fn run(args: AcceptLossArgs) -> Result<(), Failure> {
     let order = AcceptDocument { stream: args.stream };
-    let answer: Value = args.api.client()?.post(&["central-streams", "accept-loss"], &order).await?;
+    let answer = args.api.client()?.accept_loss(&order).await?;
     if args.json {
-        return output::print_json(&answer);
+        return output::print_json(answer.json());
     }
-    let Acceptance { stream, stands_through, .. } =
-        Acceptance::deserialize(&answer).map_err(Failure::work)?;
+    let Acceptance { stream, stands_through, .. } = answer.read()?;
     let stands = match stands_through {
-        0 => "nothing of what was read from it stands".to_owned(),
-        through => format!("what was read from it up to {through} stands"),
+        0 => "nothing that was read from it is kept".to_owned(),
+        through => format!("what was read from it up to {through} is kept"),
     };
-    output::print(&format!("{stream} goes on as it is: {stands}\n"))
+    output::print(&format!("{stream} is used as it is: {stands}\n"))
 }

@@ -12,7 +12,7 @@ use url::Url;
 use self::local::LocalError;
 use crate::exit::Failure;
 
-/// Where the admin API is unless said otherwise.
+/// The default address of the admin API.
 const DEFAULT: &str = "http://127.0.0.1:8400";
 
 /// Where the admin API is, and the right to use it.
@@ -27,15 +27,15 @@ pub(crate) struct ApiArgs {
     ///
     /// Left out together with --api, both are taken from .floodgate/dev/ready.json
     /// in this folder or one above.
-    #[arg(long, value_name = "TOKEN", value_parser = secret)]
+    #[arg(long, value_name = "TOKEN", value_parser = secret, allow_hyphen_values = true)]
     token: Option<Secret>,
 }
 
-// Read here and not by the parser: its messages name whatever has a value as if it were required.
+// Read here and not by the parser, whose messages name every argument with a value as if it were required.
 const API_VARIABLE: &str = "FLOODGATE_API";
 const TOKEN_VARIABLE: &str = "FLOODGATE_TOKEN";
 
-/// A variable that is set to something.
+/// Returns a variable that is set and not empty.
 fn variable(name: &'static str) -> Result<Option<String>, AccessError> {
     match env::var(name) {
         Ok(text) if text.is_empty() => Ok(None),
@@ -46,7 +46,7 @@ fn variable(name: &'static str) -> Result<Option<String>, AccessError> {
 }
 
 impl ApiArgs {
-    /// Whether anything says where the API is, or with what right to ask it.
+    /// Returns true if the arguments or the environment name the API or a token.
     pub(crate) fn is_given(&self) -> bool {
         let is_set = |name| env::var_os(name).is_some_and(|text| !text.is_empty());
         self.api.is_some() || self.token.is_some() || is_set(API_VARIABLE) || is_set(TOKEN_VARIABLE)
@@ -74,7 +74,7 @@ impl ApiArgs {
         Self { api, token }.locate()
     }
 
-    /// Once the environment has been asked.
+    /// Fills in what the environment says.
     fn locate(self) -> Result<(Url, Secret), AccessError> {
         match (self.api, self.token) {
             (api, Some(token)) => {
@@ -88,29 +88,29 @@ impl ApiArgs {
     }
 }
 
-/// What is wrong with it is said later: clap's own message would quote it.
+/// Errors are reported later, because clap's own message would quote the token.
 fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text))
 }
 
-/// Why the admin API cannot be asked.
+/// Why the admin API cannot be called.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AccessError {
-    /// Nothing says with what right to ask.
+    /// There is no token.
     #[error(
         "no token: set FLOODGATE_TOKEN, and FLOODGATE_API if it is not {DEFAULT}, or run this where `floodgate dev` runs"
     )]
     NoToken,
-    /// What was given cannot be a token.
+    /// The text cannot be a token.
     #[error("FLOODGATE_TOKEN or --token: {0}")]
     Token(Unfit),
-    /// A variable of the environment says something else than it should.
+    /// A variable of the environment has a wrong value.
     #[error("{0} is not what it should be: see --help")]
     Variable(&'static str),
-    /// The deployment that runs here cannot be trusted to be one's own.
+    /// The deployment that runs here cannot be trusted to be this user's own.
     #[error(transparent)]
     Local(#[from] LocalError),
-    /// There is no client for the address.
+    /// The client cannot be made for the address.
     #[error(transparent)]
     Client(#[from] ClientError),
 }
@@ -134,8 +134,7 @@ impl From<ClientError> for Failure {
 mod tests {
     use super::*;
 
-    /// An argument with a value from the environment would be named in messages
-    /// about others that are missing.
+    /// clap would name an argument with a value from the environment in messages about other, missing ones.
     #[test]
     fn what_is_missing_is_named_and_nothing_else() {
         let command = <crate::Cli as clap::CommandFactory>::command();
@@ -146,6 +145,15 @@ mod tests {
         for argument in of_subcommands.flat_map(clap::Command::get_arguments) {
             assert_eq!(argument.get_env(), None, "{argument}");
         }
+    }
+
+    /// As one in 64 tokens of `floodgate dev` does.
+    #[test]
+    fn a_token_may_begin_with_a_hyphen() {
+        let command = <crate::Cli as clap::CommandFactory>::command();
+        let matches = command.try_get_matches_from(["floodgate", "doctor", "--token", "-6a"]).unwrap();
+        let (_, doctor) = matches.subcommand().unwrap();
+        assert_eq!(doctor.get_one::<Secret>("token").unwrap().expose(), "-6a");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use self::file::Wanted;
+use self::file::File;
 use self::plan::{Plan, Step};
 use crate::api::ApiArgs;
 use crate::exit::Failure;
@@ -34,31 +34,31 @@ pub(crate) struct ApplyArgs {
     json: bool,
 }
 
-/// What was done, for `--json`.
+/// The result, for `--json`.
 #[derive(Serialize)]
 struct Summary<'a> {
     dry_run: bool,
     changes: &'a [Step],
-    /// The revision that holds all of it; none for a dry run.
+    /// The revision that has all changes. None for a dry run.
     revision: Option<u64>,
     warnings: &'a [String],
     #[serde(flatten)]
     progress: Option<&'a Progress>,
 }
 
-/// Shows the difference, applies it, and waits until every shard routes by it and each region
-/// that can be reached serves it.
+/// Shows the difference, applies it, and waits until every shard routes by it and each region that can be
+/// reached serves it.
 ///
 /// # Errors
 /// If the file is wrong, the API refuses, or it is not in force in time wherever it can be.
 pub(crate) async fn run(args: ApplyArgs) -> Result<(), Failure> {
     let ApplyArgs { api, file, dry_run, prune, json } = args;
-    let wanted = Wanted::read(&file).map_err(Failure::usage)?;
-    if prune && wanted.0.is_empty() {
-        return Err(Failure::usage(NothingWanted { file }));
+    let content = File::read(&file).map_err(Failure::usage)?;
+    if prune && content.objects.is_empty() {
+        return Err(Failure::usage(EmptyFile { file }));
     }
     let api = api.client()?;
-    let plan = Plan::make(&api, wanted, prune).await?;
+    let plan = Plan::make(&api, content, prune).await?;
     if !json {
         output::print(&plan.render())?;
     }
@@ -75,10 +75,10 @@ pub(crate) async fn run(args: ApplyArgs) -> Result<(), Failure> {
     }
 }
 
-/// An empty file would delete everything: more likely it is the wrong one, or was cut off.
+/// An empty file would delete everything. More likely it is the wrong file, or was cut off.
 #[derive(Debug, thiserror::Error)]
 #[error("{} names nothing, and --prune would delete every source and destination: name one at least", file.display())]
-struct NothingWanted {
+struct EmptyFile {
     file: PathBuf,
 }
 

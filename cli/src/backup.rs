@@ -1,12 +1,11 @@
-//! `floodgate backup` and `floodgate restore`: the relay's crate does the work, this asks
-//! for it and shows what it says.
+//! `floodgate backup` and `floodgate restore`: `floodgate-backup` does the work, and this shows how it went.
 
 mod progress;
 mod show;
 
 use std::path::PathBuf;
 
-use floodgate_backup::{self as backup, BackupError, Deployment, Permits, Place};
+use floodgate_backup::{self as backup, Deployment, Place, RestoreOptions};
 use floodgate_event::Name;
 use floodgate_relay::config::{self, Config};
 use floodgate_stream::placement::Replicas;
@@ -19,7 +18,7 @@ use crate::output;
 #[derive(clap::Args)]
 pub(crate) struct BackupArgs {
     #[command(flatten)]
-    of: Of,
+    target: Target,
     /// The folder to make; only its owner can read it
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -32,7 +31,7 @@ pub(crate) struct BackupArgs {
 #[derive(clap::Args)]
 pub(crate) struct RestoreArgs {
     #[command(flatten)]
-    of: Of,
+    target: Target,
     /// The backup's folder
     #[arg(long, value_name = "DIR")]
     from: PathBuf,
@@ -59,9 +58,9 @@ pub(crate) struct RestoreArgs {
     json: bool,
 }
 
-/// The place, and how to reach it.
+/// The centre or a region, and how to reach it.
 #[derive(clap::Args)]
-struct Of {
+struct Target {
     /// The relay's configuration, for the connections to the centre and the regions
     #[arg(long, value_name = "FILE")]
     relay: PathBuf,
@@ -70,7 +69,7 @@ struct Of {
     region: Option<Name>,
 }
 
-impl Of {
+impl Target {
     fn resolve(self) -> Result<(Deployment, Place), Failure> {
         let config = Config::load(&self.relay).map_err(Failure::usage)?;
         Ok((deployment(config), self.region.map_or(Place::Centre, Place::Region)))
@@ -93,9 +92,9 @@ fn deployment(config: Config) -> Deployment {
     }
 }
 
-/// Saves a place.
+/// Saves the centre or a region into a folder.
 pub(crate) async fn save(args: BackupArgs) -> Result<(), Failure> {
-    let (deployment, place) = args.of.resolve()?;
+    let (deployment, place) = args.target.resolve()?;
     let mut bar = Bar::new();
     let saved = backup::backup(&deployment, &place, &args.out, &mut bar).await;
     bar.clear();
@@ -105,8 +104,8 @@ pub(crate) async fn save(args: BackupArgs) -> Result<(), Failure> {
 
 /// Puts a backup back, and says what that means.
 pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
-    let (deployment, place) = args.of.resolve()?;
-    let permits = Permits {
+    let (deployment, place) = args.target.resolve()?;
+    let options = RestoreOptions {
         replace: args.replace,
         discard_unreplicated: args.discard_unreplicated,
         deliver_again: args.deliver_again,
@@ -114,13 +113,13 @@ pub(crate) async fn restore(args: RestoreArgs) -> Result<(), Failure> {
         replicas: args.replicas,
     };
     let mut bar = Bar::new();
-    let restored = backup::restore(&deployment, &place, &args.from, permits, &mut bar).await;
+    let restored = backup::restore(&deployment, &place, &args.from, options, &mut bar).await;
     bar.clear();
-    let (manifest, outlook) = restored.map_err(failure)?;
+    let (manifest, report) = restored.map_err(failure)?;
     if args.json {
-        output::print_json(&serde_json::json!({"restored": manifest, "outlook": outlook}))
+        output::print_json(&serde_json::json!({"restored": manifest, "outlook": report}))
     } else {
-        output::print(&show::restored(&manifest, &outlook))
+        output::print(&show::restored(&manifest, &report))
     }
 }
 
@@ -129,12 +128,12 @@ fn replicas(text: &str) -> Result<Replicas, &'static str> {
 }
 
 /// What was asked for cannot be, or it did not work.
-fn failure(error: BackupError) -> Failure {
+fn failure(error: backup::Error) -> Failure {
     match error {
-        BackupError::NoSuchRegion(_)
-        | BackupError::Exists(_)
-        | BackupError::AnotherPlace { .. }
-        | BackupError::AnotherShape { .. } => Failure::usage(error),
+        backup::Error::NoSuchRegion(_)
+        | backup::Error::Exists(_)
+        | backup::Error::WrongPlace { .. }
+        | backup::Error::WrongShardCount { .. } => Failure::usage(error),
         _ => Failure::work(error),
     }
 }

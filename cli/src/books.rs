@@ -1,8 +1,6 @@
 //! `floodgate books`: whether everything that came in is accounted for.
 
 use floodgate_api::books::{Books, Deliveries, Events, Unknown};
-use serde::Deserialize;
-use serde_json::Value;
 
 use crate::api::ApiArgs;
 use crate::exit::Failure;
@@ -24,10 +22,10 @@ pub(crate) struct BooksArgs {
 /// # Errors
 /// If they do not balance, or a region cannot be reached to know, besides what can go wrong on the way.
 pub(crate) async fn run(args: BooksArgs) -> Result<(), Failure> {
-    let answer: Value = args.api.client()?.get(&["books"]).await?;
-    let books = Books::deserialize(&answer).map_err(Failure::work)?;
+    let answer = args.api.client()?.books().await?;
+    let books = answer.read()?;
     if args.json {
-        output::print_json(&answer)?;
+        output::print_json(answer.json())?;
     } else {
         output::print(&render(&books))?;
     }

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::TypedValueParser as _;
 use floodgate_devkit::{DEFAULT_PORT_BASE, Deployment, Options, Ready};
-use floodgate_event::Name;
+use floodgate_event::{Name, ShardCount};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Failure;
@@ -17,8 +18,8 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "eu,us")]
     regions: Vec<Name>,
     /// How many shards the centre has, at the first run in DIR [default: 1]; later runs keep to it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
-    shards: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64).try_map(ShardCount::try_from))]
+    shards: Option<ShardCount>,
     /// Where keys, configuration, streams and logs are kept between runs; nobody
     /// else may be able to change it
     #[arg(long, value_name = "DIR", default_value = ".floodgate/dev")]
@@ -56,7 +57,7 @@ async fn serve(args: DevArgs, shutdown: CancellationToken) -> Result<(), Failure
     result
 }
 
-/// From the first process to the moment that something ends the deployment.
+/// Runs from the start of the first process until something ends the deployment.
 async fn attend(deployment: &mut Deployment, shutdown: &CancellationToken) -> Result<(), Failure> {
     tokio::select! {
         started = deployment.start() => started?,
@@ -71,7 +72,7 @@ async fn attend(deployment: &mut Deployment, shutdown: &CancellationToken) -> Re
     }
 }
 
-/// What a person wants to know of a deployment.
+/// Describes a deployment for people.
 fn summary(ready: &Ready, file: &Path) -> String {
     let mut table = Table::default();
     table.row(["admin", &ready.admin.url]);

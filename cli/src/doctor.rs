@@ -1,6 +1,6 @@
-//! `floodgate doctor`: looks at a host, by its configuration files, and at a deployment, by the
-//! admin API, and says of whatever is wrong why it matters and what to do.
-//! It changes nothing, and what it tries is refused or has no effect.
+//! `floodgate doctor` checks a host by its configuration files, and a deployment by the admin API. For everything that
+//! is wrong it says why that matters and what to do. It changes nothing: what it tries is refused or has no
+//! effect.
 
 mod certificate;
 mod clock;
@@ -9,6 +9,7 @@ mod destinations;
 mod files;
 mod finding;
 mod gateway;
+mod handshake;
 mod lag;
 mod monitor;
 mod relay;
@@ -48,13 +49,13 @@ pub(crate) struct DoctorArgs {
     json: bool,
 }
 
-/// Checks what is named, and the deployment where an API is known.
+/// Checks what the arguments name, and the deployment if an API is known.
 ///
 /// # Errors
 /// If something is wrong, or nothing was named.
 pub(crate) async fn run(args: DoctorArgs) -> Result<(), Failure> {
     let mut findings = Findings::default();
-    findings.well("version", "floodgate", env!("CARGO_PKG_VERSION"));
+    findings.ok("version", "floodgate", env!("CARGO_PKG_VERSION"));
     let gateway = args.gateway.as_deref().and_then(|path| gateway::load(path, &mut findings));
     let relay = args.relay.as_deref().and_then(|path| relay::load(path, &mut findings));
     if let Some(url) = &args.monitor {
@@ -78,14 +79,14 @@ pub(crate) async fn run(args: DoctorArgs) -> Result<(), Failure> {
         }
     }
     report::print(&findings, args.json)?;
-    match findings.wrong() {
+    match findings.count_wrong() {
         0 => Ok(()),
         wrong => Err(Failure::work(format!("{wrong} of {} checks found something wrong", findings.len()))),
     }
 }
 
-/// The API that is named, else the one that the relay's configuration names, else, where nothing was named at
-/// all, that of the `floodgate dev` that runs here.
+/// The API that the arguments name, or the one in the relay's configuration. If the arguments name nothing at
+/// all, the API of the `floodgate dev` that runs here.
 fn api(args: ApiArgs, relay: Option<&RelayConfig>, nothing_named: bool) -> Result<Option<Client>, Failure> {
     if args.is_given() || nothing_named {
         return Ok(Some(args.client()?));
@@ -97,7 +98,7 @@ fn api(args: ApiArgs, relay: Option<&RelayConfig>, nothing_named: bool) -> Resul
     Ok(Some(Client::new(url, token)?))
 }
 
-/// What only both files together tell.
+/// Checks what needs both configuration files.
 fn both(gateway: Option<&GatewayConfig>, relay: Option<&RelayConfig>, findings: &mut Findings) {
     let (Some(gateway), Some(relay)) = (gateway, relay) else { return };
     let Some(region) = relay.regions.iter().find(|region| region.name == gateway.region) else { return };

@@ -3,8 +3,6 @@
 mod list;
 mod show;
 
-use serde_json::{Map, Value};
-
 use crate::api::ApiArgs;
 use crate::exit::Failure;
 use crate::output;
@@ -41,6 +39,6 @@ pub(crate) async fn run(command: EventsCommand) -> Result<(), Failure> {
 }
 
 async fn show(args: ShowArgs) -> Result<(), Failure> {
-    let event: Map<String, Value> = args.api.client()?.get(&["events", &args.id]).await?;
+    let event = args.api.client()?.event(&args.id).await?.into_json();
     if args.json { output::print_json(&event) } else { output::print(&show::render(event)) }
 }

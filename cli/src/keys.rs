@@ -3,21 +3,21 @@
 
 mod authority;
 mod certificate;
-mod kept;
 mod names;
 mod nkey;
 mod sealing;
+mod store;
 mod token;
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use self::kept::{Kept, KeyError};
+use self::store::{KeyError, KeyFiles};
 use crate::exit::Failure;
 use crate::output;
 
-/// Make keys, certificates and tokens of a deployment; what is there stays.
+/// Make keys, certificates and tokens of a deployment; existing keys are kept.
 #[derive(Subcommand)]
 pub(crate) enum KeysCommand {
     /// Make a certificate authority: DIR/ca.pem and DIR/ca.key, valid for ten years
@@ -38,12 +38,12 @@ pub(crate) enum KeysCommand {
     },
     /// Make the key that secrets are sealed to: the private half in FILE, the public one in FILE.pub
     Sealing {
-        /// Where the private half goes
+        /// The file to write the private half to
         file: PathBuf,
     },
     /// Make a random token
     Token {
-        /// Where it goes
+        /// The file to write it to
         file: PathBuf,
     },
 }
@@ -58,15 +58,15 @@ pub(crate) fn run(command: &KeysCommand) -> Result<(), Failure> {
 }
 
 fn make(command: &KeysCommand) -> Result<Vec<PathBuf>, KeyError> {
-    let mut kept = Kept::default();
+    let mut files = KeyFiles::default();
     match command {
-        KeysCommand::Ca { dir, name } => authority::make(&mut kept, dir, name)?,
-        KeysCommand::Certificate(args) => certificate::make(&mut kept, args)?,
-        KeysCommand::Nkey { file } => nkey::make(&mut kept, file)?,
-        KeysCommand::Sealing { file } => sealing::make(&mut kept, file)?,
-        KeysCommand::Token { file } => token::make(&mut kept, file)?,
+        KeysCommand::Ca { dir, name } => authority::make(&mut files, dir, name)?,
+        KeysCommand::Certificate(args) => certificate::make(&mut files, args)?,
+        KeysCommand::Nkey { file } => nkey::make(&mut files, file)?,
+        KeysCommand::Sealing { file } => sealing::make(&mut files, file)?,
+        KeysCommand::Token { file } => token::make(&mut files, file)?,
     }
-    Ok(kept.made())
+    Ok(files.made())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Logs on stderr: lines for a person at a terminal, JSON for everything else.
+//! Logs on stderr: lines for a person at a terminal, and JSON otherwise.
 
 use std::io::IsTerminal;
 
@@ -6,14 +6,13 @@ use tracing_subscriber::EnvFilter;
 
 use crate::exit::Failure;
 
-/// Which logs to write, in `tracing-subscriber`'s directives, such as `debug` or
-/// `info,floodgate_relay=debug`.
+/// The logs to write, as directives of `tracing-subscriber` such as `debug` or `info,floodgate_relay=debug`.
 const VARIABLE: &str = "FLOODGATE_LOG";
-/// The storage engine speaks of its own upkeep at `info`. TLS and HTTP/2 have a line at `warn` for what a
-/// stranger sends wrongly, as often as it is sent.
+/// The storage engine logs its own maintenance at `info`. TLS and HTTP/2 log a line at `warn` for each wrong
+/// byte sequence that a stranger sends, however often that is.
 const DEFAULT: &str = "info,lsm_tree=warn,fjall=warn,rustls=error,h2=error";
 
-/// For a command that says itself what it finds.
+/// The default for a command that prints its findings itself.
 const QUIET: &str = "off";
 
 /// Installs the process's subscriber. A quiet command logs only what `FLOODGATE_LOG` asks for.

@@ -13,10 +13,13 @@ mod handler;
 mod keys;
 mod logging;
 mod output;
+mod pages;
+mod rejects;
 mod replay;
 mod rollout;
 mod serve;
 mod shutdown;
+mod source;
 mod table;
 mod tether;
 
@@ -27,7 +30,7 @@ use floodgate_event::causes::chain;
 
 use crate::exit::Failure;
 
-/// glibc's takes a tenth of a gateway's time, and, as it keeps memory for each thread apart,
+/// glibc's allocator takes a tenth of a gateway's time. It keeps memory for each thread apart, and so takes
 /// three times a relay's memory.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -53,17 +56,23 @@ enum Command {
     Apply(apply::ApplyArgs),
     /// Show whether the books balance; exit status 1 if they do not
     Books(books::BooksArgs),
-    /// Go on with what is there of a stream of the centre that is lost; its shard stands
-    /// still until then, or a restore
+    /// Accept that a stream of the centre has lost data, and continue with what it still
+    /// holds; until then, or until a restore, its shard is stopped
     AcceptLoss(accept_loss::AcceptLossArgs),
     /// Look at events
     #[command(subcommand)]
     Events(events::EventsCommand),
+    /// Look at requests that gateways refused
+    #[command(subcommand)]
+    Rejects(rejects::RejectsCommand),
     /// Have quarantined events handled once more; exit status 1 if some failed again
     Replay(replay::ReplayArgs),
     /// Write, build, test and upload handlers
     Handler(handler::HandlerArgs),
-    /// Make keys, certificates and tokens of a deployment; what is there stays
+    /// Find out how a provider's request is signed, and why it is refused
+    #[command(subcommand)]
+    Source(source::SourceCommand),
+    /// Make keys, certificates and tokens of a deployment; existing keys are kept
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Check this host, and the deployment, and say what to do about what is wrong;
@@ -87,7 +96,7 @@ fn main() -> ExitCode {
     report(run(Cli::parse().command))
 }
 
-/// Says on stderr what went wrong, and gives the exit status.
+/// Prints to stderr what went wrong, and returns the exit status.
 fn report(result: Result<(), Failure>) -> ExitCode {
     let (error, status) = match result {
         Ok(()) => return ExitCode::SUCCESS,
@@ -112,8 +121,10 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Books(args) => output::block_on(books::run(args)),
         Command::AcceptLoss(args) => output::block_on(accept_loss::run(args)),
         Command::Events(command) => output::block_on(events::run(command)),
+        Command::Rejects(command) => output::block_on(rejects::run(command)),
         Command::Replay(args) => output::block_on(replay::run(args)),
         Command::Handler(args) => output::block_on(handler::run(args)),
+        Command::Source(command) => source::run(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Doctor(args) => output::block_on(doctor::run(args)),
         Command::Backup(args) => output::block_on(backup::save(args)),

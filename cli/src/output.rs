@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use crate::exit::Failure;
 
-/// What shows as nothing although Unicode counts it among letters, signs and marks:
-/// joiners, fillers of Hangul, the empty pattern of Braille, variation selectors.
+/// Characters that are invisible although Unicode counts them among letters, signs and marks: joiners,
+/// fillers of Hangul, the empty pattern of Braille, variation selectors.
 const BLANKS: [RangeInclusive<char>; 9] = [
     '\u{34f}'..='\u{34f}',
     '\u{115f}'..='\u{1160}',
@@ -42,7 +42,7 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     json_line(&serde_json::to_string_pretty(value).map_err(Failure::work)?)
 }
 
-/// Writes JSON to stdout as it is, but for the characters in its strings that a terminal might act on.
+/// Writes JSON to stdout unchanged, except for the characters in its strings that a terminal might act on.
 pub(crate) fn json_line(json: &str) -> Result<(), Failure> {
     write(&format!("{}\n", escaped_json(json)))
 }
@@ -55,13 +55,13 @@ fn write(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// A text from outside, as a part of one line: what is no visible character of its
-/// own is written as `\u{202e}`.
+/// Returns a text from outside as a part of one line. A character that is not visible by itself is written as
+/// `\u{202e}`.
 pub(crate) fn printable(text: &str) -> String {
     escaped(text, |_| false)
 }
 
-/// The same of several lines.
+/// Returns a text from outside that may have several lines.
 pub(crate) fn lines(text: &str) -> String {
     escaped(text, |c| matches!(c, '\n' | '\t'))
 }
@@ -77,7 +77,8 @@ fn escaped(text: &str, may_stay: impl Fn(char) -> bool) -> String {
     })
 }
 
-/// Outside of strings JSON is visible ASCII and white space, so what is escaped here stands in a string.
+/// Outside of strings, JSON is visible ASCII and white space. So everything that is escaped here is part of a
+/// string.
 fn escaped_json(json: &str) -> String {
     json.chars().fold(String::with_capacity(json.len()), |mut safe, c| {
         if is_visible(c) || matches!(c, '\n' | '\r' | '\t') {
@@ -92,13 +93,13 @@ fn escaped_json(json: &str) -> String {
     })
 }
 
-/// Whether a character shows, as itself and in its place. Those that Rust escapes in a debug print do not:
-/// controls, marks of direction, zero widths, foreign spaces, tags, unassigned ones.
+/// Returns true if a character is visible, as itself and in its place. Those that Rust escapes in a debug
+/// print are not: controls, marks of direction, zero widths, foreign spaces, tags, unassigned ones.
 fn is_visible(c: char) -> bool {
     if c.is_ascii() {
         return matches!(c, ' '..='~');
     }
-    // An accent shows behind a letter.
+    // An accent is visible after a letter.
     let mut behind_a_letter = [b'a'; 5];
     let length = 1 + c.encode_utf8(&mut behind_a_letter[1..]).len();
     let plain =
@@ -110,7 +111,7 @@ fn is_visible(c: char) -> bool {
 mod tests {
     use super::*;
 
-    /// A character of each kind that a terminal acts on, or does not show.
+    /// A character of each kind that a terminal acts on or does not show.
     const HIDDEN: &str = "\u{0}\u{7}\u{8}\u{1b}\u{7f}\u{85}\u{9b}\u{a0}\u{ad}\u{34f}\u{61c}\u{115f}\u{180e}\u{200b}\u{200d}\
         \u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{206a}\u{2800}\u{3000}\u{3164}\u{fe0f}\
         \u{feff}\u{ffa0}\u{fff9}\u{1d173}\u{e0001}\u{e0061}\u{e0100}\u{f0000}";

@@ -1,22 +1,19 @@
 //! `floodgate replay`.
 
 mod progress;
+mod wait;
 
 use std::num::NonZeroU32;
 use std::str::FromStr;
-use std::time::Duration;
 
-use floodgate_api::event::EventView;
-use floodgate_api::replay::{Filter, Pinned, Preview, Progress, ReplayDocument, State};
+use floodgate_api::replay::{Filter, Pinned, Preview, ReplayDocument};
 use floodgate_event::{EventId, Name};
 
+pub(crate) use self::wait::{Replay, verdict, wait};
 use crate::api::{ApiArgs, Client, ClientError};
 use crate::events::Status;
 use crate::exit::Failure;
 use crate::output;
-
-/// The wait between two looks at a replay.
-const PAUSE: Duration = Duration::from_millis(250);
 
 /// What to replay, and how.
 #[derive(clap::Args)]
@@ -46,7 +43,7 @@ pub(crate) struct ReplayArgs {
     json: bool,
 }
 
-/// `redact`, or `redact@4`.
+/// A handler with or without a version: `redact` or `redact@4`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Handler {
     name: Name,
@@ -84,27 +81,28 @@ pub(crate) async fn run(args: ReplayArgs) -> Result<(), Failure> {
     if dry_run {
         return preview(&api, &order, json).await;
     }
-    let started: Progress = api.post(&["replays"], &order).await?;
-    let ended = wait(&api, started).await?;
+    let started = api.start_replay(&order).await?;
+    let bar = progress::bar(&started);
+    let ended = wait(&api, started, bar).await?;
     if json {
         output::print_json(&ended)?;
     } else {
         output::print(&progress::render(&ended))?;
     }
-    progress::verdict(&ended)
+    verdict(&ended)
 }
 
-/// An event's id as it is; of its provider's the event's own, as the API knows it.
+/// Returns an event's own id. For a provider's id, asks the API.
 async fn event_id(api: &Client, text: &str) -> Result<EventId, ClientError> {
     if let Ok(id) = text.parse() {
         return Ok(id);
     }
-    let known: EventView = api.get(&["events", text]).await?;
+    let known = api.event(text).await?.read()?;
     known.id.parse().map_err(|error| ClientError::Answer(serde::de::Error::custom(error)))
 }
 
 async fn preview(api: &Client, order: &ReplayDocument, json: bool) -> Result<(), Failure> {
-    let preview: Preview = api.post(&["replays"], order).await?;
+    let preview = api.preview_replay(order).await?;
     let Preview { matched, not_taken, .. } = &preview;
     if json {
         output::print_json(&preview)?;
@@ -115,26 +113,6 @@ async fn preview(api: &Client, order: &ReplayDocument, json: bool) -> Result<(),
         0 => Ok(()),
         count => Err(Failure::work(format!("{count} of the events that were named would not be replayed"))),
     }
-}
-
-/// Waits for the end of a replay, which Ctrl-C brings about. The bar shows on a terminal only.
-async fn wait(api: &Client, mut progress: Progress) -> Result<Progress, ClientError> {
-    let bar = progress::bar(&progress);
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
-    let mut cancelled = false;
-    while progress.state == State::Running {
-        tokio::select! {
-            Ok(()) = &mut interrupted, if !cancelled => {
-                cancelled = true;
-                let _: Progress = api.delete(&["replays", &progress.id]).await?;
-            }
-            () = tokio::time::sleep(PAUSE) => {}
-        }
-        progress = api.get(&["replays", &progress.id]).await?;
-        bar.set_position(progress.replayed + progress.failed);
-    }
-    bar.finish_and_clear();
-    Ok(progress)
 }
 
 #[cfg(test)]

@@ -1,46 +1,49 @@
-//! Waiting until a revision is in force: every shard routes by it, and regions serve it.
+//! Waits until a revision is in force: every shard routes by it, and regions serve it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use floodgate_api::region::{Distribution, Gateway, Region, RoutedShard};
+use floodgate_event::{ShardCount, ShardId};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use crate::api::{Client, ClientError};
 use crate::output::printable;
 
-/// How long regions that can be reached are waited for: a gateway compiles what it binds first, and an
+/// How long to wait for regions that can be reached. A gateway compiles what it binds first, and an
 /// interpreter of JavaScript or Python takes a small machine with several gateways most of a minute.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// How long shards are waited for: a takeover takes a lease's length and what the new writer has to read.
+/// How long to wait for shards. A takeover takes a lease's length and the time that the new writer needs to
+/// read.
 const ROUTING_PATIENCE: Duration = Duration::from_secs(60);
-/// The wait between two looks.
+/// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How far a revision has come.
+/// How far a revision has got.
 #[derive(Debug, Serialize)]
 pub(crate) struct Progress {
     pub(crate) regions: Vec<Rollout>,
     pub(crate) routing: Routing,
 }
 
-/// By which revisions events are matched.
+/// The revisions by which events are matched.
 #[derive(Debug, Serialize)]
 pub(crate) struct Routing {
-    shards: u32,
-    /// The shards that do not route by the revision yet, with what they route by.
-    late: BTreeMap<u32, Option<u64>>,
+    /// None if a relay of an earlier release does not say how many there are.
+    shards: Option<ShardCount>,
+    /// The shards that do not route by the revision yet, with the revision that they route by.
+    late: BTreeMap<ShardId, Option<u64>>,
 }
 
-/// How far a region has come.
+/// How far a region has got.
 #[derive(Debug, Serialize)]
 pub(crate) struct Rollout {
     name: String,
     state: State,
-    /// Why it does not serve the revision, if that is known.
+    /// Why the region does not serve the revision, if that is known.
     reason: Option<String>,
-    /// What it does not serve as the revision has it.
+    /// The sources that it does not serve as the revision has them.
     refused: Vec<Refused>,
 }
 
@@ -58,19 +61,19 @@ pub(crate) struct Refused {
 enum State {
     Serves,
     Late,
-    /// It gets the revision when it can be reached again.
+    /// The region gets the revision when it can be reached again.
     Unreachable,
 }
 
-/// Waits until every shard routes by `revision` and each region that can be reached serves it.
-/// Says on stderr what a gateway refuses as soon as that is known.
+/// Waits until every shard routes by `revision` and each region that can be reached serves it. Prints to
+/// stderr what a gateway refuses as soon as that is known.
 pub(crate) async fn wait(api: &Client, revision: u64) -> Result<Progress, ClientError> {
-    let mut told = BTreeSet::new();
+    let mut printed = BTreeSet::new();
     let began = Instant::now();
     loop {
         let progress = look(api, revision).await?;
         for line in progress.regions.iter().flat_map(|region| region.troubles(revision)) {
-            if told.insert(line.clone()) {
+            if printed.insert(line.clone()) {
                 eprintln!("{}", crate::output::lines(&line));
             }
         }
@@ -96,20 +99,20 @@ pub(crate) async fn wait_routed(api: &Client, revision: u64) -> Result<Routing, 
 }
 
 async fn look(api: &Client, revision: u64) -> Result<Progress, ClientError> {
-    let Distribution { shards, routed, items, .. } = api.get(&["regions"]).await?;
+    let Distribution { shards, routed, items, .. } = api.regions().await?;
     let regions = items.into_iter().map(|region| rollout(region, revision)).collect();
     Ok(Progress { regions, routing: Routing::new(shards, &routed, revision) })
 }
 
 impl Progress {
-    /// What became of it, as text.
+    /// Writes the result as text.
     pub(crate) fn render(&self, revision: u64) -> String {
         let regions: String = self.regions.iter().map(|region| region.render(revision)).collect();
         format!("{}{regions}", self.routing.render(revision))
     }
 
-    /// What is not as it should be, in one line; none if the revision is in force wherever it can be.
-    /// Of what gateways refuse, only what is `meant` counts.
+    /// Returns what is wrong, in one line, or none if the revision is in force wherever it can be. Of the
+    /// sources that gateways refuse, only those that are `meant` count.
     pub(crate) fn shortfall(&self, revision: u64, meant: impl Fn(&str) -> bool) -> Option<String> {
         let late = self.regions.iter().filter(|region| region.is_late()).count();
         let refused = self.regions.iter().flat_map(|region| &region.refused);
@@ -127,23 +130,24 @@ impl Progress {
 }
 
 impl Routing {
-    fn new(shards: u32, routed: &[RoutedShard], revision: u64) -> Self {
+    fn new(shards: Option<ShardCount>, routed: &[RoutedShard], revision: u64) -> Self {
         let at = |shard| routed.iter().find(|routed| routed.shard == shard).map(|routed| routed.revision);
-        let late = (0..shards).map(|shard| (shard, at(shard)));
+        let late = shards.into_iter().flat_map(ShardCount::ids).map(|shard| (shard, at(shard)));
         Self { shards, late: late.filter(|(_, at)| at.is_none_or(|at| at < revision)).collect() }
     }
 
-    /// Whether a shard does not route by the revision yet.
+    /// Returns true if a shard does not route by the revision yet.
     pub(crate) fn is_late(&self) -> bool {
         !self.late.is_empty()
     }
 
     fn render(&self, revision: u64) -> String {
         if !self.is_late() {
-            let shards = if self.shards == 1 { String::new() } else { format!(", {} shards", self.shards) };
+            let several = self.shards.filter(|&shards| shards > ShardCount::ONE);
+            let shards = several.map(|shards| format!(", {shards} shards")).unwrap_or_default();
             return format!("routes: revision {revision}{shards}\n");
         }
-        let line = |(shard, at): (&u32, &Option<u64>)| match at {
+        let line = |(shard, at): (&ShardId, &Option<u64>)| match at {
             Some(at) => format!("shard {shard} does NOT route by revision {revision} yet, but by {at}\n"),
             None => format!("shard {shard} does NOT route by revision {revision} yet: no relay writes it\n"),
         };
@@ -152,7 +156,7 @@ impl Routing {
 }
 
 impl Rollout {
-    /// Whether the region could serve the revision and does not.
+    /// Returns true if the region could serve the revision and does not.
     pub(crate) fn is_late(&self) -> bool {
         self.state == State::Late
     }
@@ -167,11 +171,11 @@ impl Rollout {
         }
     }
 
-    /// What an operator should know now, and not when the wait is over.
+    /// Returns what an operator should know before the wait is over.
     fn troubles(&self, revision: u64) -> Vec<String> {
         let name = &self.name;
         let refused = self.refused.iter().map(|Refused { gateway, source, reason, as_before }| {
-            let then = if *as_before { "it goes on as it was" } else { "its requests get 503" };
+            let then = if *as_before { "it serves it as it was before" } else { "its requests get 503" };
             format!("{name}, {gateway}: does not serve sources.{source} as configured, {then}: {reason}")
         });
         let refusal = self.reason.iter().filter(|_| self.is_late());
@@ -227,9 +231,13 @@ mod tests {
     fn progress(routed: &[(u32, u64)], region: &str) -> Progress {
         let routed: Vec<_> = routed
             .iter()
-            .map(|&(shard, revision)| RoutedShard { shard, revision, relay: String::new() })
+            .map(|&(shard, revision)| RoutedShard {
+                shard: ShardId::new(shard),
+                revision,
+                relay: String::new(),
+            })
             .collect();
-        Progress { regions: vec![rollout(region)], routing: Routing::new(2, &routed, 7) }
+        Progress { regions: vec![rollout(region)], routing: Routing::new(ShardCount::new(2), &routed, 7) }
     }
 
     const SERVES: &str = r#"{"name": "eu", "reachable": true, "serving": 7, "gateways": [], "error": null}"#;
@@ -267,14 +275,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_gateway_refuses_is_told_by_name() {
+    fn what_a_gateway_refuses_is_named() {
         let region = r#"{"name": "eu", "reachable": true, "serving": 7, "error": null, "gateways": [{"gateway": "eu-1",
             "stale": false, "error": null, "refused": [{"source": "a", "reason": "too slow", "as_before": true}]}]}"#;
         let progress = progress(&[(0, 7), (1, 7)], region);
-        let told = progress.regions[0].troubles(7);
+        let troubles = progress.regions[0].troubles(7);
         assert_eq!(
-            told,
-            ["eu, eu-1: does not serve sources.a as configured, it goes on as it was: too slow"]
+            troubles,
+            ["eu, eu-1: does not serve sources.a as configured, it serves it as it was before: too slow"]
         );
         assert_eq!(progress.shortfall(7, |_| true).unwrap(), "not served as configured: sources.a");
         assert_eq!(progress.shortfall(7, |name| name != "a"), None, "somebody else's");

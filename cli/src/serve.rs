@@ -17,7 +17,7 @@ pub(crate) struct ConfigFile {
     config: PathBuf,
 }
 
-/// Runs a region's gateway until it is told to stop and has drained.
+/// Runs a region's gateway until a signal stops it and it has drained.
 pub(crate) fn gateway(file: &ConfigFile) -> Result<(), Failure> {
     serve(async |shutdown, reload| {
         let mut config = floodgate_gateway::config::Config::load(&file.config).map_err(Failure::usage)?;
@@ -28,7 +28,7 @@ pub(crate) fn gateway(file: &ConfigFile) -> Result<(), Failure> {
     })
 }
 
-/// Runs the relay until it is told to stop.
+/// Runs the relay until a signal stops it.
 pub(crate) fn relay(file: &ConfigFile) -> Result<(), Failure> {
     serve(async |shutdown, reload| {
         let mut config = floodgate_relay::config::Config::load(&file.config).map_err(Failure::usage)?;

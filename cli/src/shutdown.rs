@@ -1,4 +1,5 @@
-//! Signals: SIGTERM and SIGINT, made a token that everything else watches, and SIGHUP.
+//! Handles signals. SIGTERM and SIGINT cancel a token that everything else watches, and SIGHUP asks for a
+//! reload.
 
 use std::io;
 
@@ -6,11 +7,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// The exit status after a second signal: what a shell gives for SIGINT.
+/// The exit status after a second signal, which is a shell's for SIGINT.
 const IMPATIENT: i32 = 130;
 
-/// A token that the first signal cancels. The second ends the process at once;
-/// nothing is lost by that, only cut.
+/// Returns a token that the first signal cancels. The second signal ends the process at once. Nothing that
+/// was acknowledged is lost by that.
 ///
 /// # Errors
 /// If the handlers cannot be installed.
@@ -19,7 +20,8 @@ pub(crate) fn on_signal() -> io::Result<CancellationToken> {
     stop_on(signals.map(signal).into_iter().collect::<io::Result<_>>()?)
 }
 
-/// The same for a process that belongs to a terminal: when that goes, so does the process, in order.
+/// The same for a process that belongs to a terminal. When the terminal goes away, the process stops in
+/// order.
 ///
 /// # Errors
 /// If the handlers cannot be installed.
@@ -28,7 +30,7 @@ pub(crate) fn on_signal_or_hangup() -> io::Result<CancellationToken> {
     stop_on(signals.map(signal).into_iter().collect::<io::Result<_>>()?)
 }
 
-/// Tells of each SIGHUP. One that comes while another waits says nothing new.
+/// Reports each SIGHUP. One that comes while another one waits adds nothing.
 ///
 /// # Errors
 /// If the handler cannot be installed.
@@ -37,8 +39,8 @@ pub(crate) fn hangups() -> io::Result<mpsc::Receiver<()>> {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            // Full: the reading that is about to begin sees the files as they are now. Closed:
-            // the part is stopping, and SIGHUP must not end it sooner.
+            // If the queue is full, the reload that is about to begin reads the files as they are now. If it
+            // is closed, the process is stopping, and SIGHUP must not end it sooner.
             let _ = sender.try_send(());
         }
     });

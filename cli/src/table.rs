@@ -9,19 +9,20 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// A table under these headings.
+    /// Makes a table with these headings.
     pub(crate) fn new<T: Into<String>>(headings: impl IntoIterator<Item = T>) -> Self {
         let mut table = Self::default();
         table.row(headings);
         table
     }
 
-    /// Adds a row.
+    /// Adds a row. Characters that could steer a terminal are escaped.
     pub(crate) fn row<T: Into<String>>(&mut self, cells: impl IntoIterator<Item = T>) {
         self.rows.push(cells.into_iter().map(|cell| printable(&cell.into())).collect());
     }
 
-    /// Each column as wide as its widest cell, and two blanks between. Columns of numbers stand right.
+    /// Writes the table. Each column is as wide as its widest cell, with two spaces between columns. Columns
+    /// of numbers are aligned right.
     pub(crate) fn render(&self) -> String {
         let columns: Vec<Column> = (0..self.columns()).map(|index| self.column(index)).collect();
         self.rows.iter().map(|row| line(row, &columns)).collect()

@@ -1,9 +1,11 @@
-//! The admin API of the `floodgate dev` that runs in this folder or in one above it, as its ready file says.
+//! Finds the admin API of the `floodgate dev` that runs in this folder or in one above it, from its ready
+//! file.
 //!
-//! Whoever writes that file chooses where configuration goes, with the secrets in it. So it must be this
-//! user's own and private, in a place where nobody else can put another; and what it names must be an address
-//! of this machine at which this user's own process listens. A file from an archive passes the first, and so
-//! does one that a killed deployment left behind, whose port is anybody's by now; neither passes the last.
+//! Whoever writes that file chooses where the configuration goes, with the secrets in it. So the file must be
+//! this user's own and private, in a place where no other user can put another one. The address in it must be
+//! one of this machine at which a process of this user listens. A file from an archive passes the first
+//! check. So does a file that a killed deployment left behind, although any user may have its port by now.
+//! Neither passes the second.
 
 mod listener;
 
@@ -18,12 +20,12 @@ use url::{Host, Url};
 
 use floodgate_devkit::trust::{self, Access, Untrusted};
 
-/// Where `floodgate dev` writes it unless told otherwise.
+/// Where `floodgate dev` writes the file by default.
 const READY_FILE: &str = ".floodgate/dev/ready.json";
 /// The largest ready file, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// What the client needs of the ready file.
+/// The fields of the ready file that the client needs.
 #[derive(Deserialize)]
 struct Ready {
     admin: Admin,
@@ -35,12 +37,12 @@ struct Admin {
     token: String,
 }
 
-/// Address and token, if a deployment runs here.
+/// Returns address and token, if a deployment runs here.
 ///
 /// # Errors
-/// If a ready file is there and cannot be used.
+/// If a ready file exists and cannot be used.
 pub(super) fn find() -> Result<Option<(Url, Secret)>, LocalError> {
-    // Without a working directory there is nothing above it either.
+    // Without a working directory there is no folder above it either.
     let Ok(here) = std::env::current_dir() else { return Ok(None) };
     find_from(&here)
 }
@@ -72,7 +74,7 @@ fn read(file: File, path: &Path) -> Result<(Url, Secret), LocalError> {
     Ok((url, token))
 }
 
-/// Whether what answers there is a process of this user.
+/// Returns true if the process that listens there belongs to this user.
 fn check_listener(url: &Url, path: &Path) -> Result<(), LocalError> {
     let port = url.port_or_known_default().unwrap_or_default();
     let owners = listener::owners(port).map_err(LocalError::Listeners)?;
@@ -94,7 +96,7 @@ fn is_here(url: &Url) -> bool {
     }
 }
 
-/// Why a ready file is not used. None quotes the token.
+/// Why a ready file is not used. No error quotes the token.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LocalError {
     #[error("{} cannot be read; set FLOODGATE_API and FLOODGATE_TOKEN to do without it", path.display())]

@@ -1,15 +1,15 @@
-//! What two views of an object differ in, key by key.
-//! The API shows secrets by their ids only, and so does this.
+//! The differences between two views of an object, key by key. The API shows secrets by their ids only, and
+//! so does this.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// What a new secret's id is called before it has one that stays.
+/// Stands for the id of a new secret, which has no lasting one yet.
 const NEW_SECRET: &str = "a new secret";
 
-/// One key that differs.
+/// A key whose value differs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Difference {
     path: String,
@@ -18,7 +18,7 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
-    /// As a line of text.
+    /// Writes the difference as a line of text.
     pub(crate) fn render(&self) -> String {
         let Self { path, before, after } = self;
         match (before, after) {
@@ -30,7 +30,7 @@ impl Difference {
     }
 }
 
-/// The keys that differ, in order. Objects are compared key by key, lists as a whole.
+/// Returns the keys that differ, in order. Objects are compared key by key, and lists as a whole.
 pub(crate) fn between(before: &Value, after: &Value) -> Vec<Difference> {
     let (mut old, mut new) = (BTreeMap::new(), BTreeMap::new());
     flatten("", before, &mut old);
@@ -53,7 +53,7 @@ fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
             }
         }
         Value::Null => {}
-        // The line above says it.
+        // The line above already says so.
         _ if path == "name" => {}
         value if is_secrets(path) => drop(into.insert(path.to_owned(), ids(value))),
         value => drop(into.insert(path.to_owned(), value.clone())),

@@ -1,5 +1,4 @@
-//! The file that `floodgate apply` reads: the admin API's documents in TOML, with
-//! secrets kept elsewhere if wanted.
+//! The file that `floodgate apply` reads: the admin API's documents in TOML. Secrets may be kept elsewhere.
 
 mod secret;
 
@@ -7,9 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use floodgate_api::document::{self, DestinationDocument, Invalid, SourceDocument};
+use floodgate_api::paths::Collection;
 use floodgate_event::name::InvalidName;
 use floodgate_event::{Name, place};
-use serde::Serialize;
 use serde_json::Value;
 
 pub(crate) use self::secret::SecretError;
@@ -18,54 +17,39 @@ use floodgate_devkit::files;
 /// The largest file, in bytes.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Which collection of the API an object is in; also its table in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
-    Destinations,
-    Sources,
-}
+/// The tables of the file, in the order in which their objects are put: an event may arrive as soon as its
+/// source exists, and must find its destination then. Objects are deleted in the reverse order.
+pub(crate) const PUT_ORDER: [Collection; 2] = [Collection::Destinations, Collection::Sources];
 
-/// An object that the file describes, in the form of the API's document, secrets filled in.
+/// An object of the file, in the form of the API's document, with its secrets filled in.
 pub(crate) struct Object {
-    pub(crate) kind: Kind,
+    pub(crate) kind: Collection,
     pub(crate) name: Name,
     pub(crate) document: Value,
 }
 
-/// Everything that the file describes.
-pub(crate) struct Wanted(pub(crate) Vec<Object>);
+/// All objects of the file, in the order in which they are put.
+pub(crate) struct File {
+    pub(crate) objects: Vec<Object>,
+}
 
-impl Kind {
-    /// Both, in the order in which they are put: an event may come as soon as there is a source for it, and
-    /// must find its destination then. They are deleted the other way round.
-    pub(crate) const ALL: [Self; 2] = [Self::Destinations, Self::Sources];
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Sources => "sources",
-            Self::Destinations => "destinations",
-        }
-    }
-
-    /// Where a document of this kind has its list of secrets.
-    const fn secrets(self) -> &'static str {
-        match self {
-            Self::Sources => "/verify/secrets",
-            Self::Destinations => "/secrets",
-        }
-    }
-
-    fn check(self, document: &Value) -> Result<(), Invalid> {
-        match self {
-            Self::Sources => document::read::<SourceDocument>(document).map(drop),
-            Self::Destinations => document::read::<DestinationDocument>(document).map(drop),
-        }
+/// The JSON pointer to the list of secrets in a document of this kind.
+const fn secrets(kind: Collection) -> &'static str {
+    match kind {
+        Collection::Sources => "/verify/secrets",
+        Collection::Destinations => "/secrets",
     }
 }
 
-impl Wanted {
-    /// Reads and checks the file, all but what only the relay knows: which handlers there are.
+fn check(kind: Collection, document: &Value) -> Result<(), Invalid> {
+    match kind {
+        Collection::Sources => document::read::<SourceDocument>(document).map(drop),
+        Collection::Destinations => document::read::<DestinationDocument>(document).map(drop),
+    }
+}
+
+impl File {
+    /// Reads and checks the file. Only the relay knows which handlers exist, so that is not checked.
     ///
     /// # Errors
     /// Names the file and the key.
@@ -83,7 +67,7 @@ impl Wanted {
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut objects = Vec::new();
         for (key, entries) in members(json) {
-            let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.as_str() == key) else {
+            let Some(kind) = PUT_ORDER.into_iter().find(|kind| kind.as_str() == key) else {
                 return Err(wrong(key, Fault::UnknownTable));
             };
             let Value::Object(entries) = entries else {
@@ -94,29 +78,29 @@ impl Wanted {
                 objects.push(object(kind, &name, document, folder).map_err(|fault| wrong(at, fault))?);
             }
         }
-        objects.sort_by_key(|object| object.kind as u8);
-        Ok(Self(objects))
+        objects.sort_by_key(|object| PUT_ORDER.iter().position(|kind| *kind == object.kind));
+        Ok(Self { objects })
     }
 
-    /// Whether the file names this object.
-    pub(crate) fn has(&self, kind: Kind, name: &str) -> bool {
-        self.0.iter().any(|object| object.kind == kind && object.name.as_str() == name)
+    /// Returns true if the file names this object.
+    pub(crate) fn has(&self, kind: Collection, name: &str) -> bool {
+        self.objects.iter().any(|object| object.kind == kind && object.name.as_str() == name)
     }
 }
 
-fn object(kind: Kind, name: &str, mut document: Value, folder: &Path) -> Result<Object, Fault> {
+fn object(kind: Collection, name: &str, mut document: Value, folder: &Path) -> Result<Object, Fault> {
     let name = name.parse().map_err(Fault::Name)?;
-    if let Some(Value::Array(secrets)) = document.pointer_mut(kind.secrets()) {
+    if let Some(Value::Array(secrets)) = document.pointer_mut(secrets(kind)) {
         for secret in secrets {
             secret::resolve(secret, folder)?;
         }
     }
-    if let Some(Value::Object(keys)) = document.get_mut("keys").filter(|_| kind == Kind::Sources) {
+    if let Some(Value::Object(keys)) = document.get_mut("keys").filter(|_| kind == Collection::Sources) {
         for key in keys.values_mut() {
             secret::resolve(key, folder)?;
         }
     }
-    kind.check(&document)?;
+    check(kind, &document)?;
     Ok(Object { kind, name, document })
 }
 
@@ -134,7 +118,7 @@ fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(bytes).map_err(foreign)
 }
 
-/// The library's own message shows the line that is wrong, and a secret may stand in it.
+/// The library's own message shows the line that is wrong, which may contain a secret.
 fn syntax(text: &str, path: &Path, error: &toml::de::Error) -> FileError {
     let line = place::line(text, error.span());
     FileError::Syntax { file: path.to_owned(), line, message: error.message().to_owned() }
@@ -151,7 +135,7 @@ pub(crate) enum FileError {
     Key { file: PathBuf, key: String, fault: Fault },
 }
 
-/// What is wrong with a key of the file.
+/// An error about a key of the file.
 #[derive(Debug)]
 pub(crate) enum Fault {
     UnknownTable,
@@ -193,7 +177,7 @@ mod tests {
     use super::*;
 
     fn refusal(text: &str) -> String {
-        Wanted::parse(text, Path::new("floodgate.toml")).err().unwrap().to_string()
+        File::parse(text, Path::new("floodgate.toml")).err().unwrap().to_string()
     }
 
     #[test]
@@ -227,8 +211,8 @@ mod tests {
         std::fs::write(folder.path().join("partner.key"), "s3cret\n").unwrap();
         let text = "[sources.a]\nverify = { scheme = 'github', secrets = ['s'] }\n\
                     keys = { partner = { file = 'partner.key' } }";
-        let wanted = Wanted::parse(text, &folder.path().join("floodgate.toml")).ok().unwrap();
-        assert_eq!(wanted.0[0].document["keys"]["partner"], "s3cret");
+        let file = File::parse(text, &folder.path().join("floodgate.toml")).ok().unwrap();
+        assert_eq!(file.objects[0].document["keys"]["partner"], "s3cret");
         let message =
             refusal("[sources.a]\nverify = { scheme = 'github', secrets = ['s'] }\nkeys = { p = 5 }");
         assert!(message.starts_with("floodgate.toml: `sources.a`: a secret is a text"), "{message}");
@@ -238,9 +222,9 @@ mod tests {
     fn destinations_come_first() {
         let text = "[sources.a]\nverify={scheme='github',secrets=['s']}\n\
                     [destinations.d]\nurl='http://h/'\nsecrets=['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw']";
-        let wanted = Wanted::parse(text, Path::new("f")).unwrap_or_else(|error| panic!("{error}"));
+        let file = File::parse(text, Path::new("f")).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(
-            wanted.0.iter().map(|object| object.kind.as_str()).collect::<Vec<_>>(),
+            file.objects.iter().map(|object| object.kind.as_str()).collect::<Vec<_>>(),
             ["destinations", "sources"]
         );
     }

@@ -1,34 +1,36 @@
-//! What applying a file changes: asked of the API, which compares secrets where they can be opened.
+//! Plans the changes that a file makes. The API says what they are, because it can compare secrets.
 
-use floodgate_api::answer::{Listed, Put, Removed, Warning};
+use floodgate_api::answer::{Put, Warning};
+use floodgate_api::paths::Collection;
+use floodgate_api::query::{WaitQuery, WriteQuery};
 use floodgate_event::Name;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::difference::{self, Difference};
-use super::file::{Kind, Object, Wanted};
+use super::file::{File, Object, PUT_ORDER};
 use crate::api::{Client, ClientError};
 use crate::exit::Failure;
 use crate::rollout;
 
-/// The steps, in order, and what they take.
+/// The steps that make the configuration what the file says.
 pub(crate) struct Plan {
     steps: Vec<Step>,
-    /// The revision when the plan was made.
+    /// The revision for which the plan was made.
     revision: u64,
 }
 
-/// What happens to one object.
+/// The change of one object.
 #[derive(Serialize)]
 pub(crate) struct Step {
-    kind: Kind,
+    kind: Collection,
     name: Name,
     action: Action,
     difference: Vec<Difference>,
-    /// Holds secrets, and so is never shown.
+    /// Contains secrets, so it is never shown.
     #[serde(skip)]
     document: Value,
-    /// What the API warned of before anything was done.
+    /// The warnings of the API before anything was changed.
     #[serde(skip)]
     warnings: Vec<Warning>,
 }
@@ -42,25 +44,20 @@ enum Action {
     Delete,
 }
 
-/// An object of a list, by its name; its kind decides what else there is of it.
-#[derive(Deserialize)]
-struct Named {
-    name: Name,
-}
-
 impl Plan {
-    /// Asks what each object of the file would change, and with `prune` which objects the file does not name.
-    pub(crate) async fn make(api: &Client, wanted: Wanted, prune: bool) -> Result<Self, ClientError> {
+    /// Asks the API what each object of the file would change. With `prune`, also asks which objects the file
+    /// does not name.
+    pub(crate) async fn make(api: &Client, file: File, prune: bool) -> Result<Self, ClientError> {
         let mut revision = 0;
         let mut deletions = Vec::new();
-        for kind in Kind::ALL.into_iter().rev() {
-            let there: Listed<Named> = api.get(&[kind.as_str()]).await?;
+        for kind in PUT_ORDER.into_iter().rev() {
+            let there = api.names(kind).await?;
             revision = there.revision;
-            let unnamed = there.items.into_iter().filter(|item| prune && !wanted.has(kind, &item.name));
+            let unnamed = there.items.into_iter().filter(|item| prune && !file.has(kind, &item.name));
             deletions.extend(unnamed.map(|item| Step::delete(kind, item.name)));
         }
         let mut steps = Vec::new();
-        for object in wanted.0 {
+        for object in file.objects {
             steps.push(Step::put(api, object).await?);
         }
         steps.extend(deletions);
@@ -71,29 +68,29 @@ impl Plan {
         &self.steps
     }
 
-    /// Whether the file names this source.
+    /// Returns true if the file names this source.
     pub(crate) fn puts_source(&self, name: &str) -> bool {
-        self.steps.iter().any(|step| step.puts(Kind::Sources) && step.name.as_str() == name)
+        self.steps.iter().any(|step| step.puts(Collection::Sources) && step.name.as_str() == name)
     }
 
-    /// Takes the steps that change something, in an order in which no event comes before its destination
-    /// or after it: destinations are put before sources, and deleted after them, and each waits until
-    /// those before are in force. Answers with the revision that holds them all.
-    /// What was done before a failure stays; applying again does the rest.
+    /// Makes the changes, in an order in which every event has a destination: destinations are put before
+    /// sources and deleted after them, and each group waits until those before it are in force. Returns the
+    /// revision that has all changes. If this fails, the changes that were made stay, and another run makes
+    /// the rest.
     pub(crate) async fn apply(&self, api: &Client) -> Result<u64, Failure> {
         let mut revision = self.revision;
-        self.take(api, |step| step.puts(Kind::Destinations), &mut revision).await?;
-        if self.changes(|step| step.puts(Kind::Sources)) {
+        self.take(api, |step| step.puts(Collection::Destinations), &mut revision).await?;
+        if self.changes(|step| step.puts(Collection::Sources)) {
             routed(api, revision).await?;
         }
-        self.take(api, |step| step.puts(Kind::Sources), &mut revision).await?;
-        self.take(api, |step| step.deletes(Kind::Sources), &mut revision).await?;
-        if self.changes(|step| step.kind == Kind::Sources)
-            && self.changes(|step| step.deletes(Kind::Destinations))
+        self.take(api, |step| step.puts(Collection::Sources), &mut revision).await?;
+        self.take(api, |step| step.deletes(Collection::Sources), &mut revision).await?;
+        if self.changes(|step| step.kind == Collection::Sources)
+            && self.changes(|step| step.deletes(Collection::Destinations))
         {
             served(api, revision).await?;
         }
-        self.take(api, |step| step.deletes(Kind::Destinations), &mut revision).await?;
+        self.take(api, |step| step.deletes(Collection::Destinations), &mut revision).await?;
         Ok(revision)
     }
 
@@ -115,13 +112,13 @@ impl Plan {
         self.steps.iter().any(|step| step.action != Action::Keep && which(step))
     }
 
-    /// What the API warns of, less what the file itself mends.
+    /// Returns the API's warnings, without those that the file itself resolves.
     pub(crate) fn foreseen_warnings(&self) -> Vec<String> {
         let mended = |step: &Step, warning: &Warning| {
             let source = step.document.pointer(&pointer(&warning.path)).and_then(Value::as_str);
             match step.kind {
-                Kind::Destinations => source.is_some_and(|name| self.puts_source(name)),
-                Kind::Sources => self.changes(|step| step.puts(Kind::Destinations)),
+                Collection::Destinations => source.is_some_and(|name| self.puts_source(name)),
+                Collection::Sources => self.changes(|step| step.puts(Collection::Destinations)),
             }
         };
         let of_step = |step: &Step| {
@@ -131,7 +128,7 @@ impl Plan {
         self.steps.iter().flat_map(of_step).collect()
     }
 
-    /// What the API still warns of now that all is done.
+    /// Returns the warnings that the API still has after all changes.
     pub(crate) async fn standing_warnings(&self, api: &Client) -> Result<Vec<String>, ClientError> {
         let mut standing = Vec::new();
         for step in self.steps.iter().filter(|step| !step.warnings.is_empty()) {
@@ -141,7 +138,7 @@ impl Plan {
         Ok(standing)
     }
 
-    /// The difference as text.
+    /// Writes the differences as text.
     pub(crate) fn render(&self) -> String {
         let text: String = self.steps.iter().map(Step::render).collect();
         let kept = self.steps.iter().filter(|step| step.action == Action::Keep).count();
@@ -149,7 +146,7 @@ impl Plan {
     }
 }
 
-/// `subscribe.sources[0]` as a JSON pointer.
+/// Converts a path such as `subscribe.sources[0]` into a JSON pointer.
 fn pointer(path: &str) -> String {
     format!("/{}", path.replace(['.', '['], "/").replace(']', ""))
 }
@@ -192,35 +189,33 @@ impl Step {
     }
 
     async fn foresee(&self, api: &Client) -> Result<Put<Value>, ClientError> {
-        api.put(&[self.kind.as_str(), &self.name], &self.document, "dry_run=true").await
+        let query = WriteQuery { dry_run: true, wait: false };
+        api.put(self.kind, &self.name, &self.document, query).await
     }
 
-    fn delete(kind: Kind, name: Name) -> Self {
+    fn delete(kind: Collection, name: Name) -> Self {
         let (action, document) = (Action::Delete, Value::Null);
         Self { kind, name, action, difference: Vec::new(), document, warnings: Vec::new() }
     }
 
-    fn puts(&self, kind: Kind) -> bool {
+    fn puts(&self, kind: Collection) -> bool {
         self.kind == kind && self.action != Action::Delete
     }
 
-    fn deletes(&self, kind: Kind) -> bool {
+    fn deletes(&self, kind: Collection) -> bool {
         self.kind == kind && self.action == Action::Delete
     }
 
-    /// The answer is not waited for to be in force: that is done once for many.
+    /// Puts the object without waiting until that is in force, which is done once for many objects.
     async fn take(&self, api: &Client) -> Result<Option<u64>, ClientError> {
-        let path = [self.kind.as_str(), self.name.as_str()];
+        let Self { kind, name, document, .. } = self;
         match self.action {
             Action::Keep => Ok(None),
             Action::Create | Action::Change => {
-                let put: Put<Value> = api.put(&path, &self.document, "wait=false").await?;
-                Ok(Some(put.revision))
+                let query = WriteQuery { dry_run: false, wait: false };
+                Ok(Some(api.put(*kind, name, document, query).await?.revision))
             }
-            Action::Delete => {
-                let removed: Removed = api.delete_with(&path, "wait=false").await?;
-                Ok(Some(removed.revision))
-            }
+            Action::Delete => Ok(Some(api.delete(*kind, name, WaitQuery { wait: false }).await?.revision)),
         }
     }
 

@@ -1,9 +1,9 @@
-//! How far a transfer is, on a terminal.
+//! Shows the progress of a transfer on a terminal.
 
 use floodgate_backup::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar for one stream after the other. In a pipe nothing of it is seen.
+/// A progress bar for each stream in turn. It is not shown in a pipe.
 pub(super) struct Bar(ProgressBar);
 
 impl Bar {

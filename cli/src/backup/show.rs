@@ -1,33 +1,33 @@
-//! What a backup holds and what a restore means, for people.
+//! Shows what a backup holds and what a restore means.
 
 use std::path::Path;
 
-use floodgate_backup::outlook::FeedOutlook;
-use floodgate_backup::{Manifest, Outlook};
+use floodgate_backup::report::LaneReport;
+use floodgate_backup::{Manifest, RestoreReport};
 
 use crate::table::Table;
 
-/// A finished backup.
+/// Describes a finished backup.
 pub(super) fn saved(manifest: &Manifest, folder: &Path) -> String {
     let place = manifest.place();
     let (label, bytes) = (place.label(), manifest.bytes());
     format!("{}\n{label} saved in {}, {bytes} bytes\n", streams(manifest), folder.display())
 }
 
-/// A finished restore.
-pub(super) fn restored(manifest: &Manifest, outlook: &Outlook) -> String {
+/// Describes what a finished restore means for each region.
+pub(super) fn restored(manifest: &Manifest, report: &RestoreReport) -> String {
     let place = manifest.place();
     let (label, from) = (place.label(), manifest.started_at);
     let mut text =
-        format!("{}\n{label} restored as it was at {from}\n\n{}", streams(manifest), feeds(outlook));
-    for region in &outlook.unknown {
+        format!("{}\n{label} restored as it was at {from}\n\n{}", streams(manifest), feeds(report));
+    for region in &report.unknown {
         text += &format!("unknown: {region} does not answer, or lacks streams\n");
     }
-    for newer in &outlook.newer_configurations {
+    for newer in &report.newer_configurations {
         let (region, revision) = (&newer.region, newer.revision);
         text += &format!(
-            "{region} serves revision {revision} of the configuration, which the centre no longer has: it goes on serving \
-             it; apply your configuration again\n"
+            "{region} serves revision {revision} of the configuration, which the centre no longer has; it serves that until \
+             you apply your configuration again\n"
         );
     }
     if manifest.region.is_none() {
@@ -48,16 +48,16 @@ fn streams(manifest: &Manifest) -> String {
     table.render()
 }
 
-fn feeds(outlook: &Outlook) -> String {
+fn feeds(report: &RestoreReport) -> String {
     let mut table =
         Table::new(["region", "lane", "in the log through", "in the region", "to copy", "lost blocks"]);
-    for feed in &outlook.feeds {
+    for feed in &report.feeds {
         table.row(cells(feed));
     }
     format!("{}\n", table.render())
 }
 
-fn cells(feed: &FeedOutlook) -> [String; 6] {
+fn cells(feed: &LaneReport) -> [String; 6] {
     let known =
         |number: Option<u64>| number.map_or_else(|| "unknown".to_owned(), |number| number.to_string());
     let through = feed.copied_through.map_or_else(|| "-".to_owned(), |number| number.to_string());

@@ -1,21 +1,28 @@
-//! When a certificate ends: the one field of X.509 that is needed here (RFC 5280, 4.1), read from its DER.
+//! Reads the validity of a certificate from its DER. It is the only field of X.509 that is needed (RFC 5280,
+//! 4.1).
 
 use time::{Date, Month, OffsetDateTime, Time};
 
-/// Tags of DER.
+use super::finding::{Advice, Findings, State};
+
+/// With fewer days left, a certificate is wrong, or a warning to renew it.
+const WRONG_DAYS: i64 = 7;
+const WARN_DAYS: i64 = 30;
+
+/// The tags of the DER values that are read.
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// From when to when a certificate is valid.
+/// The first and the last moment at which a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Validity {
     pub(super) from: OffsetDateTime,
     pub(super) until: OffsetDateTime,
 }
 
-/// Reads it; none of what is no certificate.
+/// Reads the validity. None if the bytes are not a certificate.
 pub(super) fn validity(der: &[u8]) -> Option<Validity> {
     let mut certificate = Reader(Reader(der).expect(SEQUENCE)?);
     let mut signed = Reader(certificate.expect(SEQUENCE)?);
@@ -27,6 +34,27 @@ pub(super) fn validity(der: &[u8]) -> Option<Validity> {
     signed.next()?; // the issuer
     let mut validity = Reader(signed.expect(SEQUENCE)?);
     Some(Validity { from: instant(validity.next()?)?, until: instant(validity.next()?)? })
+}
+
+/// Judges a certificate by what is left of it, and says when it expires.
+fn judge(validity: Validity, now: OffsetDateTime) -> (State, String) {
+    if validity.from > now {
+        return (State::Wrong, format!("not valid before {}", validity.from.date()));
+    }
+    let (left, end) = ((validity.until - now).whole_days(), validity.until.date());
+    match left {
+        _ if validity.until <= now => (State::Wrong, format!("expired on {end}")),
+        ..WRONG_DAYS => (State::Wrong, format!("ends on {end}, in {left} days")),
+        WRONG_DAYS..WARN_DAYS => (State::Warning, format!("ends on {end}, in {left} days")),
+        _ => (State::Ok, format!("ends on {end}, in {left} days")),
+    }
+}
+
+/// Adds a certificate's finding. `remedy` is how to renew it.
+pub(super) fn add(subject: String, validity: Validity, remedy: &str, findings: &mut Findings) {
+    let (state, found) = judge(validity, OffsetDateTime::now_utc());
+    let advice = Advice("Nobody connects to an expired certificate.", remedy);
+    findings.add_judged(state, "certificate", subject, found, advice);
 }
 
 /// The values of a sequence, one after the other.
@@ -73,6 +101,7 @@ fn instant((tag, text): (u8, &[u8])) -> Option<OffsetDateTime> {
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, KeyPair};
+    use time::Duration;
 
     use super::*;
 
@@ -98,5 +127,16 @@ mod tests {
         for garbage in [&b""[..], b"0", &[0x30, 0x83, 0xff, 0xff, 0xff], &[0x30, 0x02, 0x30, 0x00]] {
             assert_eq!(validity(garbage), None);
         }
+    }
+
+    #[test]
+    fn a_certificate_is_judged_by_what_is_left_of_it() {
+        let now = OffsetDateTime::now_utc();
+        let state = |from: i64, until: i64| {
+            judge(Validity { from: now + Duration::days(from), until: now + Duration::days(until) }, now).0
+        };
+        assert_eq!(state(-1, 90), State::Ok);
+        assert_eq!(state(-1, 29), State::Warning);
+        assert_eq!([state(-1, 6), state(-9, -1), state(1, 90)], [State::Wrong; 3]);
     }
 }

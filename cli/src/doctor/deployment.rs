@@ -1,32 +1,31 @@
-//! The deployment, as the admin API shows it.
+//! Checks the deployment by the admin API.
 
 use std::time::Duration;
 
-use floodgate_api::answer::Listed;
 use floodgate_api::books::{Books, Cut};
-use floodgate_api::central::{Health, Problem};
+use floodgate_api::central::Problem;
 use floodgate_api::region::{Distribution, Gateway, Region};
-use floodgate_api::view::ShownDestination;
 use floodgate_event::report::RefusedSource;
+use floodgate_event::{ShardCount, ShardId};
 use tokio::time::sleep;
 
 use super::finding::{Advice, Findings, State};
 use super::{destinations, lag};
 use crate::api::{Client, ClientError};
 
-/// Between two looks at what is behind.
-const LOOK_AGAIN: Duration = Duration::from_secs(3);
-/// In the centre, for what no region can be blamed for.
+/// The pause between two readings of the books, if something is behind.
+const READ_AGAIN: Duration = Duration::from_secs(3);
+/// The subject of findings that concern no single region.
 const EVERYWHERE: &str = "deployment";
 
-/// Asks the API for everything.
+/// Checks regions, health, books and destinations.
 pub(super) async fn check(api: &Client, findings: &mut Findings) {
-    match api.get::<Distribution>(&["regions"]).await {
+    match api.regions().await {
         Ok(regions) => revisions(&regions, findings),
         Err(error) => return unanswered(&error, findings),
     }
     // A relay of an earlier release has no such page.
-    if let Ok(health) = api.get::<Health>(&["health"]).await {
+    if let Ok(health) = api.health().await {
         problems(&health.problems, findings);
     }
     match books(api).await {
@@ -36,20 +35,20 @@ pub(super) async fn check(api: &Client, findings: &mut Findings) {
         }
         Err(error) => unanswered(&error, findings),
     }
-    match api.get::<Listed<ShownDestination>>(&["destinations"]).await {
+    match api.destinations().await {
         Ok(listed) => destinations::judge(&listed.items, findings),
         Err(error) => unanswered(&error, findings),
     }
 }
 
-/// The books, and where everything stood a moment before, if that matters.
+/// Reads the books. If something is behind, reads them again, and returns the cut of the first reading too.
 async fn books(api: &Client) -> Result<(Cut, Books), ClientError> {
-    let books: Books = api.get(&["books"]).await?;
+    let books = api.books().await?.read()?;
     if !lag::is_behind(&books.cut) {
         return Ok((books.cut.clone(), books));
     }
-    sleep(LOOK_AGAIN).await;
-    Ok((books.cut, api.get(&["books"]).await?))
+    sleep(READ_AGAIN).await;
+    Ok((books.cut, api.books().await?.read()?))
 }
 
 fn unanswered(error: &ClientError, findings: &mut Findings) {
@@ -57,7 +56,7 @@ fn unanswered(error: &ClientError, findings: &mut Findings) {
         "Without a relay nothing is copied or delivered.",
         "look at the relay, and at address and token",
     );
-    findings.wrong_is("admin API", EVERYWHERE, floodgate_event::causes::chain(error), advice);
+    findings.wrong("admin API", EVERYWHERE, floodgate_event::causes::chain(error), advice);
 }
 
 fn problems(problems: &[Problem], findings: &mut Findings) {
@@ -67,15 +66,15 @@ fn problems(problems: &[Problem], findings: &mut Findings) {
             "stream" => ("stream", UNFIT),
             _ => ("health", OTHER),
         };
-        findings.wrong_is(check, subject.clone(), found.clone(), advice);
+        findings.wrong(check, subject.clone(), found.clone(), advice);
     }
     if problems.is_empty() {
-        findings.well("health", EVERYWHERE, "the relay names no problem");
+        findings.ok("health", EVERYWHERE, "the relay names no problem");
     }
 }
 
 const LOST: Advice<'static> = Advice(
-    "Its shard stands still: going on would skip events or repeat them.",
+    "Its shard is stopped: to continue would skip events or repeat them.",
     "restore the centre, or `floodgate accept-loss`: docs/operations.md, A stream of the centre is lost",
 );
 const UNFIT: Advice<'static> = Advice(
@@ -84,18 +83,22 @@ const UNFIT: Advice<'static> = Advice(
 );
 const OTHER: Advice<'static> = Advice("The relay says so.", "see its log");
 
-/// Every shard must route by what the centre has, and every region and gateway serve it.
+/// Checks that every shard routes by the latest revision, and that every region and gateway serves it.
 fn revisions(regions: &Distribution, findings: &mut Findings) {
     let served = regions.items.iter().filter_map(|region| region.revision);
     let latest = served.fold(regions.revision, u64::max);
-    (0..regions.shards).for_each(|shard| routing(regions, shard, latest, findings));
+    regions
+        .shards
+        .into_iter()
+        .flat_map(ShardCount::ids)
+        .for_each(|shard| routing(regions, shard, latest, findings));
     for region in &regions.items {
         self::region(region, latest, findings);
         region.gateways.iter().for_each(|gateway| self::gateway(&region.name, gateway, latest, findings));
     }
 }
 
-fn routing(regions: &Distribution, shard: u32, latest: u64, findings: &mut Findings) {
+fn routing(regions: &Distribution, shard: ShardId, latest: u64, findings: &mut Findings) {
     let routed = regions.routed.iter().find(|routed| routed.shard == shard).map(|routed| routed.revision);
     let found = match routed {
         Some(revision) if revision >= latest => return,
@@ -106,17 +109,16 @@ fn routing(regions: &Distribution, shard: u32, latest: u64, findings: &mut Findi
         "Its events are delivered as the configuration was before, or not at all.",
         "wait a minute; then see the log of the relay that writes the shard",
     );
-    findings.wrong_is("routing", format!("shard {shard}"), found, advice);
+    findings.wrong("routing", format!("shard {shard}"), found, advice);
 }
 
 fn region(region: &Region, latest: u64, findings: &mut Findings) {
     let (name, before) = (region.name.as_str(), findings.len());
-    let mut wrong =
-        |found: String, why, remedy| findings.wrong_is("region", name, found, Advice(why, remedy));
+    let mut wrong = |found: String, why, remedy| findings.wrong("region", name, found, Advice(why, remedy));
     if !region.reachable {
         wrong(
             "out of the relay's reach".to_owned(),
-            "It goes on accepting; nothing of it is copied meanwhile.",
+            "It keeps accepting; nothing is copied from it meanwhile.",
             "look at the link, and at the region's nats-server",
         );
     } else if let Some(error) = &region.error {
@@ -138,7 +140,7 @@ fn region(region: &Region, latest: u64, findings: &mut Findings) {
         );
     }
     if findings.len() == before {
-        findings.well("region", name, format!("revision {latest}, {} gateways", region.gateways.len()));
+        findings.ok("region", name, format!("revision {latest}, {} gateways", region.gateways.len()));
     }
 }
 
@@ -150,20 +152,20 @@ fn gateway(region: &str, gateway: &Gateway, latest: u64, findings: &mut Findings
             "start it if it should run",
         );
         let found = format!("last reported {}", gateway.reported_at);
-        return findings.not_well(State::Warning, "gateway", subject, found, advice);
+        return findings.add(State::Warning, "gateway", subject, found, advice);
     }
     let advice = Advice(
         "It serves an older configuration than the others.",
         "see the gateway's log: a key that does not fit, or a handler that does not compile",
     );
     match &gateway.error {
-        Some(error) => findings.wrong_is("gateway", subject, error.clone(), advice),
+        Some(error) => findings.wrong("gateway", subject, error.clone(), advice),
         None if gateway.revision < latest => {
             let found = format!("serves revision {}, not {latest}", gateway.revision);
-            findings.wrong_is("gateway", subject, found, advice);
+            findings.wrong("gateway", subject, found, advice);
         }
         None if gateway.refused.is_empty() => {
-            findings.well("gateway", subject, format!("serves revision {}", gateway.revision));
+            findings.ok("gateway", subject, format!("serves revision {}", gateway.revision));
         }
         None => gateway.refused.iter().for_each(|refused| source(refused, &subject, findings)),
     }
@@ -171,18 +173,18 @@ fn gateway(region: &str, gateway: &Gateway, latest: u64, findings: &mut Findings
 
 fn source(refused: &RefusedSource, gateway: &str, findings: &mut Findings) {
     let RefusedSource { source, reason, as_before } = refused;
-    let then = if *as_before { "goes on as it was" } else { "its requests get 503" };
+    let then = if *as_before { "serves it as it was before" } else { "its requests get 503" };
     let advice =
         Advice("The region serves all but this source as configured.", "put the source again without it");
     let subject = format!("sources.{source} of {gateway}");
-    findings.wrong_is("source", subject, format!("{then}: {reason}"), advice);
+    findings.wrong("source", subject, format!("{then}: {reason}"), advice);
 }
 
 fn balance(books: &Books, findings: &mut Findings) {
     let (events, deliveries) = (books.events.difference, books.deliveries.difference);
     let stored = books.events.routing_difference;
     let (state, found) = match (events, stored, deliveries, books.balanced) {
-        (0, 0, 0, true) => (State::Well, "balanced".to_owned()),
+        (0, 0, 0, true) => (State::Ok, "balanced".to_owned()),
         (0, 0, 0, false) => (State::Warning, "a region cannot be asked".to_owned()),
         _ => {
             let found = format!("off by {events} events, {stored} stored events and {deliveries} deliveries");
@@ -193,7 +195,7 @@ fn balance(books: &Books, findings: &mut Findings) {
         "Something that was accepted is in no stream any more, or was taken out behind Floodgate's back.",
         "floodgate books shows which source; compare with what was done to streams",
     );
-    findings.judged(state, "books", EVERYWHERE, found, advice);
+    findings.add_judged(state, "books", EVERYWHERE, found, advice);
 }
 
 #[cfg(test)]
@@ -229,8 +231,8 @@ mod tests {
         let us = region("us", 6, &[gateway("us-1", 7, true)]);
         let found = found(&format!(r#"{{"items": [{eu}, {us}]}}"#));
         let expected = [
-            ("eu", State::Well),
-            ("eu-1 in eu", State::Well),
+            ("eu", State::Ok),
+            ("eu-1 in eu", State::Ok),
             ("eu-2 in eu", State::Wrong),
             ("eu-3 in eu", State::Warning),
             ("us", State::Wrong),

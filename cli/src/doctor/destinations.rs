@@ -1,4 +1,4 @@
-//! Destinations that get nothing, and deliveries that were given up.
+//! Checks destinations: those that get nothing, and those with dead deliveries.
 
 use floodgate_api::view::{ShownDestination, Waiting};
 
@@ -6,13 +6,13 @@ use super::finding::{Advice, Findings, State};
 
 const CHECK: &str = "destination";
 
-/// Notes each that needs somebody, and how many do not.
+/// Adds each destination that needs attention, and how many do not.
 pub(super) fn judge(destinations: &[ShownDestination], findings: &mut Findings) {
     let before = findings.len();
     destinations.iter().for_each(|destination| judge_one(destination, findings));
-    let well = destinations.len() - (findings.len() - before);
-    if well > 0 {
-        findings.well(CHECK, "destinations", format!("{well} take deliveries, with none given up"));
+    let good = destinations.len() - (findings.len() - before);
+    if good > 0 {
+        findings.ok(CHECK, "destinations", format!("{good} take deliveries, with none given up"));
     }
 }
 
@@ -23,7 +23,7 @@ fn judge_one(destination: &ShownDestination, findings: &mut Findings) {
     let held = "Its deliveries wait, up to forward.max_held; past that the oldest are given up.";
     if let Some(why) = &destination.held {
         let advice = Advice(held, "put it again, with its secrets");
-        return findings.wrong_is(CHECK, view.name.as_str(), format!("held: {why}; {waits}"), advice);
+        return findings.wrong(CHECK, view.name.as_str(), format!("held: {why}; {waits}"), advice);
     }
     let (state, found, advice) = match (&view.answered_410_at, view.enabled, view.paused, dead) {
         (Some(at), false, ..) => (
@@ -51,7 +51,7 @@ fn judge_one(destination: &ShownDestination, findings: &mut Findings) {
         ),
         (_, true, false, 0) => return,
     };
-    findings.not_well(state, CHECK, view.name.as_str(), found, advice);
+    findings.add(state, CHECK, view.name.as_str(), found, advice);
 }
 
 #[cfg(test)]
@@ -96,7 +96,7 @@ mod tests {
             ("waits", State::Warning),
             ("fails", State::Warning),
             ("sealed", State::Wrong),
-            ("destinations", State::Well),
+            ("destinations", State::Ok),
         ];
         assert_eq!(found, expected);
         assert_eq!(findings.all()[0].found, "disabled: it answered 410 on t; 7 deliveries are held, 1 dead");

@@ -1,55 +1,56 @@
-//! What a check found.
+//! The findings of checks.
 
 use serde::Serialize;
 
-/// How it is.
+/// The result of a check, from good to bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum State {
-    /// As it should be.
-    Well,
-    /// It could not be looked at.
+    /// Everything is as it should be. Its name in JSON is `well`.
+    #[serde(rename = "well")]
+    Ok,
+    /// The check could not be made.
     Unknown,
-    /// It will become wrong, or is not as one would want it.
+    /// It will become wrong, or is not ideal.
     Warning,
-    /// Events, or the right to trust an answer, are at risk.
+    /// Events or their 2xx are at risk.
     Wrong,
 }
 
-/// One thing that was looked at.
+/// The finding of one check.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Finding {
-    /// What kind of look it was; scripts may rely on it.
+    /// The kind of check. Scripts may rely on it.
     pub(super) check: &'static str,
-    /// At what.
+    /// What was checked, such as a stream or a file.
     pub(super) subject: String,
-    /// How it is.
+    /// The result of the check.
     pub(super) state: State,
-    /// What was seen.
+    /// What the check found.
     pub(super) found: String,
-    /// Why it matters, where it is not well.
+    /// Why it matters, if something is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) why: Option<&'static str>,
-    /// What to do, where it is not well.
+    /// What to do about it, if something is wrong.
     #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
     pub(super) remedy: Option<String>,
 }
 
-/// Why something matters, and what to do about it.
+/// Why a finding matters, and what to do about it.
 #[derive(Clone, Copy)]
 pub(super) struct Advice<'a>(pub(super) &'static str, pub(super) &'a str);
 
-/// All that was found.
+/// The findings so far.
 #[derive(Debug, Default)]
 pub(super) struct Findings(Vec<Finding>);
 
 impl Findings {
-    /// Notes that something is as it should be.
-    pub(super) fn well(&mut self, check: &'static str, subject: impl Into<String>, found: impl Into<String>) {
-        self.note(check, subject.into(), State::Well, found.into(), None);
+    /// Adds that something is as it should be.
+    pub(super) fn ok(&mut self, check: &'static str, subject: impl Into<String>, found: impl Into<String>) {
+        self.push(check, subject.into(), State::Ok, found.into(), None);
     }
 
-    /// Notes what could not be looked at, and how it could.
+    /// Adds what could not be checked, and how it could be.
     pub(super) fn unknown(
         &mut self,
         check: &'static str,
@@ -61,8 +62,8 @@ impl Findings {
         self.0.push(Finding { check, subject, state: State::Unknown, found, why: None, remedy });
     }
 
-    /// Notes that something is not as it should be.
-    pub(super) fn not_well(
+    /// Adds a finding with its advice.
+    pub(super) fn add(
         &mut self,
         state: State,
         check: &'static str,
@@ -70,22 +71,22 @@ impl Findings {
         found: impl Into<String>,
         advice: Advice<'_>,
     ) {
-        self.note(check, subject.into(), state, found.into(), Some(advice));
+        self.push(check, subject.into(), state, found.into(), Some(advice));
     }
 
-    /// Notes that something is wrong.
-    pub(super) fn wrong_is(
+    /// Adds that something is wrong.
+    pub(super) fn wrong(
         &mut self,
         check: &'static str,
         subject: impl Into<String>,
         found: impl Into<String>,
         advice: Advice<'_>,
     ) {
-        self.not_well(State::Wrong, check, subject, found, advice);
+        self.add(State::Wrong, check, subject, found, advice);
     }
 
-    /// Notes something by its state; the advice is left out where it is well.
-    pub(super) fn judged(
+    /// Adds a finding. Leaves the advice out if everything is as it should be.
+    pub(super) fn add_judged(
         &mut self,
         state: State,
         check: &'static str,
@@ -93,11 +94,11 @@ impl Findings {
         found: impl Into<String>,
         advice: Advice<'_>,
     ) {
-        let advice = (state > State::Well).then_some(advice);
-        self.note(check, subject.into(), state, found.into(), advice);
+        let advice = (state > State::Ok).then_some(advice);
+        self.push(check, subject.into(), state, found.into(), advice);
     }
 
-    fn note(
+    fn push(
         &mut self,
         check: &'static str,
         subject: String,
@@ -109,23 +110,23 @@ impl Findings {
         self.0.push(Finding { check, subject, state, found, why, remedy });
     }
 
-    /// Adds what another look found.
+    /// Adds the findings of other checks.
     pub(super) fn append(&mut self, mut more: Self) {
         self.0.append(&mut more.0);
     }
 
-    /// All of them, in the order in which they were found.
+    /// All findings in the order in which they were added.
     pub(super) fn all(&self) -> &[Finding] {
         &self.0
     }
 
-    /// How many there are.
+    /// How many findings there are.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// How many are of things that are wrong.
-    pub(super) fn wrong(&self) -> usize {
+    /// How many findings say that something is wrong.
+    pub(super) fn count_wrong(&self) -> usize {
         self.0.iter().filter(|finding| finding.state == State::Wrong).count()
     }
 }

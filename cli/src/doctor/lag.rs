@@ -1,14 +1,14 @@
-//! How far the centre is behind each region. Being behind is normal under load; standing still is not, so
-//! what is behind is looked at twice.
+//! Checks how far the centre is behind each region. It is normal to be behind under load, but not to make no
+//! progress. So what is behind is checked twice.
 
 use std::collections::BTreeMap;
 
 use floodgate_api::books::{Cut, FeedCut, LaneCut};
-use floodgate_event::subject;
+use floodgate_event::{ShardId, subject};
 
 use super::finding::{Advice, Findings, State};
 
-/// Events under way that are too many to be a moment's.
+/// More events than this in transit are a warning.
 const MANY: u64 = 100_000;
 
 fn behind(feed: &FeedCut) -> u64 {
@@ -19,21 +19,21 @@ fn is_same(one: &FeedCut, other: &FeedCut) -> bool {
     (one.shard, &one.region, one.lane) == (other.shard, &other.region, other.lane)
 }
 
-/// Whether a region holds blocks that the log has not, or the log events that the journal has not.
+/// Returns true if a region holds blocks that are not in the log, or the log holds events that are not in the
+/// journal.
 pub(super) fn is_behind(cut: &Cut) -> bool {
     cut.feeds.iter().any(|feed| behind(feed) > 0) || cut.lanes.iter().any(|lane| lane.to_match > 0)
 }
 
-/// Notes what stands still between two looks, and how much is under way.
+/// Adds what made no progress between two readings of the books, and how many events are in transit.
 pub(super) fn judge(before: &Cut, later: &Cut, in_transit: u64, findings: &mut Findings) {
     judge_feeds(before, later, in_transit, findings);
     judge_journals(before, later, findings);
 }
 
-/// A journal that takes nothing stops the deliveries of its shard, and no delivery is
-/// pending that would show it.
+/// A journal that takes no records stops the deliveries of its shard, and no pending delivery shows it.
 fn judge_journals(before: &Cut, later: &Cut, findings: &mut Findings) {
-    let mut stuck: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut stuck: BTreeMap<ShardId, u64> = BTreeMap::new();
     for lane in later.lanes.iter().filter(|lane| is_unrouted(before, lane)) {
         *stuck.entry(lane.shard).or_default() += lane.to_match;
     }
@@ -42,12 +42,12 @@ fn judge_journals(before: &Cut, later: &Cut, findings: &mut Findings) {
             "They are safe in the log, and nobody gets them.",
             "see whether the journal is full (its max_bytes, the server's store, the disk) or gone, and the relay's log",
         );
-        let found = format!("stands still, {events} stored events are to match");
-        findings.wrong_is("journal", subject::journal_stream(*shard), found, advice);
+        let found = format!("has stopped: {events} stored events wait to be matched");
+        findings.wrong("journal", subject::journal_stream(*shard), found, advice);
     }
     if stuck.is_empty() {
         let events: u64 = later.lanes.iter().map(|lane| lane.to_match).sum();
-        findings.well("journal", "centre", format!("{events} stored events to match"));
+        findings.ok("journal", "centre", format!("{events} stored events to match"));
     }
 }
 
@@ -65,17 +65,23 @@ fn judge_feeds(before: &Cut, later: &Cut, in_transit: u64, findings: &mut Findin
             "Its events are safe in the region, and nobody gets them.",
             "look at the relay's log, at the link to the region, and whether SET_ASIDE is full",
         );
-        findings.wrong_is(
+        findings.wrong(
             "replication",
             subject,
-            format!("stands still, {} blocks behind", behind(feed)),
+            format!("has stopped, {} blocks behind", behind(feed)),
             advice,
         );
     }
     if stuck.is_empty() {
-        let state = if in_transit < MANY { State::Well } else { State::Warning };
+        let state = if in_transit < MANY { State::Ok } else { State::Warning };
         let advice = Advice("Deliveries are late by as much.", "wait, or find out what slows the relay down");
-        findings.judged(state, "replication", "regions", format!("{in_transit} events under way"), advice);
+        findings.add_judged(
+            state,
+            "replication",
+            "regions",
+            format!("{in_transit} events under way"),
+            advice,
+        );
     }
 }
 
@@ -92,11 +98,12 @@ mod tests {
 
     fn cut(replicated: u64, last: u64) -> Cut {
         let (region, lane, incarnation) = ("eu".into(), Lane::Bulk, String::new());
-        let feed = FeedCut { shard: 0, region, lane, incarnation, replicated, last };
+        let feed = FeedCut { shard: ShardId::FIRST, region, lane, incarnation, replicated, last };
         Cut { feeds: vec![feed], ..Cut::default() }
     }
 
     fn journal(shard: u32, routed: u64, to_match: u64) -> Cut {
+        let shard = ShardId::new(shard);
         let lane = LaneCut { shard, lane: Lane::Bulk, routed, to_match };
         Cut { lanes: vec![lane], ..Cut::default() }
     }
@@ -114,7 +121,7 @@ mod tests {
             let mut findings = Findings::default();
             judge(&before, &later, 0, &mut findings);
             let named = findings.all().iter().any(|finding| finding.subject == "JOURNAL_2");
-            assert_eq!((findings.wrong() > 0, named), (wrong, wrong), "{before:?} {later:?}");
+            assert_eq!((findings.count_wrong() > 0, named), (wrong, wrong), "{before:?} {later:?}");
         }
     }
 
@@ -123,7 +130,7 @@ mod tests {
         for (before, later, wrong) in [((5, 5), (5, 9), 0), ((5, 9), (9, 20), 0), ((5, 9), (5, 12), 1)] {
             let mut findings = Findings::default();
             judge(&cut(before.0, before.1), &cut(later.0, later.1), 7, &mut findings);
-            assert_eq!((findings.wrong(), findings.len()), (wrong, 2), "{before:?} {later:?}");
+            assert_eq!((findings.count_wrong(), findings.len()), (wrong, 2), "{before:?} {later:?}");
         }
     }
 }

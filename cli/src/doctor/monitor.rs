@@ -1,5 +1,5 @@
-//! What a nats-server says of itself on its monitoring port: whether it syncs each message, and how full its
-//! store is. JetStream's API says neither.
+//! Checks a nats-server by its monitoring port: whether it syncs each message, and how full its store is.
+//! JetStream's API says neither.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use super::finding::{Advice, Findings, State};
 use super::space;
 use floodgate_devkit::nats_server;
 
-/// How long the page may take.
+/// How long the server may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const CHECK: &str = "fsync policy";
 
-/// `/varz`, as far as it is needed.
+/// The page `/varz`, as far as it is needed.
 #[derive(Deserialize)]
 struct Page {
     server_name: String,
@@ -36,7 +36,7 @@ struct Config {
     max_storage: u64,
     #[serde(default)]
     sync_always: bool,
-    /// In nanoseconds.
+    /// How often the server syncs, in nanoseconds.
     #[serde(default)]
     sync_interval: u64,
 }
@@ -46,7 +46,7 @@ struct Stats {
     storage: u64,
 }
 
-/// Asks a server.
+/// Checks the server with this monitoring port.
 pub(super) async fn check(url: &Url, findings: &mut Findings) {
     match page(url).await {
         Ok(page) => judge(&page, findings),
@@ -59,7 +59,7 @@ pub(super) async fn check(url: &Url, findings: &mut Findings) {
     }
 }
 
-/// Notes that nobody knows.
+/// Adds that no monitoring port was named.
 pub(super) fn not_asked(findings: &mut Findings) {
     findings.unknown(
         CHECK,
@@ -81,7 +81,7 @@ fn judge(page: &Page, findings: &mut Findings) {
     version(name, &page.version, findings);
     let Some(config) = &page.jetstream.config else {
         let advice = Advice("Without it nothing is durable.", "enable jetstream in its configuration");
-        return findings.wrong_is("JetStream", name, "is not enabled", advice);
+        return findings.wrong("JetStream", name, "is not enabled", advice);
     };
     fsync(name, config, findings);
     if config.store_dir.is_dir() {
@@ -92,11 +92,11 @@ fn judge(page: &Page, findings: &mut Findings) {
     }
 }
 
-/// The setting is the running server's own, not a file's. That the disk below keeps what it says it has
-/// synced, nothing here can see.
+/// Judges the setting of the running server, whatever its file says. Nothing here can see whether the disk
+/// keeps what it says that it has synced.
 fn fsync(name: &str, config: &Config, findings: &mut Findings) {
     if config.sync_always {
-        return findings.well(CHECK, name, "sync_interval is always");
+        return findings.ok(CHECK, name, "sync_interval is always");
     }
     let seconds = config.sync_interval / 1_000_000_000;
     let found = format!("sync_interval is {seconds} s");
@@ -104,7 +104,7 @@ fn fsync(name: &str, config: &Config, findings: &mut Findings) {
         "It acknowledges before it syncs: a power cut takes events that got a 2xx.",
         "set `sync_interval: always` in its jetstream block and restart it",
     );
-    findings.wrong_is(CHECK, name, found, advice);
+    findings.wrong(CHECK, name, found, advice);
 }
 
 fn store(name: &str, used: u64, most: u64, findings: &mut Findings) {
@@ -114,15 +114,15 @@ fn store(name: &str, used: u64, most: u64, findings: &mut Findings) {
         "A full store refuses blocks: the region answers 503.",
         "raise max_file_store, or find out why the relay does not copy and purge",
     );
-    findings.judged(space::judge(left), "stream store", name, found, advice);
+    findings.add_judged(space::judge(left), "stream store", name, found, advice);
 }
 
-/// Checks a server's version.
+/// Checks that a server's version is not too old.
 pub(super) fn version(name: &str, version: &str, findings: &mut Findings) {
-    let state = if nats_server::is_new_enough(version) { State::Well } else { State::Wrong };
+    let state = if nats_server::is_new_enough(version) { State::Ok } else { State::Wrong };
     let remedy = format!("upgrade it to {} or later, one server at a time", nats_server::oldest());
     let advice = Advice("Older ones lack what streams and fences need.", &remedy);
-    findings.judged(state, "version", format!("nats-server {name}"), version, advice);
+    findings.add_judged(state, "version", format!("nats-server {name}"), version, advice);
 }
 
 #[cfg(test)]
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn only_always_is_always() {
         let synced = states(&varz(r#", "sync_interval": 120000000000, "sync_always": true"#));
-        assert!(synced.contains(&(CHECK, State::Well)), "{synced:?}");
+        assert!(synced.contains(&(CHECK, State::Ok)), "{synced:?}");
         assert!(synced.contains(&("stream store", State::Wrong)), "3 % are left: {synced:?}");
         assert!(states(&varz(r#", "sync_interval": 1000000000"#)).contains(&(CHECK, State::Wrong)));
         let without = states(r#"{"server_name": "n", "version": "2.9.10", "jetstream": {}}"#);

@@ -7,15 +7,15 @@ use crate::exit::Failure;
 use crate::output;
 use crate::table::Table;
 
-/// Prints them.
+/// Prints the findings to the standard output.
 pub(super) fn print(findings: &Findings, as_json: bool) -> Result<(), Failure> {
     if as_json {
-        return output::print_json(&json!({"well": findings.wrong() == 0, "findings": findings.all()}));
+        return output::print_json(&json!({"well": findings.count_wrong() == 0, "findings": findings.all()}));
     }
     output::print(&text(findings))
 }
 
-/// What is well in a table, and below it, worst first, what is not.
+/// A table of all findings, and below it what to do about those that are not ok, the worst first.
 fn text(findings: &Findings) -> String {
     let mut table = Table::new(["", "check", "of", "found"]);
     for finding in findings.all() {
@@ -29,7 +29,7 @@ fn text(findings: &Findings) -> String {
 
 fn mark(state: State) -> &'static str {
     match state {
-        State::Well => "ok",
+        State::Ok => "ok",
         State::Unknown => "?",
         State::Warning => "warning",
         State::Wrong => "WRONG",
@@ -52,12 +52,12 @@ mod tests {
     #[test]
     fn the_worst_comes_first_with_what_to_do() {
         let mut findings = Findings::default();
-        findings.well("version", "floodgate", "0.1.0");
-        findings.not_well(State::Warning, "space", "/var", "12 % free", Advice("It fills.", "add some"));
-        findings.wrong_is("secret", "a.key", "mode 644", Advice("Others read it.", "chmod 600 a.key"));
+        findings.ok("version", "floodgate", "0.1.0");
+        findings.add(State::Warning, "space", "/var", "12 % free", Advice("It fills.", "add some"));
+        findings.wrong("secret", "a.key", "mode 644", Advice("Others read it.", "chmod 600 a.key"));
         let text = text(&findings);
         let at = |part: &str| text.find(part).unwrap();
         assert!(at("WRONG  secret of a.key") < at("warning  space of /var"), "{text}");
-        assert!(text.contains("do: chmod 600 a.key") && findings.wrong() == 1, "{text}");
+        assert!(text.contains("do: chmod 600 a.key") && findings.count_wrong() == 1, "{text}");
     }
 }

@@ -1,12 +1,12 @@
-//! What a user must not be able to do, tried: each try says that it expects another stream than the one
-//! that would take it, so that a server which lets it through refuses it too, and says so.
-//! Nothing is written either way.
+//! Tries what a user must not be able to do. Each message expects another stream than the one that would take
+//! it. So a server that lets the message through refuses it as well, and says so. Nothing is written either
+//! way.
 
 use std::time::Duration;
 
 use async_nats::{Client, HeaderMap, Subscriber};
 use bytes::Bytes;
-use floodgate_event::{Lane, Name, subject};
+use floodgate_event::{Lane, Name, ShardId, subject};
 use futures::StreamExt as _;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -14,12 +14,12 @@ use tokio::time::timeout;
 use super::finding::{Advice, Findings};
 use super::server;
 
-/// A server that lets a try through answers it at once; silence for so long, on a connection that answers
-/// what is allowed before and after, means that it does not.
+/// A server that lets a message through answers it at once. No answer for so long means that it does not, if
+/// the same connection answers an allowed request afterwards.
 const SILENCE: Duration = Duration::from_secs(2);
-/// The name of no stream.
+/// A name that no stream has.
 const NO_STREAM: &str = "FLOODGATE_DOCTOR";
-/// What another gateway's name ends in.
+/// The suffix that makes the name of another gateway.
 const OTHER: &str = "other";
 const CHECK: &str = "rights";
 
@@ -29,13 +29,13 @@ enum Tried {
     Unclear,
 }
 
-/// A gateway must not be able to change what the region serves, to delete streams, or to report for others:
-/// a canary goes by what gateways report.
+/// Checks the rights of a gateway. It must not be able to change what the region serves, to delete streams,
+/// or to report for other gateways, because a canary follows their reports.
 pub(super) async fn gateway(name: &Name, client: &Client, findings: &mut Findings) {
     let snapshot = format!("$KV.{}.{}", subject::SNAPSHOT_BUCKET, subject::SNAPSHOT_KEY);
-    // No stream is called so: who may delete it may delete any.
+    // No stream has this name. Who may delete it may delete any.
     let delete = format!("$JS.API.STREAM.DELETE.{NO_STREAM}");
-    // No gateway need be called so: who may report for it may report for any.
+    // No gateway need have this name. Who may report for it may report for any.
     let report = subject::gateway_report(&format!("{name}-{OTHER}"));
     let user = "the gateway's user";
     check(client, user, "change the snapshot", snapshot, findings).await;
@@ -43,21 +43,21 @@ pub(super) async fn gateway(name: &Name, client: &Client, findings: &mut Finding
     check(client, user, "report for other gateways", report, findings).await;
 }
 
-/// What a relay confirms and purges it must not be able to make up.
+/// Checks the rights of a relay. It must not be able to publish the events that it confirms and purges.
 pub(super) async fn relay(region: &str, client: &Client, findings: &mut Findings) {
     let user = format!("the relay's user in {region}");
-    check(client, &user, "publish events", subject::regional(Lane::Standard, 0), findings).await;
+    check(client, &user, "publish events", subject::regional(Lane::Standard, ShardId::FIRST), findings).await;
 }
 
 async fn check(client: &Client, user: &str, what: &str, subject: String, findings: &mut Findings) {
     match attempt(client, subject.clone()).await {
-        Tried::Refused => findings.well(CHECK, user, format!("cannot {what}")),
+        Tried::Refused => findings.ok(CHECK, user, format!("cannot {what}")),
         Tried::Allowed => {
             let remedy = format!(
                 "deny it `{subject}` in the server's configuration, as docs/formats.md shows, and reload"
             );
             let advice = Advice("Whoever takes this host over could lose or make up events.", &remedy);
-            findings.wrong_is(CHECK, user, format!("can {what}"), advice);
+            findings.wrong(CHECK, user, format!("can {what}"), advice);
         }
         Tried::Unclear => {
             findings.unknown(

@@ -1,16 +1,16 @@
-//! Room on the disks that programs write to.
+//! Checks the free space on the disks that programs write to.
 
 use std::path::Path;
 
 use super::finding::{Advice, Findings, State};
 
-/// Percent of a disk, or of its inodes, that are left when it is time to act, and when it is late.
+/// With less of a disk or of its inodes left, in percent, the finding is a warning, or wrong.
 const WARN_PERCENT: u64 = 20;
 const WRONG_PERCENT: u64 = 5;
-/// With so many bytes left it is not late yet, whatever part of a large disk that is.
+/// With so many bytes left the finding is at most a warning, whatever part of a large disk that is.
 const PLENTY: u64 = 10 << 30;
 
-/// Checks the file system that a folder is on, or will be once it is made.
+/// Checks the file system of a folder, which need not exist yet.
 pub(super) fn check(what: &'static str, folder: &Path, findings: &mut Findings) {
     let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
     let subject = format!("{what} {}", folder.display());
@@ -22,7 +22,7 @@ pub(super) fn check(what: &'static str, folder: &Path, findings: &mut Findings) 
     };
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     let bytes = percent(stat.f_bavail, stat.f_blocks);
-    // File systems that make inodes as they go say that there are none.
+    // File systems that create inodes on demand report none.
     let inodes = percent(stat.f_favail, stat.f_files);
     let found = format!("{bytes} % free ({}), {inodes} % of inodes", gibibytes(free));
     let room = if free >= PLENTY { judge(bytes).min(State::Warning) } else { judge(bytes) };
@@ -30,19 +30,19 @@ pub(super) fn check(what: &'static str, folder: &Path, findings: &mut Findings) 
         "On a full disk a region answers 503 and the relay stops.",
         "make room, or move it to a larger disk: docs/operations.md says how large",
     );
-    findings.judged(room.max(judge(inodes)), "disk", subject, found, advice);
+    findings.add_judged(room.max(judge(inodes)), "disk", subject, found, advice);
 }
 
-/// How full something may be, by what is left of it.
+/// Judges the space that is left.
 pub(super) fn judge(percent_left: u64) -> State {
     match percent_left {
         0..WRONG_PERCENT => State::Wrong,
         WRONG_PERCENT..WARN_PERCENT => State::Warning,
-        _ => State::Well,
+        _ => State::Ok,
     }
 }
 
-/// What part is of a whole; all of nothing.
+/// A part in percent of the whole. 100 if the whole is 0.
 pub(super) fn percent(part: u64, whole: u64) -> u64 {
     (u128::from(part) * 100)
         .checked_div(u128::from(whole))
@@ -50,7 +50,7 @@ pub(super) fn percent(part: u64, whole: u64) -> u64 {
         .unwrap_or(100)
 }
 
-/// For people.
+/// A number of bytes as text in GiB, with one decimal.
 pub(super) fn gibibytes(bytes: u64) -> String {
     let tenths = bytes.saturating_mul(10) >> 30;
     format!("{}.{} GiB", tenths / 10, tenths % 10)
@@ -64,7 +64,7 @@ mod tests {
     fn what_is_left_decides() {
         assert_eq!(
             [0, 4, 5, 19, 20].map(judge),
-            [State::Wrong, State::Wrong, State::Warning, State::Warning, State::Well]
+            [State::Wrong, State::Wrong, State::Warning, State::Warning, State::Ok]
         );
         assert_eq!((percent(1, 4), percent(0, 0), percent(u64::MAX, u64::MAX)), (25, 100, 100));
         assert_eq!(gibibytes(3 << 29), "1.5 GiB");

@@ -1,15 +1,13 @@
 //! `floodgate events list`.
 
-use floodgate_api::event::{Quarantined, QuarantinedStatus};
+use floodgate_api::event::{ListQuery, Quarantined, QuarantinedStatus};
 use floodgate_event::Name;
 
 use crate::api::ApiArgs;
 use crate::exit::Failure;
 use crate::output;
+use crate::pages;
 use crate::table::Table;
-
-/// The most events of one answer of the API.
-const MAX_PAGE: usize = 1_000;
 
 /// Which events to list.
 #[derive(clap::Args)]
@@ -65,27 +63,17 @@ pub(crate) async fn run(args: ListArgs) -> Result<(), Failure> {
     output::print(&render(&listing))
 }
 
-/// Goes over as many pages as it takes: one may be short and still not be the last.
 async fn collect(args: ListArgs) -> Result<Quarantined, Failure> {
     let ListArgs { status, source, handler, limit, api, .. } = args;
     let api = api.client()?;
-    let filters = [("source", source), ("handler", handler)];
-    let filters: Vec<_> =
-        filters.into_iter().filter_map(|(key, name)| Some((key, name?.to_string()))).collect();
-    let mut listing = Quarantined { items: Vec::new(), next: None };
-    while listing.items.len() < limit {
-        let rows = (limit - listing.items.len()).min(MAX_PAGE);
-        let mut parameters = vec![("status", status.as_str().to_owned()), ("limit", rows.to_string())];
-        parameters.extend(filters.iter().cloned());
-        parameters.extend(listing.next.take().map(|after| ("after", after)));
-        let page: Quarantined = api.query(&["events"], &parameters).await?;
-        listing.items.extend(page.items);
-        listing.next = page.next;
-        if listing.next.is_none() {
-            break;
-        }
-    }
-    Ok(listing)
+    let status = Some(status.as_str().to_owned());
+    let mut query = ListQuery { status, source, handler, limit: None, after: None };
+    let (items, next) = pages::collect(limit, ListQuery::MAX_LIMIT, async |limit, after| {
+        (query.limit, query.after) = (Some(limit), after);
+        api.events(&query).await.map(|page| (page.items, page.next))
+    })
+    .await?;
+    Ok(Quarantined { items, next })
 }
 
 fn render(listing: &Quarantined) -> String {

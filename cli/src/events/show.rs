@@ -1,12 +1,11 @@
-//! An event as people read it: what became of it first, then what it is, then each
-//! list as a table of its own.
+//! Shows an event: first what became of it, then its fields, then each list as a table.
 
 use serde_json::{Map, Value};
 
 use crate::output;
 use crate::table::Table;
 
-/// The order of what an event is; what a later relay says besides comes behind.
+/// The fields of an event, in order. Fields that only a later relay knows follow.
 const FIELDS: [&str; 21] = [
     "status",
     "reason",
@@ -30,20 +29,21 @@ const FIELDS: [&str; 21] = [
     "origin",
     "trace",
 ];
-/// The same of the lists, each with its columns.
+/// The lists of an event, in order, each with its columns.
 const LISTS: [(&str, &[&str]); 3] = [
     ("handlers", &["outcome", "name", "version"]),
     ("children", &["ordinal", "id", "type"]),
     ("deliveries", &["state", "destination", "attempts", "next_attempt_at", "reason", "generation"]),
 ];
-/// The columns of attempts; the destination is their delivery's.
+/// The columns of attempts. The destination is that of their delivery.
 const ATTEMPTS: [&str; 7] =
     ["outcome", "status", "destination", "number", "started_at", "duration_ms", "error"];
-/// The most characters of an answer that are shown; `--json` has all that is kept.
+/// The most characters of an answer that are shown. `--json` shows all that is kept.
 const MAX_RESPONSE: usize = 500;
 
-/// The whole of it.
-pub(super) fn render(mut event: Map<String, Value>) -> String {
+/// Everything that the API answered about an event, including fields that only a later relay knows.
+pub(super) fn render(event: Value) -> String {
+    let Value::Object(mut event) = event else { return format!("{event}\n") };
     let lists: Vec<_> = LISTS.iter().map(|(name, columns)| (*name, *columns, event.remove(*name))).collect();
     let mut text = fields(event);
     let mut attempts = Vec::new();
@@ -57,7 +57,7 @@ pub(super) fn render(mut event: Map<String, Value>) -> String {
     text + &section("attempts", &ATTEMPTS, &attempts) + &answers(&attempts)
 }
 
-/// One to a line, those that say nothing left out.
+/// Writes one field to a line, without those that are empty.
 fn fields(mut event: Map<String, Value>) -> String {
     let mut table = Table::default();
     let known: Vec<_> = FIELDS.iter().filter_map(|name| event.remove_entry(*name)).collect();
@@ -71,7 +71,7 @@ fn fields(mut event: Map<String, Value>) -> String {
     table.render()
 }
 
-/// A table under its name; nothing where there is nothing to list.
+/// Writes a table under its name, or nothing if the list is empty.
 fn section(name: &str, first: &[&str], items: &[Map<String, Value>]) -> String {
     let mut columns: Vec<&str> = first.to_vec();
     for key in items.iter().flat_map(Map::keys) {
@@ -79,7 +79,7 @@ fn section(name: &str, first: &[&str], items: &[Map<String, Value>]) -> String {
             columns.push(key);
         }
     }
-    // A column in which nobody says anything is none.
+    // A column that is empty in all rows is left out.
     columns.retain(|column| items.iter().any(|item| item.get(*column).is_some_and(|value| !value.is_null())));
     if columns.is_empty() {
         return String::new();
@@ -91,7 +91,7 @@ fn section(name: &str, first: &[&str], items: &[Map<String, Value>]) -> String {
     format!("\n{name}\n{}", table.render())
 }
 
-/// What consumers said of the attempts, as far as it is kept.
+/// Writes what consumers answered, as far as it is kept.
 fn answers(attempts: &[Map<String, Value>]) -> String {
     let mut lines = String::new();
     for attempt in attempts {
@@ -106,7 +106,7 @@ fn answers(attempts: &[Map<String, Value>]) -> String {
     if lines.is_empty() { lines } else { format!("\nanswers\n{lines}") }
 }
 
-/// Takes the attempts out of a delivery and leaves their number.
+/// Takes the attempts out of a delivery, and leaves their number.
 fn take_attempts(delivery: &mut Map<String, Value>) -> Vec<Map<String, Value>> {
     let mut attempts = objects(delivery.remove("attempts"));
     delivery.insert("attempts".to_owned(), attempts.len().into());
@@ -150,7 +150,6 @@ mod tests {
     use super::*;
 
     fn rendered(event: Value) -> Vec<Vec<String>> {
-        let Value::Object(event) = event else { panic!("not an object") };
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect();
         render(event).lines().map(words).collect()
     }
@@ -207,7 +206,6 @@ mod tests {
     fn lines_stay_short_whatever_a_consumer_answers() {
         let mut event = event();
         event["deliveries"][0]["attempts"][1]["response"] = "x".repeat(20_480).into();
-        let Value::Object(event) = event else { panic!("not an object") };
         let widest = render(event).lines().map(|line| line.chars().count()).max();
         assert!(widest < Some(MAX_RESPONSE + 60), "{widest:?}");
     }

@@ -15,7 +15,7 @@ use crate::exit::Failure;
 use crate::output;
 use crate::table::Table;
 
-/// What to measure.
+/// Arguments of `floodgate handler bench`.
 #[derive(Args)]
 pub(crate) struct BenchArgs {
     /// The handler's folder

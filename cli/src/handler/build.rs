@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use floodgate_event::snapshot::Digest256;
+use floodgate_event::Digest256;
 use floodgate_toolchain::build::{self, Built, Error, Step};
 use floodgate_toolchain::project::Project;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::exit::Failure;
 use crate::output;
 
-/// What to build.
+/// Arguments of `floodgate handler build`.
 #[derive(Args)]
 pub(crate) struct BuildArgs {
     /// The handler's folder

@@ -10,7 +10,7 @@ use floodgate_toolchain::check::check;
 use crate::exit::Failure;
 use crate::output;
 
-/// What to check.
+/// Arguments of `floodgate handler check`.
 #[derive(Args)]
 pub(crate) struct CheckArgs {
     /// The component; standard input if left out

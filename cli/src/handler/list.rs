@@ -11,7 +11,7 @@ use crate::exit::Failure;
 use crate::output;
 use crate::table::Table;
 
-/// How to list.
+/// Arguments of `floodgate handler list`.
 #[derive(Args)]
 pub(crate) struct ListArgs {
     #[command(flatten)]
@@ -37,7 +37,7 @@ struct PrintedHandler<'a> {
 }
 
 pub(crate) async fn run(args: ListArgs) -> Result<(), Failure> {
-    let listed: Listed<HandlerView> = args.api.client()?.get(&["handlers"]).await?;
+    let listed = args.api.client()?.handlers().await?;
     if args.json { output::print_json(&printed(&listed)) } else { output::print(&render(&listed)) }
 }
 

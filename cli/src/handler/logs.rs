@@ -15,7 +15,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The longest line, in bytes; a handler's have 8 KiB.
 const MAX_LINE: usize = 64 * 1024;
 
-/// What to follow.
+/// Arguments of `floodgate handler logs`.
 #[derive(Args)]
 pub(crate) struct LogsArgs {
     name: Name,
@@ -29,7 +29,7 @@ pub(crate) struct LogsArgs {
     json: bool,
 }
 
-/// How grave lines must be.
+/// The least level of the lines that are shown.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Weight {
     Trace,
@@ -51,13 +51,13 @@ impl From<Weight> for Level {
     }
 }
 
-/// Follows until it is stopped; a relay that restarts is followed on.
+/// Follows until it is stopped, also across restarts of the relay.
 pub(crate) async fn run(args: LogsArgs) -> Result<(), Failure> {
     let LogsArgs { name, level, api, json } = args;
     let api = api.client()?;
     let mut began = false;
     loop {
-        let mut lines = match api.lines(&["handlers", &name, "logs"], MAX_LINE).await {
+        let mut lines = match api.logs(&name, MAX_LINE).await {
             Ok(lines) => lines,
             Err(ClientError::Unreachable { .. }) if began => {
                 tokio::time::sleep(RETRY).await;
@@ -73,7 +73,7 @@ pub(crate) async fn run(args: LogsArgs) -> Result<(), Failure> {
     }
 }
 
-/// Lines that say only that the connection stands, or that a later version writes, are passed over.
+/// Skips heartbeats, which say only that the connection is open, and lines that this version cannot read.
 fn show(line: &[u8], least: Level, json: bool) -> Result<(), Failure> {
     let Ok(parsed) = serde_json::from_slice::<LogLine>(line) else { return Ok(()) };
     if parsed.level < least {

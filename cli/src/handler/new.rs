@@ -10,7 +10,7 @@ use floodgate_toolchain::language::Language;
 use crate::exit::Failure;
 use crate::output;
 
-/// What to begin.
+/// Arguments of `floodgate handler new`.
 #[derive(Args)]
 pub(crate) struct NewArgs {
     /// The handler's name; a folder of this name is made

@@ -27,7 +27,7 @@ const TIMEOUT: Duration = Duration::from_secs(180);
 /// Bytes of a step of the progress bar.
 const STEP: usize = 64 * 1024;
 
-/// What to upload.
+/// Arguments of `floodgate handler push`.
 #[derive(Args)]
 pub(crate) struct PushArgs {
     /// The handler's folder, which is built and tested first, or a component
@@ -46,11 +46,11 @@ pub(crate) struct PushArgs {
     json: bool,
 }
 
-/// What is uploaded.
+/// A component with the name that it is uploaded under.
 struct Upload {
     name: Name,
     component: Vec<u8>,
-    /// A file that comes alone has none; a folder has, or is refused.
+    /// None of a component without a folder. A folder without fixtures is refused.
     fixtures: Option<PathBuf>,
     limits: HandlerLimits,
 }
@@ -60,7 +60,7 @@ pub(crate) async fn run(args: PushArgs) -> Result<(), Failure> {
     let upload = Upload::make(&args.path, args.name, args.fixtures)?;
     upload.try_out().await?;
     let Upload { name, component, .. } = upload;
-    let uploaded: Uploaded = api.upload(&["handlers", &name], body(component.into()), TIMEOUT).await?;
+    let uploaded = api.upload(&name, body(component.into()), TIMEOUT).await?;
     if args.json {
         return output::print_json(&uploaded);
     }

@@ -1,16 +1,19 @@
 //! `floodgate handler promote`, `rollback`, `shadow` and `canary`: which version runs.
 
 use clap::Args;
-use floodgate_event::Name;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use floodgate_api::document::{CanaryDocument, Document, PromotionDocument, ShadowDocument, read_json};
+use floodgate_api::query::WaitQuery;
+use floodgate_api::view::{Change, Promoted};
+use floodgate_event::{Name, Problem, ProblemCode};
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::api::{ApiArgs, Client};
+use crate::api::{ApiArgs, Client, ClientError};
 use crate::exit::Failure;
 use crate::output;
 use crate::rollout::{self, Progress};
 
-/// Which version to promote.
+/// Arguments of `floodgate handler promote`.
 #[derive(Args)]
 pub(crate) struct PromoteArgs {
     name: Name,
@@ -22,7 +25,7 @@ pub(crate) struct PromoteArgs {
     json: bool,
 }
 
-/// Which handler to roll back.
+/// Arguments of `floodgate handler rollback`.
 #[derive(Args)]
 pub(crate) struct RollbackArgs {
     name: Name,
@@ -33,7 +36,7 @@ pub(crate) struct RollbackArgs {
     json: bool,
 }
 
-/// Which version to run beside the promoted one.
+/// Arguments of `floodgate handler shadow`.
 #[derive(Args)]
 pub(crate) struct ShadowArgs {
     name: Name,
@@ -43,7 +46,7 @@ pub(crate) struct ShadowArgs {
     /// On how many of the events, 0.01 to 100
     #[arg(long, default_value_t = 10.0)]
     percent: f64,
-    /// End it
+    /// End the shadow run
     #[arg(long, conflicts_with_all = ["version", "percent"])]
     stop: bool,
     #[command(flatten)]
@@ -53,7 +56,7 @@ pub(crate) struct ShadowArgs {
     json: bool,
 }
 
-/// Which version is to take over, how fast, and what it may do worse.
+/// Arguments of `floodgate handler canary`.
 #[derive(Args)]
 pub(crate) struct CanaryArgs {
     name: Name,
@@ -78,7 +81,7 @@ pub(crate) struct CanaryArgs {
     /// Roll back if it runs longer by more
     #[arg(long, default_value_t = 100, value_name = "PERCENT")]
     max_slower: u32,
-    /// End it; the promoted version stays
+    /// End the canary; the promoted version stays live
     #[arg(long, conflicts_with = "version")]
     stop: bool,
     #[command(flatten)]
@@ -88,39 +91,46 @@ pub(crate) struct CanaryArgs {
     json: bool,
 }
 
-/// What the API changed, and how far that has come.
+/// The API is asked not to wait: [`finish`] waits, and reports meanwhile what it waits for.
+const AT_ONCE: WaitQuery = WaitQuery { wait: false };
+
+/// What the API changed, and for `--json` how far that has come.
 #[derive(Serialize)]
-struct InForce<'a> {
-    #[serde(flatten)]
-    changed: &'a Changed,
-    #[serde(flatten)]
-    progress: &'a Progress,
-}
-
-/// The API need not wait: [`tell`] does, and says meanwhile what it waits for.
-const AT_ONCE: &str = "wait=false";
-
-#[derive(Serialize, Deserialize)]
 struct Changed {
     name: Name,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     promoted: Option<u32>,
     revision: u64,
+    #[serde(flatten)]
+    progress: Option<Progress>,
+}
+
+impl From<Promoted> for Changed {
+    fn from(Promoted { name, promoted, revision, .. }: Promoted) -> Self {
+        Self { name, promoted: Some(promoted), revision, progress: None }
+    }
+}
+
+impl From<Change> for Changed {
+    fn from(Change { name, revision, .. }: Change) -> Self {
+        Self { name, promoted: None, revision, progress: None }
+    }
 }
 
 pub(crate) async fn promote(args: PromoteArgs) -> Result<(), Failure> {
     let PromoteArgs { name, version, api, json } = args;
     let api = api.client()?;
-    let changed = post(&api, &name, "promote", json!({"version": version})).await?;
-    tell(&api, &changed, json, &format!("{name} version {version} is promoted")).await
+    let document: PromotionDocument = document(&json!({"version": version}))?;
+    let promoted = api.promote(&name, &document, AT_ONCE).await?;
+    finish(&api, promoted.into(), json, &format!("{name} version {version} is promoted")).await
 }
 
 pub(crate) async fn roll_back(args: RollbackArgs) -> Result<(), Failure> {
     let RollbackArgs { name, api, json } = args;
     let api = api.client()?;
-    let changed = post(&api, &name, "rollback", json!({})).await?;
-    let version = changed.promoted.unwrap_or_default();
-    tell(&api, &changed, json, &format!("{name} version {version} is promoted again")).await
+    let promoted = api.roll_back(&name, AT_ONCE).await?;
+    let text = format!("{name} version {} is promoted again", promoted.promoted);
+    finish(&api, promoted.into(), json, &text).await
 }
 
 pub(crate) async fn shadow(args: ShadowArgs) -> Result<(), Failure> {
@@ -129,10 +139,11 @@ pub(crate) async fn shadow(args: ShadowArgs) -> Result<(), Failure> {
     if stop {
         return end(&api, &name, json).await;
     }
-    let changed = post(&api, &name, "shadow", json!({"version": version, "percent": percent})).await?;
-    let version = version.unwrap_or_default();
+    let document: ShadowDocument = document(&json!({"version": version, "percent": percent}))?;
+    let change = api.shadow(&name, &document, AT_ONCE).await?;
+    let version = document.version;
     let text = format!("{name} version {version} runs on {percent} % of the events, without effect");
-    tell(&api, &changed, json, &text).await
+    finish(&api, change.into(), json, &text).await
 }
 
 pub(crate) async fn canary(args: CanaryArgs) -> Result<(), Failure> {
@@ -140,58 +151,54 @@ pub(crate) async fn canary(args: CanaryArgs) -> Result<(), Failure> {
     if args.stop {
         return end(&api, &args.name, args.json).await;
     }
-    let document = json!({
+    let mut budget = json!({
+        "faults_percent": args.max_faults,
+        "slower_percent": args.max_slower,
+        "min_events": args.min_events,
+    });
+    if let Some(percent) = args.max_differences {
+        budget["differences_percent"] = percent.into();
+    }
+    let document: CanaryDocument = document(&json!({
         "version": args.version,
         "steps_percent": args.steps,
         "step_seconds": args.step_seconds,
-        "budget": {
-            "faults_percent": args.max_faults,
-            "differences_percent": args.max_differences,
-            "slower_percent": args.max_slower,
-            "min_events": args.min_events,
-        },
-    });
-    let changed = post(&api, &args.name, "canary", document).await?;
-    let (name, version) = (&args.name, args.version.unwrap_or_default());
+        "budget": budget,
+    }))?;
+    let change = api.canary(&args.name, &document, AT_ONCE).await?;
+    let (name, version) = (&args.name, document.version);
     let first = args.steps.first().copied().unwrap_or_default();
     let text = format!("{name} version {version} runs on {first} % of the events");
-    tell(&api, &changed, args.json, &text).await
+    finish(&api, change.into(), args.json, &text).await
 }
 
 async fn end(api: &Client, name: &Name, json: bool) -> Result<(), Failure> {
-    let changed: Changed = api.delete_with(&["handlers", name, "rollout"], AT_ONCE).await?;
-    tell(api, &changed, json, &format!("{name}: nothing is tried any more")).await
+    let change = api.stop_rollout(name, AT_ONCE).await?;
+    finish(api, change.into(), json, &format!("{name}: nothing is tried any more")).await
 }
 
-async fn post(api: &Client, name: &Name, action: &str, document: Value) -> Result<Changed, Failure> {
-    Ok(api.post_with(&["handlers", name, action], &without_nulls(document), AT_ONCE).await?)
+/// What was asked for as a document, or why the relay would refuse it, in the relay's words.
+fn document<T: Document>(json: &Value) -> Result<T, Failure> {
+    read_json(json.to_string().as_bytes()).map_err(|invalid| {
+        let problem = Problem::with_detail(ProblemCode::Invalid, invalid.to_string());
+        ClientError::Refused(problem).into()
+    })
 }
 
-/// What is null is left to the API's default.
-fn without_nulls(document: Value) -> Value {
-    match document {
-        Value::Object(fields) => {
-            let kept = fields.into_iter().filter(|(_, value)| !value.is_null());
-            Value::Object(kept.map(|(name, value)| (name, without_nulls(value))).collect::<Map<_, _>>())
-        }
-        other => other,
-    }
-}
-
-/// Says what was changed at once, and that it is so once regions serve it:
-/// until then events still run what ran before.
-async fn tell(api: &Client, changed: &Changed, json: bool, text: &str) -> Result<(), Failure> {
+/// Prints the change at once, and that it is in force once regions serve it: until then, events still run
+/// what ran before.
+async fn finish(api: &Client, mut changed: Changed, json: bool, text: &str) -> Result<(), Failure> {
     let revision = changed.revision;
     if !json {
         output::print(&format!("{text}, revision {revision}\n"))?;
     }
     let progress = rollout::wait(api, revision).await?;
-    match json {
-        true => output::print_json(&InForce { changed, progress: &progress })?,
-        false => output::print(&progress.render(revision))?,
+    let shortfall = progress.shortfall(revision, |_| true);
+    if json {
+        changed.progress = Some(progress);
+        output::print_json(&changed)?;
+    } else {
+        output::print(&progress.render(revision))?;
     }
-    match progress.shortfall(revision, |_| true) {
-        None => Ok(()),
-        Some(shortfall) => Err(Failure::work(shortfall)),
-    }
+    shortfall.map_or(Ok(()), |shortfall| Err(Failure::work(shortfall)))
 }

@@ -10,7 +10,7 @@ use super::build::build;
 use crate::exit::Failure;
 use crate::output;
 
-/// What to test.
+/// Arguments of `floodgate handler test`.
 #[derive(Args)]
 pub(crate) struct TestArgs {
     /// The handler's folder

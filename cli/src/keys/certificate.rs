@@ -17,11 +17,11 @@ use rustls::server::ParsedCertificate;
 use time::{Duration, OffsetDateTime};
 
 use super::authority::{Authority, BACKDATED};
-use super::kept::{self, Kept, KeyError, with_suffix};
 use super::names::Names;
+use super::store::{self, KeyError, KeyFiles, with_suffix};
 use floodgate_devkit::files::Readers;
 
-/// What is asked for.
+/// Arguments of `floodgate keys certificate`.
 #[derive(clap::Args)]
 pub(crate) struct CertificateArgs {
     /// The files' names without `.pem` and `.key`
@@ -42,20 +42,21 @@ pub(crate) struct CertificateArgs {
 }
 
 /// Makes a certificate and its key, unless there is one that fits.
-pub(super) fn make(kept: &mut Kept, args: &CertificateArgs) -> Result<(), KeyError> {
+pub(super) fn make(files: &mut KeyFiles, args: &CertificateArgs) -> Result<(), KeyError> {
     let authority = Authority::load(&args.ca)?;
     let names = Names::parse(&args.names)?;
     let (pem, key) = (with_suffix(&args.prefix, ".pem"), with_suffix(&args.prefix, ".key"));
-    if let (Some(certificate), Some(private)) = (kept::read(&pem)?, kept::read(&key)?) {
-        let wanted = Wanted { roots: &authority.roots, names: &names, days: args.renew_within_days };
-        if wanted.is_met(&certificate, &Secret::new(private)) {
+    if let (Some(certificate), Some(private)) = (store::read(&pem)?, store::read(&key)?) {
+        let requirements =
+            Requirements { roots: &authority.roots, names: &names, days: args.renew_within_days };
+        if requirements.are_met(&certificate, &Secret::new(private)) {
             return Ok(());
         }
     }
     let pair = KeyPair::generate()?;
     let certificate = params(&names, args.days)?.signed_by(&pair, &authority.issuer)?;
-    kept.write(&key, Secret::new(pair.serialize_pem()).expose(), Readers::Nobody)?;
-    kept.write(&pem, &certificate.pem(), Readers::Everybody)
+    files.write(&key, Secret::new(pair.serialize_pem()).expose(), Readers::Nobody)?;
+    files.write(&pem, &certificate.pem(), Readers::Everybody)
 }
 
 fn params(names: &Names, days: u16) -> Result<CertificateParams, KeyError> {
@@ -72,16 +73,16 @@ fn params(names: &Names, days: u16) -> Result<CertificateParams, KeyError> {
     Ok(params)
 }
 
-/// What a certificate must be to stay.
-struct Wanted<'a> {
+/// What an existing certificate must be. If it is not, a new one is made.
+struct Requirements<'a> {
     roots: &'a RootCertStore,
     names: &'a Names,
-    /// For so many days from now.
+    /// For how many more days it must be valid.
     days: u16,
 }
 
-impl Wanted<'_> {
-    fn is_met(&self, certificate: &str, key: &Secret) -> bool {
+impl Requirements<'_> {
+    fn are_met(&self, certificate: &str, key: &Secret) -> bool {
         let Ok(certificate) = CertificateDer::from_pem_slice(certificate.as_bytes()) else { return false };
         let names = self.names.to_der();
         certificate.windows(names.len()).any(|window| window == names)
@@ -89,7 +90,7 @@ impl Wanted<'_> {
             && self.is_signed(&certificate)
     }
 
-    /// Whether the authority has signed it, and it is valid until then.
+    /// Returns true if the authority has signed it and it is valid until then.
     fn is_signed(&self, certificate: &CertificateDer<'_>) -> bool {
         let until = SystemTime::now() + std::time::Duration::from_secs(u64::from(self.days) * 86_400);
         let Ok(since_epoch) = until.duration_since(SystemTime::UNIX_EPOCH) else { return false };
@@ -101,7 +102,7 @@ impl Wanted<'_> {
     }
 }
 
-/// Whether the key is the certificate's: its public half stands in it.
+/// Returns true if the key belongs to the certificate, which contains its public half.
 fn is_pair(certificate: &CertificateDer<'_>, key: &Secret) -> bool {
     KeyPair::from_pem(key.expose()).is_ok_and(|pair| {
         let public = pair.der_bytes();

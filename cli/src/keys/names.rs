@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use rustls::pki_types::DnsName;
 
-use super::kept::KeyError;
+use super::store::KeyError;
 
-/// Host names and addresses, in an order that does not depend on how they were given.
+/// Host names and addresses, sorted, so that their order in the arguments does not matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Names(BTreeSet<String>);
 
@@ -18,18 +18,18 @@ impl Names {
         names.iter().map(|name| canonical(name)).collect::<Result<_, _>>().map(Self)
     }
 
-    /// As rcgen takes them.
+    /// The names in the form that rcgen takes.
     pub(super) fn to_vec(&self) -> Vec<String> {
         self.0.iter().cloned().collect()
     }
 
-    /// One of them, for people to read.
+    /// One of the names, for people to read.
     pub(super) fn first(&self) -> &str {
         self.0.first().map_or("", String::as_str)
     }
 
-    /// `GeneralNames` as they stand in a certificate (RFC 5280, 4.2.1.6):
-    /// one that holds exactly these bytes is for these names, all of them and no others.
+    /// Writes the names as `GeneralNames`, as a certificate has them (RFC 5280, 4.2.1.6). A certificate with
+    /// exactly these bytes is for these names and no others.
     pub(super) fn to_der(&self) -> Vec<u8> {
         let each = self.0.iter().flat_map(|name| match name.parse() {
             Ok(IpAddr::V4(address)) => tagged(IP_ADDRESS, &address.octets()),
@@ -51,7 +51,7 @@ fn tagged(tag: u8, contents: &[u8]) -> Vec<u8> {
     match (contents.len(), u8::try_from(digits.len())) {
         (0, _) => der.push(0),
         (1..0x80, _) => der.extend_from_slice(digits),
-        // Eight digits at most, so that the sum fits.
+        // At most eight digits, so the sum fits.
         (_, Ok(count)) => {
             der.push(0x80 | count);
             der.extend_from_slice(digits);

@@ -1,16 +1,16 @@
-//! Random tokens: bearer tokens, passwords.
+//! Makes random tokens, such as bearer tokens and passwords.
 
 use std::path::Path;
 
 use floodgate_event::Secret;
 
-use super::kept::{Kept, KeyError};
+use super::store::{KeyError, KeyFiles};
 
-/// Random bytes in a token; twice as many hex digits.
+/// How many random bytes a token has. It has twice as many hex digits.
 const BYTES: usize = 32;
 
-pub(super) fn make(kept: &mut Kept, file: &Path) -> Result<(), KeyError> {
-    let token = kept.line(file, || Ok(random()))?;
+pub(super) fn make(files: &mut KeyFiles, file: &Path) -> Result<(), KeyError> {
+    let token = files.line(file, || Ok(random()))?;
     let checked = Secret::token_from_line(token.expose().into());
     checked.map(drop).map_err(|source| KeyError::Unfit { path: file.to_owned(), source })
 }

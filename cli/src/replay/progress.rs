@@ -1,12 +1,13 @@
-//! How far a replay is, as the API says it.
+//! Shows the progress of a replay.
 
 use floodgate_api::replay::{EventError, Progress, State};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::exit::Failure;
+use super::Replay;
+use crate::api::{Client, ClientError};
 use crate::table::Table;
 
-/// Events that were not replayed, and why.
+/// Lists the events that were not replayed, and why.
 pub(super) fn table(errors: &[EventError]) -> String {
     let mut table = Table::default();
     for EventError { id, error } in errors {
@@ -15,7 +16,7 @@ pub(super) fn table(errors: &[EventError]) -> String {
     table.render()
 }
 
-/// A bar as long as there are events to replay.
+/// A progress bar over the events to replay.
 pub(super) fn bar(progress: &Progress) -> ProgressBar {
     let bar = ProgressBar::new(progress.matched);
     // A template that does not parse leaves the default style.
@@ -25,7 +26,7 @@ pub(super) fn bar(progress: &Progress) -> ProgressBar {
     bar
 }
 
-/// How far it is, as text.
+/// Writes the progress as text.
 pub(super) fn render(progress: &Progress) -> String {
     let outcomes = progress.outcomes.iter().map(|(outcome, count)| format!("{outcome} {count}"));
     let outcomes: Vec<String> = outcomes.collect();
@@ -34,21 +35,39 @@ pub(super) fn render(progress: &Progress) -> String {
     format!("{replayed} of {matched} events replayed{outcomes}, {failed} failed\n{}", table(errors))
 }
 
-/// Whether all that it tried went well, and it tried everything.
-pub(super) fn verdict(progress: &Progress) -> Result<(), Failure> {
-    match (progress.state, &progress.error) {
-        (State::Failed, error) => Err(Failure::work(format!(
-            "the replay was given up: {}",
-            error.as_deref().unwrap_or("no reason given")
-        ))),
-        (State::Cancelled, _) => Err(Failure::work("the replay was cancelled")),
-        _ if progress.failed > 0 => Err(Failure::work(format!("{} events failed", progress.failed))),
-        _ => Ok(()),
+impl Replay for Progress {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn state(&self) -> State {
+        self.state
+    }
+
+    fn error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+
+    fn tried(&self) -> u64 {
+        self.replayed + self.failed
+    }
+
+    fn shortfall(&self) -> Option<String> {
+        (self.failed > 0).then(|| format!("{} events failed", self.failed))
+    }
+
+    async fn look(api: &Client, id: &str) -> Result<Self, ClientError> {
+        api.replay(id).await
+    }
+
+    async fn cancel(api: &Client, id: &str) -> Result<Self, ClientError> {
+        api.cancel_replay(id).await
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::verdict;
     use super::*;
 
     fn progress(state: State, failed: u64) -> Progress {

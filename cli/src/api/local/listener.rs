@@ -1,4 +1,4 @@
-//! Who listens on a port of this machine, as the kernel says it in `/proc/net/tcp` and `/proc/net/tcp6`.
+//! Finds out which user listens on a port of this machine, from `/proc/net/tcp` and `/proc/net/tcp6`.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -7,24 +7,27 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// A socket's state while it listens.
 const LISTENS: &str = "0A";
 
-/// The users whose processes may be what answers on this port of the loopback interface; none if nobody
-/// listens.
+/// Returns the users whose processes may listen on this port of the loopback interface. Empty if no process
+/// does.
 ///
 /// # Errors
-/// If the kernel does not say.
+/// If the kernel does not say it.
 pub(super) fn owners(port: u16) -> io::Result<Vec<u32>> {
     let mut owners = listed(&fs::read_to_string("/proc/self/net/tcp")?, port);
     match fs::read_to_string("/proc/self/net/tcp6") {
         Ok(text) => owners.extend(listed(&text, port)),
-        // A kernel without IPv6.
+        // The kernel has no IPv6.
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
+    // While sockets come and go, the kernel may list one twice.
+    owners.sort_unstable();
+    owners.dedup();
     Ok(owners)
 }
 
-/// The second to fourth words of a line are the local address, the other side's and the state; the eighth is
-/// the user.
+/// Parses a line. Its second to fourth words are the local address, the peer's address and the state, and the
+/// eighth is the user.
 fn listed(text: &str, port: u16) -> Vec<u32> {
     let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let listener = |words: Vec<&str>| {
@@ -36,7 +39,7 @@ fn listed(text: &str, port: u16) -> Vec<u32> {
     lines.filter_map(listener).collect()
 }
 
-/// Each word of 32 bits is written as this machine keeps it in memory.
+/// Parses an address. Each word of 32 bits is written in this machine's byte order.
 fn parse(address: &str) -> Option<IpAddr> {
     let word = |at: usize| u32::from_str_radix(address.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
     if address.len() == 8 {

@@ -1,4 +1,4 @@
-//! A secret in the file: the text itself, or where it is kept.
+//! A secret in the file: either the text itself, or the place where it is kept.
 
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -13,29 +13,29 @@ use floodgate_devkit::files;
 /// The largest file that holds a secret, in bytes.
 const MAX_SECRET_FILE: u64 = 64 * 1024;
 
-/// Where a secret is kept.
+/// The place where a secret is kept.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Kept {
+enum Reference {
     Env(String),
     File(PathBuf),
 }
 
-/// Replaces `{ env = "VAR" }` and `{ file = "path" }` by what stands there.
-/// A relative path begins at `folder`.
+/// Replaces `{ env = "VAR" }` and `{ file = "path" }` by the secret at that place. A relative path begins at
+/// `folder`.
 pub(super) fn resolve(secret: &mut Value, folder: &Path) -> Result<(), SecretError> {
     if secret.is_string() {
         return Ok(());
     }
-    // The library's message would quote what it found.
-    let kept = Kept::deserialize(&*secret).map_err(|_| SecretError::Form)?;
-    let read = match kept {
-        Kept::Env(name) => {
+    // The library's message would quote the value.
+    let reference = Reference::deserialize(&*secret).map_err(|_| SecretError::Form)?;
+    let read = match reference {
+        Reference::Env(name) => {
             let Some(value) = std::env::var_os(&name) else { return Err(SecretError::Variable(name)) };
             Secret::from_line(value.into_vec())
                 .map_err(|source| SecretError::UnfitVariable { name, source })?
         }
-        Kept::File(path) => {
+        Reference::File(path) => {
             let path = folder.join(path);
             match files::read_at_most(&path, MAX_SECRET_FILE) {
                 Ok(bytes) => {
@@ -49,7 +49,7 @@ pub(super) fn resolve(secret: &mut Value, folder: &Path) -> Result<(), SecretErr
     Ok(())
 }
 
-/// Why a secret is not there. Never quotes one.
+/// Why a secret cannot be read. Never quotes one.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SecretError {
     #[error("a secret is a text, `{{ env = \"VARIABLE\" }}` or `{{ file = \"path\" }}`")]

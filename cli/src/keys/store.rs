@@ -1,4 +1,4 @@
-//! Files of keys: read if they are there, made if not, and noted.
+//! Files with keys. Those that exist are read, and the others are made and recorded.
 
 use std::fmt;
 use std::io;
@@ -9,12 +9,12 @@ use floodgate_event::secret::Unfit;
 
 use floodgate_devkit::files::{self, Readers};
 
-/// What was made so far.
+/// Reads and makes files with keys, and records those that it made.
 #[derive(Debug, Default)]
-pub(super) struct Kept(Vec<PathBuf>);
+pub(super) struct KeyFiles(Vec<PathBuf>);
 
-impl Kept {
-    /// The secret in a file; made if there is none.
+impl KeyFiles {
+    /// Returns the secret in a file. If there is no file, makes a secret.
     pub(super) fn secret(
         &mut self,
         path: &Path,
@@ -28,7 +28,7 @@ impl Kept {
         Ok(secret)
     }
 
-    /// The same of a secret that is one line, as the programs that use it read it.
+    /// The same for a secret of one line, which is read in the same way as the programs read it.
     pub(super) fn line(
         &mut self,
         path: &Path,
@@ -39,9 +39,9 @@ impl Kept {
             .map_err(|source| KeyError::Unfit { path: path.to_owned(), source })
     }
 
-    /// Puts the public half beside a private one, unless it is there.
-    /// That of another private one is replaced only if this private one was just made:
-    /// servers may know what stands there, and nobody else has what fits it.
+    /// Writes the public half beside a private key, unless it is there. The public half of another key is
+    /// replaced only if this private key was just made: servers may know the existing public half, and
+    /// another user may have its private half.
     pub(super) fn public(&mut self, private: &Path, text: impl fmt::Display) -> Result<(), KeyError> {
         let (path, text) = (public_path(private), text.to_string());
         match read(&path)? {
@@ -53,7 +53,7 @@ impl Kept {
         }
     }
 
-    /// Replaces a file.
+    /// Writes a file, over an existing one, and records that it was made.
     pub(super) fn write(&mut self, path: &Path, text: &str, readers: Readers) -> Result<(), KeyError> {
         let written = || {
             if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -72,78 +72,48 @@ impl Kept {
     }
 }
 
-/// A file's text, or nothing if there is none.
+/// Returns the text of a file, or none if there is no file.
 pub(super) fn read(path: &Path) -> Result<Option<String>, KeyError> {
     files::read(path).map_err(|source| KeyError::Read { path: path.to_owned(), source })
 }
 
-/// `FILE.pub` beside `FILE`.
+/// Returns the path of the public half: `FILE.pub` for `FILE`.
 fn public_path(private: &Path) -> PathBuf {
     with_suffix(private, ".pub")
 }
 
-/// A path with something behind its last character.
+/// Appends text to a path.
 pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut text = path.as_os_str().to_owned();
     text.push(suffix);
     text.into()
 }
 
-/// Why there is no key. Says nothing of what is in a file.
+/// Why a key cannot be read or made. Says nothing of a file's content.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyError {
-    /// A file that cannot be read.
+    /// A file cannot be read.
     #[error("cannot read {}", path.display())]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file that cannot be written.
+    Read { path: PathBuf, source: io::Error },
+    /// A file cannot be written.
     #[error("cannot write {}", path.display())]
-    Write {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file that holds no secret, or one with something in it that cannot be seen.
+    Write { path: PathBuf, source: io::Error },
+    /// A file holds no secret, or one with an invisible character.
     #[error("{}", path.display())]
-    Unfit {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: Unfit,
-    },
-    /// A file that holds something else.
+    Unfit { path: PathBuf, source: Unfit },
+    /// A file holds something else.
     #[error("{}: expected {expected}", path.display())]
-    Unusable {
-        /// Which file.
-        path: PathBuf,
-        /// What it should hold.
-        expected: &'static str,
-    },
-    /// Two halves of different keys.
+    Unusable { path: PathBuf, expected: &'static str },
+    /// The two halves are of different keys.
     #[error("{} is not the public half of {}: put back what fits, or delete one of them", public.display(), private.display())]
-    Pair {
-        /// The private half.
-        private: PathBuf,
-        /// What should be its public half.
-        public: PathBuf,
-    },
-    /// An authority without a certificate or without its key.
+    Pair { private: PathBuf, public: PathBuf },
+    /// The authority lacks its certificate or its key.
     #[error("{} is there and {} is not: put it back, or begin with a new folder", there.display(), missing.display())]
-    Half {
-        /// What is there.
-        there: PathBuf,
-        /// What is not.
-        missing: PathBuf,
-    },
-    /// No authority.
+    Half { there: PathBuf, missing: PathBuf },
+    /// The folder has no authority.
     #[error("there is no authority in {}; `floodgate keys ca` makes one", .0.display())]
     NoAuthority(PathBuf),
-    /// Neither a host's name nor an address.
+    /// The name is neither a host name nor an address.
     #[error("`{0}` is neither a DNS name nor an IP address")]
     Name(String),
     /// A key or a certificate could not be made.
