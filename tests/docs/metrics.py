@@ -13,7 +13,7 @@ PARTS = ("_bucket", "_sum", "_count")
 # Crates, streams, buckets and marks whose names look like a metric's.
 OTHERS = re.compile(
     r"floodgate_(?:event|gateway|relay|sdk|cli|listen|stream|control|snapshot|gateways|handlers|lease|made|restored"
-    r"|deliver|routes|replicate|sandbox|backup|api|egress|clock|toolchain|devkit|json|testkit)\b"
+    r"|deliver|routes|replicate|sandbox|backup|api|egress|clock|toolchain|devkit|ingress|json|testkit)\b"
 )
 # Made for tests, where nobody scrapes them.
 FOR_TESTS = {"floodgate_uncounted", "floodgate_unregistered", "floodgate_unregistered_total"}

@@ -1,6 +1,8 @@
 //! What strangers without a signature can do to a gateway, all of it at once, while honest events come in.
 
 mod honest;
+mod siege;
+mod steady;
 mod strangers;
 
 use std::time::Duration;

@@ -49,6 +49,7 @@ async fn every_planted_fault_is_named() -> Result<()> {
         assert_eq!(said.status, Some(1), "{said:?}");
         for (check, of, what) in [
             ("stream", "IN_BULK of eu", "discard is old"),
+            ("stream", "IN_CRITICAL of eu", "max_messages_per_subject is 1"),
             ("fsync policy", "lazy", "sync_interval is 120 s"),
             ("secret file", "region-eu.key", "mode 644"),
             ("certificate", "gateway.pem", "expired"),
@@ -75,12 +76,14 @@ fn config(scene: &Scene, name: &str) -> Result<String> {
     Ok(scene.deployment.find(name)?.to_string_lossy().into_owned())
 }
 
-/// A stream that discards, a secret that all can read, a certificate that has expired,
-/// and a user with every right.
+/// Two streams that discard, one of them by subject, a secret that all can read, a certificate that has
+/// expired, and a user with every right.
 async fn plant(scene: &Scene) -> Result<()> {
     let nats = scene.deployment.region_nats("eu").await?;
     let config = nats.get_stream("IN_BULK").await?.cached_info().config.clone();
     nats.update_stream(&Config { discard: DiscardPolicy::Old, ..config }).await?;
+    let config = nats.get_stream("IN_CRITICAL").await?.cached_info().config.clone();
+    nats.update_stream(&Config { max_messages_per_subject: 1, ..config }).await?;
     let key = scene.deployment.find("region-eu.key")?;
     fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
     expire_certificate(scene)?;

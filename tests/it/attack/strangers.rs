@@ -1,6 +1,6 @@
 //! Strangers: many connections that send little, or read nothing, and would have much for it.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +10,13 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 /// A signature of the right form, and nobody's.
-const FORGED: (&str, &str) = ("webhook-signature", "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+pub(super) const FORGED: (&str, &str) =
+    ("webhook-signature", "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
 const STREAMS: u32 = 128;
 /// How long a stranger waits before it tries the same again.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -47,6 +48,21 @@ impl Address {
         };
         let (http1, http2) = (connector("http/1.1")?, connector("h2")?);
         Ok(Self { socket: SocketAddr::from(([127, 0, 0, 1], port)), http2, http1 })
+    }
+
+    /// From an address of this machine, of which `127.0.0.0/8` has many.
+    pub(super) async fn connect_from(&self, from: Ipv4Addr) -> Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((from, 0)))?;
+        Ok(socket.connect(self.socket).await?)
+    }
+
+    /// A TLS connection from such an address, for HTTP/1.1.
+    pub(super) async fn shake_hands_from(
+        &self,
+        from: Ipv4Addr,
+    ) -> Result<impl AsyncRead + AsyncWrite + Unpin + use<>> {
+        Ok(self.http1.connect(ServerName::try_from("localhost")?, self.connect_from(from).await?).await?)
     }
 
     async fn connect(&self, connector: &TlsConnector) -> Result<impl AsyncRead + AsyncWrite + Unpin + use<>> {

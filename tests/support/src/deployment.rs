@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::failure::Context;
 use crate::process::{self, ProcessId};
-use crate::{Failure, Result, programs, wait};
+use crate::{Failure, Result, ports, programs, wait};
 
 /// From the start to the ready file. Generous: tests share the machine with builds.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -95,7 +95,7 @@ impl Deployment {
         let dev = Command::new(floodgate)
             .args(["tether", "--parent", &std::process::id().to_string(), "--"])
             .arg(floodgate)
-            .args(["dev", "--regions", "eu,us", "--port-base", "0"])
+            .args(["dev", "--regions", "eu,us", "--port-base", &ports::deployment_base()?.to_string()])
             .args(more)
             .arg("--dir")
             .arg(folder.path().join("state"))

@@ -22,6 +22,7 @@ pub mod outside;
 pub mod ports;
 pub mod process;
 pub mod programs;
+pub mod reference;
 pub mod relay;
 pub mod scene;
 pub mod sender;

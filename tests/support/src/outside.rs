@@ -1,15 +1,20 @@
 //! Readers from outside: Python programs on public libraries, which share no code with what they judge.
 
+mod cloud_events;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
+
+pub use self::cloud_events::{CloudEvent, Message, cloud_events};
 
 use crate::consumer::Delivery;
 use crate::{Deployment, Failure, Result, programs};
@@ -232,9 +237,77 @@ pub async fn verify(secret: &str, deliveries: &[Delivery]) -> Result<Verificatio
     run("verify_deliveries.py", &[], serde_json::to_vec(&input)?).await
 }
 
+/// A request for a provider's library to sign.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unsigned {
+    /// Whose library signs: `stripe`, `slack`, `twilio`, `standard` or `svix`.
+    pub scheme: &'static str,
+    /// The key.
+    pub secret: String,
+    /// The URL that the provider was given.
+    pub url: String,
+    /// The body.
+    pub body: String,
+}
+
+/// The headers that the providers' public libraries sign requests with, now.
+///
+/// # Errors
+/// If the program fails.
+pub async fn sign(requests: &[Unsigned]) -> Result<Vec<BTreeMap<String, String>>> {
+    #[derive(Deserialize)]
+    struct Signed {
+        headers: BTreeMap<String, String>,
+    }
+    let signed: Vec<Signed> = run("sign_as_providers.py", &[], serde_json::to_vec(requests)?).await?;
+    Ok(signed.into_iter().map(|signed| signed.headers).collect())
+}
+
+/// A request that a provider's npm library signs, if it has no headers, and judges.
+#[derive(Clone, Debug, Serialize)]
+pub struct Judged {
+    /// Whose library judges: `github`, `slack` or `discord`.
+    pub scheme: &'static str,
+    /// The key. For Discord it is the seed of an Ed25519 key, in hex.
+    pub secret: &'static str,
+    /// The body.
+    pub body: String,
+    /// The headers, in lower case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<BTreeMap<String, String>>,
+}
+
+/// The headers of a request, and whether the library takes it.
+#[derive(Debug, Deserialize)]
+pub struct Judgement {
+    /// As they were given, or as it was signed now.
+    pub headers: BTreeMap<String, String>,
+    /// True if the library verifies the request.
+    pub valid: bool,
+}
+
+/// What the providers' npm libraries say of requests.
+///
+/// # Errors
+/// If the program fails, or there is none: see [`programs::node`].
+pub async fn judge(requests: &[Judged]) -> Result<Vec<Judgement>> {
+    let (node, script) = programs::node()?;
+    run_program(&node, &script, &[], serde_json::to_vec(requests)?).await
+}
+
 async fn run<T: DeserializeOwned>(script: &str, arguments: &[&str], input: Vec<u8>) -> Result<T> {
-    let mut child = Command::new(programs::python()?)
-        .arg(programs::root().join("tests/python").join(script))
+    let script = programs::root().join("tests/python").join(script);
+    run_program(&programs::python()?, &script, arguments, input).await
+}
+
+async fn run_program<T: DeserializeOwned>(
+    program: &Path,
+    script: &Path,
+    arguments: &[&str],
+    input: Vec<u8>,
+) -> Result<T> {
+    let mut child = Command::new(program)
+        .arg(script)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -252,7 +325,7 @@ async fn run<T: DeserializeOwned>(script: &str, arguments: &[&str], input: Vec<u
     let output = tokio::time::timeout(LIMIT, both).await??;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        return Err(Failure::new(format!("{script}: {}: {said}", output.status)));
+        return Err(Failure::new(format!("{}: {}: {said}", script.display(), output.status)));
     }
     Ok(serde_json::from_slice(&output.stdout)?)
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -38,4 +39,28 @@ pub fn peak_resident_bytes(process: ProcessId) -> Result<u64> {
         .and_then(|value| value.trim().strip_suffix("kB"))
         .ok_or_else(|| Failure::new("no VmHWM in /proc"))?;
     Ok(kibibytes.trim().parse::<u64>()? * 1024)
+}
+
+/// How many files and sockets the process has open, and how many it may have.
+///
+/// # Errors
+/// If it is gone, or the kernel does not say.
+pub fn open_files(process: ProcessId) -> Result<(usize, usize)> {
+    let open = fs::read_dir(format!("/proc/{process}/fd"))?.count();
+    let limits = fs::read_to_string(format!("/proc/{process}/limits"))?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line.and_then(|rest| rest.split_whitespace().next());
+    let soft = soft.ok_or_else(|| Failure::new("no limit of open files in /proc"))?;
+    Ok((open, soft.parse().unwrap_or(usize::MAX)))
+}
+
+/// Lets this process, and those that it starts from now on, open as many files as the system allows. Returns
+/// that number.
+///
+/// # Errors
+/// If the system refuses.
+pub fn raise_open_files() -> Result<u64> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+    Ok(most)
 }

@@ -62,6 +62,27 @@ pub fn python() -> Result<PathBuf> {
     )))
 }
 
+/// A program of this name on `PATH`.
+pub fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())
+}
+
+/// Node.js with the providers' libraries, and the program in `tests/node` that uses them.
+///
+/// # Errors
+/// If there is no Node.js, or it lacks the libraries.
+pub fn node() -> Result<(PathBuf, PathBuf)> {
+    let folder = root().join("tests/node");
+    match find("node") {
+        None => Err(Failure::new("no Node.js, see make setup")),
+        Some(_) if !folder.join("node_modules/.floodgate-lock").is_file() => {
+            Err(Failure::new("no npm packages in tests/node, see make setup"))
+        }
+        Some(node) => Ok((node, folder.join("providers.mjs"))),
+    }
+}
+
 /// `target/<profile>`: tests run from `deps` below it, binaries from itself.
 fn profile_folder() -> Result<PathBuf> {
     let mut folder = std::env::current_exe()?;

@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::Once;
 use std::time::{Duration, SystemTime};
 
+use reqwest::Method;
 use serde::Deserialize;
 
 use crate::deployment::Ready;
@@ -31,7 +32,7 @@ pub struct Answer {
     pub id: Option<String>,
     /// `Retry-After`, where the answer has it.
     pub retry_after: Option<String>,
-    /// The body.
+    /// The body, empty by default.
     pub body: String,
     /// When the answer had been read.
     pub finished: SystemTime,
@@ -92,6 +93,20 @@ impl Sender {
         Ok(Answer { status, id, retry_after, body, finished: SystemTime::now() })
     }
 
+    /// Sends any request to a path of a region, with its query.
+    ///
+    /// # Errors
+    /// If no answer came.
+    pub async fn send(&self, region: &str, path: &str, request: &Raw) -> Result<(u16, String)> {
+        let url = self.urls.get(region).ok_or_else(|| Failure::new(format!("no region {region}")))?;
+        let mut send = self.client.request(request.method.clone(), format!("{url}{path}"));
+        for (name, value) in &request.headers {
+            send = send.header(name, value);
+        }
+        let response = send.body(request.body.clone()).send().await?;
+        Ok((response.status().as_u16(), response.text().await?))
+    }
+
     /// The status of a GET, for `/readyz`.
     ///
     /// # Errors
@@ -100,6 +115,17 @@ impl Sender {
         let url = self.urls.get(region).ok_or_else(|| Failure::new(format!("no region {region}")))?;
         Ok(self.client.get(format!("{url}{path}")).send().await?.status().as_u16())
     }
+}
+
+/// A request of any kind.
+#[derive(Clone, Debug, Default)]
+pub struct Raw {
+    /// The method, GET by default.
+    pub method: Method,
+    /// Header pairs.
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    pub body: String,
 }
 
 /// A client on the one TLS provider that this workspace uses.

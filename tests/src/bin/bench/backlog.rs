@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream::stream::State;
 use async_nats::jetstream::{Context, stream};
-use floodgate_event::{Lane, subject};
+use floodgate_event::{Lane, ShardId, subject};
 use floodgate_testkit::load::{Load, Plan};
 use floodgate_testkit::{Failure, Result, Scene};
 use futures::StreamExt as _;
@@ -62,7 +62,7 @@ fn print(Round { events_per_block, bare, copied, delivered }: &Round) {
 
 async fn round(scene: &Scene, centre: &Context, number: u64) -> Result<Round> {
     scene.deployment.signal("relay", Signal::SIGSTOP)?;
-    let log_stream = subject::log_stream(0);
+    let log_stream = subject::log_stream(ShardId::FIRST);
     let (log, arrived) = (last(centre, &log_stream).await?, scene.consumer.count() as u64);
     let numbers = number * EVENTS..(number + 1) * EVENTS;
     let region = scene.deployment.region_nats("eu").await?;

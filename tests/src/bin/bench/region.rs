@@ -6,11 +6,12 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use async_nats::jetstream::{Context, kv, object_store, stream};
+use async_nats::jetstream::{Context, kv, object_store};
 use floodgate_event::seal::{OpeningKey, Owner};
 use floodgate_event::snapshot::{SealedSecret, Snapshot, Source};
-use floodgate_event::source::{Dedup, Scheme};
-use floodgate_event::{Lane, Secret, subject};
+use floodgate_event::source::Dedup;
+use floodgate_event::{Secret, ShardCount, subject};
+use floodgate_stream::Contract;
 use floodgate_testkit::{Failure, Result, nats, ports, programs, wait};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -79,17 +80,8 @@ impl Region {
 }
 
 async fn provision(context: &Context, key: &OpeningKey) -> Result<()> {
-    for lane in Lane::ALL {
-        let config = stream::Config {
-            name: subject::regional_stream(lane).to_owned(),
-            subjects: vec![subject::regional_wildcard(lane)],
-            storage: stream::StorageType::File,
-            discard: stream::DiscardPolicy::New,
-            duplicate_window: Duration::from_secs(120),
-            allow_direct: true,
-            ..stream::Config::default()
-        };
-        context.create_stream(config).await?;
+    for contract in Contract::regional() {
+        context.create_stream(contract.config()).await?;
     }
     let bucket = |name: &str| kv::Config { bucket: name.to_owned(), ..kv::Config::default() };
     context.create_key_value(bucket(subject::GATEWAYS_BUCKET)).await?;
@@ -109,9 +101,10 @@ fn snapshot(key: &OpeningKey) -> Result<Snapshot> {
     let source = Source {
         keys: std::collections::BTreeMap::new(),
         tenant: tenant.clone(),
-        scheme: Scheme::Github,
+        scheme: "github".parse()?,
         secrets: vec![SealedSecret { id: "sec_bench".to_owned(), secret }],
         tolerance_seconds: None,
+        settings: Default::default(),
         handlers: Vec::new(),
         intake,
     };
@@ -119,7 +112,7 @@ fn snapshot(key: &OpeningKey) -> Result<Snapshot> {
         revision: 1,
         created_at_us: floodgate_event::time::unix_micros(std::time::SystemTime::now()),
         region: "bench".parse()?,
-        shards: 1,
+        shards: ShardCount::ONE,
         sources: [(SOURCE.parse()?, source)].into(),
         handlers: [].into(),
     })

@@ -1,0 +1,96 @@
+"""Requests over HTTP/2 that break a rule of messages, and floods of frames that break none."""
+
+from http2_cases import *  # noqa: F403 - more of the same table
+
+FIELDS = [
+    malformed("name-in-upper-case", "8.2", request("GET", "/readyz", ("X-Y", "z"))),
+    malformed("name-with-space", "8.2.1", request("GET", "/readyz", ("x y", "z"))),
+    malformed("name-with-colon", "8.2.1", request("GET", "/readyz", ("x:y", "z"))),
+    malformed("name-with-nul", "8.2.1", request("GET", "/readyz", ("x\0", "z"))),
+    malformed("name-not-ascii", "8.2.1", request("GET", "/readyz", (b"x\xe4", b"z"))),
+    malformed("name-empty", "8.2.1", request("GET", "/readyz", ("", "z"))),
+    malformed("value-with-nul", "8.2.1", request("GET", "/readyz", ("x", "y\0z"))),
+    malformed("value-with-cr", "8.2.1", request("GET", "/readyz", ("x", "y\rz"))),
+    malformed("value-with-lf", "8.2.1", request("GET", "/readyz", ("x", "y\nz"))),
+    malformed("value-after-space", "8.2.1", request("GET", "/readyz", ("x", " y"))),
+    malformed("value-before-tab", "8.2.1", request("GET", "/readyz", ("x", "y\t"))),
+    Case("value-with-obs-text", "8.2.1", "200", headers(request("GET", "/readyz", (b"x", b"\xe4")))),
+    malformed("connection", "8.2.2", request("GET", "/readyz", ("connection", "close"))),
+    malformed("keep-alive", "8.2.2", request("GET", "/readyz", ("keep-alive", "timeout=5"))),
+    malformed("proxy-connection", "8.2.2", request("GET", "/readyz", ("proxy-connection", "close"))),
+    malformed("transfer-encoding", "8.2.2", request("GET", "/readyz", ("transfer-encoding", "chunked"))),
+    malformed("upgrade", "8.2.2", request("GET", "/readyz", ("upgrade", "websocket"))),
+    malformed("te-gzip", "8.2.2", request("GET", "/readyz", ("te", "gzip"))),
+    Case("te-trailers", "8.2.2", "200", headers(request("GET", "/readyz", ("te", "trailers")))),
+    Case("cookies", "8.2.3", "200", headers(request("GET", "/readyz", ("cookie", "a=b"), ("cookie", "c=d")))),
+]
+
+PSEUDO = [
+    malformed("pseudo-unknown", "8.3", [*request(), (":x", "y")]),
+    malformed("pseudo-of-answers", "8.3", [*request(), (":status", "200")]),
+    malformed("pseudo-after-field", "8.3", [("x", "y"), *request()]),
+    malformed("pseudo-last", "8.3", [*without(":path", request()), ("x", "y"), (":path", "/readyz")]),
+    malformed("method-twice", "8.3.1", [(":method", "GET"), *request()]),
+    malformed("scheme-twice", "8.3.1", [(":scheme", "https"), *request()]),
+    malformed("path-twice", "8.3.1", [(":path", "/readyz"), *request()]),
+    malformed("authority-twice", "8.3.1", [(":authority", "localhost"), *request()]),
+    malformed("method-missing", "8.3.1", without(":method", request())),
+    malformed("scheme-missing", "8.3.1", without(":scheme", request())),
+    malformed("path-missing", "8.3.1", without(":path", request())),
+    malformed("path-empty", "8.3.1", request("GET", "")),
+    malformed("path-without-slash", "8.3.1", request("GET", "readyz")),
+    malformed("path-with-space", "8.3.1", request("GET", "/rea dyz")),
+    malformed("method-with-space", "8.3.1", request("GE T")),
+    malformed("method-empty", "8.3.1", request("")),
+    Case("path-asterisk", "8.3.1", "204", headers(request("OPTIONS", "*"))),
+    Case("path-asterisk-get", "8.3.1", "400", headers(request("GET", "*"))),
+    Case("authority-missing", "8.3.1", "400", headers(without(":authority", request()))),
+    Case("authority-as-host", "8.3.1", "200", headers([*without(":authority", request()), ("host", "localhost")])),
+    Case("authority-and-other-host", "8.3.1", "400", headers([*request(), ("host", "elsewhere")])),
+    Case("authority-with-user", "8.3.1", "400",
+         headers([*without(":authority", request()), (":authority", "a@localhost")])),
+    Case("host-twice", "8.3.1", "400", headers([*request(), ("host", "localhost"), ("host", "localhost")])),
+    Case("connect", "8.5", "501", headers([(":method", "CONNECT"), (":authority", "a:1")])),
+    malformed("connect-with-path", "8.5", request("CONNECT", "/readyz")),
+    malformed("connect-without-authority", "8.5", [(":method", "CONNECT")]),
+    malformed("connect-extended", "8441 §4", [*request("CONNECT"), (":protocol", "websocket")]),
+]  # fmt: skip
+
+BODIES = [
+    Case("length-right", "8.1.1", "401", with_body(2, b"{}")),
+    Case("length-right-in-two", "8.1.1", "401", with_body(2, b"{", b"}")),
+    Case("length-too-low", "8.1.1", MALFORMED, with_body(1, b"{}")),
+    Case("length-too-high", "8.1.1", MALFORMED, with_body(3, b"{}")),
+    Case("length-too-low-for-the-sum", "8.1.1", MALFORMED, with_body(3, b"{}", b"{}")),
+    Case("length-too-high-for-the-sum", "8.1.1", MALFORMED, with_body(5, b"{}", b"{}")),
+    malformed("length-without-body", "8.1.1", request("POST", "/in/github", ("content-length", "2"))),
+    malformed("length-of-words", "8.1.1", request("POST", "/in/github", ("content-length", "two"))),
+    Case("length-twice-different", "8.1.1", MALFORMED,
+         headers(request("POST", "/in/github", ("content-length", "2"), ("content-length", "3")), flags=OPEN) + data()),
+    Case("trailers", "8.1", "401", POST + data(flags=0) + headers([("x", "y")])),
+    Case("trailers-without-end", "8.1", MALFORMED, POST + data(flags=0) + headers([("x", "y")], flags=OPEN)),
+    Case("trailers-with-pseudo", "8.1", MALFORMED, POST + data(flags=0) + headers([(":method", "GET")])),
+    Case("trailers-in-upper-case", "8.2", MALFORMED, POST + data(flags=0) + headers([("X", "y")])),
+    Case("head", "8.1", "200", headers(request("HEAD"))),
+    Case("get-with-body", "8.1", "200", headers(request(), flags=OPEN) + data()),
+    Case("header-list-too-large", "6.5.2", "431", cut(*[16_000] * 3, fields=request("GET", "/readyz", ("x", "y" * 50_000)))),
+    Case("priority-on-itself", "7540 §5.3.1", MALFORMED, headers(request(), flags=PRIORITIZED | 5, before=b"\0\0\0\1\0")),
+    whole("priority-on-itself-alone", "7540 §5.3.1", IGNORED, POST + frame(PRIORITY, 0, 1, b"\0\0\0\1\0")),
+    Case("goaway-with-unknown-code", "7", "200", READY + frame(GOAWAY, 0, 0, struct.pack(">II", 0, 0xFF))),
+]  # fmt: skip
+
+# Section 10.5 leaves it to the server what it does. Nothing here may hang it.
+FLOODS = [
+    whole("rapid-reset", "10.5", CALM,
+          many(3_000, lambda index: headers(request(), 1 + 2 * index) + number(RST_STREAM, 8, 1 + 2 * index))),
+    whole("settings-flood", "10.5", IGNORED, settings((4, 65_535)) * 20_000),
+    whole("ping-flood", "10.5", IGNORED, frame(PING, 0, 0, bytes(8)) * 20_000),
+    whole("empty-data-flood", "10.5", CALM, POST + data(b"", flags=0) * 20_000),
+    whole("continuation-flood", "10.5", CALM, headers(request(), flags=1) + frame(CONTINUATION, 0, 1) * 20_000),
+    whole("window-flood", "10.5", IGNORED, number(WINDOW_UPDATE, 1) * 20_000),
+    whole("priority-flood", "10.5", IGNORED, frame(PRIORITY, 0, 1, bytes(5)) * 20_000),
+    whole("malformed-flood", "10.5", CALM,
+          many(3_000, lambda index: headers(request("GET", "/readyz", ("connection", "x")), 1 + 2 * index))),
+]  # fmt: skip
+
+MESSAGES = [*FIELDS, *PSEUDO, *BODIES, *FLOODS]
