@@ -166,6 +166,10 @@ class Module:
         """The module and everything above it."""
         return [self, *(self.parent.family() if self.parent else [])]
 
+    def top(self):
+        """The module below the root that holds it; the root itself for the root."""
+        return self.family()[-2:][0]
+
     def label(self):
         above = [module.name for module in reversed(self.family())][1:]
         return "::".join(above) or "the root"

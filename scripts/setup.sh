@@ -66,15 +66,34 @@ fetch_python_packages() {
     rm -rf "$tools/venv"
     run venv python3 -m venv "$tools/venv" &&
         run venv "$tools/venv/bin/pip" install --only-binary :all: --requirement scripts/requirements-tests.txt &&
-        cp scripts/requirements-tests.txt "$tools/venv/installed.txt"
+        run venv "$tools/venv/bin/pip" install --only-binary :all: --no-deps \
+            --requirement scripts/requirements-providers.txt &&
+        cat scripts/requirements-{tests,providers}.txt >"$tools/venv/installed.txt"
 }
 
 setup_python_packages() {
-    cmp -s scripts/requirements-tests.txt "$tools/venv/installed.txt" && return
+    cat scripts/requirements-{tests,providers}.txt | cmp -s - "$tools/venv/installed.txt" && return
     echo "setup: fetching Python packages for the tests from PyPI"
     if ! fetch_python_packages; then
         lacks "the Python packages of scripts/requirements-tests.txt" "Tests by outside clients are skipped. They need Python 3.10 or newer with venv, and PyPI."
     fi
+}
+
+# The packages and their dependencies are pinned, with hashes, by the lock file. None runs a script.
+fetch_node_packages() {
+    run node npm ci --ignore-scripts --no-audit --no-fund --prefix tests/node &&
+        cp tests/node/package-lock.json tests/node/node_modules/.floodgate-lock
+}
+
+setup_node_packages() {
+    cmp -s tests/node/package-lock.json tests/node/node_modules/.floodgate-lock && return
+    local said="Tests by providers' npm libraries are skipped. They need Node.js 20 or newer with npm, and the npm registry."
+    if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+        lacks "the npm packages of tests/node/package.json" "$said"
+        return
+    fi
+    echo "setup: fetching npm packages for the tests"
+    fetch_node_packages || lacks "the npm packages of tests/node/package.json" "$said"
 }
 
 has_mdbook() {
@@ -107,6 +126,7 @@ setup_nats_server
 setup_guest_target
 if [[ ${1:-} != --without-tests ]]; then
     setup_python_packages
+    setup_node_packages
     setup_mdbook
 fi
 exit $missing

@@ -18,10 +18,16 @@ HTTP_SERVER = {"axum", "hyper/server", "hyper-util/server", "floodgate-listen"}
 WALLS = {
     "floodgate-event": {"tokio", "hyper", "async-nats", "wasmtime"},
     "floodgate-api": {"async-nats", "floodgate-stream"},
+    "floodgate-schemes": {"tokio", "hyper", "async-nats", "reqwest", "floodgate-api"},
     "floodgate-sandbox": {"async-nats", "hyper", "floodgate-gateway"},
     "floodgate-control": {"floodgate-deliver", "floodgate-replicate"},
     "floodgate-replicate": HTTP_SERVER,
     "floodgate-deliver": HTTP_SERVER,
+    "floodgate-batch": {"tokio", "hyper", "async-nats"},
+    "floodgate-ingress": {"async-nats", "floodgate-schemes"},
+    "floodgate-rejects": {"wasmtime", "floodgate-schemes"},
+    "floodgate-published": {"async-nats", "floodgate-listen"},
+    "floodgate-tls": {"async-nats", "floodgate-schemes"},
     "floodgate-testkit": {"floodgate-gateway", "floodgate-relay"},
 }
 # The only crates that may depend on these.
@@ -83,7 +89,8 @@ def parameters(root, files):
 
 
 def circles(root, packages):
-    """A module and those inside of it may use each other; any other circle is one too many."""
+    """A module and those inside of it may use each other; any other circle is one too many. Neither may the
+    folders at the top of a crate form one."""
     for name, package in packages.items():
         for target in package["targets"]:
             if {"lib", "bin", "proc-macro"} & set(target["kind"]):
@@ -91,17 +98,27 @@ def circles(root, packages):
 
 
 def crate_circles(root, crate, source):
-    edges = {}
+    """Of the modules, or, where these form none, of the crate's folders."""
+    edges, folders = {}, {}
     for module in rust_source.read_crate(source):
-        named = rust_source.uses(module)
         related = lambda other: other in module.family() or module in other.family()
-        edges[module] = {other: at for other, at in named.items() if not related(other)}
+        named = {other: at for other, at in rust_source.uses(module).items() if not related(other)}
+        edges[module] = {other: (module, other, at) for other, at in named.items()}
+        for other, step in edges[module].items():
+            if module.top() is not other.top():
+                folders.setdefault(module.top(), {}).setdefault(other.top(), step)
+    found = list(describe(root, crate, edges))
+    yield from found or describe(root, crate, folders)
+
+
+def describe(root, crate, edges):
+    """The shortest circle of each group. An edge tells which module uses which, and where."""
     for component in components(edges):
         circle = shortest_circle(edges, component)
         steps = [
-            f"{module.path.relative_to(root)}:{rust_source.line_of(module.code, edges[module][after])}: "
-            f"{module.label()} uses {after.label()}"
-            for module, after in zip(circle, [*circle[1:], circle[0]])
+            f"{module.path.relative_to(root)}:{rust_source.line_of(module.code, at)}: "
+            f"{module.label()} uses {other.label()}"
+            for module, other, at in (edges[one][after] for one, after in zip(circle, [*circle[1:], circle[0]]))
         ]
         more = f", with {len(component)} modules in all" if len(component) > len(circle) else ""
         yield f"{steps[0]}, in a circle of {crate}{more}" + "".join(f"\n    {step}" for step in steps[1:])

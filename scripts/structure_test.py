@@ -42,6 +42,13 @@ const TEXT: &str = "fn text(a: u8, b: u8, c: u8, d: u8, e: u8, f: u8)"; // fn sa
     "circles/src/honest.rs": "mod child;\nuse self::child::Child;\npub struct Parent;\n",
     "circles/src/honest/child.rs": "use super::*;\npub struct Child(Parent);\n"
     "#[cfg(test)]\nmod tests {\n    use crate::one::One;\n}\nmod inner {\n    use super::Child;\n}\n",
+    # No circle of modules, but one of folders.
+    "folders/src/lib.rs": "mod left;\nmod right;\n",
+    "folders/src/left.rs": "mod high;\nmod low;\n",
+    "folders/src/left/high.rs": "use crate::right::middle::Middle;\n",
+    "folders/src/left/low.rs": "pub struct Low;\n",
+    "folders/src/right.rs": "pub mod middle;\n",
+    "folders/src/right/middle.rs": "use crate::left::low::Low;\npub struct Middle;\n",
     "near/Cargo.toml": '[dependencies]\naxum = "1"\n',
     "far/Cargo.toml": "[dependencies]\nserde = \"1\"\nmiddle.workspace = true\n",
     "other/Cargo.toml": "[dependencies]\nfloodgate-relay = \"1\"\n",
@@ -78,12 +85,18 @@ def test_parameters(root):
 
 
 def test_circles(root):
-    target = {"name": "circles", "kind": ["lib"], "src_path": str(root / "circles/src/lib.rs")}
-    found = list(structure.circles(root, {"circles": package(root, "circles", targets=[target])}))
+    found = circles_of(root, "circles")
     wanted = ["circles/src/one.rs:2: one uses two", "circles/src/four/inner.rs:1: four::inner uses three"]
     expect(found, wanted)
     assert "\n    circles/src/two.rs:2: two uses one" in found[0], found
     assert "\n    circles/src/three.rs:1: three uses four::inner" in found[1], found
+    wanted = ["folders/src/left/high.rs:1: left::high uses right::middle, in a circle of folders (folders)\n"]
+    expect(circles_of(root, "folders"), wanted)
+
+
+def circles_of(root, crate):
+    target = {"name": crate, "kind": ["lib"], "src_path": str(root / crate / "src/lib.rs")}
+    return list(structure.circles(root, {crate: package(root, crate, targets=[target])}))
 
 
 def test_walls(root):

@@ -33,6 +33,11 @@ with_cargo_test() {
     return $status
 }
 
+# Sizes, circles of modules, parameters, and which crates depend on which.
+structure() {
+    python3 scripts/structure.py --self-test && python3 scripts/structure.py
+}
+
 handlers() {
     (cd handlers && cargo test --release --workspace)
 }
@@ -69,9 +74,11 @@ closing() {
 
 : >"$log"
 [[ -x .tools/venv/bin/python ]] || skipped+=("SKIPPED: tests by outside clients: no Python packages, see make setup")
+step 'structure' structure
 step 'handlers, natively' handlers
 step 'handlers, as components' guests
-step 'the programs under test' cargo build --release --workspace
+# Programs and tests in one go: neither core waits for the other's last crate.
+step 'the programs under test, and the tests' cargo build --release --workspace --lib --bins --tests
 if cargo nextest --version >/dev/null 2>&1; then
     step 'unit and end-to-end tests (nextest)' with_nextest
 else

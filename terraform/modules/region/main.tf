@@ -4,6 +4,8 @@ locals {
   # A group of 3 may take seconds to choose a leader.
   gateway = merge(var.gateway, {
     publish_timeout_ms = coalesce(var.gateway.publish_timeout_ms, length(var.hosts) > 1 ? 20000 : 5000)
+    # Several hosts are behind a balancer, and with a TCP balancer all senders have its address.
+    address_share_percent = coalesce(var.gateway.address_share_percent, length(var.hosts) > 1 ? 100 : 50)
   })
   # By name, so that the order in which they are written down means nothing.
   ordered = values({ for host in var.hosts : host.name => host })

@@ -34,7 +34,7 @@ variable "secrets" {
 }
 
 variable "gateway" {
-  description = "How the gateways run. `publish_timeout_ms` is 20000 with 3 hosts and 5000 with one, if it is not given. `tls = false` leaves TLS to a terminator in front."
+  description = "How the gateways run. `publish_timeout_ms` is 20000 with 3 hosts and 5000 with one, if it is not given. `address_share_percent` is 100 with 3 hosts, which a TCP balancer gives one address, and 50 with one. `tls = false` leaves TLS to a terminator in front."
   type = object({
     port                  = optional(number, 443)
     metrics_port          = optional(number, 9090)
@@ -43,8 +43,13 @@ variable "gateway" {
     drain_timeout_seconds = optional(number, 30)
     memory_bytes          = optional(number, 268435456)
     publish_timeout_ms    = optional(number)
+    address_share_percent = optional(number)
   })
   default = {}
+  validation {
+    condition     = contains(range(1, 101), coalesce(var.gateway.address_share_percent, 50))
+    error_message = "address_share_percent is a whole number from 1 to 100."
+  }
   validation {
     condition     = var.gateway.drain_grace_seconds + var.gateway.drain_timeout_seconds <= 80
     error_message = "drain_grace_seconds and drain_timeout_seconds together are at most 80: after 90 s a gateway is killed."

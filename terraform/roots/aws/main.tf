@@ -118,6 +118,8 @@ module "floodgate" {
     outage_hours      = region.of.outage_hours
     events_per_second = region.of.events_per_second
     event_bytes       = region.of.event_bytes
+    # A network load balancer keeps the addresses of senders.
+    gateway = { address_share_percent = 50 }
   } }
 }
 

@@ -57,7 +57,7 @@ variable "centre" {
 }
 
 variable "regions" {
-  description = "The regions by name, each with 1 or 3 hosts. gateway.publish_timeout_ms is 20000 with 3 hosts and 5000 with one, if it is not given. nats_urls: its nats-servers as the centre reaches them, if not by the hosts' addresses; nats_names: the names in those URLs. sender_names: what the certificate for senders is made for; put your own as tls.pem and tls.key into regions/NAME of the folder of secrets. hold: no gateway runs, only nats-server, while a backup is put back."
+  description = "The regions by name, each with 1 or 3 hosts. gateway.publish_timeout_ms is 20000 with 3 hosts and 5000 with one, if it is not given; gateway.address_share_percent is 100 with 3 hosts, which a TCP balancer gives one address, and 50 with one: set 50 for a balancer that keeps addresses. nats_urls: its nats-servers as the centre reaches them, if not by the hosts' addresses; nats_names: the names in those URLs. sender_names: what the certificate for senders is made for; put your own as tls.pem and tls.key into regions/NAME of the folder of secrets. hold: no gateway runs, only nats-server, while a backup is put back."
   type = map(object({
     hosts = list(object({
       name             = string
@@ -81,6 +81,7 @@ variable "regions" {
       drain_timeout_seconds = optional(number, 30)
       memory_bytes          = optional(number, 268435456)
       publish_timeout_ms    = optional(number)
+      address_share_percent = optional(number)
     }), {})
     # The longest outage of the link that the region's disk is to bridge.
     outage_hours      = optional(number, 24)
