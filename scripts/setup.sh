@@ -10,6 +10,7 @@ readonly tools=.tools
 readonly nats_version=2.15.1
 readonly mdbook_version=0.5.4
 readonly guest_target=wasm32-wasip2
+readonly debian_tools=(testssl.sh slowhttptest)
 missing=0
 
 lacks() {
@@ -121,6 +122,29 @@ setup_mdbook() {
     fi
 }
 
+# Unpacked, not installed: without root, and without a change to the machine. apt checks the signatures.
+fetch_debian_tools() {
+    local folder=$PWD/$tools/debian package
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    run debian env --chdir "$folder" apt-get download "${debian_tools[@]}" || return
+    for package in "$folder"/*.deb; do
+        dpkg-deb -x "$package" "$folder" && rm "$package" || return
+    done
+}
+
+has_debian_tools() {
+    [[ -x $tools/debian/usr/bin/testssl && -x $tools/debian/usr/bin/slowhttptest ]]
+}
+
+setup_debian_tools() {
+    has_debian_tools && return
+    echo "setup: fetching ${debian_tools[*]} from Debian"
+    if ! fetch_debian_tools || ! has_debian_tools; then
+        lacks "the Debian packages ${debian_tools[*]}" "Tests by these programs are skipped, unless they are on PATH."
+    fi
+}
+
 mkdir -p "$tools"
 setup_nats_server
 setup_guest_target
@@ -128,5 +152,6 @@ if [[ ${1:-} != --without-tests ]]; then
     setup_python_packages
     setup_node_packages
     setup_mdbook
+    setup_debian_tools
 fi
 exit $missing

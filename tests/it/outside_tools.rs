@@ -1,5 +1,5 @@
-//! What programs from outside find at the port of senders: `testssl.sh` and `slowhttptest`, which Debian has
-//! as packages. Where one is missing its test is skipped.
+//! What programs from outside find at the port of senders: `testssl.sh` and `slowhttptest`. `make setup`
+//! fetches both from Debian. Where one is missing its test is skipped.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -43,7 +43,7 @@ fn quiet(program: &Path) -> Command {
 #[tokio::test(flavor = "multi_thread")]
 async fn testssl_finds_nothing_wrong_with_tls() -> Result<()> {
     let Some(program) = programs::find("testssl").or_else(|| programs::find("testssl.sh")) else {
-        println!("SKIPPED: testssl_finds_nothing_wrong_with_tls: no testssl.sh on PATH");
+        println!("SKIPPED: testssl_finds_nothing_wrong_with_tls: no testssl.sh, see make setup");
         return Ok(());
     };
     Scene::play(async |scene| {
@@ -52,6 +52,10 @@ async fn testssl_finds_nothing_wrong_with_tls() -> Result<()> {
         let report = scene.deployment.scratch().join("testssl.json");
         let port = region.url.rsplit(':').next().unwrap_or_default();
         let mut command = quiet(&program);
+        let data = programs::debian().join("etc/testssl");
+        if data.is_dir() {
+            command.env("TESTSSL_INSTALL_DIR", data);
+        }
         command.args([
             "--quiet",
             "--warnings",
@@ -98,7 +102,7 @@ const WAYS: [(&str, &[&str]); 3] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn slowhttptest_keeps_no_honest_event_out() -> Result<()> {
     let Some(program) = programs::find("slowhttptest") else {
-        println!("SKIPPED: slowhttptest_keeps_no_honest_event_out: no slowhttptest on PATH");
+        println!("SKIPPED: slowhttptest_keeps_no_honest_event_out: no slowhttptest, see make setup");
         return Ok(());
     };
     process::raise_open_files()?;

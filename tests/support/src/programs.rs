@@ -62,10 +62,18 @@ pub fn python() -> Result<PathBuf> {
     )))
 }
 
-/// A program of this name on `PATH`.
+/// A program of this name on `PATH`, or in the Debian packages that `make setup` has unpacked.
 pub fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())
+    std::env::split_paths(&path)
+        .chain([debian().join("usr/bin")])
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
+}
+
+/// Where `make setup` has unpacked Debian packages.
+pub fn debian() -> PathBuf {
+    root().join(".tools/debian")
 }
 
 /// Node.js with the providers' libraries, and the program in `tests/node` that uses them.
@@ -94,12 +102,17 @@ fn profile_folder() -> Result<PathBuf> {
 }
 
 fn build(program: &Path) -> Result<()> {
+    let debug = program.parent().is_some_and(|folder| folder.ends_with("debug"));
+    let profile = if debug { "dev" } else { "release" };
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--package", "floodgate"])
+        .args(["build", "--quiet", "--profile", profile, "--package", "floodgate"])
         .current_dir(root())
         .status()?;
     if status.success() && program.is_file() {
         return Ok(());
     }
-    Err(Failure::new(format!("`cargo build --release -p floodgate` did not make {}", program.display())))
+    Err(Failure::new(format!(
+        "`cargo build --profile {profile} -p floodgate` did not make {}",
+        program.display()
+    )))
 }
