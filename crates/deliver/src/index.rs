@@ -1,8 +1,8 @@
 //! The delivery index: the state of all deliveries of a shard, on this host's disk.
 //!
 //! It holds every delivery with its state and attempts, the queue of open deliveries by due time, dead
-//! letters, totals, and each lane's cursor. In go the messages of the journal, and all of it follows from
-//! them. Workers read their deliveries from it, and the API its answers.
+//! letters, totals, and each lane's cursor. All of it is computed from the messages of the journal. Workers
+//! find their deliveries here, and the API reads its answers from it.
 //!
 //! Each journal message is folded by one atomic batch that also moves the checkpoint. So a crash at any
 //! moment leaves the index exactly at some message of the journal. Nothing is synced to disk: what a power

@@ -6,8 +6,8 @@
 //!                  └───────◀──────────────┴─── outcome ◀───┘
 //! ```
 //!
-//! In go one shard's log, the routes of this moment and the lease to write the shard's journal. Out come
-//! signed HTTP requests, the journal, metrics, and the destinations that answered 410.
+//! The input is one shard's log, the routes of this moment and the lease to write the shard's journal. The
+//! output is signed HTTP requests, the journal, metrics, and the destinations that answered 410.
 //!
 //! The journal is what survives a crash. One writer appends to it what was matched and how each attempt
 //! ended, and then folds each block into the delivery index on this host's disk. Workers find their

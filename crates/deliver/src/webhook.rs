@@ -1,7 +1,7 @@
 //! Builds and signs the request that a consumer receives.
 //!
-//! In go an event and its destination, out comes a request that is ready to be sent: the body, the headers
-//! that Floodgate promises, and a Standard Webhooks signature by each of the destination's keys. The
+//! It takes an event and its destination, and returns a request that is ready to be sent: the body, the
+//! headers that Floodgate promises, and a Standard Webhooks signature by each of the destination's keys. The
 //! `webhook-id` is the event's id, so it is the same for every attempt, also after a crash.
 
 mod headers;

@@ -100,8 +100,8 @@ impl Bookkeeper {
         Self { centre, regions, shards, state: Mutex::default() }
     }
 
-    /// Takes the books now. Only one caller at a time reads the streams. Callers that arrive meanwhile wait,
-    /// and share the next result.
+    /// Counts the streams now, and returns the books. Only one caller at a time reads the streams. Callers
+    /// that arrive meanwhile wait, and share the next result.
     ///
     /// # Errors
     /// If the centre's streams cannot be read. A region out of reach is no error: it is listed as unknown.

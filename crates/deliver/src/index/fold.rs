@@ -4,7 +4,8 @@
 //! `Attempt` counts only if its number is one more than the last that was recorded. A delivery that is closed
 //! does not change any more. So a message that was written twice, or a record that came too late, is
 //! harmless. If a block was matched in part before a crash, the deliveries that are known already do not
-//! count again.
+//! count again, whatever was matched in between. They stay even if a changed configuration, by which the
+//! block is matched again, does not name them: they were recorded, so they may have been sent.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -46,6 +47,8 @@ pub(super) struct BacklogChange {
 }
 
 struct RowChange {
+    /// None only if there is no row: the position in the queue of one that is open would be left behind, and
+    /// would be sent for ever. New deliveries are not looked up, unless [`Cursor::may_know`] says so.
     before: Option<DeliveryRow>,
     after: DeliveryRow,
 }
@@ -89,7 +92,7 @@ impl<'a> Changes<'a> {
             return Ok(());
         }
         self.cursors.insert(lane, cursor.after(log_sequence, matched.more));
-        let is_partly_known = cursor.partial == log_sequence;
+        let may_be_known = cursor.may_know(log_sequence);
         // Only the last part counts the events, because the others may be written again after a crash.
         if !matched.more {
             self.event_counts.matched(self.tables, lane, matched)?;
@@ -100,7 +103,7 @@ impl<'a> Changes<'a> {
             };
             for &index in &target.indexes {
                 let id = DeliveryId { log_sequence, index, generation: 0, destination: destination.clone() };
-                if is_partly_known && self.is_known(&id)? {
+                if may_be_known && self.is_known(&id)? {
                     continue;
                 }
                 self.tally(&target.source)?.matched += 1;
@@ -118,12 +121,12 @@ impl<'a> Changes<'a> {
         self.log = Some(continued.log.clone());
         for lane in Lane::ALL {
             let cursor = self.tables.cursor(lane)?;
-            let through = cursor.through.min(continued.through);
-            if cursor.partial > continued.through || cursor.through > through {
-                self.cursors.insert(lane, Cursor { through, partial: 0 });
+            let back = cursor.back_to(continued.through);
+            if back != cursor {
+                self.cursors.insert(lane, back);
             }
-            if cursor.through > through {
-                self.event_counts.uncount(lane, through);
+            if back.through < cursor.through {
+                self.event_counts.uncount(lane, back.through);
             }
         }
         Ok(())

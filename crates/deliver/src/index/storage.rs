@@ -23,7 +23,7 @@ pub(super) const LOG_KEY: &[u8] = b"log";
 const FORMAT_KEY: &[u8] = b"form";
 /// The version of what the fold writes and of how entries are encoded. An index of another version, or
 /// without one, is emptied and folded again.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 const TALLY_PREFIX: &[u8] = b"tally/";
 const DEAD_PREFIX: &[u8] = b"dead/";
 
@@ -32,14 +32,31 @@ const DEAD_PREFIX: &[u8] = b"dead/";
 pub(super) struct Cursor {
     /// The last log sequence that is matched completely.
     pub(super) through: u64,
-    /// A later log sequence that is matched in part; 0 if there is none.
+    /// The last log sequence that was ever matched in part; 0 if none was. It means nothing once `through` has
+    /// reached it.
     pub(super) partial: u64,
 }
 
 impl Cursor {
     /// Returns the cursor after a part of a block, or its last part, was matched.
     pub(super) fn after(self, log_sequence: u64, more: bool) -> Self {
-        if more { Self { partial: log_sequence, ..self } } else { Self { through: log_sequence, partial: 0 } }
+        if more {
+            Self { partial: self.partial.max(log_sequence), ..self }
+        } else {
+            Self { through: log_sequence, ..self }
+        }
+    }
+
+    /// Returns true if deliveries of this block may be known, although the cursor is before it. A term that
+    /// ended between two parts leaves some. The next term may match earlier blocks first, because the
+    /// configuration changed, and may end between two parts of one of them.
+    pub(super) fn may_know(self, log_sequence: u64) -> bool {
+        log_sequence <= self.partial
+    }
+
+    /// Returns the cursor after what is beyond this log sequence was lost.
+    pub(super) fn back_to(self, log_sequence: u64) -> Self {
+        Self { through: self.through.min(log_sequence), partial: self.partial.min(log_sequence) }
     }
 
     pub(super) fn encode(self) -> [u8; 16] {

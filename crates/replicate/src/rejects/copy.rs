@@ -41,11 +41,11 @@ pub struct Copier {
     pub regions: usize,
     /// True while this relay is the one that copies.
     pub may_write: watch::Receiver<bool>,
-    /// What is copied is counted here.
+    /// Counts the blocks that this relay copies.
     pub metrics: CopyMetrics,
 }
 
-/// Counts copied blocks.
+/// Counts blocks of refused requests that were copied to the centre, by region.
 #[derive(Clone)]
 pub struct CopyMetrics(IntCounterVec);
 

@@ -21,17 +21,17 @@ const MAX_SCANNED: u64 = 8 * CHUNK;
 /// Which refused requests are listed. What is None does not matter.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// Those of this region.
+    /// Only rows of this region.
     pub region: Option<Name>,
-    /// Those of this source; the empty text for requests that named no source.
+    /// Only rows of this source; the empty text for requests that named no source.
     pub source: Option<String>,
-    /// Those with this code.
+    /// Only rows with this code.
     pub code: Option<String>,
-    /// Those from this address.
+    /// Only rows of this IP address.
     pub peer: Option<IpAddr>,
-    /// Those since this Unix time in microseconds.
+    /// Only rows since this Unix time in microseconds.
     pub from_us: Option<u64>,
-    /// Those before this Unix time in microseconds.
+    /// Only rows before this Unix time in microseconds.
     pub to_us: Option<u64>,
 }
 
@@ -45,20 +45,20 @@ pub struct Key {
 /// A refused request, with the gateway that refused it.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// Where it is.
+    /// The position of the row, which the next page begins after.
     pub key: Key,
     /// The region of the gateway.
     pub region: String,
     /// The gateway that refused it.
     pub gateway: String,
-    /// What was refused.
+    /// The refused request, as its gateway recorded it.
     pub reject: Reject,
 }
 
-/// Rows, newest first.
+/// A page of refused requests.
 #[derive(Debug, Default)]
 pub struct Page {
-    /// The rows.
+    /// At most as many rows as the caller asked for, the newest first.
     pub rows: Vec<Row>,
     /// After which key the next page begins. None on the last page.
     pub next: Option<Key>,

@@ -1,5 +1,7 @@
 //! What each record of the journal changes.
 
+use std::collections::BTreeSet;
+
 use floodgate_event::Lane;
 use floodgate_event::deliveries::{LaneRouting, Routed, Totals};
 use floodgate_event::proto::attempt::Outcome;
@@ -72,6 +74,48 @@ fn a_crash_between_two_parts_neither_loses_nor_doubles_a_match() {
     assert_eq!(fixture.due(Queue::First, 0), [(5, 1, 0), (5, 2, 0)]);
     fixture.apply(vec![matched(5, Lane::Standard, &[3])]);
     assert_eq!(fixture.totals().matched, 3);
+}
+
+#[test]
+fn a_part_is_remembered_while_earlier_blocks_are_matched() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![matched(10, Lane::Standard, &[0]), part(15, Lane::Standard, &[0, 1, 2])]);
+    fixture.apply(vec![attempt(15, 0, 1, Outcome::Delivered, 0), attempt(15, 1, 1, Outcome::Failed, 50)]);
+    let mut fixture = fixture.reopen();
+    // A changed configuration matches a block before it, and fewer and other events of the block itself.
+    fixture.apply(vec![matched(12, Lane::Standard, &[0]), counted(14, Lane::Standard, 1, 2)]);
+    fixture.apply(vec![part(15, Lane::Standard, &[0, 3]), matched(15, Lane::Standard, &[1])]);
+    assert_eq!(fixture.totals(), Totals { matched: 6, delivered: 1, pending: 5, ..Totals::default() });
+    assert_eq!(fixture.due(Queue::First, 0), [(10, 0, 0), (15, 2, 0), (12, 0, 0), (15, 3, 0)]);
+    assert_eq!(fixture.due(Queue::Retry, 50), [(15, 1, 1)]);
+}
+
+/// Terms end after every number of messages. By each term's configuration, other blocks match than by the one
+/// before, and other events of a block.
+#[test]
+fn wherever_terms_end_each_delivery_is_known_once() {
+    for ends in 0..16 {
+        let mut fixture = Fixture::new();
+        let (mut known, mut delivered) = (BTreeSet::new(), BTreeSet::new());
+        for (term, end) in [(0, ends % 4), (1, ends / 4), (2, usize::MAX)] {
+            let from = fixture.index.cursor(Lane::Standard).unwrap() + 1;
+            let blocks = (from..=6).filter(|block| block % 2 == u64::from(term) % 2);
+            let parts = blocks.flat_map(|block| [(block, true), (block, false)]);
+            for (block, more) in parts.take(end) {
+                let indexes = if more { vec![0, 1, term + 2] } else { vec![term + 3] };
+                let record = if more { part } else { matched };
+                fixture.apply(vec![record(block, Lane::Standard, &indexes)]);
+                fixture.apply(vec![attempt(block, indexes[0], 1, Outcome::Delivered, 0)]);
+                known.extend(indexes.iter().map(|&index| (block, index)));
+                delivered.insert((block, indexes[0]));
+            }
+        }
+        let totals = fixture.totals();
+        let expected = [known.len(), delivered.len()].map(|count| count as u64);
+        assert_eq!([totals.matched, totals.delivered], expected, "{ends}");
+        let due = fixture.due(Queue::First, 0).into_iter().map(|(block, index, _)| (block, index));
+        assert_eq!(due.collect::<BTreeSet<_>>(), &known - &delivered, "{ends}");
+    }
 }
 
 #[test]

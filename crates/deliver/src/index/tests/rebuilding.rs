@@ -6,7 +6,7 @@ use floodgate_event::proto::attempt::Outcome;
 use floodgate_event::proto::{Continued, record};
 
 use super::super::Queue;
-use super::{Fixture, attempt, counted, matched};
+use super::{Fixture, attempt, counted, matched, part};
 
 #[test]
 fn an_index_of_another_format_is_emptied() {
@@ -59,6 +59,19 @@ fn deliveries_of_the_lost_part_of_a_log_are_removed_and_can_be_matched_again() {
 
     fixture.apply(vec![matched(5, Lane::Standard, &[1])]);
     assert_eq!(fixture.due(Queue::First, 0), [(4, 0, 0), (5, 1, 0)]);
+}
+
+#[test]
+fn a_part_before_the_lost_part_of_a_log_is_remembered() {
+    let mut fixture = Fixture::new();
+    fixture.apply(vec![part(15, Lane::Standard, &[0])]);
+    fixture.apply(vec![part(12, Lane::Standard, &[0])]);
+    let continued = Continued { log: "a/1".into(), through: 13 };
+    fixture.apply(vec![record::Record::Continued(continued)]);
+    fixture.apply(vec![matched(12, Lane::Standard, &[0, 1]), matched(15, Lane::Standard, &[0])]);
+    let expected = Totals { matched: 4, delivered: 0, dead: 0, discarded: 1, pending: 3 };
+    assert_eq!(fixture.totals(), expected);
+    assert_eq!(fixture.due(Queue::First, 0), [(12, 0, 0), (12, 1, 0), (15, 0, 0)]);
 }
 
 #[test]

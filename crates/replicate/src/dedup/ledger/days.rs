@@ -61,6 +61,8 @@ impl Days {
             }
             return Ok(day.ids.clone());
         }
+        // A crash may have left the note of a day that was dropped while it was ahead. This one is not.
+        batch.remove(meta, ahead_key(today));
         let ids = open_day(database, today)?;
         self.days.insert(today, Day { ids: ids.clone(), goes_with: None });
         Ok(ids)
@@ -96,6 +98,8 @@ impl Days {
             if let Some(Day { ids, goes_with }) = self.days.remove(&day) {
                 tracing::info!(day, "ledger day dropped");
                 database.delete_keyspace(ids)?;
+                // Last: a day that a crash leaves without its note is kept until its own date. A note that is
+                // left without its day is removed by `enter`.
                 if goes_with.is_some() {
                     meta.remove(ahead_key(day))?;
                 }

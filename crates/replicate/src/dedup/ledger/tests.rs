@@ -108,6 +108,25 @@ fn a_day_that_was_ahead_and_is_reached_keeps_its_ids_like_any_other() {
     assert!(log.known().is_empty());
 }
 
+/// The note that a crash leaves behind would drop the day too early, once its date has come.
+#[test]
+fn a_day_that_was_dropped_while_it_was_ahead_is_kept_like_any_other_once_it_is_reached() {
+    let mut log = Log::new();
+    log.store(109, 1);
+    log.store(100, 0);
+    let note = log.ledger.meta.get("ahead/109").unwrap().unwrap();
+    log.forget(101, 101);
+    assert_eq!((log.known(), log.ledger.meta.get("ahead/109").unwrap()), (vec![], None));
+    log.ledger.meta.insert("ahead/109", note).unwrap();
+    let mut log = log.reopened();
+    log.store(109, 2);
+    let mut log = log.reopened();
+    log.forget(109, 102);
+    assert_eq!(log.known(), [2]);
+    log.forget(110, 110);
+    assert!(log.known().is_empty());
+}
+
 #[test]
 fn an_emptied_ledger_forgets_which_days_were_ahead() {
     let mut log = Log::new();
