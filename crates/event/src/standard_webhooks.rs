@@ -1,8 +1,11 @@
 //! Signatures of the [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks)
-//! specification, version 1 (HMAC-SHA256). The gateway checks them, and the relay makes them.
+//! specification, version 1 (HMAC-SHA256). The relay signs deliveries with them. `floodgate-schemes` verifies
+//! requests, and uses the headers and [`key_bytes`] of this module.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use std::ops::RangeInclusive;
+
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD as BASE64};
+use base64::engine::{DecodePaddingMode, Engine as _};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -18,19 +21,35 @@ pub const SIGNATURE_HEADER: &str = "webhook-signature";
 
 const PREFIX: &str = "whsec_";
 /// Key lengths that the specification allows, in bytes.
-const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+const KEY_BYTES: RangeInclusive<usize> = 24..=64;
+/// Key lengths that providers use, in bytes. Svix takes up to 75 (`KEY_SIZE_MAX` of
+/// [svix-server](https://github.com/svix/svix-webhooks)), and some services use Svix under their own name.
+const PROVIDER_KEY_BYTES: RangeInclusive<usize> = 24..=75;
+/// Reads base64 with or without padding, as some of the reference libraries do. They also ignore the bits
+/// that the last character has over.
+const ANY_PADDING: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// A symmetric signing key that is ready for use.
 #[derive(Clone)]
 pub struct Key(Hmac<Sha256>);
 
 impl Key {
-    /// Decodes `whsec_` and base64. The prefix may be missing.
+    /// Decodes `whsec_` and base64. The prefix may be missing, and the padding may not: the receiver has to
+    /// decode the same secret, and not every library reads it without.
     ///
     /// # Errors
     /// If it is not base64, or not 24 to 64 bytes of it.
     pub fn parse(secret: &Secret) -> Result<Self, InvalidKey> {
-        let bytes = key_bytes(secret.expose())?;
+        let text = without_prefix(secret.expose());
+        let bytes = BASE64.decode(text).map(Zeroizing::new).map_err(|_| InvalidKey::Base64)?;
+        if !KEY_BYTES.contains(&bytes.len()) {
+            return Err(InvalidKey::Length(bytes.len()));
+        }
         Hmac::new_from_slice(&bytes).map(Self).map_err(|_| InvalidKey::Length(bytes.len()))
     }
 
@@ -50,15 +69,15 @@ impl Key {
     }
 }
 
-/// Decodes the bytes of a key: `whsec_` and base64. The prefix may be missing. The bytes are wiped when
-/// dropped.
-///
-/// # Errors
-/// As [`Key::parse`].
-pub fn key_bytes(text: &str) -> Result<Zeroizing<Vec<u8>>, InvalidKey> {
-    let bytes = BASE64.decode(text.strip_prefix(PREFIX).unwrap_or(text));
-    let bytes = bytes.map(Zeroizing::new).map_err(|_| InvalidKey::Base64)?;
-    if KEY_BYTES.contains(&bytes.len()) { Ok(bytes) } else { Err(InvalidKey::Length(bytes.len())) }
+/// Decodes the bytes of a provider's key: `whsec_` and base64. The prefix and the padding may be missing. The
+/// bytes are wiped when dropped. Returns `None` if the text is not base64, or not 24 to 75 bytes of it.
+pub fn key_bytes(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let bytes = ANY_PADDING.decode(without_prefix(text)).map(Zeroizing::new).ok()?;
+    PROVIDER_KEY_BYTES.contains(&bytes.len()).then_some(bytes)
+}
+
+fn without_prefix(text: &str) -> &str {
+    text.strip_prefix(PREFIX).unwrap_or(text)
 }
 
 /// The text is not a Standard Webhooks key. The error says nothing of the key itself.
@@ -89,5 +108,25 @@ mod tests {
         for bad in ["", "whsec_", "whsec_AAAA", "whsec_***", &format!("whsec_{}", BASE64.encode([0; 65]))] {
             assert!(Key::parse(&Secret::new(bad)).is_err(), "{bad}");
         }
+    }
+
+    /// `test_signature_verification_with_unpadded_secret` of the reference library for Python has these.
+    #[test]
+    fn a_providers_key_needs_no_padding() {
+        let expected = BASE64.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwBg==").unwrap();
+        for text in ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwBr", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwBg=="] {
+            for text in [text.to_owned(), format!("{PREFIX}{text}")] {
+                assert_eq!(key_bytes(&text).as_deref(), Some(&expected), "{text}");
+            }
+            // The receiver of a delivery may read only the second.
+            assert_eq!(Key::parse(&Secret::new(text)).is_ok(), text.ends_with('='), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_providers_key_has_24_to_75_bytes() {
+        let of = |length| key_bytes(&BASE64.encode(vec![0; length])).map(|bytes| bytes.len());
+        assert_eq!([23, 24, 64, 65, 75, 76].map(of), [None, Some(24), Some(64), Some(65), Some(75), None]);
+        assert_eq!(key_bytes("whsec_*"), None);
     }
 }

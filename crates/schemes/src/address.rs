@@ -25,7 +25,8 @@ pub(crate) const PLAID_PRODUCTION: &str = "https://production.plaid.com/webhook_
 pub(crate) const PLAID_SANDBOX: &str = "https://sandbox.plaid.com/webhook_verification_key/get";
 
 /// Returns true if Amazon SNS publishes certificates at this address:
-/// `https://sns.<region>.amazonaws.com[.cn]/SimpleNotificationService-<hex>.pem`.
+/// `https://sns.<region>.amazonaws.com[.cn]/SimpleNotificationService-<hex>.pem`, or with `amazonaws.eu` for
+/// a region of the European Sovereign Cloud.
 pub(crate) fn is_sns_certificate(url: &str) -> bool {
     let file = path_of_sns(url).and_then(|path| path.strip_prefix("/SimpleNotificationService-"));
     let id = file.and_then(|file| file.strip_suffix(".pem"));
@@ -33,7 +34,7 @@ pub(crate) fn is_sns_certificate(url: &str) -> bool {
 }
 
 /// Returns true if fetching this address confirms a subscription at Amazon SNS:
-/// `https://sns.<region>.amazonaws.com[.cn]/?…`.
+/// `https://sns.<region>.amazonaws.com[.cn]/?…`, or with `amazonaws.eu` as above.
 pub(crate) fn is_sns_subscription(url: &str) -> bool {
     let query = path_of_sns(url).and_then(|path| path.strip_prefix("/?"));
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:=&%".contains(&byte);
@@ -44,8 +45,17 @@ pub(crate) fn is_sns_subscription(url: &str) -> bool {
 fn path_of_sns(url: &str) -> Option<&str> {
     let rest = url.strip_prefix("https://sns.")?;
     let (host, path) = rest.split_at(rest.find('/')?);
-    let region = host.strip_suffix(".cn").unwrap_or(host).strip_suffix(".amazonaws.com")?;
-    is_region(region).then_some(path)
+    let region = match host.strip_suffix(".amazonaws.eu") {
+        Some(region) => Some(region).filter(|region| is_sovereign(region)),
+        None => host.strip_suffix(".cn").unwrap_or(host).strip_suffix(".amazonaws.com"),
+    };
+    is_region(region?).then_some(path)
+}
+
+/// Returns true for names of regions in the AWS European Sovereign Cloud, such as `eusc-de-east-1`. Only they
+/// are below `amazonaws.eu`.
+pub(crate) fn is_sovereign(region: &str) -> bool {
+    region.starts_with("eusc-")
 }
 
 /// Returns true for names such as `us-west-2` and `us-gov-east-1`: letters, more letters, a number. If any

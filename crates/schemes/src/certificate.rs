@@ -5,6 +5,8 @@
 //! the provider's signing key from the key of its web server.
 
 use ring::signature::{UnparsedPublicKey, VerificationAlgorithm};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 use x509_parser::pem::parse_x509_pem;
 
@@ -16,7 +18,8 @@ const MAX_BYTES: usize = 64 * 1_024;
 /// The parts of a certificate that a scheme needs.
 pub(crate) struct Certificate {
     url: String,
-    common_name: String,
+    /// The hosts that it is for, or the common name of its subject.
+    names: Vec<String>,
     /// In Unix seconds.
     not_before: i64,
     not_after: i64,
@@ -46,12 +49,10 @@ impl Certificate {
         if pem.label != "CERTIFICATE" || !rest.is_empty() {
             return None;
         }
-        let mut names = certificate.subject().iter_common_name();
-        let (Some(name), None) = (names.next(), names.next()) else { return None };
         let validity = certificate.validity();
         Some(Self {
             url: url.to_owned(),
-            common_name: name.as_str().ok()?.to_owned(),
+            names: names(&certificate)?,
             not_before: validity.not_before.timestamp(),
             not_after: validity.not_after.timestamp(),
             key: certificate.public_key().subject_public_key.data.to_vec(),
@@ -61,9 +62,10 @@ impl Certificate {
     /// Refuses a certificate whose subject is not the provider.
     ///
     /// # Errors
-    /// If its common name is not one of the provider's.
+    /// If none of its names is one of the provider's.
     pub(crate) fn require_name(&self, is_known: impl Fn(&str) -> bool) -> Result<(), Failure> {
-        if is_known(&self.common_name) { Ok(()) } else { Err(unusable(&self.url, "its subject is another")) }
+        let known = self.names.iter().any(|name| is_known(name));
+        if known { Ok(()) } else { Err(unusable(&self.url, "its subject is another")) }
     }
 
     /// Refuses a certificate whose validity has not begun.
@@ -95,6 +97,24 @@ impl Certificate {
         let key = UnparsedPublicKey::new(algorithm, &self.key);
         key.verify(content, signature).map_err(|_| Failure::NoMatch { keys: 1 })
     }
+}
+
+/// Returns the hosts of `subjectAltName`. The common name counts only if there are none
+/// ([RFC 6125](https://www.rfc-editor.org/rfc/rfc6125) section 6.4.4), and only if it is one.
+fn names(certificate: &X509Certificate<'_>) -> Option<Vec<String>> {
+    let alternative = certificate.subject_alternative_name().ok()?;
+    let all = alternative.iter().flat_map(|extension| &extension.value.general_names);
+    let hosts = all.filter_map(|name| match name {
+        GeneralName::DNSName(host) => Some((*host).to_owned()),
+        _ => None,
+    });
+    let hosts: Vec<String> = hosts.collect();
+    if !hosts.is_empty() {
+        return Some(hosts);
+    }
+    let mut common = certificate.subject().iter_common_name();
+    let (Some(name), None) = (common.next(), common.next()) else { return None };
+    Some(vec![name.as_str().ok()?.to_owned()])
 }
 
 fn unusable(url: &str, why: &'static str) -> Failure {

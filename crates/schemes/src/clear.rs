@@ -54,13 +54,17 @@ pub(crate) fn encoded(
 /// Prepares a scheme whose requests carry a secret in this header.
 ///
 /// # Errors
-/// If there is no secret, or no header can have this name.
+/// If there is no secret, no header can have this name, or [`single`] would refuse a header with this secret.
 pub(crate) fn in_header(name: &str, secrets: &Secrets) -> Result<Box<dyn Verify>, InvalidSettings> {
     let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| InvalidSettings::Setting {
         setting: "header",
         why: format!("`{name}` is not the name of a header"),
     })?;
-    prepare(vec![Place::Header(header)], secrets)
+    let is_visible = |text: &str| text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    encoded(vec![Place::Header(header)], secrets, |text| match is_visible(text) {
+        true => Ok(text.to_owned()),
+        false => Err(InvalidSettings::Key("a secret of visible ASCII, because a header carries it")),
+    })
 }
 
 impl Verify for Clear {
@@ -160,11 +164,11 @@ pub fn bearer(headers: &HeaderMap) -> Result<&str, Failure> {
     credentials("Bearer", single(headers, AUTHORIZATION.as_str())?)
 }
 
-/// Returns the credentials after the name of the authentication scheme, whose case does not matter
-/// ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110) section 11.1).
+/// Returns the credentials after the name of the authentication scheme, whose case does not matter, and after
+/// one or more spaces ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110) sections 11.1 and 11.4).
 fn credentials<'r>(scheme: &str, value: &'r str) -> Result<&'r str, Failure> {
     let pair = value.split_once(' ').filter(|(name, _)| name.eq_ignore_ascii_case(scheme));
     let malformed =
         || Failure::malformed("authorization", format!("`{scheme}` and a space before the secret"));
-    pair.map(|(_, credentials)| credentials).ok_or_else(malformed)
+    pair.map(|(_, credentials)| credentials.trim_start_matches(' ')).ok_or_else(malformed)
 }

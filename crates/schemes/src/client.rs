@@ -2,6 +2,7 @@
 
 mod name;
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -79,6 +80,7 @@ impl Clients {
         if others.len() >= ClientCertificates::MAX_CHAIN {
             return Err(Failure::malformed(CERTIFICATE, "at most five certificates"));
         }
+        Self::check_subjects(others)?;
         self.check_path(own, others, now)?;
         let certificate = parsed(own).ok_or_else(unreadable)?;
         check_key_usage(&certificate)?;
@@ -86,6 +88,19 @@ impl Clients {
         let name = names.enumerate().find(|(_, (_, name))| name.is_of(&certificate, own));
         let (name, _) = name.ok_or_else(|| Failure::NotAllowed { what: shown(&certificate, own) })?;
         Ok(Accepted { by: self.digest, valid: self.validity(client, now)?, name })
+    }
+
+    /// Refuses chains in which certificates have the same subject. Finding a path may check a signature for
+    /// each way through them, and a client could make every request cost as many as there are.
+    fn check_subjects(others: &[Vec<u8>]) -> Result<(), Failure> {
+        let mut subjects = HashSet::new();
+        for der in others {
+            let certificate = parsed(der).ok_or_else(unreadable)?;
+            if !subjects.insert(certificate.subject().as_raw().to_vec()) {
+                return Err(Failure::malformed(CERTIFICATE, "certificates with different subjects"));
+            }
+        }
+        Ok(())
     }
 
     /// Checks that one of the authorities vouches for the certificate, over any of the others that the client

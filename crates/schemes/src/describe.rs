@@ -1,17 +1,17 @@
-//! Says for people what a scheme asks of a request.
+//! Describes for people what a scheme needs of a request.
 
 use floodgate_event::scheme::{
     Algorithm, Encoding, Form, KeyFormat, Settings, Template, Timestamp, TimestampAt, Unit,
 };
 
-use crate::preset::{Description, Preset, Signing};
+use crate::preset::{Description, Preset};
 
 impl Preset {
-    /// What the scheme asks of a request to a source with these settings.
+    /// Describes what the scheme needs of a request to a source with these settings.
     pub fn describe(&self, settings: &Settings) -> Description {
-        let mut lines = match (&self.signing, &settings.signature) {
-            (Signing::Template(template), _) | (Signing::Code(_), Some(template)) => self::template(template),
-            (Signing::Code(_), None) => (self.words)(settings),
+        let mut lines = match self.signing.template().or(settings.signature.as_ref()) {
+            Some(template) => self::template(template),
+            None => (self.words)(settings),
         };
         if lines.is_empty() {
             lines.push(("signed", "in the provider's own way, which its documentation describes".to_owned()));
@@ -38,13 +38,13 @@ impl Preset {
     }
 }
 
-/// What the certificate of a TLS client must be.
+/// Describes the certificate that a TLS client must have.
 fn client(settings: &Settings) -> String {
     let names = settings.client_names.join(", or ");
     format!("for {names}, signed by one of {} authorities", settings.client_ca.len())
 }
 
-/// What a scheme asks for that sends the secret itself in this header.
+/// Describes a scheme whose requests carry the secret itself in this header.
 pub(crate) fn secret_in(header: &str) -> Description {
     vec![
         ("header", format!("{header}: <secret>")),
@@ -53,7 +53,7 @@ pub(crate) fn secret_in(header: &str) -> Description {
     ]
 }
 
-/// What a template asks for.
+/// Describes what a template needs.
 pub(crate) fn template(template: &Template) -> Description {
     let mut lines = vec![("header", header(template))];
     lines.extend(template.id_header.as_ref().map(|name| ("id", format!("the header {name}"))));
@@ -95,7 +95,7 @@ fn time(timestamp: &Timestamp) -> String {
     }
 }
 
-/// The usual name.
+/// Returns the usual name of the algorithm, such as `HMAC-SHA256`.
 pub(crate) const fn algorithm(algorithm: Algorithm) -> &'static str {
     match algorithm {
         Algorithm::HmacSha1 => "HMAC-SHA1",
@@ -108,7 +108,7 @@ pub(crate) const fn algorithm(algorithm: Algorithm) -> &'static str {
     }
 }
 
-/// How the signature is written.
+/// Describes how the signature is written.
 pub(crate) const fn encoding(encoding: Encoding) -> &'static str {
     match encoding {
         Encoding::Hex => "lower-case hexadecimal digits",
@@ -131,6 +131,7 @@ fn key(template: &Template) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use crate::preset::Signing;
     use crate::presets;
 
     use super::*;

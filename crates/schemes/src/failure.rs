@@ -163,8 +163,8 @@ pub enum InvalidSettings {
     /// The source has no key at all, so no request could verify.
     #[error("the scheme needs a key, and the source has none")]
     NoKey,
-    /// A secret is empty, so anyone could sign.
-    #[error("a secret is empty")]
+    /// A secret is empty or only white space, so anyone could sign.
+    #[error("a secret is empty, or only white space")]
     EmptySecret,
     /// A key does not have the form that the scheme asks for.
     #[error("expected {0}")]

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Deref;
 
-use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::Failure;
@@ -76,9 +78,57 @@ impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for Elements<T, N> {
     }
 }
 
+/// An object of JSON, and nothing else. By itself serde also reads a list into the fields of a struct, in
+/// their order. Then what is verified has no names, and nobody finds a field in it.
+#[derive(Debug, Default)]
+pub(crate) struct Object<T>(T);
+
+impl<T> Deref for Object<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Fields(PhantomData)).map(Self)
+    }
+}
+
+struct Fields<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_object_is_no_list() {
+        #[derive(Debug, Deserialize)]
+        struct Point {
+            x: u8,
+            y: Option<u8>,
+        }
+        let read = |text: &str| read::<Object<Point>>(text.as_bytes(), "a point");
+        let point = read(r#"{"x": 1, "z": [], "y": 2}"#).unwrap();
+        assert_eq!((point.x, point.y), (1, Some(2)));
+        for bad in ["[1, 2]", "[]", "{}", r#"{"x": 1, "x": 1}"#, "null", "1", r#"{"x": 1} 2"#] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_batch_has_a_first_and_a_last_element() {

@@ -16,29 +16,29 @@ use crate::{fields, presets};
 /// A preset that the request may be of.
 #[derive(Debug)]
 pub struct Guess {
-    /// The preset.
+    /// The preset whose headers and fields the request has.
     pub preset: &'static Preset,
-    /// What the preset says of the request.
+    /// What came of verifying the request by the preset.
     pub outcome: Outcome,
     evidence: Evidence,
 }
 
-/// What a preset says of a request that has what it asks for.
+/// What came of verifying a request by a preset whose headers and fields it has.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The request verifies, by the key of this id.
     Verified(String),
-    /// The request is a question that the provider asks of an endpoint. If such questions are signed, this
-    /// one verifies.
+    /// The request is a handshake of the provider. If the provider signs its handshakes, the signature
+    /// verifies.
     Handshake,
     /// The request does not verify with the keys that were given.
     Refused(Failure),
-    /// No key was given that has the form which the scheme asks for. The failure is that of another key, and
-    /// says something only if its step comes before that of the signature.
+    /// No given key has the form that the scheme needs. The failure comes from a placeholder key, so it means
+    /// something only if its step comes before [`Step::Signature`].
     NoKey(Failure),
 }
 
-/// What speaks for a preset. The order of the fields is that of their weight.
+/// How well a request fits a preset. The fields are in the order of their weight.
 #[derive(Debug)]
 struct Evidence {
     is_certain: bool,
@@ -48,8 +48,8 @@ struct Evidence {
     fields: usize,
 }
 
-/// Names the presets that the request fits, the most specific first. Secrets may be public keys as well. The
-/// settings are those that are known; others are made up.
+/// Names the presets that the request fits, the most specific first. `secrets` may contain public keys. A
+/// setting that `settings` lacks gets a placeholder.
 pub fn guess(request: &Request<'_>, settings: &Settings, secrets: &Secrets) -> Vec<Guess> {
     let mut guesses: Vec<Guess> =
         presets::all().iter().filter_map(|preset| Guess::of(preset, request, settings, secrets)).collect();
@@ -64,7 +64,7 @@ impl Evidence {
 }
 
 impl Guess {
-    /// None if the request does not have what the preset asks for.
+    /// Returns `None` if the request lacks a header or a field that the preset needs.
     fn of(
         preset: &'static Preset,
         request: &Request<'_>,
@@ -111,8 +111,8 @@ fn by_published_key(scheme: &Scheme, request: &Request<'_>) -> bool {
     matches!(without, Err(failure) if failure.step() == Step::Key)
 }
 
-/// The scheme with those of the keys that have its form; none if none has. A scheme whose keys its provider
-/// publishes needs none.
+/// Prepares the scheme with those keys that have the form it needs. Returns `None` if no key has it, unless
+/// the provider publishes the keys.
 fn with_keys(candidate: &Candidate<'_>, secrets: &Secrets) -> Option<Scheme> {
     let (mut usable, mut public) = (vec![], vec![]);
     for secret in secrets {
@@ -129,14 +129,15 @@ fn with_keys(candidate: &Candidate<'_>, secrets: &Secrets) -> Option<Scheme> {
     (!waits).then_some(scheme)
 }
 
-/// Whether not even an empty request is refused for its form: then it says nothing that this one is not.
+/// Returns true if the scheme does not refuse an empty request for its form. Such a scheme says nothing about
+/// this request.
 fn fits_anything(scheme: &Scheme, request: &Request<'_>) -> bool {
     let headers = HeaderMap::new();
     let empty = Request { url: "", headers: &headers, body: b"", published: &NoPublishedKeys, ..*request };
     !matches!(scheme.receive(&empty), Err(failure) if failure.step() == Step::Form)
 }
 
-/// How many of the headers the scheme cannot do without.
+/// Counts the headers without which the scheme refuses the request.
 fn needed(scheme: &Scheme, headers: &HeaderMap) -> usize {
     if scheme.require_headers(headers).is_err() {
         return 0;
@@ -149,7 +150,8 @@ fn needed(scheme: &Scheme, headers: &HeaderMap) -> usize {
     headers.keys().filter(|name| *name != AUTHORIZATION).filter(is_needed).count()
 }
 
-/// A header of the provider's says more than a field of the body, such as `/id`, which many bodies have.
+/// Returns how much a value at this place counts. A header of the provider counts more than a field of the
+/// body such as `/id`, which many bodies have.
 fn weight(at: At, request: &Request<'_>) -> usize {
     match at {
         At::Header(name) => 2 * usize::from(request.headers.contains_key(name)),

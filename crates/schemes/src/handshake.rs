@@ -51,6 +51,8 @@ pub enum Handshake {
 pub(crate) struct Context<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) secrets: &'a Secrets,
+    /// The id of the key that signed the request. `None` before the signature is verified.
+    pub(crate) signed_by: Option<&'a str>,
 }
 
 impl Handshake {
@@ -74,6 +76,12 @@ impl Handshake {
             | Self::XeroIntent
             | Self::SnsConfirmation => None,
         }
+    }
+
+    /// Returns true if this handshake signs such a text for anybody who asks. A body that is one is no event:
+    /// its signature does not show who sent it.
+    pub(crate) fn signs(self, text: &[u8]) -> bool {
+        matches!(self, Self::XCrc) && get::is_token_of_x(text)
     }
 
     /// Answers a request that is this handshake and has no signature. Returns `None` for any other request.

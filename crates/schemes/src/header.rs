@@ -47,6 +47,16 @@ pub(crate) fn require_fresh(signed: u64, now: u64, tolerance: u64) -> Result<(),
     Err(Failure::Stale { seconds: if signed < now { -far } else { far }, tolerance })
 }
 
+/// The same for a time that may have a fraction of a second, and is `ahead` of now by so many seconds. The
+/// failure rounds up, so that it never says that what is allowed is too much.
+pub(crate) fn require_near(ahead: f64, tolerance: u64) -> Result<(), Failure> {
+    if ahead.abs() <= tolerance as f64 {
+        return Ok(());
+    }
+    let seconds = ahead.abs().ceil().copysign(ahead) as i64;
+    Err(Failure::Stale { seconds, tolerance })
+}
+
 /// Returns true if both are equal. The time that it takes depends only on their lengths.
 pub(crate) fn same(ours: &[u8], theirs: &[u8]) -> bool {
     ours.ct_eq(theirs).into()
@@ -64,6 +74,18 @@ mod tests {
         assert_eq!(require_fresh(1_301, 1_000, 300), stale(301));
         assert_eq!(require_fresh(u64::MAX, 0, 300), stale(i64::MAX));
         assert_eq!(require_fresh(0, u64::MAX, 300), stale(-i64::MAX));
+    }
+
+    #[test]
+    fn a_fraction_of_a_second_is_too_much() {
+        let stale = |seconds| Err(Failure::Stale { seconds, tolerance: 300 });
+        for near in [300.0, -300.0, 299.9] {
+            assert_eq!(require_near(near, 300), Ok(()));
+        }
+        assert_eq!(require_near(300.001, 300), stale(301));
+        assert_eq!(require_near(-300.9, 300), stale(-301));
+        assert_eq!(require_near(f64::INFINITY, 300), stale(i64::MAX));
+        assert!(require_near(f64::NAN, 300).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! What may be wrong with a request that is refused. Common mistakes are found by making them: if the
-//! signature verifies then, the mistake is named. No hint says a secret, or a signature that would have been
-//! right.
+//! Says what may be wrong with a request that was refused. It tries common mistakes one by one, and names a
+//! mistake if the signature verifies with it. No hint contains a secret, or the signature that would have
+//! been right.
 
 mod body;
 mod form;
@@ -13,7 +13,7 @@ use floodgate_event::source::Intake;
 use http::HeaderMap;
 
 use crate::guess::{Guess, Outcome, guess};
-use crate::preset::{Preset, Signing};
+use crate::preset::Preset;
 use crate::scheme::url_of;
 use crate::{Failure, Request, Secrets, Step, template};
 
@@ -27,17 +27,17 @@ const MAX_TOLERANCE_SECONDS: u64 = 86_400;
 /// A request that was refused, and what refused it.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {
-    /// The preset.
+    /// The preset that refused the request.
     pub preset: &'static Preset,
-    /// The settings, with their public keys.
+    /// The settings of the source, with its public keys.
     pub settings: &'a Settings,
-    /// The secrets.
+    /// The secrets of the source, without its public keys.
     pub secrets: &'a Secrets,
-    /// The request.
+    /// The request that was refused.
     pub request: &'a Request<'a>,
 }
 
-/// What a mistake changes. The rest is as in the case.
+/// What a mistake changes. A field that is `None` is as in the case.
 #[derive(Default)]
 struct Mistake<'m> {
     template: Option<Template>,
@@ -47,8 +47,8 @@ struct Mistake<'m> {
     url: Option<&'m str>,
 }
 
-/// What may be wrong, the most likely first. Says nothing of the age of a signed time beyond how it is set:
-/// the caller can ask again at another time.
+/// Returns what may be wrong, the most likely first. It does not try other times of receipt: the caller can
+/// ask again with another time.
 pub fn hints(case: &Case<'_>, failure: &Failure) -> Vec<String> {
     match failure.step() {
         Step::Form => other(case).or_else(|| alike(case)).into_iter().collect(),
@@ -64,7 +64,7 @@ pub fn hints(case: &Case<'_>, failure: &Failure) -> Vec<String> {
 }
 
 impl Case<'_> {
-    /// Whether the request verifies with this mistake.
+    /// Returns true if the request verifies with this mistake.
     fn holds(&self, mistake: Mistake<'_>) -> bool {
         let mut settings = self.settings.clone();
         settings.tolerance_seconds = settings.tolerance_seconds.or(self.preset.tolerance_seconds);
@@ -80,12 +80,9 @@ impl Case<'_> {
         verify.is_ok_and(|verify| verify.verify(&request).is_ok())
     }
 
-    /// How the scheme signs, if that is a template.
+    /// Returns the template by which the scheme signs, or `None` if it signs by no template.
     fn template(&self) -> Option<&Template> {
-        match &self.preset.signing {
-            Signing::Template(template) => Some(template),
-            Signing::Code(_) => self.settings.signature.as_ref(),
-        }
+        self.preset.signing.template().or(self.settings.signature.as_ref())
     }
 }
 
@@ -104,7 +101,7 @@ fn times(case: &Case<'_>, failure: &Failure) -> Vec<String> {
     ahead.into_iter().chain(tolerance).collect()
 }
 
-/// The time may be in the other unit.
+/// Tries the other unit of time.
 fn unit(case: &Case<'_>) -> Option<String> {
     let template = case.template()?;
     let timestamp = template.timestamp.clone()?;
@@ -117,7 +114,7 @@ fn unit(case: &Case<'_>) -> Option<String> {
     holds.then(|| format!("it verifies if the signed time is in {name}"))
 }
 
-/// The request is another provider's.
+/// Names another provider by whose scheme the request verifies.
 fn other(case: &Case<'_>) -> Option<String> {
     guesses(case).into_iter().find_map(|guess| match guess.outcome {
         Outcome::Verified(_) => Some(format!("it verifies as `{}`", guess.preset.name)),
@@ -126,14 +123,15 @@ fn other(case: &Case<'_>) -> Option<String> {
     })
 }
 
-/// The request looks like another provider's.
+/// Names the providers whose requests have the same headers and fields.
 fn alike(case: &Case<'_>) -> Option<String> {
     let guesses = guesses(case).into_iter().take(MAX_NAMED);
     let names: Vec<String> = guesses.map(|guess| format!("`{}`", guess.preset.name)).collect();
     (!names.is_empty()).then(|| format!("it has what requests of {} have", names.join(", ")))
 }
 
-/// The preset of the case is not certain for any of these: it has refused the request.
+/// Returns the presets that the request fits. The preset of the case is never the certain one: it refused the
+/// request.
 fn guesses(case: &Case<'_>) -> Vec<Guess> {
     guess(case.request, case.settings, case.secrets)
 }

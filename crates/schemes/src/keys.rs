@@ -33,7 +33,7 @@ pub(crate) struct Named<K> {
 /// Makes a key of each secret.
 ///
 /// # Errors
-/// If there is no secret, or one is empty: an unset secret must never verify anything.
+/// If there is no secret, or one is empty or only white space: an unset secret must never verify anything.
 pub(crate) fn prepare<K>(
     secrets: &Secrets,
     parse: impl Fn(&str) -> Result<K, InvalidSettings>,
@@ -42,7 +42,7 @@ pub(crate) fn prepare<K>(
         return Err(InvalidSettings::NoKey);
     }
     let named = |named: &NamedSecret| match named.secret.expose() {
-        "" => Err(InvalidSettings::EmptySecret),
+        text if text.trim().is_empty() => Err(InvalidSettings::EmptySecret),
         text => Ok(Named { id: named.id.clone(), key: parse(text)? }),
     };
     secrets.iter().map(named).collect()

@@ -34,8 +34,7 @@ pub struct Preset {
     /// The body of the answer to an event that was accepted, where the provider asks for one.
     pub accepted_body: Option<&'static str>,
     /// The characters of which the body has to begin with one; any body if empty. It is what keeps apart what
-    /// a signature runs together: a body and the text before it, or an event and a token that was signed on
-    /// request.
+    /// a signature runs together: a body and the text before it.
     pub body_begins: &'static str,
     /// True if the provider wants answers without a body, also when a request is refused.
     pub without_bodies: bool,
@@ -98,8 +97,7 @@ impl Preset {
         if let Some(described) = &settings.signature {
             return described.timestamp.is_some();
         }
-        let in_template =
-            matches!(&self.signing, Signing::Template(template) if template.timestamp.is_some());
+        let in_template = self.signing.template().is_some_and(|template| template.timestamp.is_some());
         in_template || self.tolerance_seconds.is_some() || self.signs_time
     }
 
@@ -117,6 +115,8 @@ pub type Prepare = fn(&Settings, &Secrets) -> Result<Box<dyn Verify>, InvalidSet
 pub enum Signing {
     /// As a template of the generic scheme describes it.
     Template(Template),
+    /// As this template describes it, or in a variant of it that the code knows too.
+    Varied(Template, Prepare),
     /// In a way of its own, which is written in code.
     Code(Prepare),
 }
@@ -140,6 +140,14 @@ impl From<At> for Locator {
 }
 
 impl Signing {
+    /// Returns the template by which the provider signs, or `None` if none describes it.
+    pub(crate) fn template(&self) -> Option<&Template> {
+        match self {
+            Self::Template(template) | Self::Varied(template, _) => Some(template),
+            Self::Code(_) => None,
+        }
+    }
+
     pub(crate) fn prepare(
         &self,
         settings: &Settings,
@@ -147,7 +155,7 @@ impl Signing {
     ) -> Result<Box<dyn Verify>, InvalidSettings> {
         match self {
             Self::Template(template) => template::prepare(template, settings, secrets),
-            Self::Code(prepare) => prepare(settings, secrets),
+            Self::Varied(_, prepare) | Self::Code(prepare) => prepare(settings, secrets),
         }
     }
 }

@@ -140,7 +140,7 @@ impl Scheme {
 
     /// Answers a request that is an unsigned handshake. Returns `None` for any other request.
     pub fn question(&self, request: &Request<'_>) -> Option<Result<Answer, Failure>> {
-        let context = Context { settings: &self.settings, secrets: &self.secrets };
+        let context = self.context(None);
         self.preset.handshakes.iter().find_map(|handshake| handshake.unsigned(request, &context))
     }
 
@@ -155,25 +155,32 @@ impl Scheme {
         if let Some(answer) = self.question(&request) {
             return answer.map(Received::Handshake);
         }
-        let context = Context { settings: &self.settings, secrets: &self.secrets };
         self.require_body(request.body)?;
         let Some(verify) = &self.verify else { return Err(Failure::NoMatch { keys: 0 }) };
         let key = verify.verify(&request)?;
+        let context = self.context(Some(key));
         let mut handshakes = self.preset.handshakes.iter();
         let answer = handshakes.find_map(|handshake| handshake.signed(&request, &context)).transpose()?;
         Ok(answer.map_or(Received::Event(key), Received::Handshake))
     }
 
-    /// Refuses a body that begins with none of the preset's characters. White space before it does not count,
-    /// and neither does a body without anything else.
+    fn context<'a>(&'a self, signed_by: Option<&'a str>) -> Context<'a> {
+        Context { settings: &self.settings, secrets: &self.secrets, signed_by }
+    }
+
+    /// Refuses a body that a handshake would sign for anybody, and one that begins with none of the preset's
+    /// characters. White space before it does not count, and neither does a body without anything else.
     fn require_body(&self, body: &[u8]) -> Result<(), Failure> {
+        if self.preset.handshakes.iter().any(|handshake| handshake.signs(body)) {
+            return Err(Failure::malformed("the body", "an event, not a token that a handshake signs"));
+        }
         let allowed = self.preset.body_begins;
         let first = floodgate_json::without_bom(body).trim_ascii_start().first();
         if allowed.is_empty() || first.is_none_or(|first| allowed.as_bytes().contains(first)) {
             return Ok(());
         }
         let begins: Vec<String> = allowed.chars().map(|character| format!("`{character}`")).collect();
-        Err(Failure::malformed("the body", format!("JSON that begins with {}", begins.join(" or "))))
+        Err(Failure::malformed("the body", format!("one that begins with {}", begins.join(" or "))))
     }
 
     /// Returns what decides whether two requests are the same event, or `None` if the bytes of the body

@@ -8,10 +8,10 @@ use floodgate_event::scheme::{Encoding, Settings, Template, TimestampAt, Unit};
 use floodgate_event::source::Locator;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use self::content::{Content, Piece, Values};
+use self::content::{Content, Piece, Values, is_ended_by};
 use self::signatures::{Place, Signatures};
 use crate::digest::{self, Key};
-use crate::header::{number, require_fresh, single};
+use crate::header::{number, require_near, single};
 use crate::keys::{self, Named, NamedSecret, Secrets};
 use crate::verify::Verify;
 use crate::{Failure, InvalidSettings, Request, Signed, Unsigned, fields};
@@ -87,6 +87,7 @@ impl Verify for Prepared {
     }
 
     fn verify(&self, request: &Request<'_>) -> Result<&str, Failure> {
+        self.require_end_of_url(request)?;
         let id = self.id_header.as_deref().map(|name| self.id(request.headers, name)).transpose()?;
         let signatures = self.place.signatures(request.headers)?;
         let timestamp = self.timestamp(request, &signatures)?;
@@ -136,12 +137,30 @@ impl Verify for Prepared {
 }
 
 impl Prepared {
+    /// Refuses a request of which it is unclear where the URL ends. `settings.url` is fixed, but a query may
+    /// have any text. Whoever captured a request could move what follows the URL into the query, or the end
+    /// of the query out of it. So the query must not have the text that ends it.
+    fn require_end_of_url(&self, request: &Request<'_>) -> Result<(), Failure> {
+        let query = request.url.find('?').map_or("", |at| &request.url[at..]);
+        for piece in self.content.after_url() {
+            match piece {
+                Piece::Literal(end) if !is_ended_by(query, end) => {
+                    let expected = format!("none of `{end}`, which ends the URL in the signed text");
+                    return Err(Failure::malformed("the query", expected));
+                }
+                Piece::Body => require_start_of_body(query, request.body)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the id. An id that contains the text after `{id}` is refused: it would be unclear where the id
     /// ends and the next part begins.
     fn id<'r>(&self, headers: &'r HeaderMap, name: &str) -> Result<&'r str, Failure> {
         let id = single(headers, name)?;
         let end = self.content.end_of_id();
-        if id.is_empty() || end.is_some_and(|end| id.contains(end)) {
+        if id.is_empty() || end.is_some_and(|end| !is_ended_by(id, end)) {
             return Err(Failure::malformed(name.to_owned(), "an id without the text that ends it"));
         }
         Ok(id)
@@ -162,22 +181,37 @@ impl Prepared {
         let malformed = || Failure::malformed(name.to_string(), "a time as a whole number");
         let signed = number(&text).ok_or_else(malformed)?;
         if let Some(tolerance) = time.tolerance {
-            require_fresh(time.unit.seconds(signed), request.now, tolerance)?;
+            require_near(time.unit.ahead(signed, request.now), tolerance)?;
         }
         Ok(Some(text))
     }
 }
 
+/// Refuses a request unless the first `{` or `[` behind the URL's path is where the body begins. White space
+/// before it does not count, because a query has none.
+fn require_start_of_body(query: &str, body: &[u8]) -> Result<(), Failure> {
+    let first = floodgate_json::without_bom(body).trim_ascii_start().first();
+    if query.contains(['{', '[']) {
+        return Err(Failure::malformed("the query", "neither `{` nor `[`, with which the body begins"));
+    }
+    if first.is_some_and(|first| !matches!(first, b'{' | b'[')) {
+        return Err(Failure::malformed("the body", "one that begins with `{` or `[`"));
+    }
+    Ok(())
+}
+
 trait InUnit {
-    fn seconds(self, time: u64) -> u64;
+    /// Returns by how many seconds the time is ahead of now, with the fraction that its unit gives.
+    fn ahead(self, time: u64, now: u64) -> f64;
     fn of(self, seconds: u64) -> u64;
 }
 
 impl InUnit for Unit {
-    fn seconds(self, time: u64) -> u64 {
+    fn ahead(self, time: u64, now: u64) -> f64 {
+        // Differences beyond 2^53 lose their last digits, and no tolerance allows them.
         match self {
-            Self::Seconds => time,
-            Self::Milliseconds => time / 1_000,
+            Self::Seconds => time as f64 - now as f64,
+            Self::Milliseconds => (time as f64 - now as f64 * 1_000.0) / 1_000.0,
         }
     }
 

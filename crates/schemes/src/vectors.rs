@@ -61,7 +61,8 @@ struct Params {
     webhook_id: Option<String>,
     certificates: BTreeMap<String, String>,
     allowed_topic_arns: Vec<String>,
-    jwks: BTreeMap<String, Value>,
+    /// Those of a provider that publishes keys. An empty one publishes none.
+    jwks: Option<BTreeMap<String, Value>>,
     header: Option<String>,
     algorithm: Option<String>,
 }
@@ -69,7 +70,7 @@ struct Params {
 impl Params {
     /// Returns true if the keys are those that the provider publishes.
     fn publishes(&self) -> bool {
-        !self.certificates.is_empty() || !self.jwks.is_empty()
+        !self.certificates.is_empty() || self.jwks.is_some()
     }
 }
 
@@ -112,13 +113,16 @@ const PRESETS: &[(&str, &str)] = &[
 ];
 
 impl Vector {
-    /// Returns the name of the preset that verifies this vector.
+    /// Returns the name of the preset that verifies this vector: that of its scheme, or else of its provider.
     pub fn preset(&self) -> &str {
         if self.scheme == "twilio" && self.params.algorithm.as_deref() == Some("HMAC_SHA256") {
             return "twilio-shared-key";
         }
         let mut named = PRESETS.iter();
-        named.find(|(scheme, _)| *scheme == self.scheme).map_or(&*self.scheme, |(_, preset)| preset)
+        let preset = named.find(|(scheme, _)| *scheme == self.scheme).map(|(_, preset)| *preset);
+        // A file may have names of its own for schemes.
+        let mut names = [preset, Some(&*self.scheme), Some(&*self.provider)].into_iter().flatten();
+        names.find(|name| presets::find(name).is_some()).unwrap_or(&self.scheme)
     }
 
     /// Verifies the request.
@@ -156,7 +160,7 @@ impl Vector {
     pub fn settings(&self) -> Settings {
         let preset = presets::find(self.preset());
         let uses = |name: &str| preset.is_some_and(|preset| preset.uses.contains(&name));
-        let base = self.url.split_once('?').map_or(&*self.url, |(base, _)| base);
+        let base = self.url.split(['?', '#']).next().unwrap_or_default();
         Settings {
             tolerance_seconds: self.tolerance,
             // Keys that an address publishes are not pinned as well.
@@ -174,7 +178,7 @@ impl Vector {
     pub fn secrets(&self) -> Vec<NamedSecret> {
         let named = |(number, text)| NamedSecret { id: format!("{number}"), secret: Secret::new(text) };
         let mut secrets = all(self.secret.as_ref());
-        if secrets.is_empty() && !self.params.jwks.is_empty() {
+        if secrets.is_empty() && self.params.jwks.is_some() {
             // Plaid needs credentials to fetch keys. The vector has the keys already, so any will do.
             secrets.push("client_id:secret".to_owned());
         }
@@ -240,7 +244,7 @@ impl Published {
     fn new(params: &Params) -> Self {
         let certificates = params.certificates.iter().map(|(url, pem)| (url.clone(), pem.clone()));
         // Plaid's answers, by the address of each key.
-        let keys = params.jwks.iter().map(|(id, key)| {
+        let keys = params.jwks.iter().flatten().map(|(id, key)| {
             (address::plaid_key(address::PLAID_PRODUCTION, id), json!({ "key": key }).to_string())
         });
         Self(certificates.chain(keys).map(|(url, text)| (url, text.into_bytes().into())).collect())

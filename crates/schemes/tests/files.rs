@@ -41,7 +41,8 @@ fn a_vector_that_cannot_be_read_holds_back_no_other() {
         json!(null),
         json!("whsec_in_a_wrong_place"),
         json!({"provider": 1, "name": ["a"]}),
-        with("scheme", json!("no-such-scheme")),
+        json!({"provider": "no-such-provider", "scheme": "no-such-scheme", "name": "", "method": "POST",
+            "url": "/", "headers": {}}),
         with("now", json!("whsec_in_a_wrong_place")),
         with("headers", json!({"no header": "x"})),
         with("headers", json!({"x-a": "line\nend"})),
@@ -65,6 +66,22 @@ fn a_vector_that_cannot_be_read_holds_back_no_other() {
     let unknown =
         others.iter().find_map(|verdict| verdict.reason.as_deref().filter(|text| text.contains("no-such")));
     assert_eq!(unknown, Some("there is no scheme `no-such-scheme`"));
+}
+
+/// Another's file may have its own names for schemes.
+#[test]
+fn the_provider_names_the_preset_of_an_unknown_scheme() {
+    let mut vector = vectors().into_iter().find(|vector| vector["name"] == "published form vector").unwrap();
+    for (provider, scheme, result) in [
+        ("twilio", "hmac-sha1-of-the-url", "valid"),
+        ("another", "twilio", "valid"),
+        ("twilio", "github", "invalid"),
+        ("another", "hmac-sha1-of-the-url", "invalid"),
+    ] {
+        vector["provider"] = json!(provider);
+        vector["scheme"] = json!(scheme);
+        assert_eq!(judge(&json!([vector]).to_string()).unwrap()[0].result, result, "{provider} {scheme}");
+    }
 }
 
 #[test]

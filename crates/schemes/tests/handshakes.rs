@@ -1,6 +1,6 @@
 //! Every handshake of `tests-data/handshakes.json` is answered as it says.
 
-// Helpers of tests are outside of tests for clippy.
+// Clippy allows `unwrap` inside `#[test]` functions, but not in the functions that they call.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -10,6 +10,7 @@ use floodgate_event::scheme::Settings;
 use floodgate_schemes::vectors::Vector;
 use floodgate_schemes::{Answer, NamedSecret, NoPublishedKeys, Note, Received, Request, Scheme, presets};
 use http::{HeaderMap, HeaderName};
+use ring::hmac;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde::Deserialize;
 use serde_json::Value;
@@ -146,6 +147,27 @@ fn every_question_has_its_answer() {
     assert_eq!(asked.len(), 12, "{asked:?}");
     // These have a test of their own below.
     assert_eq!(in_words, ["aws-sns", "xero", "adyen"]);
+}
+
+/// During a rotation Zoom may know only the new secret, which need not be the first.
+#[test]
+fn zoom_is_answered_by_the_secret_that_signed() {
+    let secrets = ["old", "new"].map(|id| NamedSecret { id: id.to_owned(), secret: Secret::new(id) });
+    let scheme = Scheme::new("zoom", &Settings::default(), secrets.to_vec()).unwrap();
+    let body = br#"{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}"#;
+    for secret in ["old", "new"] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        let sign = |text: &[u8]| hex::encode(hmac::sign(&key, text));
+        let signature = format!("v0={}", sign(&[format!("v0:{NOW}:").as_bytes(), body].concat()));
+        let mut headers = HeaderMap::new();
+        headers.insert("x-zm-request-timestamp", NOW.into());
+        headers.insert("x-zm-signature", signature.parse().unwrap());
+        let (headers, published, url) = (&headers, &NoPublishedKeys, "https://hooks.example/in/zoom");
+        let request = Request { method: "POST", url, headers, body, now: NOW, published, client: None };
+        let Ok(Received::Handshake(answer)) = scheme.receive(&request) else { panic!("{secret}") };
+        let answer: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(answer["encryptedToken"], sign(b"qgg8vlvZRS6UYooatFL8Aw"), "{secret}");
+    }
 }
 
 #[test]

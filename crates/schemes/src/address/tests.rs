@@ -1,6 +1,6 @@
 use super::*;
 
-const SNS: [&str; 8] = [
+const SNS: [&str; 9] = [
     "https://sns.us-west-2.amazonaws.com/SimpleNotificationService-7506a1e35b36ef5a444dd1a8e7cc3ed8.pem",
     "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-1.pem",
     "https://sns.us-gov-west-1.amazonaws.com/SimpleNotificationService-ab.pem",
@@ -9,6 +9,7 @@ const SNS: [&str; 8] = [
     "https://sns.mx-central-1.amazonaws.com/SimpleNotificationService-ab.pem",
     "https://sns.cn-north-1.amazonaws.com.cn/SimpleNotificationService-ab.pem",
     "https://sns.cn-northwest-1.amazonaws.com.cn/SimpleNotificationService-ab.pem",
+    "https://sns.eusc-de-east-1.amazonaws.eu/SimpleNotificationService-ab.pem",
 ];
 
 const PAYPAL: [&str; 2] = [
@@ -112,6 +113,12 @@ fn a_certificate_of_sns_has_one_form_of_address() {
         "https://sns.us-a-b-c-west-2.amazonaws.com/SimpleNotificationService-ab.pem",
         "https://sns.us-west-2.amazonaws.com.cn.cn/SimpleNotificationService-ab.pem",
         "https://sns.us-west-2.amazonaws.cn/SimpleNotificationService-ab.pem",
+        "https://sns.eu-west-1.amazonaws.eu/SimpleNotificationService-ab.pem",
+        "https://sns.eusc.amazonaws.eu/SimpleNotificationService-ab.pem",
+        "https://sns.eusc-1.amazonaws.eu/SimpleNotificationService-ab.pem",
+        "https://sns.xeusc-de-east-1.amazonaws.eu/SimpleNotificationService-ab.pem",
+        "https://sns.eusc-de-east-1.amazonaws.eu.cn/SimpleNotificationService-ab.pem",
+        "https://sns.eusc-de-east-1.amazonaws.eu.amazonaws.com/SimpleNotificationService-ab.pem",
         "https://sns.us-west-2.amazonaws.com.evil/SimpleNotificationService-ab.pem",
         "https://sns.us-west-2.amazonawsxcom/SimpleNotificationService-ab.pem",
         "https://snsxus-west-2.amazonaws.com/SimpleNotificationService-ab.pem",
@@ -171,7 +178,10 @@ fn a_confirmation_is_at_sns() {
     let good = "https://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription\
                 &TopicArn=arn:aws:sns:us-west-2:131990247566:dongie-standard-topic&Token=2336412f";
     assert!(is_sns_subscription(good));
-    assert!(is_sns_subscription(&good.replace("us-west-2.amazonaws.com", "cn-north-1.amazonaws.com.cn")));
+    for other in ["cn-north-1.amazonaws.com.cn", "eusc-de-east-1.amazonaws.eu"] {
+        assert!(is_sns_subscription(&good.replace("us-west-2.amazonaws.com", other)), "{other}");
+    }
+    assert!(!is_sns_subscription(&good.replace("us-west-2.amazonaws.com", "us-west-2.amazonaws.eu")));
     // A query may go on.
     let bad = hostile(good).into_iter().filter(|bad| !bad.ends_with("?x=y") && !bad.ends_with("/../x"));
     for bad in bad {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::preset::Preset;
 use crate::{InvalidSettings, NamedSecret, Scheme, Secrets};
 
-/// A text, the key of Standard Webhooks, hexadecimal digits, and a user with a password.
+/// Placeholder secrets: a text, a key of Standard Webhooks, hexadecimal digits, and a user with a password.
 const SECRETS: [&str; 4] = [
     "placeholder",
     "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
@@ -15,8 +15,8 @@ const SECRETS: [&str; 4] = [
     "user:placeholder",
 ];
 
-/// Keys of Ed25519 ([RFC 8032](https://www.rfc-editor.org/rfc/rfc8032) section 7.1), of ECDSA on P-256, and
-/// of RSA. Nobody has the private halves of the last two.
+/// Placeholder public keys: Ed25519 ([RFC 8032](https://www.rfc-editor.org/rfc/rfc8032) section 7.1), ECDSA
+/// on P-256, and RSA. Nobody has the private halves of the last two.
 const PUBLIC_KEYS: [&str; 3] = [
     "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
     "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEWRZc9CSTpBp48ZGThhraA7LK31B8HOxM5L4bScsIBuNDQTL6TO5QdnraA8XLNLfWfZPuazm4\
@@ -40,15 +40,15 @@ pub(super) struct Candidate<'a> {
 }
 
 impl<'a> Candidate<'a> {
-    /// Takes those of the settings that the preset uses.
+    /// Keeps those of the `known` settings that the preset uses.
     pub(super) fn new(preset: &'static Preset, known: &Settings, url: &'a str) -> Self {
         let settings = changed(known, |values| values.retain(|name, _| preset.uses.contains(&&**name)));
         let tolerance_seconds = known.tolerance_seconds.filter(|_| preset.has_time(known));
         Self { preset, settings: Settings { tolerance_seconds, ..settings }, url }
     }
 
-    /// The scheme with these secrets and public keys, and with what else it needs made up; none if it cannot
-    /// be had so.
+    /// Prepares the scheme with these secrets and public keys, and makes up the settings that it still needs.
+    /// Returns `None` if it cannot be prepared.
     pub(super) fn scheme(&self, secrets: &Secrets, public_keys: &[String]) -> Option<Scheme> {
         let mut settings = self.settings.clone();
         settings.public_keys.extend_from_slice(public_keys);
@@ -64,7 +64,7 @@ impl<'a> Candidate<'a> {
         None
     }
 
-    /// The scheme with the first of the keys above that has its form; none if none has.
+    /// Prepares the scheme with the first placeholder key that has its form. Returns `None` if none has.
     pub(super) fn with_placeholders(&self) -> Option<Scheme> {
         let secret = |text: &str| vec![NamedSecret { id: String::new(), secret: Secret::new(text) }];
         let secrets = SECRETS.iter().map(|text| (secret(text), vec![]));
@@ -75,8 +75,8 @@ impl<'a> Candidate<'a> {
         secrets.chain(public).chain(both).find_map(|(secrets, public)| self.scheme(&secrets, &public))
     }
 
-    /// Something in the form of a setting. `header` and `signature` are not made up: they say what a request
-    /// has. Neither are promises, such as that requests of anyone are wanted.
+    /// Returns a placeholder for a setting. `header` and `signature` have none, because they say what a
+    /// request has. A promise such as `unverified` has none either.
     fn made_up(&self, setting: &str) -> Option<Value> {
         Some(match setting {
             "url" => json!(self.url.split(['?', '#']).next()?),

@@ -33,8 +33,8 @@ pub(super) fn meta(request: &Request<'_>, context: &Context<'_>) -> Option<Resul
 pub(super) fn x(request: &Request<'_>, context: &Context<'_>) -> Option<Result<Answer, Failure>> {
     let token = request.parameter("crc_token")?;
     // The answer is the signature of the token. A token that could be an event would sign any event for
-    // anybody; events begin with `{`.
-    if token.is_empty() || token.len() > MAX_TOKEN || !token.bytes().all(is_of_token) {
+    // anybody. So what is a token here is refused as a body.
+    if !is_token_of_x(token.as_bytes()) {
         return Some(Err(Failure::malformed("crc_token", "a token")));
     }
     let named = context.secrets.first()?;
@@ -66,8 +66,9 @@ pub(super) fn cloud_events(request: &Request<'_>) -> Option<Result<Answer, Failu
     const ORIGIN: &str = "webhook-request-origin";
     const RATE: &str = "webhook-request-rate";
     request.headers.get(ORIGIN)?;
-    let origin = match single(request.headers, ORIGIN) {
-        Ok(origin) => origin.to_owned(),
+    let origin = single(request.headers, ORIGIN).and_then(|origin| short(origin.to_owned(), ORIGIN));
+    let origin = match origin {
+        Ok(origin) => origin,
         Err(failure) => return Some(Err(failure)),
     };
     let mut answer = Answer::empty(200);
@@ -79,14 +80,16 @@ pub(super) fn cloud_events(request: &Request<'_>) -> Option<Result<Answer, Failu
     Some(Ok(answer))
 }
 
-fn short(challenge: String, name: &'static str) -> Result<String, Failure> {
+/// A text of the request that the answer repeats, if it is not too long.
+pub(super) fn short(challenge: String, name: &'static str) -> Result<String, Failure> {
     if challenge.len() <= MAX_CHALLENGE {
         return Ok(challenge);
     }
     Err(Failure::malformed(name, format!("at most {MAX_CHALLENGE} bytes")))
 }
 
-/// Returns true if a token of X may have this byte.
-const fn is_of_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'/' | b'=')
+/// Returns true if X may ask for the signature of this text.
+pub(super) fn is_token_of_x(text: &[u8]) -> bool {
+    let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.+/=".contains(byte);
+    (1..=MAX_TOKEN).contains(&text.len()) && text.iter().all(is_of_token)
 }

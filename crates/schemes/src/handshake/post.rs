@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 
+use super::get::short;
 use super::{Answer, Context, Note};
 use crate::digest::Key;
 use crate::header::single;
@@ -17,7 +18,7 @@ const MAX_BODY: usize = 16 * 1_024;
 /// <https://learn.microsoft.com/graph/change-notifications-delivery-webhooks>
 pub(super) fn graph(request: &Request<'_>) -> Option<Result<Answer, Failure>> {
     let token = request.parameter("validationToken")?;
-    Some(Ok(Answer::text(token)))
+    Some(short(token, "validationToken").map(Answer::text))
 }
 
 /// <https://learn.microsoft.com/azure/event-grid/webhook-event-delivery>
@@ -36,7 +37,7 @@ pub(super) fn event_grid(request: &Request<'_>) -> Option<Result<Answer, Failure
         return None;
     }
     let malformed = Failure::malformed("the body", "an event with `data.validationCode`");
-    let events = short(request.body).and_then(|body| serde_json::from_slice::<[Event; 1]>(body).ok());
+    let events = short_body(request.body).and_then(|body| serde_json::from_slice::<[Event; 1]>(body).ok());
     Some(
         events
             .ok_or(malformed)
@@ -54,14 +55,14 @@ pub(super) fn notion(request: &Request<'_>, context: &Context<'_>) -> Option<Res
     if !context.secrets.is_empty() {
         return None;
     }
-    let body: Body = serde_json::from_slice(short(request.body)?).ok()?;
+    let body: Body = serde_json::from_slice(short_body(request.body)?).ok()?;
     Some(Ok(Answer { note: Some(Note::Secret(body.verification_token)), ..Answer::empty(200) }))
 }
 
 /// `deliver_ping` of <https://github.com/woocommerce/woocommerce>: WooCommerce saves a webhook only after an
 /// answer with 200.
 pub(super) fn woocommerce(request: &Request<'_>) -> Option<Result<Answer, Failure>> {
-    let body = std::str::from_utf8(short(request.body)?).ok()?;
+    let body = std::str::from_utf8(short_body(request.body)?).ok()?;
     let number = body.strip_prefix("webhook_id=")?;
     let is_ping = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     is_ping.then(|| Ok(Answer::empty(200)))
@@ -78,7 +79,8 @@ pub(super) fn slack(request: &Request<'_>) -> Option<Answer> {
     (body.r#type == "url_verification").then(|| Answer::text(body.challenge))
 }
 
-/// <https://developers.zoom.us/docs/api/webhooks/#validate-your-webhook-endpoint>
+/// <https://developers.zoom.us/docs/api/webhooks/#validate-your-webhook-endpoint>. The secret that signed the
+/// request makes the answer: Zoom knows that one, and during a rotation perhaps no other.
 pub(super) fn zoom(request: &Request<'_>, context: &Context<'_>) -> Option<Answer> {
     #[derive(Deserialize)]
     struct Body {
@@ -94,7 +96,8 @@ pub(super) fn zoom(request: &Request<'_>, context: &Context<'_>) -> Option<Answe
     if body.event != "endpoint.url_validation" {
         return None;
     }
-    let (token, named) = (body.payload.plain_token, context.secrets.first()?);
+    let token = body.payload.plain_token;
+    let named = context.secrets.iter().find(|named| Some(&*named.id) == context.signed_by)?;
     let key = Key::new(Algorithm::HmacSha256, named.secret.expose().as_bytes());
     let tag = key.sign(&[token.as_bytes()])?;
     Some(Answer::json(&json!({"plainToken": token, "encryptedToken": hex::encode(tag)})))
@@ -153,6 +156,6 @@ pub(super) fn sns(request: &Request<'_>, context: &Context<'_>) -> Option<Answer
     Some(Answer { note, ..Answer::empty(200) })
 }
 
-fn short(body: &[u8]) -> Option<&[u8]> {
+fn short_body(body: &[u8]) -> Option<&[u8]> {
     (body.len() <= MAX_BODY).then_some(body)
 }

@@ -10,7 +10,7 @@ use crate::{NamedSecret, Secrets};
 
 /// What Standard Webhooks and Stripe put before a secret.
 const PREFIX: &str = "whsec_";
-/// What no scheme that decodes secrets takes for one.
+/// A text that every scheme which decodes secrets refuses.
 const NOT_ENCODED: &str = "~ not encoded ~";
 
 /// A text that may be the secret, how it differs from the one that was given, and how to make a key of it.
@@ -44,7 +44,7 @@ fn readings(case: &Case<'_>, secret: &str) -> Vec<Reading> {
     texts.flat_map(of).collect()
 }
 
-/// The secret and what it may have been before somebody copied it.
+/// Returns the secret, and what it may have been before somebody copied it.
 fn texts(secret: &str) -> Vec<(String, Option<&'static str>)> {
     let quoted = |quote| secret.strip_prefix(quote)?.strip_suffix(quote);
     let mut texts = vec![(secret.to_owned(), None)];
@@ -60,7 +60,7 @@ fn texts(secret: &str) -> Vec<(String, Option<&'static str>)> {
     texts
 }
 
-/// The text as each kind of key.
+/// Returns a reading of the text for each kind of key.
 fn formats(template: &Template, text: &str, phrase: Option<&'static str>) -> Vec<Reading> {
     let formats = [
         (KeyFormat::Utf8, "as text, not decoded"),
@@ -75,7 +75,8 @@ fn formats(template: &Template, text: &str, phrase: Option<&'static str>) -> Vec
     formats.map(reading).into()
 }
 
-/// The text as it is; and if the scheme decodes secrets, encoded, so that it decodes to the text.
+/// Returns the text as it is. If the scheme decodes secrets, also returns the text encoded, so that it
+/// decodes to the text.
 fn encodings(case: &Case<'_>, text: &str, phrase: Option<&'static str>) -> Vec<Reading> {
     let reading = |text: String, how: Option<&'static str>| Reading {
         text: Secret::new(text),

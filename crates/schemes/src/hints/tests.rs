@@ -41,8 +41,7 @@ impl Scene {
 
     /// How the provider signs in truth, which the preset does not say.
     fn sent_with(mut self, change: impl FnOnce(&mut Template)) -> Self {
-        let Signing::Template(template) = &presets::find(self.name).unwrap().signing else { unreachable!() };
-        let mut template = template.clone();
+        let mut template = presets::find(self.name).unwrap().signing.template().unwrap().clone();
         change(&mut template);
         self.template = Some(template);
         self

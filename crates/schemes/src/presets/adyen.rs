@@ -16,11 +16,12 @@ use http::HeaderMap;
 use serde::Deserialize;
 
 use crate::digest::{self, Key};
+use crate::fields::{self, Batch, Object};
 use crate::header::same;
 use crate::keys::{self, Named, Secrets};
 use crate::preset::{At, Preset, Signing};
 use crate::verify::Verify;
-use crate::{Failure, InvalidSettings, Request, Signed, Unsigned, fields};
+use crate::{Failure, InvalidSettings, Request, Signed, Unsigned};
 
 /// The most items in a request. Adyen sends one per request in JSON.
 const MAX_ITEMS: usize = 100;
@@ -52,13 +53,13 @@ struct Items {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Notification {
-    notification_items: fields::Batch<Wrapper, MAX_ITEMS>,
+    notification_items: Batch<Object<Wrapper>, MAX_ITEMS>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Wrapper {
-    notification_request_item: Item,
+    notification_request_item: Object<Item>,
 }
 
 #[derive(Deserialize)]
@@ -68,11 +69,19 @@ struct Item {
     original_reference: Option<String>,
     merchant_account_code: Option<String>,
     merchant_reference: Option<String>,
-    amount: Option<Amount>,
+    amount: Option<Object<Amount>>,
     event_code: String,
-    success: String,
+    success: Success,
     #[serde(default)]
-    additional_data: AdditionalData,
+    additional_data: Object<AdditionalData>,
+}
+
+/// Adyen's documentation has a text. A boolean is signed as the text of the same name.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Success {
+    Text(String),
+    Flag(bool),
 }
 
 #[derive(Deserialize)]
@@ -99,8 +108,8 @@ impl Verify for Items {
 
     /// One key must have signed every item.
     fn verify(&self, request: &Request<'_>) -> Result<&str, Failure> {
-        let Notification { notification_items } = fields::read(request.body, EXPECTED)?;
-        let items = notification_items.iter().map(|wrapper| {
+        let notification = read(request.body)?;
+        let items = notification.notification_items.iter().map(|wrapper| {
             let item = &wrapper.notification_request_item;
             let signature = item.additional_data.hmac_signature.as_deref();
             let missing = || Failure::missing("hmacSignature in the additionalData of an item");
@@ -124,8 +133,9 @@ impl Verify for Items {
 
     /// Items that differ only in fields that are not signed are the same.
     fn content(&self, request: &Request<'_>) -> Option<Vec<u8>> {
-        let Notification { notification_items } = fields::read(request.body, EXPECTED).ok()?;
-        let items = notification_items.iter().map(|wrapper| wrapper.notification_request_item.content());
+        let notification = read(request.body).ok()?;
+        let items = notification.notification_items.iter();
+        let items = items.map(|wrapper| wrapper.notification_request_item.content());
         // Somebody could repeat an item, or put several into another order.
         let items = items.collect::<Result<BTreeSet<_>, _>>().ok()?;
         // JSON makes clear where an item ends.
@@ -133,9 +143,9 @@ impl Verify for Items {
     }
 
     fn sign(&self, message: &Unsigned<'_>) -> Option<Signed> {
-        let Notification { notification_items } = fields::read(message.body, EXPECTED).ok()?;
+        let notification = read(message.body).ok()?;
         let mut body = floodgate_json::Edit::new(message.body).ok()?;
-        for (number, wrapper) in notification_items.iter().enumerate() {
+        for (number, wrapper) in notification.notification_items.iter().enumerate() {
             let signature = tag(&self.keys.first()?.key, &wrapper.notification_request_item.content().ok()?)?;
             let data = format!("{ITEMS}{number}/{ITEM}additionalData");
             if body.get::<serde_json::Value>(&data).ok()?.is_none() {
@@ -159,13 +169,25 @@ impl Item {
         if [&psp, &original, &currency, &self.event_code].iter().any(|field| field.contains(':')) {
             return Err(Failure::malformed("a reference, currency or code of an item", "no colon"));
         }
-        if self.success != "true" && self.success != "false" {
-            return Err(Failure::malformed("success in an item", "`true` or `false`"));
-        }
         let merchant = [text(&self.merchant_account_code), text(&self.merchant_reference)].join(":");
-        Ok([psp, original, merchant, value, currency, self.event_code.clone(), self.success.clone()]
-            .join(":"))
+        let (code, success) = (self.event_code.clone(), self.success.text()?.to_owned());
+        Ok([psp, original, merchant, value, currency, code, success].join(":"))
     }
+}
+
+impl Success {
+    fn text(&self) -> Result<&str, Failure> {
+        match self {
+            Self::Flag(true) => Ok("true"),
+            Self::Flag(false) => Ok("false"),
+            Self::Text(text) if text == "true" || text == "false" => Ok(text),
+            Self::Text(_) => Err(Failure::malformed("success in an item", "`true` or `false`")),
+        }
+    }
+}
+
+fn read(body: &[u8]) -> Result<Object<Notification>, Failure> {
+    fields::read(body, EXPECTED)
 }
 
 fn tag(key: &Key, content: &str) -> Option<String> {

@@ -209,6 +209,9 @@ fn certificate(request: &Request<'_>, url: &str) -> Result<Certificate, Failure>
 /// Returns true if a certificate of SNS can have this name: `sns.amazonaws.com`, in newer regions
 /// `sns-signing.<region>.…`, in China and for the government `sns-<region>.…`.
 fn is_sns_name(name: &str) -> bool {
+    if let Some(before) = name.strip_suffix(".amazonaws.eu") {
+        return before.strip_prefix("sns-signing.").is_some_and(address::is_sovereign);
+    }
     let name = name.strip_suffix(".cn").unwrap_or(name);
     let before = name.strip_suffix(".amazonaws.com");
     before.is_some_and(|before| before == "sns" || before.starts_with("sns-"))

@@ -17,6 +17,8 @@ use crate::verify::Verify;
 use crate::{Failure, Fetch, InvalidSettings, Request, address};
 
 const HEADER: &str = "authorization";
+/// How many keys of one name are tried for a token.
+const MAX_TRIED: usize = 8;
 
 pub(super) fn preset() -> Preset {
     Preset {
@@ -92,8 +94,9 @@ impl Verify for Bearer {
         }
         let claims: Claims = token.claims().ok_or_else(|| malformed("claims as in RFC 7519"))?;
         claims.require_fresh(request.now, self.tolerance)?;
-        if !token.is_signed_by(&self.key(&token, request)?) {
-            return Err(Failure::NoMatch { keys: 1 });
+        let keys = self.keys(&token, request)?;
+        if !keys.iter().any(|key| token.is_signed_by(key)) {
+            return Err(Failure::NoMatch { keys: keys.len() });
         }
         self.accept(&claims)?;
         Ok(PUBLISHED)
@@ -118,8 +121,9 @@ impl Verify for Bearer {
 }
 
 impl Bearer {
-    /// Returns the key that the token names. A token may leave the name out only if the issuer has one key.
-    fn key(&self, token: &Token<'_>, request: &Request<'_>) -> Result<Jwk, Failure> {
+    /// Returns the keys of the token's algorithm that the token names. An issuer may have several of one
+    /// name. A token may leave the name out only if the issuer has one key.
+    fn keys(&self, token: &Token<'_>, request: &Request<'_>) -> Result<Vec<Jwk>, Failure> {
         let unknown = || Failure::UnknownKey(self.jwks_url.clone());
         let bytes = request.published.get(&self.jwks_url).ok_or_else(unknown)?;
         let set = jwt::set(&bytes);
@@ -129,8 +133,9 @@ impl Bearer {
             return Err(malformed("a token with `kid`, because the issuer has several keys"));
         }
         let is_named = |key: &Jwk| token.key_id.is_none() || key.id == token.key_id;
-        let mut keys = set.into_iter().filter(is_named);
-        keys.find(|key| Some(key.algorithm) == token.algorithm).ok_or_else(unknown)
+        let fits = |key: &Jwk| is_named(key) && Some(key.algorithm) == token.algorithm;
+        let keys: Vec<Jwk> = set.into_iter().filter(fits).take(MAX_TRIED).collect();
+        if keys.is_empty() { Err(unknown()) } else { Ok(keys) }
     }
 
     /// Refuses a token that is for somebody else.

@@ -3,6 +3,7 @@
 use floodgate_event::scheme::Settings;
 use floodgate_event::source::Locator;
 use http::HeaderMap;
+use ipnet::IpNet;
 
 use crate::keys::Secrets;
 use crate::preset::{Preset, Signing};
@@ -20,12 +21,19 @@ struct Unverified {
 
 fn prepare(settings: &Settings, _secrets: &Secrets) -> Result<Box<dyn Verify>, InvalidSettings> {
     let networks = allow::networks(settings)?;
-    let is_limited = !networks.is_empty() && networks.iter().all(|network| network.prefix_len() > 0);
+    let is_limited = !networks.is_empty() && networks.iter().all(is_narrow);
     if !is_limited && !settings.unverified {
-        let why = "anyone could send to this source: set it to true, or list networks in `allow`";
+        let why = "anyone could send to this source: set it to true, or list networks in `allow`, of at \
+                   least /8 (IPv4) or /7 (IPv6)";
         return Err(InvalidSettings::Needs { setting: "unverified", why });
     }
     Ok(Box::new(Unverified { is_limited }))
+}
+
+/// Returns true if the network is no wider than the widest private one, which is `10.0.0.0/8` or `fc00::/7`.
+/// A few wider ones, such as `0.0.0.0/1` and `128.0.0.0/1`, are everyone.
+fn is_narrow(network: &IpNet) -> bool {
+    network.prefix_len() >= if network.addr().is_ipv4() { 8 } else { 7 }
 }
 
 impl Verify for Unverified {

@@ -13,7 +13,7 @@ use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::header::{require_fresh, same, single};
+use crate::header::{require_near, same, single};
 use crate::jwt::{Algorithm, Jwk, Token};
 use crate::keys::{self, Named, PUBLISHED, Secrets};
 use crate::preset::{Preset, Signing};
@@ -84,7 +84,8 @@ fn pinned(text: &str) -> Result<Jwk, InvalidSettings> {
 
 #[derive(Deserialize)]
 struct Claims {
-    iat: u64,
+    /// Seconds, perhaps with a fraction ([RFC 7519](https://www.rfc-editor.org/rfc/rfc7519) section 2).
+    iat: f64,
     request_body_sha256: String,
 }
 
@@ -104,7 +105,7 @@ impl Verify for Plaid {
         let claims: Option<Claims> = token.claims();
         let claims =
             claims.ok_or_else(|| Failure::malformed(HEADER, "the claims `iat` and `request_body_sha256`"))?;
-        require_fresh(claims.iat, request.now, self.tolerance)?;
+        require_near(claims.iat - request.now as f64, self.tolerance)?;
         let name = self.verify_with(&token, id, request)?;
         let ours = hex::encode(digest(&SHA256, request.body));
         if !same(ours.as_bytes(), claims.request_body_sha256.as_bytes()) {

@@ -1,4 +1,5 @@
-//! SendGrid's Event Webhook. A request carries several events.
+//! SendGrid's Event Webhook, whose requests carry several events, and its Inbound Parse Webhook, which signs
+//! in the same way and sends a form (`multipart/form-data`).
 
 use floodgate_event::scheme::{Algorithm, Encoding, KeyFormat, Template, Timestamp, TimestampAt, Unit};
 
@@ -17,7 +18,9 @@ pub(super) fn preset() -> Preset {
         ..Template::hmac_sha256("x-twilio-email-event-webhook-signature")
     };
     Preset {
-        body_begins: "[{",
+        // Events are JSON, and a form begins with `--` and its boundary. Nothing separates the time from the
+        // body, so the body must not begin with a digit.
+        body_begins: "[{-",
         documentation: "https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features",
         uses: &["public_keys"],
         ..Preset::signed("sendgrid", "SendGrid", template)

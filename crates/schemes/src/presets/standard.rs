@@ -38,6 +38,9 @@ pub(super) struct Names {
 
 const WEBHOOK: Names = Names { id: ID_HEADER, timestamp: TIMESTAMP_HEADER, signature: SIGNATURE_HEADER };
 
+/// What stands before a public key.
+const PUBLIC_PREFIX: &str = "whpk_";
+
 struct Standard {
     names: &'static Names,
     keys: Vec<Named<Key>>,
@@ -64,22 +67,37 @@ pub(super) fn prepare(
     settings: &Settings,
     secrets: &Secrets,
 ) -> Result<Box<dyn Verify>, InvalidSettings> {
-    let (shared, public) = (secrets.clone(), template::public_keys(settings));
-    let all: Secrets = shared.into_iter().chain(public).collect();
-    let keys = keys::prepare(&all, parse)?;
+    let public = template::public_keys(settings);
+    let mut keys = vec![];
+    if !secrets.is_empty() || public.is_empty() {
+        keys = keys::prepare(secrets, secret_key)?;
+    }
+    if !public.is_empty() {
+        keys.extend(keys::prepare(&public, |text| public_key(text).ok_or_else(not_public))?);
+    }
     // 0 is the strictest reading of a tolerance that is missing.
     Ok(Box::new(Standard { names, keys, tolerance: settings.tolerance_seconds.unwrap_or_default() }))
 }
 
-fn parse(text: &str) -> Result<Key, InvalidSettings> {
-    const SHARED: InvalidSettings = InvalidSettings::Key("`whsec_` and 24 to 64 bytes of base64");
-    const PUBLIC: InvalidSettings = InvalidSettings::Key("`whpk_` and 32 bytes of base64");
-    if let Some(text) = text.strip_prefix("whpk_") {
-        let bytes = BASE64.decode(text).ok().filter(|bytes| bytes.len() == 32).ok_or(PUBLIC)?;
-        return Ok(Key::new(Algorithm::Ed25519, &bytes));
+/// Only a text without the prefix of public keys becomes a key for HMAC.
+fn secret_key(text: &str) -> Result<Key, InvalidSettings> {
+    if text.starts_with(PUBLIC_PREFIX) {
+        return public_key(text).ok_or(InvalidSettings::Key("`whpk_` and 32 bytes of base64"));
     }
-    let bytes = key_bytes(text).map_err(|_| SHARED)?;
+    let bytes = key_bytes(text).ok_or(InvalidSettings::Key("`whsec_` and 24 to 75 bytes of base64"))?;
     Ok(Key::new(Algorithm::HmacSha256, &bytes))
+}
+
+/// Makes a key that only verifies, with or without the prefix. It must never become a key for HMAC: everybody
+/// may know a public key, and could then sign.
+fn public_key(text: &str) -> Option<Key> {
+    let bytes = BASE64.decode(text.strip_prefix(PUBLIC_PREFIX).unwrap_or(text)).ok()?;
+    (bytes.len() == 32).then(|| Key::new(Algorithm::Ed25519, &bytes))
+}
+
+fn not_public() -> InvalidSettings {
+    let why = "expected `whpk_` and 32 bytes of base64; a `whsec_` belongs in `secrets`".to_owned();
+    InvalidSettings::Setting { setting: "public_keys", why }
 }
 
 impl Verify for Standard {

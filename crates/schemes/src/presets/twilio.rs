@@ -4,14 +4,13 @@
 //! Nothing separates the parameters, nor a name from its value, so another form may have the same signature.
 //! The ids, `MessageSid` and `CallSid`, are parameters of the form, which no locator reads.
 
-use std::borrow::Cow;
-
 use floodgate_event::scheme::{Algorithm, Encoding, KeyFormat, Settings};
 use floodgate_event::source::Locator;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use percent_encoding::percent_decode;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
 use ring::digest::SHA256;
+use url::Url;
 
 use crate::digest::{self, Key};
 use crate::header::{same, single};
@@ -25,6 +24,9 @@ const SIGNATURE: &str = "x-twilio-signature";
 const BODY_HASH: &str = "bodySHA256";
 /// The most parameters in a form. Twilio's longest callbacks have fewer than a hundred.
 const MAX_PARAMETERS: usize = 1_000;
+/// What a URL's query may have as it is or escaped
+/// ([URL Standard](https://url.spec.whatwg.org/#special-query-percent-encode-set)), besides what is not ASCII.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'\'').add(b'<').add(b'>');
 
 pub(super) fn preset() -> Preset {
     let signing = Signing::Code(|settings, secrets| prepare(Algorithm::HmacSha1, settings, secrets));
@@ -66,10 +68,10 @@ impl Verify for Twilio {
     fn verify(&self, request: &Request<'_>) -> Result<&str, Failure> {
         let theirs = single(request.headers, SIGNATURE)?;
         let parameters = parameters(request)?;
-        let urls = Ports::of(request.url).map_or(vec![request.url.into()], |ports| ports.variants());
+        let urls = variants(request.url);
         let is_signed = |key: &Key| {
             let ours = urls.iter().filter_map(|url| tag(key, url, &parameters));
-            // Both are compared, so that the time does not tell which one matched.
+            // All are compared, so that the time does not tell which one matched.
             ours.fold(false, |any, ours| same(ours.as_bytes(), theirs.as_bytes()) | any)
         };
         keys::find(&self.keys, is_signed)
@@ -80,10 +82,11 @@ impl Verify for Twilio {
     }
 
     /// The parameters of a form may come in any order and encoding, and the signature does not tell where a
-    /// name ends.
+    /// name ends, nor what of a query was escaped.
     fn content(&self, request: &Request<'_>) -> Option<Vec<u8>> {
         let parameters = parameters(request).ok()?;
-        Some(signed(request.url, &parameters).concat())
+        let signed = signed(request.url, &parameters).concat();
+        Some(percent_encode(&signed, ESCAPED).to_string().into_bytes())
     }
 
     fn sign(&self, message: &Unsigned<'_>) -> Option<Signed> {
@@ -109,9 +112,14 @@ fn parameters(request: &Request<'_>) -> Result<Parameters, Failure> {
         Ok(theirs) if same(hash(request.body).as_bytes(), theirs.as_bytes()) => Ok(vec![]),
         Ok(_) => Err(Failure::malformed("`bodySHA256` in the query", "the hash of the body")),
         Err(Failure::Missing(_)) if request.body.is_empty() => Ok(vec![]),
-        Err(Failure::Missing(_)) if is_form(request.headers) => form(request.body),
+        Err(Failure::Missing(_)) if may_be_form(request.headers) => form(request.body),
         Err(failure) => Err(failure),
     }
+}
+
+/// Returns true also for a request that does not say what its body is.
+fn may_be_form(headers: &HeaderMap) -> bool {
+    !headers.contains_key(CONTENT_TYPE) || is_form(headers)
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
@@ -160,6 +168,15 @@ fn signed<'a>(url: &'a str, parameters: &'a Parameters) -> Vec<&'a [u8]> {
     [url.as_bytes()].into_iter().chain(behind).collect()
 }
 
+/// Returns the URLs that Twilio may have signed: as received, and as a browser writes it, which escapes more
+/// of the query, both with and without a port. Twilio's library for Node writes it so.
+fn variants(url: &str) -> Vec<String> {
+    let written = Url::parse(url).map(String::from).ok().filter(|written| written != url);
+    let forms = [Some(url.to_owned()), written].into_iter().flatten();
+    let with_ports = |form: String| Ports::of(&form).map_or_else(|| vec![form.clone()], |of| of.variants());
+    forms.flat_map(with_ports).collect()
+}
+
 /// A URL, split around its port. Twilio signs some URLs with their port and some without.
 struct Ports<'u> {
     before: &'u str,
@@ -186,10 +203,10 @@ impl<'u> Ports<'u> {
         Some(Self { before, port, default, after })
     }
 
-    fn variants(&self) -> Vec<Cow<'u, str>> {
+    fn variants(&self) -> Vec<String> {
         let Self { before, port, default, after } = self;
         let with = format!("{before}:{}{after}", port.unwrap_or(default));
-        vec![format!("{before}{after}").into(), with.into()]
+        vec![format!("{before}{after}"), with]
     }
 }
 
@@ -212,6 +229,23 @@ mod tests {
         }
         assert!(Ports::of("a.example/in").is_none());
         assert!(Ports::of("ftp://a.example/in").is_none());
+    }
+
+    #[test]
+    fn a_url_that_a_browser_writes_otherwise_is_tried_in_both_forms() {
+        assert_eq!(
+            variants("https://a.example/in?x=1%27"),
+            ["https://a.example/in?x=1%27", "https://a.example:443/in?x=1%27"]
+        );
+        assert_eq!(
+            variants("https://a.example:8443/it's?x='\"<> é"),
+            [
+                "https://a.example/it's?x='\"<> é",
+                "https://a.example:8443/it's?x='\"<> é",
+                "https://a.example/it's?x=%27%22%3C%3E%20%C3%A9",
+                "https://a.example:8443/it's?x=%27%22%3C%3E%20%C3%A9",
+            ]
+        );
     }
 
     #[test]

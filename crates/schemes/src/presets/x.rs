@@ -1,4 +1,5 @@
-//! X, once Twitter. Events have no id of their own.
+//! X, once Twitter. Events have no id of their own. A body that could be a token of the handshake is refused,
+//! because the handshake signs tokens with the same key, for anybody.
 
 use floodgate_event::scheme::{Encoding, Form, Template};
 
@@ -12,7 +13,6 @@ pub(super) fn preset() -> Preset {
         ..Template::hmac_sha256("x-twitter-webhooks-signature")
     };
     Preset {
-        body_begins: "{",
         documentation: "https://docs.x.com/x-api/webhooks/introduction",
         handshakes: &[Handshake::XCrc],
         ..Preset::signed("x", "X (Twitter)", template)

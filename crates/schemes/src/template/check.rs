@@ -26,9 +26,21 @@ pub(super) fn check(
             why: "the provider signs the URL that it was given",
         });
     }
+    check_end_of_url(content)?;
     check_form(template)?;
     check_id(template, content)?;
     check_time(template, content)
+}
+
+/// The sender chooses the query, which may end in any text. So an id or a time directly after `{url}` could
+/// be moved into the query, in part or whole, and nothing in a request shows that. Text after `{url}` and the
+/// beginning of a body do show it, when a request arrives.
+fn check_end_of_url(content: &Content) -> Result<(), InvalidSettings> {
+    let unclear = content.after_url().any(|piece| !matches!(piece, Piece::Literal(_) | Piece::Body));
+    match unclear {
+        true => Err(wrong("`{url}` needs text or `{body}` after it, or it is unclear where it ends")),
+        false => Ok(()),
+    }
 }
 
 /// Without these rules a value could not be told from what stands beside it.
@@ -130,6 +142,25 @@ mod tests {
             id_header: id.map(str::to_owned),
             timestamp: at.map(|at| Timestamp { at, unit: Unit::Seconds }),
             ..Template::hmac_sha256("x-signature")
+        }
+    }
+
+    #[test]
+    fn it_is_clear_where_a_url_ends() {
+        let settings = Settings { url: Some("https://hooks.example/in".to_owned()), ..Settings::default() };
+        let checked = |content: &str| {
+            let header = Some(TimestampAt::Header("x-time".to_owned()));
+            let id = content.contains("{id}").then_some("x-id");
+            let template = signing(content, id, header.filter(|_| content.contains("{timestamp}")));
+            check(&template, &Content::parse(content).unwrap(), &settings).map_err(|error| error.to_string())
+        };
+        for bad in ["{url}{id}.{body}", "{url}{timestamp}{body}", "{url}{method}{body}", "{url}{url}{body}"] {
+            let error = checked(bad).unwrap_err();
+            assert!(error.contains("unclear where it ends"), "{bad}: {error}");
+        }
+        for good in ["{url}{body}", "{url}.{id}.{body}", "{id}.{url}\n{body}", "{body}{url}", "{body}.{url}"]
+        {
+            assert_eq!(checked(good), Ok(()), "{good}");
         }
     }
 

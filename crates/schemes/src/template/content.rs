@@ -67,6 +67,11 @@ impl Content {
         self.end_of_id().is_some() && at(&Piece::Id) < at(&Piece::Body)
     }
 
+    /// Returns what stands directly after each `{url}`.
+    pub(super) fn after_url(&self) -> impl Iterator<Item = &Piece> {
+        self.0.windows(2).filter(|pair| pair[0] == Piece::Url).map(|pair| &pair[1])
+    }
+
     /// Returns what is signed, part by part.
     pub(super) fn parts<'a>(&'a self, values: &Values<'a>) -> Vec<&'a [u8]> {
         let part = |piece: &'a Piece| match piece {
@@ -103,6 +108,12 @@ impl Piece {
             ))),
         }
     }
+}
+
+/// Returns true if the first `end` in the text and this `end` behind it is the one behind it, so that a
+/// reader would find where the text ends.
+pub(super) fn is_ended_by(text: &str, end: &str) -> bool {
+    format!("{text}{end}").find(end) == Some(text.len())
 }
 
 pub(super) fn wrong(why: impl Into<String>) -> InvalidSettings {

@@ -51,10 +51,10 @@ impl Place {
         let mut values = vec![];
         for number in 1..=MAX_NUMBERED {
             let name = format!("{}{number}", self.header);
-            if !headers.contains_key(&name) {
-                break;
+            // Keys that were removed may leave gaps.
+            if headers.contains_key(&name) {
+                values.push(single(headers, &name)?);
             }
-            values.push(single(headers, &name)?);
         }
         if values.is_empty() { Err(Failure::missing(format!("{}1", self.header))) } else { Ok(values) }
     }

@@ -12,7 +12,7 @@ pub struct Verdict {
     pub provider: Option<String>,
     /// What the vector shows; none if the file does not say.
     pub name: Option<String>,
-    /// `valid` or `invalid`.
+    /// The verdict: `valid` or `invalid`.
     pub result: &'static str,
     /// Why it is invalid: the step that failed and what was expected, or why the vector cannot be used.
     pub reason: Option<String>,

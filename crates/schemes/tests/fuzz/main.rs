@@ -1,7 +1,7 @@
 //! Requests that nobody signed, requests that were signed and then changed, and templates of any form. The
 //! seeds are the vectors of `tests-data/signatures.json`. `PROPTEST_CASES` makes a run longer.
 
-// Helpers of tests are outside of tests for clippy.
+// Clippy allows `unwrap` inside `#[test]` functions, but not in the functions that they call.
 #![allow(clippy::unwrap_used)]
 
 mod changed;

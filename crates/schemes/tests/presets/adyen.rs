@@ -58,6 +58,51 @@ fn a_field_that_occurs_twice_is_refused() {
     assert!(matches!(twice.key(&scheme("adyen")), Err(Failure::Malformed { .. })));
 }
 
+/// A parser reads a list as it reads an object, and no consumer finds its fields in a list.
+#[test]
+fn lists_do_not_stand_for_objects() {
+    let ours = scheme("adyen");
+    let item: Value = serde_json::from_slice(&signed(&[item("AAAA1")]).body).unwrap();
+    let item = item["notificationItems"][0]["NotificationRequestItem"].clone();
+    let signature = item["additionalData"]["hmacSignature"].clone();
+    let with = |field: &str, value: Value| {
+        let mut item = item.clone();
+        item[field] = value;
+        json!({"NotificationRequestItem": item})
+    };
+    let body = |wrapper: Value| json!({"live": "false", "notificationItems": [wrapper]});
+    let list = json!([
+        "AAAA1", null, "Shop", "order-1", {"value": 1130, "currency": "EUR"}, "AUTHORISATION", "true",
+        {"hmacSignature": signature},
+    ]);
+    assert_eq!(post(body(with("success", json!("true"))).to_string()).key(&ours), Ok("key-0"));
+    for bad in [
+        body(json!([list])),
+        body(json!([item])),
+        body(json!({"NotificationRequestItem": list})),
+        body(with("amount", json!([1130, "EUR"]))),
+        body(with("additionalData", json!([signature]))),
+        json!([[{"NotificationRequestItem": item}]]),
+    ] {
+        let refused = post(bad.to_string()).key(&ours).unwrap_err();
+        assert!(matches!(refused, Failure::Malformed { .. }), "{bad}: {refused}");
+    }
+}
+
+#[test]
+fn success_may_be_a_boolean() {
+    let ours = scheme("adyen");
+    let sent = replaced(&signed(&[item("AAAA1")]), r#""success":"true""#, r#""success":true"#);
+    assert_eq!(sent.key(&ours), Ok("key-0"));
+    assert_eq!(sent.content(&ours), signed(&[item("AAAA1")]).content(&ours));
+    for (other, refused) in [("false", false), ("1", true), ("\"True\"", true), ("null", true), ("[]", true)]
+    {
+        let failure = replaced(&sent, r#""success":true"#, &format!(r#""success":{other}"#)).key(&ours);
+        assert_eq!(matches!(failure, Err(Failure::Malformed { .. })), refused, "{other}");
+        assert!(failure.is_err(), "{other}");
+    }
+}
+
 #[test]
 fn colons_move_nothing_into_a_covered_field() {
     let ours = scheme("adyen");

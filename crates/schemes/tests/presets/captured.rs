@@ -36,6 +36,15 @@ fn no_token_of_x_is_an_event() {
     let signature = ask(token).unwrap();
     let sent = post(token).header("x-twitter-webhooks-signature", &signature);
     assert!(sent.received(&ours).is_err(), "a token is no event either");
+    // What no token can be is one, as X signs it.
+    let long = "a".repeat(257);
+    for event in [r#"{"tweet_create_events":[]}"#, "[]", "a b", "", "\u{feff}abc", "abc\n", &long] {
+        assert_eq!(post(event).signed(&ours).unwrap().key(&ours), Ok("key-0"), "{event}");
+    }
+    for token in [token, "a", "0", "abc_-.+/=", &long[1..]] {
+        let sent = post(token).signed(&ours).unwrap();
+        assert!(ask(token).is_some() && sent.key(&ours).is_err(), "{token}");
+    }
 }
 
 /// A parser reads a list as it reads an object, and nobody finds the id in a list.

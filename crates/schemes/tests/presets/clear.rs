@@ -36,6 +36,22 @@ fn a_key_is_in_the_header_that_the_source_says() {
     assert!(matches!(bad, InvalidSettings::Setting { setting: "header", .. }));
 }
 
+/// The header is read as ASCII, so another secret would never match.
+#[test]
+fn a_secret_that_a_header_cannot_carry_is_refused() {
+    for preset in ["gitlab", "api-key", "okta"] {
+        for bad in ["größer", "line\nend", "\u{7f}"] {
+            let error = try_scheme(preset, &Settings::default(), &["open", bad]).unwrap_err();
+            assert!(matches!(error, InvalidSettings::Key(_)), "{preset} {bad:?}");
+            assert!(error.to_string().contains("visible ASCII"), "{error}");
+            assert!(!error.to_string().contains(bad), "{error}");
+        }
+        let ours = with_secrets(preset, &["a secret with spaces, and {signs}"]);
+        let sent = post("").signed(&ours).unwrap();
+        assert_eq!(sent.key(&ours), Ok("key-0"), "{preset}");
+    }
+}
+
 #[test]
 fn every_header_with_a_secret_is_known() {
     for (ours, secret, other) in [
@@ -59,7 +75,7 @@ fn basic_credentials_have_one_form() {
     let ours = with_secrets("basic", &["Aladdin:open sesame"]);
     let sent = |value: &str| post("").header("authorization", value);
     // The example of RFC 7617.
-    for good in ["Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "bASIC QWxhZGRpbjpvcGVuIHNlc2FtZQ=="] {
+    for good in ["Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "bASIC  QWxhZGRpbjpvcGVuIHNlc2FtZQ=="] {
         assert_eq!(sent(good).key(&ours), Ok("key-0"), "{good}");
     }
     for bad in [
@@ -84,7 +100,7 @@ fn a_token_is_long_and_goes_into_a_header() {
     let token = "0c1f6f7c5be24b0f9a5c7d2f8e3b1a64";
     let ours = with_secrets("token", &["d41d8cd98f00b204e9800998ecf8427e", token]);
     let sent = |value: &str| post("").header("authorization", value);
-    for good in [format!("Bearer {token}"), format!("bEARER {token}")] {
+    for good in [format!("Bearer {token}"), format!("bEARER {token}"), format!("Bearer  {token}")] {
         assert_eq!(sent(&good).key(&ours), Ok("key-1"), "{good}");
     }
     for bad in [token.to_owned(), format!("Basic {token}"), format!("Bearer {token} "), "Bearer".to_owned()] {

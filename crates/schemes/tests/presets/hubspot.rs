@@ -1,4 +1,4 @@
-//! The versions that hash without HMAC.
+//! The versions that hash without HMAC, and the URL of the third.
 
 use floodgate_event::scheme::Settings;
 use floodgate_schemes::{Failure, InvalidSettings};
@@ -39,6 +39,27 @@ fn a_message_cannot_be_lengthened() {
             assert!(matches!(longer.key(&ours), Err(Failure::Malformed { .. })), "{preset}");
         }
     }
+}
+
+/// HubSpot may sign the URL with some escapes decoded. Nothing else may change.
+#[test]
+fn version_3_signs_either_form_of_the_url() {
+    let ours = scheme("hubspot");
+    let signed_for = |query: &str| post("[]").query(query).signed(&ours).unwrap();
+    let decoded = signed_for("from=app:a/b&to=a@b.example");
+    for same in
+        ["from=app:a/b&to=a@b.example", "from=app%3Aa%2Fb&to=a%40b.example", "from=app%3aa/b&to=a@b.example"]
+    {
+        assert_eq!(decoded.clone().query(same).key(&ours), Ok("key-0"), "{same}");
+    }
+    let escaped = signed_for("from=app%3Aa");
+    assert_eq!(escaped.key(&ours), Ok("key-0"));
+    for other in ["from=app%253Aa", "from=app%3Bb", "from=app"] {
+        assert_eq!(decoded.clone().query(other).key(&ours), Err(Failure::NoMatch { keys: 1 }), "{other}");
+        assert_eq!(escaped.clone().query(other).key(&ours), Err(Failure::NoMatch { keys: 1 }), "{other}");
+    }
+    let unset = try_scheme("hubspot", &Settings::default(), &["x"]).unwrap_err();
+    assert!(matches!(unset, InvalidSettings::Needs { setting: "url", .. }));
 }
 
 #[test]

@@ -48,6 +48,37 @@ fn bytes_that_are_no_text_keep_their_difference() {
 }
 
 #[test]
+fn a_body_of_no_kind_is_read_as_a_form() {
+    let ours = scheme("twilio");
+    let mut sent = form("From=%2B1555&Body=a+b").signed(&ours).unwrap();
+    sent.headers.remove("content-type");
+    assert_eq!(sent.key(&ours), Ok("key-0"));
+    for other in ["From=%2B1555&Body=a+c", "{\"forged\":true}", ""] {
+        assert_eq!(with_body(&sent, other).key(&ours), Err(Failure::NoMatch { keys: 1 }), "{other}");
+    }
+    let json = sent.clone().header("content-type", "application/json");
+    assert!(matches!(json.key(&ours), Err(Failure::Missing(_))));
+}
+
+/// Twilio signs some URLs with more escapes than its requests have.
+#[test]
+fn a_query_may_be_signed_with_its_signs_escaped() {
+    for preset in ["twilio", "twilio-shared-key"] {
+        let ours = scheme(preset);
+        let escaped = form("a=1").query("Body=It%27s+%3Ca%3E").signed(&ours).unwrap();
+        let raw = escaped.clone().query("Body=It's+<a>");
+        assert_eq!((escaped.key(&ours), raw.key(&ours)), (Ok("key-0"), Ok("key-0")));
+        assert_eq!(raw.content(&ours), escaped.content(&ours), "both are the same event");
+        for other in ["Body=It's+%3Ca%3e", "Body=It%2527s+<a>", "Body=Its+<a>"] {
+            assert!(raw.clone().query(other).key(&ours).is_err(), "{other}");
+        }
+        // The escapes are not undone.
+        let unescaped = form("a=1").query("Body=It's").signed(&ours).unwrap();
+        assert!(unescaped.query("Body=It%27s").key(&ours).is_err());
+    }
+}
+
+#[test]
 fn a_body_that_is_no_form_needs_its_hash_in_the_query() {
     let ours = scheme("twilio");
     let sent = post("{\"n\":1}").query("x=1").signed(&ours).unwrap();
@@ -143,4 +174,8 @@ fn forms_with_one_signature_have_one_content() {
     let url = "Digits=1".to_owned();
     let moved = form("").query(&format!("{url}From1")).content(&ours);
     assert_eq!(moved, form("From=1").query(&url).content(&ours), "a parameter that was moved into the query");
+    let moved = form("").query("Digits=1Bodyit's").signed(&ours).unwrap();
+    let honest = Sent { headers: moved.headers.clone(), ..form("Body=it%27s").query("Digits=1") };
+    assert_eq!((moved.key(&ours), honest.key(&ours)), (Ok("key-0"), Ok("key-0")));
+    assert_eq!(moved.content(&ours), honest.content(&ours), "moved, with a sign that a query may escape");
 }

@@ -120,6 +120,22 @@ fn a_key_is_found_by_its_name() {
     assert_eq!(receive(&token(&signer, &claims()), &keys(&[])), unknown);
 }
 
+/// A set may have an old and a new key of one name.
+#[test]
+fn each_key_of_the_name_is_tried() {
+    let (signer, other) = (Signer::p256(), Signer::p256());
+    let token = token(&signer, &claims());
+    let after = |count| {
+        let others = vec![other.jwk("k"); count];
+        receive(&token, &keys(&[others, vec![signer.jwk("k")]].concat()))
+    };
+    assert_eq!(after(1), Ok(()));
+    assert_eq!(after(7), Ok(()));
+    assert_eq!(after(8), Err(Failure::NoMatch { keys: 8 }), "and no more than 8");
+    let mixed = keys(&[Signer::Rsa.jwk("k"), other.jwk("other"), other.jwk("k")]);
+    assert_eq!(receive(&token, &mixed), Err(Failure::NoMatch { keys: 1 }));
+}
+
 #[test]
 fn a_key_that_is_for_something_else_verifies_nothing() {
     let signer = Signer::p256();

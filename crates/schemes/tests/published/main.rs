@@ -1,7 +1,7 @@
 //! Schemes whose keys are published, and the one without keys. Nothing here needs a network: what an address
 //! would publish is at hand.
 
-// Helpers are no tests to clippy, and a helper that fails is a test that does.
+// Clippy allows `unwrap` inside `#[test]` functions, but not in the functions that they call.
 #![allow(clippy::unwrap_used)]
 
 mod jwt;

@@ -23,7 +23,10 @@ fn none(allow: &[&str], unverified: bool) -> Result<Scheme, InvalidSettings> {
 fn nobody_goes_without_verification_by_accident() {
     assert!(none(&[], true).is_ok());
     assert!(none(&["203.0.113.0/24"], false).is_ok());
-    for everyone in [&[][..], &["0.0.0.0/0"], &["::/0"], &["203.0.113.0/24", "::/0"]] {
+    assert!(none(&["10.0.0.0/8", "fc00::/7"], false).is_ok(), "the widest private networks");
+    let halves = ["0.0.0.0/1", "128.0.0.0/1"];
+    for everyone in [&[][..], &["0.0.0.0/0"], &["::/0"], &["203.0.113.0/24", "::/0"], &halves, &["2000::/3"]]
+    {
         let refused = none(everyone, false).map(drop);
         assert!(matches!(refused, Err(InvalidSettings::Needs { setting: "unverified", .. })), "{everyone:?}");
         assert!(none(everyone, true).is_ok(), "{everyone:?}");
@@ -45,6 +48,7 @@ fn what_anyone_can_send_tells_no_duplicates() {
     let id = Locator::Header("x-id".to_owned());
     assert!(!none(&[], true).unwrap().covers(&id));
     assert!(!none(&["0.0.0.0/0"], true).unwrap().covers(&id));
+    assert!(!none(&["0.0.0.0/1", "128.0.0.0/1"], true).unwrap().covers(&id));
     assert!(none(&["203.0.113.0/24"], false).unwrap().covers(&id));
 }
 

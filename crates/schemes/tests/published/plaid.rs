@@ -149,6 +149,14 @@ fn a_token_is_fresh() {
     assert_eq!(at(NOW - 300), Ok(()));
     assert_eq!(at(NOW + 301), Err(Failure::Stale { seconds: -301, tolerance: 300 }));
     assert_eq!(at(NOW - 301), Err(Failure::Stale { seconds: 301, tolerance: 300 }));
+    let issued = |iat: f64| {
+        let token = signer.token(&header(&signer), &with(claims(), "iat", iat));
+        receive(&fetching(), &token, &answer(signer.jwk(ID))).map(drop)
+    };
+    assert_eq!(issued(NOW as f64), Ok(()), "1700000000.0");
+    assert_eq!(issued(NOW as f64 - 299.5), Ok(()));
+    assert_eq!(issued(NOW as f64 - 300.5), Err(Failure::Stale { seconds: -301, tolerance: 300 }));
+    assert_eq!(issued(-1.0).unwrap_err().step(), Step::Time);
 }
 
 #[test]

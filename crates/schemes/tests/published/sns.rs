@@ -6,7 +6,7 @@ use floodgate_schemes::{Failure, Fetch, InvalidSettings, Note, Received, Scheme,
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
-use crate::support::{Published, certificate, post, sign_rsa_base64};
+use crate::support::{Published, certificate, certificate_of_hosts, post, sign_rsa_base64};
 
 const URL: &str = "https://sns.us-west-2.amazonaws.com/SimpleNotificationService-ab.pem";
 const TOPIC: &str = "arn:aws:sns:us-west-2:123456789012:orders";
@@ -189,10 +189,17 @@ fn a_certificate_is_current_and_amazons() {
     {
         assert_eq!(receive(of(name)), Ok(None), "{name}");
     }
+    assert_eq!(receive(of("sns-signing.eusc-de-east-1.amazonaws.eu")), Ok(None));
     let unusable = |why| Err(Failure::UnusableKey { url: URL.to_owned(), why });
-    for name in
-        ["sns.evil.example", "sqs.amazonaws.com", "snsx.amazonaws.com", "sns.amazonaws.com.evil.example"]
-    {
+    for name in [
+        "sns.evil.example",
+        "sqs.amazonaws.com",
+        "snsx.amazonaws.com",
+        "sns.amazonaws.com.evil.example",
+        "sns.amazonaws.eu",
+        "sns-signing.eu-west-1.amazonaws.eu",
+        "sqs-signing.eusc-de-east-1.amazonaws.eu",
+    ] {
         assert_eq!(receive(of(name)), unusable("its subject is another"), "{name}");
     }
     let name = ["sns.amazonaws.com"];
@@ -214,6 +221,42 @@ fn a_certificate_is_current_and_amazons() {
     }
     // A chain: the first certificate is the one that signs.
     assert_eq!(receive(format!("{good}{}", of("Amazon"))), Ok(None));
+}
+
+/// The common name counts only where the certificate names no hosts.
+#[test]
+fn a_certificate_names_its_hosts() {
+    let message = signed(notification());
+    let receive = |hosts: &[&str], names: &[&str]| {
+        receive(&message, &Published::of(URL, certificate_of_hosts(hosts, names, NOW - DAY..NOW + DAY)))
+    };
+    let regional = ["sns-signing.af-south-1.amazonaws.com", "sns.af-south-1.amazonaws.com"];
+    for (hosts, names) in [
+        (&regional[..], &["sns-signing.af-south-1.amazonaws.com"][..]),
+        (&["other.example", "sns.amazonaws.com"], &[]),
+        (&["sns.amazonaws.com"], &["other.example"]),
+        (&["sns.amazonaws.com"], &["other.example", "third.example"]),
+    ] {
+        assert_eq!(receive(hosts, names), Ok(None), "{hosts:?} {names:?}");
+    }
+    let refused = Failure::UnusableKey { url: URL.to_owned(), why: "its subject is another" };
+    assert_eq!(receive(&["evil.example"], &["sns.amazonaws.com"]), Err(refused));
+}
+
+/// The European Sovereign Cloud has a domain of its own.
+#[test]
+fn a_message_of_a_sovereign_region_is_an_event() {
+    let url = "https://sns.eusc-de-east-1.amazonaws.eu/SimpleNotificationService-ab.pem";
+    let topic = "arn:aws-eusc:sns:eusc-de-east-1:123456789012:orders";
+    let settings = Settings { topic_arns: vec![topic.to_owned()], ..Settings::default() };
+    let scheme = Scheme::new("aws-sns", &settings, vec![]).unwrap();
+    let message = signed(with(with(notification(), "TopicArn", topic), "SigningCertURL", url));
+    let body = serde_json::to_vec(&message).unwrap();
+    let name = ["sns-signing.eusc-de-east-1.amazonaws.eu"];
+    let published = Published::of(url, certificate(&name, NOW - DAY, NOW + DAY));
+    assert!(scheme.fetch(url).is_some());
+    let headers = HeaderMap::new();
+    assert!(matches!(scheme.receive(&post(&headers, &body, NOW, &published)), Ok(Received::Event(_))));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Keys, certificates, and requests without a network.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
@@ -83,16 +84,22 @@ pub(crate) fn sign_rsa_base64(content: &[u8]) -> String {
 
 /// A certificate of the RSA key for these names, valid between two times.
 pub(crate) fn certificate(names: &[&str], from: u64, until: u64) -> String {
+    certificate_of_hosts(&[], names, from..until)
+}
+
+/// The same, for hosts too.
+pub(crate) fn certificate_of_hosts(hosts: &[&str], names: &[&str], valid: Range<u64>) -> String {
     let time = |seconds: u64| OffsetDateTime::from_unix_timestamp(seconds.try_into().unwrap()).unwrap();
     let key = rcgen::KeyPair::try_from(RSA).unwrap();
-    let mut parameters = CertificateParams::new(vec![]).unwrap();
+    let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+    let mut parameters = CertificateParams::new(hosts).unwrap();
     parameters.distinguished_name = rcgen::DistinguishedName::new();
     for (number, name) in names.iter().enumerate() {
         // `rcgen` keeps one name of a type; by its identifier, this type is another.
         let kind = if number == 0 { DnType::CommonName } else { DnType::CustomDnType(vec![2, 5, 4, 3]) };
         parameters.distinguished_name.push(kind, *name);
     }
-    (parameters.not_before, parameters.not_after) = (time(from), time(until));
+    (parameters.not_before, parameters.not_after) = (time(valid.start), time(valid.end));
     parameters.self_signed(&key).unwrap().pem()
 }
 
