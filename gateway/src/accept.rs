@@ -7,6 +7,7 @@ pub(crate) mod body;
 pub(crate) mod content_coding;
 #[cfg(test)]
 mod fuzz;
+pub(crate) mod pace;
 pub(crate) mod path;
 pub(crate) mod refusal;
 pub(crate) mod service;
@@ -58,7 +59,7 @@ pub(crate) struct Sent {
     pub(crate) client: Option<Arc<Client>>,
     /// When the last byte arrived.
     pub(crate) at: SystemTime,
-    /// Of a request that was held: what identifies it, so that it is one event however often it is replayed.
+    /// Identifies a held request, so that it is one event however often it is replayed. `None` for any other.
     pub(crate) copy_of: Option<Digest256>,
 }
 
@@ -100,7 +101,7 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// A request that arrived at that time and was held since.
+    /// Restores a held request, with the time at which it arrived.
     ///
     /// # Errors
     /// If its content coding is unknown, or it is larger than its source takes now.
@@ -119,7 +120,7 @@ impl Received {
         Ok(Self { parts, raw, coding, limit, peer, client, at, copy_of, memory })
     }
 
-    /// Of a request that was held: what identifies it.
+    /// Returns what identifies a held request; `None` for any other.
     pub(crate) fn copy_of(&self) -> Option<&Digest256> {
         self.copy_of.as_ref()
     }

@@ -33,6 +33,8 @@ pub(crate) struct Activity {
     grace: u64,
     spent: SetOnce<()>,
     overdrawn: SetOnce<()>,
+    /// The peer had time to hear that no more requests are taken.
+    closed: AtomicBool,
     /// Bytes that HTTP/1 took into its buffer and no request has taken: those of requests that follow.
     buffered: AtomicUsize,
     /// How many of them came last, since the last request began.
@@ -78,6 +80,7 @@ impl Activity {
             grace: 2 * u64::from(streams),
             spent: SetOnce::new(),
             overdrawn: SetOnce::new(),
+            closed: AtomicBool::new(false),
             buffered: AtomicUsize::new(0),
             latest: AtomicUsize::new(0),
             unwritten: Mutex::default(),
@@ -85,22 +88,38 @@ impl Activity {
         }
     }
 
-    /// A request begins, whose head has `head` bytes. It owns these, and what was read after them is counted
-    /// on: its body, or in HTTP/1 also requests that follow.
-    pub(crate) fn begin(self: &Arc<Self>, memory: Option<Reservation>, head: usize) -> Arc<ActiveRequest> {
+    /// A request has taken a head of at least `head` bytes out of the buffer. Returns how many bytes it took.
+    /// What was read after them is counted on: its body, or in HTTP/1 also requests that follow.
+    pub(crate) fn take_head(&self, head: usize) -> usize {
+        let before = self.buffered.load(Ordering::Relaxed);
+        let behind = self.behind(head);
+        self.untaken.store(behind, Ordering::Relaxed);
+        before.saturating_sub(behind)
+    }
+
+    /// A request begins, which holds `memory` until its answer is written.
+    pub(crate) fn begin(self: &Arc<Self>, memory: Option<Reservation>) -> Arc<ActiveRequest> {
         // Later requests find it set.
         let _ = self.first_request.set(());
         self.count_request();
-        self.untaken.store(self.behind(head), Ordering::Relaxed);
-        let stage = Stage::Arriving as u8;
-        self.count(stage).fetch_add(1, Ordering::Relaxed);
-        self.step();
+        let is_late = self.closed.load(Ordering::Relaxed);
+        if !is_late {
+            self.count(Stage::Arriving as u8).fetch_add(1, Ordering::Relaxed);
+            self.step();
+        }
         Arc::new(ActiveRequest {
             activity: Arc::clone(self),
-            stage: AtomicU8::new(stage),
+            is_late,
+            stage: AtomicU8::new(Stage::Arriving as u8),
             watched: AtomicU64::new(0),
             _memory: memory,
         })
+    }
+
+    /// The peer had time to hear that no more requests are taken. Those that begin from now on keep the
+    /// connection open no longer.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
     }
 
     fn count_request(&self) {
@@ -143,7 +162,7 @@ impl Activity {
         self.spent.wait().await;
     }
 
-    /// Waits until so many more have begun that the peer does not mind what it is told.
+    /// Waits until so many further requests have begun that the peer must be ignoring GOAWAY.
     pub(crate) async fn overdrawn(&self) {
         self.overdrawn.wait().await;
     }
@@ -253,6 +272,8 @@ fn since(now: u64, then: u64) -> Duration {
 #[derive(Debug)]
 pub(crate) struct ActiveRequest {
     activity: Arc<Activity>,
+    /// It began when no more were taken, and counts for nothing.
+    is_late: bool,
     stage: AtomicU8,
     /// Its id among the unwritten answers, plus one. 0 if it has none.
     watched: AtomicU64,
@@ -289,7 +310,9 @@ impl ActiveRequest {
 
     /// The peer read a part of the answer.
     pub(crate) fn step(&self) {
-        self.activity.step();
+        if !self.is_late {
+            self.activity.step();
+        }
         if let Some(id) = self.watched.load(Ordering::Relaxed).checked_sub(1) {
             let now = self.activity.now();
             let mut unwritten = self.activity.unwritten();
@@ -299,7 +322,7 @@ impl ActiveRequest {
 
     fn enter(&self, stage: Stage) {
         let before = self.stage.swap(stage as u8, Ordering::Relaxed);
-        if before != stage as u8 {
+        if before != stage as u8 && !self.is_late {
             self.activity.count(stage as u8).fetch_add(1, Ordering::Relaxed);
             self.activity.count(before).fetch_sub(1, Ordering::Relaxed);
             self.activity.step();
@@ -309,8 +332,10 @@ impl ActiveRequest {
 
 impl Drop for ActiveRequest {
     fn drop(&mut self) {
-        self.activity.count(self.stage.load(Ordering::Relaxed)).fetch_sub(1, Ordering::Relaxed);
-        self.activity.step();
+        if !self.is_late {
+            self.activity.count(self.stage.load(Ordering::Relaxed)).fetch_sub(1, Ordering::Relaxed);
+            self.activity.step();
+        }
         if let Some(id) = self.watched.load(Ordering::Relaxed).checked_sub(1) {
             self.activity.unwritten().retain(|answer| answer.id != id);
         }

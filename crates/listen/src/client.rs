@@ -18,7 +18,8 @@ impl Client {
         &self.certificates
     }
 
-    /// The certificates of a request that was held, and the memory that they take.
+    /// Restores the certificates of a held request, with the memory that they take. Returns `None` if there
+    /// are none.
     pub fn again(chain: Vec<Vec<u8>>, memory: Reservation) -> Option<Self> {
         let certificates = ClientCertificates::new(chain);
         (!certificates.chain().is_empty()).then_some(Self { certificates, _memory: memory })

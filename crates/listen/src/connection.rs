@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,9 +11,8 @@ use std::time::Duration;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -32,20 +31,14 @@ use crate::head;
 use crate::memory::{Account, Budget, Exhausted, Reservation};
 use crate::payload::Payload;
 use crate::places::{Place, Places, Turn as HandshakeTurn};
-use crate::protocol::{HTTP2, Protocol};
+use crate::protocol::{self, HTTP2, Protocol};
 use crate::proxies::{self, Fault, Proxies};
 use crate::socket::{Delivered, Socket};
 use crate::watch::{Step, Stops, Watch};
 use crate::{RequestContext, Service};
 
-/// The least bytes of HTTP/1's buffer for headers.
-const MIN_BUFFER: usize = 8 * 1024;
 /// How much of an answer TLS buffers: one record.
 const TLS_BUFFER: usize = 16 * 1024;
-/// The most header fields of HTTP/1 that hyper takes by itself.
-const DEFAULT_FIELDS: usize = 100;
-/// The interval of HTTP/2 pings, and how long a peer may take to answer one.
-const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 /// How often a paused connection checks whether there is memory to read more.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The bytes of a request that stay in memory until its answer is written.
@@ -114,7 +107,7 @@ pub(crate) async fn serve<S: Service>(
     };
     let turn = opening.turn(&stream, &place).await?;
     let socket = Socket::new(stream, Arc::clone(&http.activity));
-    let stream = opening.shake_hands(&TlsAcceptor::from(config), socket, &place).await?;
+    let stream = Box::pin(opening.shake_hands(&TlsAcceptor::from(config), socket, &place)).await?;
     drop(turn);
     let client = Client::of(stream.get_ref().1, &http.account).map_err(|Exhausted| Ended::Memory)?;
     http.client = client.map(Arc::new);
@@ -157,19 +150,20 @@ impl<'a> Opening<'a> {
         turn.map_err(|_| Ended::Handshakes)
     }
 
-    /// While others wait for their turn, a handshake has a second or two.
+    /// Makes the TLS handshake. While others wait for their turn, it may take only a second or two.
     async fn shake_hands(
         &self,
         acceptor: &TlsAcceptor,
         socket: Socket,
         place: &Place,
-    ) -> Result<TlsStream<Socket>, Ended> {
+    ) -> Result<Box<TlsStream<Socket>>, Ended> {
         let accepting = acceptor.accept(socket.for_handshake());
         let accepted = tokio::select! {
             accepted = self.in_time(accepting, Ended::SlowHandshake) => accepted?,
             () = place.handshakes_are_crowded() => return Err(Ended::SlowHandshake),
         };
-        let mut stream = accepted.map_err(Ended::Handshake)?;
+        // Boxed, as the connection is: each function that it passes through would keep room for it.
+        let mut stream = Box::new(accepted.map_err(Ended::Handshake)?);
         let (socket, session) = stream.get_mut();
         socket.handshake_done();
         session.set_buffer_limit(Some(TLS_BUFFER));
@@ -218,11 +212,11 @@ impl<S: Service> HttpConnection<S> {
                 let (service, peer) = (Arc::clone(&self.shared.service), self.peer);
                 let explain = move |unread| service.explain(unread, peer);
                 let io = Explained::new(io, Arc::clone(&answering), explain);
-                let connection = http1(bounds).serve_connection(io, answer);
+                let connection = Box::pin(protocol::http1(bounds).serve_connection(io, answer));
                 drive(connection, |connection| connection.graceful_shutdown(), buffers, watch).await
             }
             Protocol::Http2 => {
-                let connection = http2(bounds).serve_connection(io, answer);
+                let connection = Box::pin(protocol::http2(bounds).serve_connection(io, answer));
                 drive(connection, |connection| connection.graceful_shutdown(), buffers, watch).await
             }
         };
@@ -242,14 +236,17 @@ impl<S: Service> HttpConnection<S> {
     ) -> impl Future<Output = Result<Response<Sent<S::Body>>, Infallible>> + Send + use<S> {
         let (parts, body) = request.into_parts();
         let peer = self.shared.proxies.sender(&parts.headers, self.peer);
-        let (stream_bytes, head_bytes) = match protocol {
-            Protocol::Http1 => (0, head::wire_bytes(&parts)),
-            // Its buffers are counted by what they may become.
-            Protocol::Http2 => (STREAM_BYTES, usize::MAX),
+        let (stream_bytes, arrived) = match protocol {
+            Protocol::Http1 => (0, self.activity.take_head(head::wire_bytes(&parts))),
+            Protocol::Http2 => {
+                // Its buffers are counted by what they may become.
+                self.activity.take_head(usize::MAX);
+                (STREAM_BYTES, 0)
+            }
         };
-        let mut memory = self.account_of(peer).reserve(head::cost(&parts) + stream_bytes);
+        let mut memory = self.account_of(peer).reserve(head::cost(&parts, arrived) + stream_bytes);
         let kept = memory.as_mut().ok().map(|memory| memory.split(ANSWER_BYTES + stream_bytes));
-        let active = self.activity.begin(kept, head_bytes);
+        let active = self.activity.begin(kept);
         let ends = protocol == Protocol::Http1 && self.activity.is_spent();
         let service = &self.shared.service;
         let response = match protocol == Protocol::Http2 && memory.is_err() {
@@ -257,7 +254,8 @@ impl<S: Service> HttpConnection<S> {
             false => {
                 let request = Request::from_parts(parts, Payload::new(body, Arc::clone(&active)));
                 let context = RequestContext { peer, client: self.client.clone(), memory };
-                Ok(Arc::clone(service).call(request, context))
+                // Boxed: HTTP/1 keeps room for it also while no request is under way.
+                Ok(Box::pin(Arc::clone(service).call(request, context)))
             }
         };
         async move {
@@ -274,7 +272,7 @@ impl<S: Service> HttpConnection<S> {
         }
     }
 
-    /// Requests of one connection from a proxy may have many senders, each with an account of its own.
+    /// Returns the sender's account: a connection from a proxy carries the requests of many senders.
     fn account_of(&self, sender: SocketAddr) -> Account {
         match sender == self.peer {
             true => self.account.clone(),
@@ -290,12 +288,11 @@ fn sent<B>(body: Option<B>, active: Arc<ActiveRequest>, protocol: Protocol) -> S
 }
 
 async fn drive<C: Future<Output = hyper::Result<()>>>(
-    connection: C,
+    mut connection: Pin<Box<C>>,
     close: impl Fn(Pin<&mut C>),
     mut buffers: Buffers,
     mut watch: Watch,
 ) -> Result<(), Ended> {
-    let mut connection = pin!(connection);
     let mut is_paused = false;
     loop {
         let step = tokio::select! {
@@ -318,33 +315,4 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
             Step::End(ended) => return Err(ended),
         }
     }
-}
-
-fn http1(bounds: &Bounds) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    if bounds.head_fields != DEFAULT_FIELDS {
-        // Another number than hyper's own takes a buffer from the heap for each head.
-        builder.max_headers(bounds.head_fields);
-    }
-    builder
-        .timer(TokioTimer::new())
-        // A complete request is processed to its end, even if its sender has closed its side. The socket is
-        // not read meanwhile.
-        .half_close(true)
-        .header_read_timeout(bounds.head)
-        // The size counts when a head is complete, so that the result does not depend on TCP segments.
-        .max_header_size(bounds.head_bytes)
-        .max_buf_size(MIN_BUFFER.max(bounds.head_bytes));
-    builder
-}
-
-fn http2(bounds: &Bounds) -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(bounds.streams)
-        .max_header_list_size(bounds.list_bytes)
-        .keep_alive_interval(PING.0)
-        .keep_alive_timeout(PING.1);
-    builder
 }

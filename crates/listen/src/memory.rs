@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Shares {
     /// The most bytes that may be reserved at all.
     pub total: usize,
-    /// The part of `total` that only small requests may use.
+    /// The part of `total` that only small requests may use. No address can take it with small requests
+    /// alone, unless `address` is larger than the rest.
     pub kept: usize,
     /// The most bytes for the requests of one address that are not small.
     pub address: usize,
@@ -137,9 +138,10 @@ impl Owner {
     fn take(&self, bytes: usize, already: usize) -> Result<(), Exhausted> {
         let shares = &self.pools.shares;
         let is_small = already.saturating_add(bytes) <= shares.small;
+        let shared = shares.total - shares.kept;
         let (of_address, of_all) = match is_small || self.address.is_none() {
-            true => (shares.total, shares.total),
-            false => (shares.address, shares.total - shares.kept),
+            true => (shares.address.max(shared), shares.total),
+            false => (shares.address, shared),
         };
         let of_connection = if self.address.is_some() { shares.connection } else { shares.total };
         raise(&self.used, bytes, of_connection)?;

@@ -122,6 +122,10 @@ impl Watch {
     async fn leaving(&self, since: Instant) -> Step {
         loop {
             sleep(LOOK).await;
+            if since.elapsed() >= self.bounds.last_bytes {
+                // By now it has heard of the end. One that has not, or does not care, begins requests on.
+                self.activity.close();
+            }
             let still = since.elapsed().min(self.activity.still_for());
             let is_over = !self.activity.is_working() && still >= self.bounds.last_bytes;
             if is_over || self.stops.cut.is_cancelled() {

@@ -100,9 +100,12 @@ impl Shown<'_> {
         }
     }
 
+    /// The query. Of a request that names no source, nobody knows which values are secret.
     fn query(&self, query: &str) -> String {
         let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-            Some((name, _)) if self.is_secret_parameter(name) => format!("{name}={MASK}"),
+            Some((name, _)) if !self.is_known || self.is_secret_parameter(name) => format!("{name}={MASK}"),
+            // Without a name, nobody knows what it is.
+            None if !pair.is_empty() => MASK.to_owned(),
             _ => pair.to_owned(),
         });
         pairs.collect::<Vec<_>>().join("&")
@@ -170,11 +173,11 @@ mod tests {
             ("x-hub-signature-256", "sha256=0f"),
             ("x-original-url", "/in/stripe?pin=secret"),
         ];
-        let parts = parts("/in/stripe?token=secret&a=1&%74oken=secret&pin=secret&flag", &headers);
+        let parts = parts("/in/stripe?token=secret&a=1&%74oken=secret&pin=secret&secret", &headers);
         let is_secret = |name: &str| name == "x-custom";
         let shown = Shown { is_secret: &is_secret, secret_parameters: &["pin"], is_known: true, body: true };
         let request = shown.request(&parts, b"{}");
-        assert_eq!(request.query, "token=***&a=1&%74oken=***&pin=***&flag");
+        assert_eq!(request.query, "token=***&a=1&%74oken=***&pin=***&***");
         let masked = request.headers.iter().filter(|header| header.value == MASK).count();
         assert_eq!(masked, 5, "{:?}", request.headers);
         assert_eq!(request.headers[5].value, "sha256=0f", "a signature tells no secret");
@@ -184,10 +187,11 @@ mod tests {
 
     #[test]
     fn of_a_request_to_nobody_only_harmless_headers_are_shown() {
-        let parts = parts("/in/stripd", &[("x-hook-id", "secret"), ("user-agent", "curl")]);
+        let parts = parts("/in/stripd?code=secret", &[("x-hook-id", "secret"), ("user-agent", "curl")]);
         let request = Shown::UNKNOWN.request(&parts, b"");
         let values: Vec<_> = request.headers.iter().map(|header| &*header.value).collect();
         assert_eq!(values, [MASK.as_bytes(), b"curl"]);
+        assert_eq!(request.query, "code=***");
     }
 
     #[test]

@@ -4,7 +4,7 @@ pub(crate) mod batch;
 
 use bytes::Bytes;
 use floodgate_event::source::AcceptedStatus;
-use floodgate_listen::AnswerBody;
+use floodgate_listen::{AnswerBody, Reservation};
 use floodgate_schemes::Answer;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
@@ -52,9 +52,9 @@ fn accepted(status: AcceptedStatus) -> StatusCode {
     }
 }
 
-/// The answer that a provider asked for. No event comes of it.
-pub(crate) fn handshake(answer: Answer) -> Response<AnswerBody> {
-    let mut response = Response::new(AnswerBody::from(answer.body));
+/// The answer that a provider asked for, with the memory that its body is counted in. No event comes of it.
+pub(crate) fn handshake(answer: Answer, memory: Reservation) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::new(answer.body, memory));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     for (name, value) in answer.headers {

@@ -12,10 +12,13 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 
+use super::pace::{Pace, Pauses, SHORT_PAUSE};
+
 /// How much of a refused body is read and discarded, so that the sender sees the answer and not a reset.
 const DISCARD_BYTES: usize = 16 * 1024 * 1024;
-/// How long reading a refused body may take.
-const DISCARD_TIME: Duration = Duration::from_secs(5);
+/// How long reading a refused body may take, and how long less than a kilobyte of it may arrive. The sender
+/// pays nothing for a body that it holds back, and its stream or connection takes memory meanwhile.
+const DISCARD_PAUSES: Pauses = Pauses { whole: Duration::from_secs(5), longest: SHORT_PAUSE };
 
 /// The body of a request. It knows whether the sender waits for a 100 (`Expect: 100-continue`), which hyper
 /// sends at the first read.
@@ -81,19 +84,18 @@ impl Body for Arriving {
     }
 }
 
-/// Reads the rest of a refused body within bounds, and discards it. Returns true if it came to its end.
+/// Reads the rest of a refused body within bounds, and discards it. Returns true if it came to its end. A
+/// sender that is slower than this gets its answer all the same, and a closed connection.
 async fn discard(body: &mut Arriving) -> bool {
-    let rest = async {
-        let mut left = DISCARD_BYTES;
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else { return false };
-            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-            if left == 0 {
-                return false;
-            }
+    let (mut left, mut pace) = (DISCARD_BYTES, Pace::new(DISCARD_PAUSES));
+    while let Ok(frame) = timeout(SHORT_PAUSE, body.frame()).await {
+        let Some(frame) = frame else { return true };
+        let Ok(frame) = frame else { return false };
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        left = left.saturating_sub(bytes);
+        if left == 0 || pace.is_lost(bytes) {
+            return false;
         }
-        true
-    };
-    // A sender that is slower than this gets its answer all the same, and a closed connection.
-    timeout(DISCARD_TIME, rest).await.unwrap_or(false)
+    }
+    false
 }

@@ -1,25 +1,19 @@
 //! Reads a body within its bounds: bytes, time, and the memory of the process.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use floodgate_listen::{Account, RequestContext, Reservation};
+use floodgate_listen::{RequestContext, Reservation};
 use http::request::Parts;
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::arriving::Arriving;
 use super::content_coding::Coding;
-use super::refusal::Unavailable;
+use super::pace::{Pace, Pauses, SHORT_PAUSE};
 use super::{Received, Refusal, Refused};
-use crate::config::Limits;
 
-/// How many bytes must arrive within [`Pauses::longest`].
-const LEAST_PROGRESS: usize = 1024;
-/// How long less than [`LEAST_PROGRESS`] of a body may arrive while memory is short, and how often that is
-/// checked.
-const SHORT_PAUSE: Duration = Duration::from_millis(500);
 /// The least size of the buffer of a body that arrives in several pieces.
 const LEAST_ROOM: usize = 1024;
 
@@ -30,24 +24,6 @@ pub(crate) struct Bounds {
     pub(crate) bytes: usize,
     /// The most time, in all and between two pieces.
     pub(crate) pauses: Pauses,
-}
-
-/// How long a body may take.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pauses {
-    /// The most time from the first byte to the last.
-    pub(crate) whole: Duration,
-    /// The most time in which less than a kilobyte arrives.
-    pub(crate) longest: Duration,
-}
-
-impl From<&Limits> for Pauses {
-    fn from(limits: &Limits) -> Self {
-        Self {
-            whole: Duration::from_secs(limits.body_seconds),
-            longest: Duration::from_secs(limits.body_idle_seconds),
-        }
-    }
 }
 
 /// Reads a request to its end. It reserves memory for bytes that arrive and not for bytes that are announced,
@@ -159,43 +135,11 @@ where
     Ok(None)
 }
 
-/// Distinguishes a slow body from one that its sender holds back, for example by sending next to nothing.
-struct Pace {
-    pauses: Pauses,
-    begun: Instant,
-    /// Since when less than [`LEAST_PROGRESS`] arrived, and how much.
-    since: Instant,
-    bytes: usize,
-}
-
-impl Pace {
-    fn new(pauses: Pauses) -> Self {
-        let now = Instant::now();
-        Self { pauses, begun: now, since: now, bytes: 0 }
-    }
-
-    fn check(&mut self, bytes: usize, account: &Account) -> Result<(), Refusal> {
-        let now = Instant::now();
-        self.bytes += bytes;
-        if self.bytes >= LEAST_PROGRESS {
-            (self.since, self.bytes) = (now, 0);
-        }
-        let pause = now - self.since;
-        if now - self.begun >= self.pauses.whole || pause >= self.pauses.longest {
-            Err(Refusal::TimedOut)
-        } else if pause >= SHORT_PAUSE && account.is_short() {
-            // Others could use what this one holds.
-            Err(Refusal::Unavailable(Unavailable::Memory))
-        } else {
-            Ok(())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
     use std::net::Ipv4Addr;
+    use std::time::Duration;
 
     use floodgate_listen::{Budget, Shares};
     use futures::{Stream, StreamExt as _, stream};
@@ -203,6 +147,7 @@ mod tests {
     use http_body_util::{Full, StreamBody};
 
     use super::*;
+    use crate::accept::refusal::Unavailable;
 
     const PAUSES: Pauses = Pauses { whole: Duration::from_secs(60), longest: Duration::from_secs(60) };
 
@@ -254,17 +199,6 @@ mod tests {
         let held = read(pieces(&[10, 10], true), &budget, PAUSES).await.0;
         assert_eq!(held, Err(Refusal::Unavailable(Unavailable::Memory)));
         drop(hoard);
-    }
-
-    #[tokio::test]
-    async fn sending_next_to_nothing_is_no_progress() {
-        let account = budget(100_000).own_account();
-        let pauses = Pauses { longest: Duration::ZERO, ..PAUSES };
-        assert_eq!(Pace::new(PAUSES).check(1, &account), Ok(()));
-        let mut pace = Pace::new(pauses);
-        assert_eq!(pace.check(LEAST_PROGRESS - 1, &account), Err(Refusal::TimedOut));
-        let whole = Pauses { whole: Duration::ZERO, ..PAUSES };
-        assert_eq!(Pace::new(whole).check(LEAST_PROGRESS, &account), Err(Refusal::TimedOut));
     }
 
     proptest::proptest! {

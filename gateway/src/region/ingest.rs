@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use floodgate_ingress::{AccessLog, AddressRate, Outcome};
-use floodgate_listen::{AnswerBody, Payload, RequestContext};
+use floodgate_listen::{Account, AnswerBody, Payload, RequestContext};
 use floodgate_schemes::{Answer, Note};
 use http::header::CONNECTION;
 use http::request::Parts;
@@ -21,7 +21,8 @@ use super::operations::health;
 use super::served::{Served, Source};
 use super::state::{State, Streams};
 use crate::accept::arriving::Arriving;
-use crate::accept::body::{self, Bounds, Pauses};
+use crate::accept::body::{self, Bounds};
+use crate::accept::pace::Pauses;
 use crate::accept::refusal::Unavailable;
 use crate::accept::service::Service;
 use crate::accept::{Refusal, Refused, answer, path};
@@ -67,11 +68,11 @@ impl Service for Ingest {
         };
         let (mut response, goes_on) = if let Some(refusal) = limited {
             drop((parts, context));
-            self.refuse(Refusal::from(refusal).into(), None, &mut body, peer).await
+            Box::pin(self.refuse(Refusal::from(refusal).into(), None, &mut body, peer)).await
         } else if is_webhook {
             self.webhook(parts, &mut body, context).await
         } else {
-            self.other(parts, &mut body, peer).await
+            Box::pin(self.other(parts, &mut body, peer)).await
         };
         // HTTP/2 says it with GOAWAY.
         if version < Version::HTTP_2 && (!goes_on || self.state.is_draining()) {
@@ -118,7 +119,7 @@ impl Ingest {
         };
         let answered = match result {
             Ok(response) => (response, body.let_go().await),
-            Err(refused) => self.refuse(refused, source.as_deref(), body, peer).await,
+            Err(refused) => Box::pin(self.refuse(refused, source.as_deref(), body, peer)).await,
         };
         self.metrics.ingest_seconds.observe(started.elapsed().as_secs_f64());
         answered
@@ -133,15 +134,23 @@ impl Ingest {
     ) -> Result<Response<AnswerBody>, Refusal> {
         let now = SystemTime::now();
         source.verifier.check_sender(context, now)?;
+        let memory = context.memory.as_ref().map_err(|exhausted| *exhausted)?.account();
         match source.verifier.question(parts, now) {
-            Some(answer) => self.handshake(source, answer?).await,
+            Some(answer) => self.handshake(source, answer?, memory).await,
             None if parts.method == Method::OPTIONS => Ok(answer::options(source.verifier.allow())),
             None => Err(Refusal::MethodNotAllowed { allow: source.verifier.allow() }),
         }
     }
 
-    /// Answers a handshake, after doing what it asks for besides the answer.
-    async fn handshake(&self, source: &Source, answer: Answer) -> Result<Response<AnswerBody>, Refusal> {
+    /// Answers a handshake, after doing what it asks for besides the answer. The answer is counted in the
+    /// account of `memory`: it may repeat as much as the sender sent. It does not count for the source's rate
+    /// limit, which whoever cannot sign must not be able to use up.
+    async fn handshake(
+        &self,
+        source: &Source,
+        answer: Answer,
+        memory: &Account,
+    ) -> Result<Response<AnswerBody>, Refusal> {
         if let Some(Note::Confirm(address)) = &answer.note {
             let confirmed = self.confirmer.confirm(address).await;
             confirmed.map_err(|reason| {
@@ -155,7 +164,8 @@ impl Ingest {
             // Meta wants 403 for a wrong token.
             _ => self.metrics.refused(Some(&source.name), HANDSHAKE_REFUSED),
         }
-        let mut response = answer::handshake(answer);
+        let memory = memory.reserve(answer.bytes())?;
+        let mut response = answer::handshake(answer, memory);
         self.tell(&mut response, || Outcome::of("handshake", &source.name, None));
         Ok(response)
     }
@@ -188,8 +198,8 @@ impl Ingest {
         }
     }
 
-    /// Runs the stages, one after the other. What is rare is boxed: its state would otherwise be held for
-    /// every request that is under way.
+    /// Runs the stages, one after the other. What is rare, or comes after the body, is boxed: its state would
+    /// otherwise be held for every request that has begun.
     async fn take(
         &self,
         served: &Served,
@@ -202,19 +212,19 @@ impl Ingest {
         }
         let intake = source.verifier.intake();
         let bounds = Bounds { bytes: intake.max_body_bytes as usize, pauses: self.pauses };
-        let received = body::receive(parts, body, context, bounds).await?;
+        let mut received = body::receive(parts, body, context, bounds).await?;
         if source.verifier.preset().own_applications {
             return Ok(Box::pin(self.take_events(served, source, received)).await?);
         }
+        let memory = received.memory().account().clone();
         let verified = match source.verifier.verify(received, &self.published).await? {
-            Verification::Event(verified) => *verified,
+            Verification::Event(verified) => verified,
             Verification::Handshake(answer) => {
-                source.limiter.as_ref().map_or(Ok(()), |limiter| limiter.take())?;
-                return Ok(Box::pin(self.handshake(source, answer)).await?);
+                return Ok(Box::pin(self.handshake(source, answer, &memory)).await?);
             }
         };
         source.used(&verified.event);
-        Ok(self.take_one(served, source, verified).await?)
+        Ok(Box::pin(self.take_one(served, source, *verified)).await?)
     }
 
     /// Takes an event that was verified, and answers once it is on disk.

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use floodgate_event::Lane;
+use floodgate_event::snapshot::Source;
 use http::{Method, Request};
 
 use crate::client::{Client, signed};
-use crate::region::Region;
+use crate::region::{Region, until};
 
 fn gzip(bytes: &[u8]) -> Bytes {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -85,4 +86,28 @@ async fn a_source_chooses_its_answer_and_its_rate() {
     }
     let limited = answers.iter().find(|answer| answer.status == 429).expect("one is over the rate");
     assert!(limited.headers.contains_key("retry-after"));
+}
+
+/// Anybody can send them, so they must not keep out what the provider sends.
+#[tokio::test]
+async fn unsigned_handshakes_use_up_no_rate() {
+    let region = Region::with_source("{}").await;
+    let graph = Source {
+        scheme: "microsoft-graph".parse().unwrap(),
+        ..region.source_with("graph", r#"{"rate_limit": {"per_second": 1, "burst": 1}}"#)
+    };
+    let mut snapshot = region.snapshot(2, "{}");
+    snapshot.sources.insert("graph".parse().unwrap(), graph);
+    region.configure(snapshot).await;
+    let mut client = region.client().await;
+    let ask = |token: &str| {
+        let uri = format!("/in/graph?validationToken={token}");
+        Request::post(uri).body(Bytes::new()).unwrap()
+    };
+    until("the source is served", async || region.client().await.send(ask("a")).await.status == 200).await;
+    for _ in 0..20 {
+        let answer = client.send(ask("abc")).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, "abc"));
+    }
+    assert_eq!(client.send(ask(&"a".repeat(5_000))).await.status, 401, "what is repeated has a bound");
 }

@@ -45,8 +45,8 @@ struct Entry {
     in_pieces: Option<Difference>,
 }
 
-/// What the gateway does instead, and why: of what the RFC asks for, or of what it does when it reads a request
-/// at once.
+/// What the gateway does, and why: instead of what the RFC asks for, or of what it does with a request that
+/// arrives in one piece.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Difference {

@@ -1,9 +1,13 @@
 //! What one address or one connection may have of a gateway.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request};
 use http_body_util::Full;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::client::{Client, connect_from, exchange, signature, signed};
 use crate::region::{Region, until};
@@ -135,5 +139,25 @@ async fn an_address_has_a_rate_and_is_told_of_it_before_it_sends_a_body() {
     assert!(metrics.contains(counted), "{metrics}");
     let known = metrics.lines().find_map(|line| line.strip_prefix("floodgate_rated_addresses "));
     assert!(known.unwrap().parse::<u32>().unwrap() >= 1, "{metrics}");
+    region.stop().await.unwrap();
+}
+
+/// A body that nobody needs is waited for while it comes at a usual pace, and no longer: its connection or stream
+/// takes memory all the while.
+#[tokio::test]
+async fn a_refused_body_that_comes_drop_by_drop_is_not_waited_for() {
+    let region = Region::with_source("{}").await;
+    let mut stream = TcpStream::connect(region.address).await.unwrap();
+    let head = b"POST /in/nobody HTTP/1.1\r\nhost: a\r\ncontent-length: 30000\r\n\r\n";
+    stream.write_all(head).await.unwrap();
+    let mut answer = [0; 12];
+    // Fewer pieces than would take the five seconds that a body may take in all.
+    for _ in 0..40 {
+        let _ = stream.write_all(b"0123456789").await;
+        if timeout(Duration::from_millis(100), stream.read_exact(&mut answer)).await.is_ok() {
+            break;
+        }
+    }
+    assert_eq!(&answer, b"HTTP/1.1 404");
     region.stop().await.unwrap();
 }

@@ -53,6 +53,20 @@ fn small_requests_go_on_while_large_ones_hold_what_they_may() {
 }
 
 #[test]
+fn small_requests_of_one_address_leave_room_for_those_of_others() {
+    let budget = Budget::new(SHARES);
+    let of = |last| budget.account(address(last)).reserve(50);
+    let held: Vec<_> = std::iter::from_fn(|| of(1).ok()).collect();
+    assert_eq!(held.len(), 16, "all but what is kept");
+    let others: Vec<_> = std::iter::from_fn(|| of(2).ok()).collect();
+    assert_eq!(others.len(), 4);
+    // Behind a balancer all senders have one address, and may use everything.
+    let budget = Budget::new(Shares { address: SHARES.total, ..SHARES });
+    let held: Vec<_> = std::iter::from_fn(|| budget.account(address(1)).reserve(50).ok()).collect();
+    assert_eq!(held.len(), 20);
+}
+
+#[test]
 fn an_address_is_forgotten_with_its_last_account() {
     let budget = Budget::new(SHARES);
     let (first, second) = (budget.account(address(1)), budget.account(address(1)));

@@ -33,7 +33,11 @@ impl Ingest {
         self.count(&refused.refusal, source, peer);
         match source.filter(|source| is_held(source, &refused)) {
             Some(source) => self.hold(source, &refused.refusal, refused.request, peer).await,
-            None => self.record(&refused, source, peer),
+            None => {
+                self.record(&refused, source, peer);
+                // Not kept while the rest of the body arrives: its memory is given back already.
+                drop(refused.request);
+            }
         }
         let refusal = refused.refusal;
         let goes_on = body.let_go().await;
@@ -55,8 +59,9 @@ impl Ingest {
         self.record(refused, source, peer);
     }
 
-    /// Anyone can cause refusals at any rate, so most are logged only at `debug`. Why a signature was refused is
-    /// what an operator looks for first, so that is logged at a bounded rate.
+    /// Counts a refusal, and logs it. Anyone can cause refusals at any rate, so most are logged only at
+    /// `debug`. The reason of a refused signature is what an operator looks for first, so it is logged at a
+    /// bounded rate.
     fn count(&self, refusal: &Refusal, source: Option<&Source>, peer: SocketAddr) {
         let name = source.map(|source| &source.name);
         self.metrics.refused(name, refusal.outcome());
