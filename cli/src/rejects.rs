@@ -26,25 +26,25 @@ pub(crate) enum RejectsCommand {
 /// Which refused requests to list.
 #[derive(clap::Args)]
 pub(crate) struct ListArgs {
-    /// Those of this region
+    /// Only refusals in this region
     #[arg(long, value_name = "REGION")]
     region: Option<Name>,
-    /// Those of this source; `-` for requests that named none
+    /// Only requests to this source; `-` for requests that named none
     #[arg(long, value_name = "SOURCE", allow_hyphen_values = true)]
     source: Option<String>,
-    /// Those with this code, such as signature-refused; `connection` for refused connections
+    /// Only this code, such as signature-refused; `connection` for refused connections
     #[arg(long, value_name = "CODE")]
     code: Option<String>,
-    /// Those from this IP address
+    /// Only rows of this IP address
     #[arg(long, value_name = "ADDRESS")]
     peer: Option<IpAddr>,
-    /// Those at this time (RFC 3339) or later
+    /// Only refusals at this time (RFC 3339) or later
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// Those before this time
+    /// Only refusals before this time
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
-    /// How many at most
+    /// The most rows to show
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
     #[command(flatten)]

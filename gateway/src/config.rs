@@ -1,5 +1,5 @@
-//! `gateway.toml`: read, checked and turned into what the rest of the gateway uses, so that nothing after this
-//! point meets a bad value or a missing file.
+//! `gateway.toml`: read, checked and turned into what the rest of the gateway uses, so that nothing after
+//! this point meets a bad value or a missing file.
 
 mod error;
 mod file;

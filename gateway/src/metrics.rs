@@ -43,7 +43,7 @@ pub(crate) struct Metrics {
 pub(crate) struct SourceMetrics {
     pub(crate) accepted: IntCounter,
     pub(crate) answered: IntCounter,
-    /// Questions of the provider that were answered.
+    /// Handshakes of the provider that were answered.
     pub(crate) handshakes: IntCounter,
 }
 

@@ -3,10 +3,13 @@
 //! that is replayed twice is a duplicate.
 
 mod job;
+#[cfg(test)]
+mod tests;
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream::stream::Stream;
@@ -38,7 +41,8 @@ const IN_FLIGHT: usize = 4;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a region may give no further request until it is asked whether there is one.
 const SILENCE: Duration = Duration::from_secs(15);
-/// How often a gateway is asked about one request, and the pause between.
+/// How often a gateway is asked about one request, and the pause between. Each time the server may choose
+/// another gateway.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -81,6 +85,9 @@ struct Held {
     /// Requests that are held later are not part of the replay.
     through: u64,
     count: u64,
+    /// The ids of keys that no gateway had, as far as this replay has asked. After the region's key was
+    /// changed, thousands of requests may be sealed to the earlier one.
+    missing_keys: Mutex<HashSet<String>>,
 }
 
 impl HeldReplays {
@@ -90,9 +97,8 @@ impl HeldReplays {
 
     /// Starts a replay of what is held now.
     pub(crate) async fn start(&self, order: HeldOrder) -> Result<HeldReplay, HeldError> {
+        let regions = self.regions(order.region.as_ref())?;
         let place = self.0.jobs.place().ok_or(HeldError::Busy)?;
-        let regions = self.0.regions.iter();
-        let regions = regions.filter(|region| order.region.as_ref().is_none_or(|name| *name == region.name));
         let mut all = Vec::new();
         for region in regions {
             all.extend(find(region, &order.filter()).await?);
@@ -102,6 +108,17 @@ impl HeldReplays {
         self.0.jobs.keep(&job);
         tokio::spawn(run(Arc::clone(&job), order, all, place));
         Ok(job.view())
+    }
+
+    /// The region of this name, or all of them.
+    fn regions(&self, name: Option<&Name>) -> Result<&[RegionConnection], HeldError> {
+        let all = &self.0.regions;
+        let Some(name) = name else { return Ok(all) };
+        let region = all.iter().find(|region| region.name == *name);
+        region.map(std::slice::from_ref).ok_or_else(|| {
+            let known: Vec<_> = all.iter().map(|region| region.name.as_str()).collect();
+            HeldError::UnknownRegion { region: name.clone(), known: known.join(", ") }
+        })
     }
 
     /// The progress of a replay.
@@ -127,7 +144,8 @@ async fn find(region: &RegionConnection, filter: &str) -> Result<Option<Held>, H
     let counts = counts.try_fold(0, async |sum: u64, (_, count)| Ok(sum + count as u64));
     let count = counts.await.map_err(|error| away(error.into()))?;
     let through = stream.cached_info().state.last_sequence;
-    Ok((count > 0).then(|| Held { region: region.clone(), stream, through, count }))
+    let held = || Held { region: region.clone(), stream, through, count, missing_keys: Mutex::default() };
+    Ok((count > 0).then(held))
 }
 
 async fn run(job: Arc<Job<Judged>>, order: HeldOrder, all: Vec<Held>, place: OwnedSemaphorePermit) {
@@ -190,13 +208,20 @@ impl Held {
             Ok(sealed) => sealed,
             Err(error) => return (String::new(), Outcome::Refused(error.to_string())),
         };
+        let key = sealed.key.clone();
         let payload = Bytes::from(held::verify(sealed, dry_run).encode_to_vec());
-        let mut trouble = String::new();
+        self.judge(key, &payload).await
+    }
+
+    /// Asks gateways about a request that is sealed to this key until one can say.
+    async fn judge(&self, key: String, payload: &Bytes) -> (String, Outcome) {
+        let is_missing = self.missing_keys().contains(&key);
+        let (mut trouble, mut without_key) = (String::new(), 0);
         for tried in 0..TRIES {
             if tried > 0 {
                 tokio::time::sleep(PAUSE).await;
             }
-            match self.ask(&payload).await {
+            match self.ask(payload).await {
                 Ok(HeldVerified { peer, result: Some(Answer::Accepted(accepted)), .. }) => {
                     return (peer, Outcome::Verified(accepted.secret_id));
                 }
@@ -204,12 +229,29 @@ impl Held {
                     return (peer, Outcome::Refused(reason));
                 }
                 Ok(HeldVerified { result: Some(Answer::Unavailable(reason)), .. }) => trouble = reason,
+                Ok(HeldVerified { result: Some(Answer::WithoutKey(_)), .. }) => without_key += 1,
                 // `decode` has checked that there is a result.
                 Ok(HeldVerified { result: None, .. }) => {}
                 Err(error) => trouble = chain(&error).to_string(),
             }
+            if is_missing && without_key > 0 {
+                break;
+            }
         }
-        (String::new(), Outcome::Untaken(format!("{}: {trouble}", self.region.name)))
+        let region = self.region.name.as_str();
+        if without_key == 0 {
+            return (String::new(), Outcome::Untaken(format!("{region}: {trouble}")));
+        }
+        let reason = format!("{region}: no gateway that answered has the key {key}");
+        // If one did not answer, it may have the key.
+        if without_key == TRIES {
+            self.missing_keys().insert(key);
+        }
+        (String::new(), Outcome::WithoutKey(reason))
+    }
+
+    fn missing_keys(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.missing_keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ask(&self, payload: &Bytes) -> Result<HeldVerified, AskError> {
@@ -235,6 +277,8 @@ impl Held {
 pub(crate) enum HeldError {
     #[error("a replay of held requests is running: wait for it, or cancel it")]
     Busy,
+    #[error("there is no region `{region}`: expected one of {known}")]
+    UnknownRegion { region: Name, known: String },
     #[error("region {region}: {source}")]
     Region { region: Name, source: async_nats::Error },
 }

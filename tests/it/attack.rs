@@ -14,7 +14,7 @@ use self::strangers::{Address, Strangers};
 
 /// `limits.memory_bytes` where a file does not say otherwise.
 const MEMORY_BYTES: u64 = 256 << 20;
-/// Of honest events, after the strangers have begun.
+/// How many honest events the test sends after the strangers have begun.
 const EVENTS: usize = 3_000;
 const LIMIT: Duration = Duration::from_secs(120);
 

@@ -10,7 +10,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(60);
-/// Held in the last case at most.
+/// The most deliveries that are held in the last case.
 const MAX_HELD: u64 = 30;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,9 +14,9 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(60);
-/// As many as showed the fault.
+/// As many destinations as it once took to show the fault.
 const DESTINATIONS: usize = 61;
-/// Events to a source of which nobody knew a moment before.
+/// How many events go to a source that did not exist a moment before.
 const EVENTS: usize = 300;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +96,7 @@ fn destination(scene: &Scene, types: &[&str]) -> Value {
     })
 }
 
-/// An event right after the answer, many times.
+/// Sends an event right after the answer to a `PUT`, many times.
 async fn an_answer_to_a_put_means_that_it_is_routed_by(scene: &Scene) -> Result<()> {
     for round in 0..10 {
         let event_type = format!("round{round}");

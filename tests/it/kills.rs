@@ -7,9 +7,9 @@ use std::time::Duration;
 use floodgate_testkit::load::{Load, Plan};
 use floodgate_testkit::{Result, Scene, outside};
 
-/// Of each part.
+/// How often the test kills each part.
 const KILLS: usize = 3;
-/// Between two kills, so that each finds the parts at work and not still starting.
+/// The pause between two kills, so that each finds the parts at work and not still starting.
 const BETWEEN: Duration = Duration::from_millis(1_500);
 
 #[tokio::test(flavor = "multi_thread")]

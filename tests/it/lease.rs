@@ -8,9 +8,9 @@ use nix::sys::signal::Signal;
 
 use super::second_relay::{SecondRelay, TAKEOVER_LIMIT, wait_holder};
 
-/// The holder is stopped this often, each relay in its turn.
+/// How often the test stops the holder, each relay in its turn.
 const ROUNDS: usize = 3;
-/// What the old holder has to write with, after it was woken.
+/// How long the old holder may try to write after it was woken.
 const AFTER_WAKING: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! Two million ids: the relay takes no more memory for them than for a quarter of them, and the ledger is made
-//! again from the log when its folder is gone.
+//! Two million ids: the relay takes no more memory for them than for a quarter of them, and the ledger is
+//! made again from the log when its folder is gone.
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,15 +20,15 @@ const EVENTS_PER_BLOCK: u64 = 1_000;
 const BLOCKS: u64 = 2_000;
 const EVENTS: u64 = BLOCKS * EVENTS_PER_BLOCK;
 const RESENT: u64 = 1_000;
-/// What a relay may take that copies as fast as it can. Its buffers are full then: what it reads ahead, appends
-/// in flight, and memtables that are not written yet.
+/// The most resident memory of a relay that copies as fast as it can. Its buffers are full then: what it
+/// reads ahead, appends in flight, and memtables that are not written yet.
 const MAX_RESIDENT_BYTES: u64 = 384 * 1024 * 1024;
 /// How much more it may take after all ids than after a quarter of them, in percent. The peak of full buffers
 /// varies; two million ids in memory would be 150 MB more.
 const MORE_PERCENT: u64 = 50;
 /// Publishes under way at once.
 const IN_FLIGHT: usize = 4;
-/// For two million to be replicated, or the ledger to be made again.
+/// How long it may take to replicate two million ids, or to make the ledger again.
 const LIMIT: Duration = Duration::from_secs(300);
 
 #[tokio::test(flavor = "multi_thread")]

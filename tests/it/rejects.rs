@@ -4,6 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
+use floodgate_event::format::{VERSION, Versioned};
+use floodgate_event::proto::HeldRequest;
+use floodgate_event::seal::OpeningKey;
+use floodgate_event::{held, subject};
 use floodgate_testkit::command;
 use floodgate_testkit::sender::Raw;
 use floodgate_testkit::sign::{self, Signed};
@@ -19,6 +23,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Nobody may find this in the record.
 const CREDENTIAL: &str = "s3cr3t-cr3dential";
 const FLOOD: u64 = 300;
+/// More requests than a replay gives up after, if it believes that no gateway takes any.
+const OF_AN_EARLIER_KEY: u64 = 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_is_listed_with_its_reason() -> Result<()> {
@@ -58,6 +64,7 @@ async fn a_held_request_becomes_an_event_once_its_source_is_right() -> Result<()
     Scene::play(async |scene| {
         let (wrong, right) = (sign::new_standard_secret(), sign::new_standard_secret());
         put_late(scene, &wrong).await?;
+        hold_under_an_earlier_key(scene).await?;
         let bodies = ["{\"n\": 1 }", "{\"n\":2}", "{\"n\":3}"];
         for (region, (number, body)) in ["eu", "us", "eu"].into_iter().zip(bodies.iter().enumerate()) {
             let signed = signed_earlier(&right, &format!("late_{number}"), body)?;
@@ -73,8 +80,8 @@ async fn a_held_request_becomes_an_event_once_its_source_is_right() -> Result<()
 
         let before = replay(scene, &["--dry-run"]).await?;
         assert_eq!(
-            (before["matched"].as_u64(), before["verified"].as_u64()),
-            (Some(4), Some(0)),
+            (before["matched"].as_u64(), before["verified"].as_u64(), before["failed"].as_u64()),
+            (Some(OF_AN_EARLIER_KEY + 4), Some(0), Some(OF_AN_EARLIER_KEY)),
             "{before:#}"
         );
         put_late(scene, &right).await?;
@@ -86,6 +93,7 @@ async fn a_held_request_becomes_an_event_once_its_source_is_right() -> Result<()
         );
         assert_eq!(preview["peers"]["127.0.0.1"]["verified"], 3, "{preview:#}");
         assert_eq!(scene.balanced_books().await?.events.accepted, 0, "nothing was replayed yet");
+        what_does_not_exist_is_not_replayed(scene).await?;
 
         let replayed = replay(scene, &[]).await?;
         assert_eq!(
@@ -98,7 +106,11 @@ async fn a_held_request_becomes_an_event_once_its_source_is_right() -> Result<()
             scene.consumer.deliveries().iter().map(|delivery| delivery.body.clone()).collect();
         assert_eq!(delivered, bodies.map(|body| body.as_bytes().to_vec().into()).into(), "byte for byte");
         let again = replay(scene, &["--region", "eu"]).await?;
-        assert_eq!((again["matched"].as_u64(), again["verified"].as_u64()), (Some(1), Some(0)), "{again:#}");
+        assert_eq!(
+            (again["matched"].as_u64(), again["refused"].as_u64(), again["failed"].as_u64()),
+            (Some(OF_AN_EARLIER_KEY + 1), Some(1), Some(OF_AN_EARLIER_KEY)),
+            "{again:#}"
+        );
         // Its provider sends one of them again.
         let (late, body) = (sign::standard("late", &right, "late_0", bodies[0])?, bodies[0]);
         scene.sender.post("us", &late).await?.accepted()?;
@@ -107,6 +119,24 @@ async fn a_held_request_becomes_an_event_once_its_source_is_right() -> Result<()
         Ok(())
     })
     .await
+}
+
+/// As if the region's key had been changed, and the gateways started again. These are the oldest requests, so
+/// that a replay comes to them first.
+async fn hold_under_an_earlier_key(scene: &Scene) -> Result<()> {
+    let earlier = OpeningKey::generate();
+    let (method, target) = ("POST".to_owned(), "/in/late".to_owned());
+    let request = HeldRequest { version: VERSION, method, target, ..HeldRequest::default() };
+    let sealed = held::seal(earlier.sealing_key(), ("default", "late"), &request)?;
+    let nats = scene.deployment.region_nats("eu").await?;
+    for _ in 0..OF_AN_EARLIER_KEY {
+        nats.publish(subject::held("late", "0a", 1), encoded(&sealed).into()).await?.await?;
+    }
+    Ok(())
+}
+
+fn encoded(message: &impl Versioned) -> Vec<u8> {
+    message.encode_to_vec()
 }
 
 /// What the source allows, and how long before a request is sent it is signed.
@@ -137,11 +167,24 @@ fn signed_earlier(secret: &str, id: &str, body: &str) -> Result<Signed> {
 async fn nobody_can_read_what_is_held(scene: &Scene) -> Result<()> {
     let mut stream = scene.deployment.region_nats("eu").await?.get_stream("HELD").await?;
     let messages = stream.info().await?.state.messages;
-    assert_eq!(messages, 3);
+    assert_eq!(messages, OF_AN_EARLIER_KEY + 3);
     for sequence in 1..=messages {
         let message = stream.get_raw_message(sequence).await?;
         let is_in_clear = message.payload.windows(10).any(|part| part == b"webhook-id");
         assert!(!is_in_clear, "{:?}", message.payload);
+    }
+    Ok(())
+}
+
+/// A misspelled name must not look like a replay of nothing.
+async fn what_does_not_exist_is_not_replayed(scene: &Scene) -> Result<()> {
+    for (order, named) in [
+        (json!({"source": "late", "region": "typo"}), "there is no region `typo`: expected one of eu, us"),
+        (json!({"source": "typo"}), "there is no source `typo`"),
+    ] {
+        let reply = scene.admin.request(Method::POST, "/v1/rejects/replays", Some(&order)).await?;
+        let detail = text(&reply.body, "detail");
+        assert!(reply.status == 422 && detail.contains(named), "{order}: {} {}", reply.status, reply.body);
     }
     Ok(())
 }

@@ -18,13 +18,13 @@ use crate::table::Table;
 /// Which held requests to verify, and how.
 #[derive(clap::Args)]
 pub(crate) struct ReplayArgs {
-    /// Those of this source
+    /// The source whose held requests to verify
     #[arg(long, value_name = "SOURCE")]
     source: Name,
-    /// Those of this region
+    /// Only requests held in this region
     #[arg(long, value_name = "REGION")]
     region: Option<Name>,
-    /// Those from this IP address
+    /// Only requests from this IP address
     #[arg(long, value_name = "ADDRESS")]
     peer: Option<IpAddr>,
     /// Requests per second [default: 100]

@@ -15,7 +15,8 @@ pub struct Totals {
     pub delivered: u64,
     /// Deliveries whose last attempt failed.
     pub dead: u64,
-    /// Deliveries given up because the destination was removed or disabled.
+    /// Deliveries closed without success: the destination was deleted or held more than `forward.max_held`,
+    /// or an operator accepted the loss of a central stream.
     pub discarded: u64,
     /// Deliveries that are still open. They are counted one by one, not by subtraction.
     pub pending: u64,

@@ -14,7 +14,8 @@ use crate::seal::{OpeningKey, Owner, SealError, SealingKey};
 
 /// The largest body of a request that is held, in bytes.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
-/// The most requests of an address and a size class that are held for a source.
+/// The most requests of an address and a size class that are held for a source: the limit of each subject in
+/// a new stream. The server keeps it, also if several gateways hold requests at once.
 pub const MAX_OF_ADDRESS: i64 = 1_000;
 /// The largest message: a body with its headers, sealed.
 pub const MAX_MESSAGE_BYTES: i32 = 2 * 1024 * 1024;

@@ -29,8 +29,8 @@ impl RetrySchedule {
 
     /// Returns the wait after failed attempt number `attempt` (from 1), or `None` if that was the last.
     ///
-    /// `spread`, 0 to 1, is the place within the jitter of ±20 %. `retry_after` is what the consumer asked for; it makes the
-    /// wait longer, up to [`Self::MAX_WAIT_SECONDS`], and never shorter.
+    /// `spread`, 0 to 1, is the place within the jitter of ±20 %. `retry_after` is what the consumer asked
+    /// for; it makes the wait longer, up to [`Self::MAX_WAIT_SECONDS`], and never shorter.
     pub fn wait_after(&self, attempt: u32, spread: f64, retry_after: Option<Duration>) -> Option<Duration> {
         let index = usize::try_from(attempt.checked_sub(1)?).ok()?;
         let seconds = *self.0.get(index)? as f64;

@@ -27,7 +27,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The secret that a file or an environment variable holds.
+    /// Reads the secret that a file or an environment variable holds.
     ///
     /// Editors and shells put a line end behind it, which is taken off. Any other white space at its ends,
     /// and anything inside it that cannot be seen, is refused: such a secret differs from what the other side
@@ -57,8 +57,7 @@ impl Secret {
         if is_sendable { Ok(token) } else { Err(Unfit::NotAToken) }
     }
 
-    /// Checks what [`Self::from_line`] makes sure of; for a secret that came as text, from which nothing is
-    /// taken off.
+    /// Checks a secret that arrived as text by the rules of [`Self::from_line`]. Removes nothing from it.
     ///
     /// # Errors
     /// As [`Self::from_line`].

@@ -28,8 +28,9 @@ pub enum Dedup {
     Id,
     /// The raw body, and the event type where the signature does not cover it.
     Body,
-    /// The provider's id even where the signature does not cover it, for those who trust that nobody but the
-    /// provider has a signed request: whoever has one can send it under any number of ids. Else the raw body.
+    /// The provider's id, even if the signature does not cover it, or the raw body if there is none. Whoever
+    /// has one signed request can send it under any number of ids, so use this only if nobody but the
+    /// provider and you sees whole requests.
     Delivery,
     /// Nothing: each request is an event of its own.
     None,

@@ -11,7 +11,7 @@ pub const VERDICTS_HEADER: &str = "Floodgate-Verdicts";
 /// Header of a central or set-aside message: `region/incarnation/lane/sequence` of the regional message. Of a
 /// central block of refused requests: `region/incarnation/sequence`.
 pub const ORIGIN_HEADER: &str = "Floodgate-Origin";
-/// Header of a central block of refused requests: the gateway that wrote it, as its subject in the region says.
+/// Header of a central block of refused requests: the gateway that wrote it, by its subject in the region.
 pub const GATEWAY_HEADER: &str = "Floodgate-Gateway";
 /// Header of a set-aside message: why it could not be decoded.
 pub const REASON_HEADER: &str = "Floodgate-Reason";

@@ -213,11 +213,13 @@ fn refused_and_held_requests() {
     let asked = held::verify(sealed.clone(), true);
     let accepted = held_verified::Result::Accepted(HeldAccepted { secret_id: "sec_1".into() });
     let answer = held::answer("192.0.2.1:443".into(), accepted);
+    let without_key = held::answer(String::new(), held_verified::Result::WithoutKey("key_1".into()));
     insta::assert_debug_snapshot!([
         hex_of(&block),
         hex_of(&request),
         hex_of(&sealed),
         hex_of(&asked),
-        hex_of(&answer)
+        hex_of(&answer),
+        hex_of(&without_key)
     ]);
 }

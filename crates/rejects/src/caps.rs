@@ -56,7 +56,8 @@ impl Caps {
         }
     }
 
-    /// Returns how many rows of the source were left out since the last one, or None if this one must be.
+    /// Takes a place for a row. Returns how many rows of the source were left out since its last one, or
+    /// `None` if this row exceeds a limit.
     pub(crate) fn admit(&self, source: &str, peer: IpAddr) -> Option<u64> {
         let peer = if self.addresses.len() < MAX_ADDRESSES { network(peer) } else { OTHERS };
         let is_admitted =

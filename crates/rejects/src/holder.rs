@@ -58,7 +58,7 @@ pub(crate) enum NotHeld {
     TooLarge,
     #[error("too many at once from its address, or to its source")]
     OverRate,
-    #[error("its source or its address has its share of the store")]
+    #[error("its source or its address has its share of the store, or of messages of this size")]
     Full,
     #[error("too many are being written, or the store cannot be asked")]
     Busy,
@@ -91,6 +91,8 @@ struct Info {
 #[derive(Deserialize)]
 struct Config {
     max_bytes: i64,
+    #[serde(default)]
+    max_msgs_per_subject: i64,
 }
 
 #[derive(Deserialize)]
@@ -216,8 +218,12 @@ impl Holder {
 struct Stored {
     /// The most bytes of the stream.
     most: u64,
+    /// The most messages of a subject. The server refuses more.
+    most_of_subject: u64,
     sources: HashMap<String, Share>,
     addresses: HashMap<String, Share>,
+    /// How many messages each subject has: those of a source, an address and a size class.
+    subjects: HashMap<String, u64>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -230,7 +236,10 @@ impl Stored {
     fn of(info: &Info) -> Self {
         // A stream without a limit has a negative one.
         let most = u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX);
-        let mut stored = Self { most, ..Self::default() };
+        // Or zero. What counts is the limit of this stream: provisioning leaves it as it was created.
+        let most_of_subject = u64::try_from(info.config.max_msgs_per_subject).ok().filter(|most| *most > 0);
+        let most_of_subject = most_of_subject.unwrap_or(u64::MAX);
+        let mut stored = Self { most, most_of_subject, ..Self::default() };
         for (subject, count) in &info.state.subjects {
             let mut tokens = subject.split('.').skip(1);
             if let (Some(source), Some(address), Some(Ok(size))) =
@@ -251,16 +260,21 @@ impl Stored {
             share.requests = share.requests.saturating_add(count);
             share.bytes = share.bytes.saturating_add(bytes);
         }
+        let of_subject = self.subjects.entry(subject::held(source, address, size)).or_default();
+        *of_subject = of_subject.saturating_add(count);
     }
 
-    /// Whether a message of this size keeps to the shares of its source and its address.
+    /// Whether a message of this size keeps to the shares of its source and its address, and to the limit of
+    /// its subject.
     fn has_room(&self, source: &str, address: &str, size: usize) -> bool {
         let bytes = held::CLASS_BYTES.saturating_mul(size as u64);
+        let of_subject = self.subjects.get(&subject::held(source, address, size)).copied();
         let source = self.sources.get(source).copied().unwrap_or_default();
         let address = self.addresses.get(address).copied().unwrap_or_default();
         source.requests < held::MAX_OF_SOURCE
             && source.bytes.saturating_add(bytes) <= self.most / SOURCE_SHARE
             && address.bytes.saturating_add(bytes) <= self.most / ADDRESS_SHARE
+            && of_subject.unwrap_or_default() < self.most_of_subject
     }
 }
 
@@ -269,8 +283,12 @@ mod tests {
     use super::*;
 
     fn stored(subjects: &[(&str, u64)]) -> Stored {
+        stored_in(64 << 20, 0, subjects)
+    }
+
+    fn stored_in(max_bytes: i64, max_msgs_per_subject: i64, subjects: &[(&str, u64)]) -> Stored {
         let subjects = subjects.iter().map(|(subject, count)| ((*subject).to_owned(), *count)).collect();
-        Stored::of(&Info { config: Config { max_bytes: 64 << 20 }, state: State { subjects } })
+        Stored::of(&Info { config: Config { max_bytes, max_msgs_per_subject }, state: State { subjects } })
     }
 
     #[test]
@@ -285,6 +303,20 @@ mod tests {
         assert!(one_source.has_room("github", "0c", 1), "another source has room");
         let many = stored(&[("held.stripe.0a.1", held::MAX_OF_SOURCE)]);
         assert!(!many.has_room("stripe", "0c", 1));
+    }
+
+    #[test]
+    fn an_address_has_no_more_of_a_size_than_the_server_takes() {
+        let most = held::MAX_OF_ADDRESS;
+        let mut stored = stored_in(1 << 30, most, &[("held.stripe.0a.1", most as u64 - 1)]);
+        assert!(stored.has_room("stripe", "0a", 1));
+        stored.add("stripe", "0a", 1, 1);
+        assert!(!stored.has_room("stripe", "0a", 1));
+        for (source, address, size) in [("stripe", "0a", 2), ("stripe", "0b", 1), ("github", "0a", 1)] {
+            assert!(stored.has_room(source, address, size), "{source} {address} {size}");
+        }
+        let unlimited = stored_in(1 << 30, -1, &[("held.stripe.0a.1", most as u64)]);
+        assert!(unlimited.has_room("stripe", "0a", 1));
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Writer {
         Self { rejects, messages }
     }
 
-    /// Writes for ever.
+    /// Writes the rows that [`Rejects`] takes, and once a minute those of connections, until it is dropped.
     pub async fn run(mut self, nats: Connection, region: Name, gateway: Name) {
         let target = Target { nats: &nats, region: &region, gateway: &gateway };
         let (mut minute, mut forget) = (ticks(MINUTE), ticks(FORGET));

@@ -74,8 +74,8 @@ impl Contract {
         Self::new(Kind::Rejects, subject::REJECTS_STREAM, subject::REJECTS_WILDCARD)
     }
 
-    /// The stream in a region of requests that are held because their signature failed. When it is full, or has
-    /// enough of one sender, it refuses more.
+    /// The stream in a region of requests that are held because their signature failed. When it is full, or
+    /// has enough of one sender, it refuses more.
     pub fn held() -> Self {
         Self::new(Kind::Held, subject::HELD_STREAM, subject::HELD_WILDCARD)
     }

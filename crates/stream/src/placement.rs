@@ -12,8 +12,8 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Centre {
-    /// On how many NATS servers the streams of the centre are kept: 3 for a cluster of three. If left out, new
-    /// streams are on one server, and existing streams stay as they are.
+    /// On how many NATS servers the streams of the centre are kept: 3 for a cluster of three. If left out,
+    /// new streams are on one server, and existing streams stay as they are.
     #[schemars(example = 3, extend("enum" = Replicas::ALLOWED))]
     pub replicas: Option<Replicas>,
 }
@@ -44,12 +44,13 @@ impl TryFrom<u8> for Replicas {
     }
 }
 
-/// The most bytes that the stream of each lane of a region may hold. A full stream refuses blocks, and gateways
-/// answer 503.
+/// The most bytes that the stream of each lane of a region may hold. A full stream refuses blocks, and
+/// gateways answer 503.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaxBytes {
-    /// Bytes of the lane `critical`. Without a limit the stream grows until the disk that JetStream may use is full.
+    /// Bytes of the lane `critical`. Without a limit the stream grows until the disk that JetStream may use
+    /// is full.
     #[schemars(range(min = Self::LEAST), example = 5_000_000_000_u64)]
     critical: Option<u64>,
     /// Bytes of the lane `standard`.
@@ -93,9 +94,9 @@ pub struct Rejects {
     /// used up, the oldest records go first.
     #[schemars(range(min = *Self::BYTES.start(), max = *Self::BYTES.end()))]
     pub max_bytes: u64,
-    /// The most bytes of requests that a region holds because their signature failed. When they are used up, no
-    /// further request is held. A request is held for as many days as a
-    /// record is kept, and for no more than `dedup.window_days`.
+    /// The most bytes of requests that a region holds because their signature failed. When they are used up,
+    /// no further request is held. A request is held for as many days as a record is kept, and for no more
+    /// than `dedup.window_days`.
     #[schemars(range(min = *Self::BYTES.start(), max = *Self::BYTES.end()))]
     pub held_max_bytes: u64,
 }

@@ -122,8 +122,8 @@ pub async fn region(context: &Context, placement: Placement) -> Result<(), Provi
     ensure::objects(context, subject::HANDLERS_BUCKET, chosen_rest(placement)).await
 }
 
-/// Creates the region's streams of refused requests and of held ones. The server reserves their size, and a lack
-/// of room for them must not keep events out.
+/// Creates the region's streams of refused requests and of held ones. The server reserves their size, and a
+/// lack of room for them must not keep events out.
 ///
 /// # Errors
 /// As [`centre`].

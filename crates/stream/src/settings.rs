@@ -16,7 +16,8 @@ const MAX_SERVERS: usize = 16;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// One server, `nats://host:port` or `tls://host:port`, or several joined by commas. Set either this or `urls`.
+    /// One server, `nats://host:port` or `tls://host:port`, or several joined by commas. Set either this or
+    /// `urls`.
     pub url: Option<String>,
     /// The servers of a cluster, each as `nats://host:port` or `tls://host:port`. The process prefers
     /// the first, and uses the others while it cannot reach it. Set either this or `url`.
@@ -32,13 +33,13 @@ pub struct Settings {
     /// The file with the password of `user`.
     #[schemars(extend("x-reload" = true))]
     pub password_file: Option<PathBuf>,
-    /// The file with the seed of an nkey, as `floodgate keys nkey` writes it. Set either this or `user`. Without
-    /// both the process connects without credentials.
+    /// The file with the seed of an nkey, as `floodgate keys nkey` writes it. Set either this or `user`.
+    /// Without both the process connects without credentials.
     #[schemars(example = "/etc/floodgate/nats.nk", extend("x-reload" = true))]
     pub nkey_file: Option<PathBuf>,
-    /// A PEM file with certificates of authorities. The process then connects only with TLS, and only to servers
-    /// whose certificate one of these authorities signed. It reads the file at each connection. If left out,
-    /// `tls://` trusts the authorities of the system.
+    /// A PEM file with certificates of authorities. The process then connects only with TLS, and only to
+    /// servers whose certificate one of these authorities signed. It reads the file at each connection. If
+    /// left out, `tls://` trusts the authorities of the system.
     #[schemars(example = "/etc/floodgate/ca.pem")]
     pub ca_file: Option<PathBuf>,
 }

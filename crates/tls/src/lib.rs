@@ -41,6 +41,14 @@ pub enum TlsError {
     Nameless,
 }
 
+impl TlsError {
+    /// Returns true if the file was read, so that it must change before it can be used. Otherwise it may be
+    /// readable a moment later, after a `chown` for example, which changes neither its time nor its size.
+    pub fn is_of_content(&self) -> bool {
+        !matches!(self, Self::Pem(pem::Error::Io(_)))
+    }
+}
+
 /// The file of a certificate or key that was refused.
 #[derive(Debug)]
 pub struct RefusedFile {

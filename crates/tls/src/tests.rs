@@ -135,9 +135,18 @@ fn a_pair_that_cannot_be_used_is_refused_by_the_name_of_its_file() {
     let (nameless, _) = write(folder.path(), "nameless", &["192.0.2.1"]);
     let mixed = Pair { certificate: other.certificate, key: default.key.clone() };
     let gone = Pair { key: folder.path().join("gone"), ..default.clone() };
-    for (pair, file) in [(mixed, "other.pem"), (gone, "gone"), (nameless.clone(), "nameless.pem")] {
+    let folder_as_key = Pair { key: folder.path().to_owned(), ..default.clone() };
+    let no_key = Pair { key: default.certificate.clone(), ..default.clone() };
+    for (pair, file, is_of_content) in [
+        (mixed, "other.pem", true),
+        (nameless.clone(), "nameless.pem", true),
+        (no_key, "default.pem", true),
+        (gone, "gone", false),
+        (folder_as_key, "", false),
+    ] {
         let refused = sources(default.clone(), vec![pair]).load().unwrap_err();
         assert!(refused.path.ends_with(file), "{refused:?}");
+        assert_eq!(refused.source.is_of_content(), is_of_content, "{refused:?}");
     }
     assert!(sources(nameless, Vec::new()).load().is_ok(), "the default needs no name");
 }

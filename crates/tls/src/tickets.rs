@@ -22,7 +22,7 @@ const HEAD: usize = size_of::<u64>() + RANDOM;
 /// The most bytes of a ticket. A session without a client's certificate takes about 200.
 const MAX_TICKET: usize = 4 * 1024;
 
-/// Gives the time.
+/// Returns the current time. Tests pass a clock of their own.
 pub type Clock = fn() -> SystemTime;
 
 /// Seals sessions for the gateways of one region.

@@ -1,5 +1,5 @@
-//! Verifies held requests again: by the source as it is now, with the time of receipt as `now`. What verifies
-//! goes the way of every event.
+//! Verifies held requests again: by the source as it is now, with the time of receipt as `now`. A request
+//! that verifies passes the same stages as any event.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -57,8 +57,7 @@ impl HeldRequests {
             let ring = self.ring.borrow();
             let Some(key) = ring.of_id(&sealed.key) else {
                 // Another gateway of the region may have it, or this one did before it was restarted.
-                let reason = format!("this gateway does not have the key {}", sealed.key);
-                return Err(NotReplayed::unavailable(reason));
+                return Ok(Outcome::WithoutKey(sealed.key));
             };
             held::open(key, &sealed)?
         };

@@ -31,7 +31,7 @@ use floodgate_enqueue::{Enqueue, Origin};
 /// How long a gateway waits at its start for components that it may still get.
 const START_WAIT: Duration = Duration::from_secs(15);
 
-/// Makes configurations of snapshots. Compiled components and writers are kept for the next snapshot.
+/// Makes configurations out of snapshots. It keeps compiled components and writers for the next snapshot.
 pub(super) struct Opener {
     region: Name,
     gateway: Name,
@@ -123,8 +123,8 @@ impl Opener {
         })
     }
 
-    /// A gateway that starts is not ready before it can serve every source that it may soon be able to serve.
-    /// Until then, other gateways take its requests. It does not wait for ever for one source.
+    /// Refuses to begin while a source that is refused may still become servable, for at most [`START_WAIT`]
+    /// after the start. Until then, other gateways take the requests.
     fn may_begin_without(&self, refused: &BTreeMap<Name, Refused>) -> Result<(), OpenError> {
         let passing = refused.iter().find(|(_, refused)| !refused.is_final);
         match passing.filter(|_| self.started.elapsed() < START_WAIT) {

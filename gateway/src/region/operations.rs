@@ -41,7 +41,8 @@ impl Service for Operations {
 }
 
 impl Operations {
-    /// Those of the present configuration alone: a secret that is gone has no series any more.
+    /// Sets the gauges of the secrets in the present configuration. A secret that was removed loses its
+    /// series.
     fn count_secrets(&self) {
         let (served, gauges) = (self.state.served(), &self.metrics.secrets_used);
         gauges.reset();
@@ -75,7 +76,7 @@ impl Operations {
     }
 }
 
-/// `/healthz` and `/readyz`; None for other paths.
+/// Answers `/healthz` and `/readyz`. Returns `None` for other paths.
 pub(super) fn health(
     state: &State,
     method: &Method,

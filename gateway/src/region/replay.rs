@@ -1,5 +1,5 @@
-//! Answers requests to replay a quarantined event. The event goes through the source's chain as it is now, or
-//! with a chosen version of a handler, and from there the way of every event.
+//! Answers requests to replay a quarantined event. The event passes the source's chain as it is now, or with
+//! a chosen version of a handler, and then the same stages as any event.
 
 use std::sync::Arc;
 

@@ -64,7 +64,7 @@ fn report(state: &State, gateway: &Name, maxima: Maxima) -> GatewayReport {
     }
 }
 
-/// Those of sources with several: where there is one, it is that one.
+/// Returns the secrets of sources that have several. If a source has one, it is clear which verified.
 fn secrets(served: &Served) -> impl Iterator<Item = SecretReport> {
     let several = served.sources.values().filter(|source| source.secrets.len() > 1);
     several.flat_map(|source| {

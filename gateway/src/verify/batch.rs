@@ -71,8 +71,8 @@ impl Verifier {
     /// Verifies the token of a request, decodes its body, and finds its events.
     ///
     /// # Errors
-    /// [`Refusal::SignatureRefused`], what is wrong with the body or one of its events, or that the source does
-    /// not take the type of one.
+    /// [`Refusal::SignatureRefused`], what is wrong with the body or one of its events, or that the source
+    /// does not take the type of one.
     pub(crate) fn batch(&self, mut request: Received) -> Result<Batch, Refusal> {
         let secret = match self.scheme.receive(&as_received(&request, &NoPublishedKeys))? {
             Verdict::Event(secret) => secret.to_owned(),
@@ -142,7 +142,7 @@ impl Batch {
         self.sent.is_batch
     }
 
-    /// Who sent it.
+    /// Returns the address of the sender.
     pub(crate) fn peer(&self) -> SocketAddr {
         self.request.peer()
     }
@@ -163,7 +163,7 @@ impl Batch {
         self.request.into_counted().1
     }
 
-    /// About what the envelope of one event takes.
+    /// Estimates the bytes of the envelope of one event.
     fn envelope_bytes(&self) -> usize {
         let headers = self.shared.request.as_ref().map_or(0, |request| request.headers.len());
         size_of::<Event>() + headers * size_of::<Header>() + self.shared.encoded_len()

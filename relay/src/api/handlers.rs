@@ -118,7 +118,7 @@ async fn upload(
     Ok(Json(Uploaded { name, version, digest, revision }).into_response())
 }
 
-/// Make a version the one that sources follow which name none.
+/// Promote a version: sources whose binding names no version run it.
 #[utoipa::path(
     post,
     path = paths::PROMOTE,

@@ -60,11 +60,11 @@ async fn list(
     Ok(Json(Rejects { items, next: page.next.map(|key| key.to_string()) }))
 }
 
-/// Have held requests verified again.
+/// Verify held requests again.
 ///
-/// Each is opened and verified by a gateway of its region: by the source as it is now, and with the time of
-/// receipt as `now`. What verifies goes the way of every event, and is held no more. Replays are kept in the
-/// memory of the relay that was asked: the last 16, of which one may run.
+/// A gateway of its region opens and verifies each: by the source as it is now, and with the time of receipt
+/// as `now`. A request that verifies becomes an event, and is no longer held. The relay that was asked keeps
+/// the last 16 replays in its memory, of which one may run.
 #[utoipa::path(
     post,
     path = paths::HELD_REPLAYS,
@@ -84,6 +84,10 @@ async fn start(
     Checked(document): Checked<HeldReplayDocument>,
 ) -> Result<(StatusCode, Json<HeldReplay>), ApiError> {
     let HeldReplayDocument { source, region, peer, rate_per_second, dry_run } = document;
+    if !state.control.configuration().sources.contains_key(&source) {
+        // What is held for a source that was deleted cannot verify either.
+        return Err(Invalid::new("source", format!("there is no source `{source}`")).into());
+    }
     let rate = rate_per_second.unwrap_or(ReplayDocument::DEFAULT_RATE);
     let started = state.held_replays.start(HeldOrder { source, region, peer, rate, dry_run }).await?;
     Ok((StatusCode::ACCEPTED, Json(started)))
@@ -106,7 +110,7 @@ async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<J
     state.held_replays.get(&id).map(Json).ok_or_else(|| unknown(&id))
 }
 
-/// Cancel a replay of held requests; what gateways have of it is seen through.
+/// Cancel a replay of held requests. Gateways finish the requests that they already have.
 #[utoipa::path(
     delete,
     path = paths::HELD_REPLAY,
@@ -184,6 +188,7 @@ impl From<HeldError> for ApiError {
     fn from(error: HeldError) -> Self {
         match error {
             HeldError::Busy => Self::new(ProblemCode::Conflict, error.to_string()),
+            HeldError::UnknownRegion { .. } => Invalid::new("region", error.to_string()).into(),
             HeldError::Region { .. } => Self::new(ProblemCode::Unavailable, error.to_string()),
         }
     }

@@ -20,11 +20,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint::quick(routes!(start)), Endpoint::quick(routes!(show)), Endpoint::quick(routes!(cancel))]
 }
 
-/// Have quarantined events handled once more.
+/// Run quarantined events through their handlers again.
 ///
-/// Each goes through its source's handlers as they are bound now, with `handler` in the place of the bound
-/// version of its name, and from there the way of every event. Replaying twice is harmless. Replays are kept
-/// in the memory of the relay that was asked: the last 16, of which 2 may run.
+/// Each event passes its source's handlers as they are bound now, with `handler` instead of the version that
+/// is bound under its name, and then the same stages as any event. Replaying twice is harmless. The relay
+/// that was asked keeps the last 16 replays in its memory, of which 2 may run.
 #[utoipa::path(
     post,
     path = paths::REPLAYS,
@@ -90,7 +90,7 @@ async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<J
     state.replays.get(&id).map(Json).ok_or_else(|| unknown(&id))
 }
 
-/// Cancel a replay; what gateways have of it is seen through.
+/// Cancel a replay. Gateways finish the events that they already have.
 #[utoipa::path(
     delete,
     path = paths::REPLAY,

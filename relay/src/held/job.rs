@@ -19,6 +19,8 @@ pub(super) enum Outcome {
     Verified(String),
     /// It does not, and stays.
     Refused(String),
+    /// No gateway that answered has the key that it is sealed to, and it stays. Others may have another key.
+    WithoutKey(String),
     /// No gateway could say, and it stays.
     Untaken(String),
 }
@@ -37,7 +39,7 @@ pub(super) struct Judged {
 }
 
 impl Judged {
-    /// None of so many requests.
+    /// Makes the counts of a replay that has not judged any of its `matched` requests.
     pub(super) fn of(matched: u64, dry_run: bool) -> Self {
         Self { matched, dry_run, ..Self::default() }
     }
@@ -56,6 +58,10 @@ impl Job<Judged> {
                 counts.refused += 1;
                 *named(&mut counts.reasons, reason) += 1;
                 named(&mut counts.peers, address(peer)).refused += 1;
+            }),
+            Outcome::WithoutKey(reason) => self.count(None, |counts| {
+                counts.failed += 1;
+                *named(&mut counts.reasons, reason) += 1;
             }),
             Outcome::Untaken(reason) => self.count(Some(&reason), |counts| {
                 counts.failed += 1;
@@ -134,6 +140,19 @@ mod tests {
         let view = job.view();
         assert_eq!((view.peers.len(), view.reasons.len()), (MAX_NAMED + 1, MAX_NAMED + 1));
         assert_eq!(view.reasons[OTHERS], 900);
+    }
+
+    #[test]
+    fn it_is_not_given_up_because_nobody_has_an_earlier_key() {
+        let job = job();
+        for _ in 0..2 * MAX_UNTAKEN {
+            job.note("", Outcome::WithoutKey("no key".to_owned()));
+        }
+        job.note("192.0.2.1:1", Outcome::Verified("sec_1".to_owned()));
+        job.finish();
+        let view = job.view();
+        assert_eq!((view.state, view.verified), (State::Done, 1));
+        assert_eq!((view.failed, view.reasons["no key"]), (32, 32));
     }
 
     #[test]

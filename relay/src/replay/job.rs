@@ -13,7 +13,7 @@ const MAX_ERRORS: usize = 10;
 
 /// The counts of one replay.
 pub(super) struct Replayed {
-    /// Events that were quarantined when it started, and those that it names and are not.
+    /// Events that were quarantined when it started, and those that the filter names although they are not.
     matched: u64,
     replayed: u64,
     failed: u64,
@@ -22,7 +22,7 @@ pub(super) struct Replayed {
 }
 
 impl Replayed {
-    /// None of so many events.
+    /// Makes the counts of a replay that has not tried any of its `matched` events.
     pub(super) fn of(matched: u64) -> Self {
         Self { matched, replayed: 0, failed: 0, outcomes: BTreeMap::new(), errors: Vec::new() }
     }

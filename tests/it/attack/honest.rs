@@ -9,7 +9,7 @@ use futures::future::try_join_all;
 use tokio::sync::Mutex;
 
 const SENDERS: usize = 8;
-/// Between two tries of one event, as a sender backs off at least.
+/// The pause between two tries of one event, the shortest that a sender would make.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 const TRIES: usize = 30;
 

@@ -17,11 +17,11 @@ use super::steady::{Rate, Steady};
 use super::strangers::{Address, FORGED};
 
 const FORM: &str = "FLOODGATE_SIEGE";
-/// Until the connections are open, and until they are gone again.
+/// How long it may take until the connections are open, and until they are gone again.
 const LIMIT: Duration = Duration::from_secs(120);
-/// Between two pieces of a slow request.
+/// The pause between two pieces of a slow request.
 const PIECE: Duration = Duration::from_secs(1);
-/// Between a connection that the gateway has ended and the next of the same stranger.
+/// How long a stranger waits before it replaces a connection that the gateway has ended.
 const AGAIN: Duration = Duration::from_millis(200);
 /// How many addresses the strangers have.
 const ADDRESSES: usize = 250;

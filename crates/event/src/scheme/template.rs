@@ -127,7 +127,7 @@ pub enum Form {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Encoding {
-    /// Lower-case hexadecimal digits.
+    /// Lower-case hexadecimal digits, two for each byte.
     #[default]
     Hex,
     /// Base64 with padding, [RFC 4648](https://www.rfc-editor.org/rfc/rfc4648) section 4.
@@ -164,9 +164,9 @@ pub enum TimestampAt {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
-    /// Seconds.
+    /// Seconds since 1970-01-01 00:00 UTC.
     #[default]
     Seconds,
-    /// Milliseconds.
+    /// Milliseconds since 1970-01-01 00:00 UTC.
     Milliseconds,
 }

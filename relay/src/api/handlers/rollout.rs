@@ -22,7 +22,7 @@ async fn made(state: &ApiState, name: Name, wait: Wait, changed: &Changed<()>) -
     (status(Some(in_force)), Json(Change { name, revision, in_force })).into_response()
 }
 
-/// End what is tried; where nothing is, promote the version that was promoted before.
+/// End the rollout that is under way. If there is none, promote the version that was promoted before.
 #[utoipa::path(
     post,
     path = paths::ROLLBACK,
