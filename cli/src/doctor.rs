@@ -1,6 +1,6 @@
-//! `floodgate doctor` checks a host by its configuration files, and a deployment by the admin API. For everything that
-//! is wrong it says why that matters and what to do. It changes nothing: what it tries is refused or has no
-//! effect.
+//! `floodgate doctor` checks a host by its configuration files, and a deployment by the admin API. For each
+//! fault it says why the fault matters and what to do. It changes nothing: whatever it tries is refused or
+//! has no effect.
 
 mod certificate;
 mod clock;
@@ -29,7 +29,7 @@ use self::finding::Findings;
 use crate::api::{ApiArgs, Client};
 use crate::exit::Failure;
 
-/// What to check.
+/// Which configuration files and which deployment to check.
 #[derive(clap::Args)]
 pub(crate) struct DoctorArgs {
     /// The gateway's configuration on this host

@@ -40,7 +40,7 @@ enum HandlerCommand {
     List(list::ListArgs),
     /// Show a handler: versions, where they are live, counters, and how a rollout does
     Show(show::ShowArgs),
-    /// Make a version the one that sources run which name none
+    /// Promote a version: sources whose binding names no version run it
     Promote(rollout::PromoteArgs),
     /// Go back to the version that was promoted before
     Rollback(rollout::RollbackArgs),

@@ -59,13 +59,13 @@ enum Command {
     /// Accept that a stream of the centre has lost data, and continue with what it still
     /// holds; until then, or until a restore, its shard is stopped
     AcceptLoss(accept_loss::AcceptLossArgs),
-    /// Look at events
+    /// List and show events
     #[command(subcommand)]
     Events(events::EventsCommand),
-    /// Look at requests that gateways refused
+    /// List requests that gateways refused, and verify held ones again
     #[command(subcommand)]
     Rejects(rejects::RejectsCommand),
-    /// Have quarantined events handled once more; exit status 1 if some failed again
+    /// Run quarantined events through their handlers again; exit status 1 if some failed again
     Replay(replay::ReplayArgs),
     /// Write, build, test and upload handlers
     Handler(handler::HandlerArgs),
@@ -84,7 +84,7 @@ enum Command {
     Restore(backup::RestoreArgs),
     /// Print a completion script for a shell
     Completions {
-        /// The shell
+        /// The shell to complete for
         shell: clap_complete::Shell,
     },
     /// Run a program that ends with the process that started it

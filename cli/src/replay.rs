@@ -18,22 +18,22 @@ use crate::output;
 /// What to replay, and how.
 #[derive(clap::Args)]
 pub(crate) struct ReplayArgs {
-    /// What became of the events
+    /// Only events of this status
     #[arg(long)]
     status: Status,
-    /// Those of this source
+    /// Only events of this source
     #[arg(long, value_name = "SOURCE")]
     source: Option<Name>,
-    /// Those that this handler failed on; with @VERSION, through that version whatever sources bind
+    /// Only events that this handler failed on; with @VERSION, run that version, whatever sources bind
     #[arg(long, value_name = "HANDLER[@VERSION]")]
     handler: Option<Handler>,
-    /// This one, by its own id or its provider's; may be given more than once
+    /// Only this event, by its own id or its provider's; may be given more than once
     #[arg(long, value_name = "EVENT")]
     id: Vec<String>,
     /// Events per second [default: 100]
     #[arg(long, value_name = "N")]
     rate: Option<NonZeroU32>,
-    /// Only say how many events there are
+    /// Only say how many events would be replayed
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

@@ -1,5 +1,5 @@
-//! `floodgate source`: says of requests that are kept in files what a gateway would say of them. It asks
-//! nobody and changes nothing.
+//! `floodgate source`: verifies requests that are saved in files, as a gateway would. It asks nobody and
+//! changes nothing.
 
 mod explain;
 mod files;

@@ -12,8 +12,8 @@
 //! Signatures are those of the [canonical ABI] for WASI 0.2; a result is written
 //! where its last argument points.
 //!
-//! `unsafe` here are the functions' exported names alone, which must not collide with another's; no function has an
-//! `unsafe` block.
+//! `unsafe` here are the functions' exported names alone, which must not collide with another's; no function
+//! has an `unsafe` block.
 //!
 //! [canonical ABI]: https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md
 

@@ -46,22 +46,23 @@
 //!
 //! # Build and test
 //!
-//! `floodgate handler new NAME` makes a package that builds as it is: a library with `crate-type = ["cdylib"]`.
-//! `floodgate handler build` compiles it for the target `wasm32-wasip2`, where the attribute adds what makes it a
-//! component. `floodgate handler test` runs it over fixtures under the gateway's engine and limits, and
-//! `floodgate handler push` uploads it. For any other target the function is an ordinary one: `cargo test` calls it with
-//! events of [`Event::builder`].
+//! `floodgate handler new NAME` makes a package that builds as it is: a library with
+//! `crate-type = ["cdylib"]`. `floodgate handler build` compiles it for the target `wasm32-wasip2`, where the
+//! attribute adds what makes it a component. `floodgate handler test` runs it over fixtures under the
+//! gateway's engine and limits, and `floodgate handler push` uploads it. For any other target the function is
+//! an ordinary one: `cargo test` calls it with events of [`Event::builder`].
 //!
 //! # What a handler may rely on
 //!
-//! - Each event gets a fresh instance. What a handler keeps in a static is gone after the event, and no event can see
-//!   another's data.
-//! - The same event, version and parameters give the same outcome on any machine and in any replay: the clocks show the
-//!   time of receipt throughout, and random numbers are seeded from the event's id. Such numbers are no secret; sign with
-//!   [`keys`].
-//! - There are no files, no sockets, no environment and no arguments. Code that asks for them gets an error or nothing.
-//! - One event may take 50 ms of processor time, 16 MiB of memory and 3 MiB of output, unless the binding's `limits` say
-//!   otherwise. More is a fault of kind `deadline`, `memory` or `output`.
+//! - Each event gets a fresh instance. What a handler keeps in a static is gone after the event, and no event
+//!   can see another's data.
+//! - The same event, version and parameters give the same outcome on any machine and in any replay: the
+//!   clocks show the time of receipt throughout, and random numbers are seeded from the event's id. Such
+//!   numbers are no secret; sign with [`keys`].
+//! - There are no files, no sockets, no environment and no arguments. Code that asks for them gets an error
+//!   or nothing.
+//! - One event may take 50 ms of processor time, 16 MiB of memory and 3 MiB of output, unless the binding's
+//!   `limits` say otherwise. More is a fault of kind `deadline`, `memory` or `output`.
 
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]

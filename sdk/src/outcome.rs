@@ -73,7 +73,9 @@ impl Outcome {
     /// /// Answers a provider's handshake, and lets everything else pass.
     /// fn handle(event: &Event) -> Outcome {
     ///     match event.header("x-challenge") {
-    ///         Some(challenge) => Outcome::respond(200).header("content-type", "text/plain").body(challenge).into(),
+    ///         Some(challenge) => {
+    ///             Outcome::respond(200).header("content-type", "text/plain").body(challenge).into()
+    ///         }
     ///         None => Outcome::pass(),
     ///     }
     /// }

@@ -12,16 +12,16 @@ use crate::table::Table;
 /// Which events to list.
 #[derive(clap::Args)]
 pub(crate) struct ListArgs {
-    /// What became of them
+    /// Only events of this status
     #[arg(long)]
     status: Status,
-    /// Those of this source
+    /// Only events of this source
     #[arg(long, value_name = "SOURCE")]
     source: Option<Name>,
-    /// Those that this handler failed on
+    /// Only events that this handler failed on
     #[arg(long, value_name = "HANDLER")]
     handler: Option<Name>,
-    /// How many at most
+    /// The most events to show
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Says of a request, step by step, what a gateway would say of it.
+//! Explains, step by step, what a gateway would do with a request.
 
 mod render;
 
@@ -24,7 +24,7 @@ pub(super) struct Case<'a> {
     pub(super) published: &'a dyn PublishedKeys,
 }
 
-/// What there is to say.
+/// The result of each step, the event that the request would be, and hints.
 pub(super) struct Explanation<'a> {
     case: &'a Case<'a>,
     outcome: Outcome,
@@ -100,7 +100,7 @@ impl Case<'_> {
         said
     }
 
-    /// What is left if the time of the request is right.
+    /// Says what a verification at the time of the request would find.
     fn at_its_time(&self, at: u64) -> Vec<String> {
         match self.scheme.receive(&self.request(at)) {
             Ok(_) => vec![format!("only the age is wrong: with --at {at} the request is valid")],

@@ -100,7 +100,7 @@ impl FromStr for Publication {
 }
 
 impl KeyArgs {
-    /// The keys, named by their files.
+    /// Reads the keys, each named by its file.
     pub(super) fn secrets(&self) -> Result<Secrets, FileError> {
         match self.secret_file.len() {
             many if many > VerifyDocument::MAX_SECRETS => Err(FileError::TooManySecrets(many)),
@@ -108,7 +108,7 @@ impl KeyArgs {
         }
     }
 
-    /// The settings without the keys.
+    /// Reads the settings, without the keys.
     pub(super) fn settings(&self) -> Result<Settings, FileError> {
         let Some(path) = &self.settings else { return Ok(Settings::default()) };
         let text = text(path)?;
@@ -120,7 +120,7 @@ impl KeyArgs {
         })
     }
 
-    /// What providers publish.
+    /// Reads what `--published` says that addresses publish.
     pub(super) fn published(&self) -> Result<Published, FileError> {
         let read = |Publication { address, path }: &Publication| Ok((address.clone(), read(path)?.into()));
         self.published.iter().map(read).collect::<Result<_, _>>().map(Published)
@@ -137,7 +137,7 @@ pub(super) fn place(preset: &Preset, keys: Secrets, settings: &mut Settings) -> 
     secrets
 }
 
-/// What files say that addresses publish.
+/// The keys that addresses publish, read from files.
 #[derive(Debug)]
 pub(super) struct Published(BTreeMap<String, Arc<[u8]>>);
 
@@ -147,12 +147,12 @@ impl PublishedKeys for Published {
     }
 }
 
-/// Reads a file.
+/// Reads a file of at most [`MAX_FILE_BYTES`].
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     read_at_most(path, MAX_FILE_BYTES)
 }
 
-/// Reads a file of text.
+/// Reads a file of at most [`MAX_FILE_BYTES`] as UTF-8.
 pub(super) fn text(path: &Path) -> Result<String, FileError> {
     String::from_utf8(read(path)?).map_err(|_| FileError::NotText { path: path.to_owned() })
 }
@@ -178,7 +178,8 @@ fn secret(path: &Path) -> Result<NamedSecret, FileError> {
     Ok(NamedSecret { id: path.display().to_string(), secret })
 }
 
-/// Whether a text is a public key in PEM, or in JSON. These have line ends inside, which no secret has.
+/// Returns true if a text is a public key in PEM, or in JSON. Those have line ends inside, which no secret
+/// has.
 fn is_public_key(text: &str) -> bool {
     text.starts_with("-----BEGIN ") || text.starts_with('{')
 }

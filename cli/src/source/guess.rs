@@ -40,7 +40,7 @@ struct Json {
     key: Option<String>,
 }
 
-/// Names the schemes.
+/// Prints the schemes that the request may be of, the most specific first.
 pub(super) fn run(args: &GuessArgs) -> Result<(), Failure> {
     let guesses = look(args).map_err(Failure::usage)?;
     if args.json {

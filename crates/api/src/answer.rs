@@ -38,7 +38,7 @@ pub struct Put<T> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub in_force: Option<bool>,
-    /// What is stored as asked, and likely a mistake.
+    /// What the relay stored as requested, although it is probably a mistake.
     #[serde(default)]
     #[schema(required = true)]
     pub warnings: Vec<Warning>,
@@ -67,7 +67,7 @@ pub struct Removed {
     pub in_force: Option<bool>,
 }
 
-/// Something that is stored as asked, and likely a mistake.
+/// Something that the relay stored as requested, although it is probably a mistake.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Warning {
     /// Where, like `subscribe.sources[0]`; empty for the object as a whole.

@@ -74,7 +74,8 @@ pub struct Deliveries {
     pub delivered: u64,
     /// Given up after the last attempt.
     pub dead: u64,
-    /// Given up because the destination was removed or disabled.
+    /// Closed without success: the destination was deleted or held more than `forward.max_held`, or an
+    /// operator accepted the loss of a central stream.
     pub discarded: u64,
     /// Still open, counted one by one.
     pub pending: u64,

@@ -213,7 +213,7 @@ impl Client {
         self.remove(self.url(paths::REPLAY, Some(id))?).await
     }
 
-    /// Takes the books, in all and per source.
+    /// Returns the books, of all sources together and of each.
     pub async fn books(&self) -> Result<Answer<Books>, ClientError> {
         self.get(self.url(paths::BOOKS, None)?).await
     }

@@ -182,7 +182,7 @@ pub enum DeliveryState {
     Delivered,
     /// Given up after its last attempt, or after an answer of 410.
     Dead,
-    /// Given up because its destination was removed or disabled.
+    /// Closed without success: its destination was deleted, or held more than `forward.max_held`.
     Discarded,
 }
 

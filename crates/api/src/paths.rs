@@ -43,7 +43,7 @@ pub const HELD_REPLAY: &str = "/v1/rejects/replays/{id}";
 pub const REPLAYS: &str = "/v1/replays";
 /// `GET` says how far a replay is; `DELETE` cancels it.
 pub const REPLAY: &str = "/v1/replays/{id}";
-/// `GET` takes the books.
+/// `GET` returns the books.
 pub const BOOKS: &str = "/v1/books";
 /// `GET` names what needs attention.
 pub const HEALTH: &str = "/v1/health";

@@ -18,7 +18,8 @@ pub struct Distribution {
     #[serde(default)]
     #[schema(value_type = u32, required = true)]
     pub shards: Option<ShardCount>,
-    /// The revision that each shard routes by. A shard that no writer has spoken for yet is missing.
+    /// The revision that each shard routes by. A shard is missing while its writer has not recorded a
+    /// revision.
     #[serde(default)]
     #[schema(required = true)]
     pub routed: Vec<RoutedShard>,
@@ -86,15 +87,15 @@ pub struct Gateway {
     pub stale: bool,
 }
 
-/// When a secret of a source last verified a request in a gateway. A rotation is over once the old one has
-/// not for as long as the provider retries.
+/// When a secret of a source last verified a request in a gateway. A rotation is over once the old secret has
+/// verified nothing for as long as the provider retries.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct SecretUsed {
     /// The name of the source.
     pub source: Name,
     /// The id of the secret.
     pub secret: String,
-    /// The time; null if it has not since the gateway began.
+    /// When the secret last verified a request; null if it has verified none since the gateway started.
     #[schema(required = true, format = DateTime)]
     pub last_used_at: Option<String>,
 }

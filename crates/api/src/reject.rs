@@ -64,7 +64,7 @@ pub struct Rejects {
 /// A refused request, or connections of one peer that were refused for the same reason within a minute.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Reject {
-    /// The row's id.
+    /// The id of the row: `rej_` and 26 characters.
     pub id: String,
     /// When it was refused; of several connections, when the last was.
     #[schema(format = DateTime)]
@@ -84,18 +84,18 @@ pub struct Reject {
     /// The step that failed. For a refused signature: `form`, `time`, `key`, `signature` or `audience`. For
     /// connections: `tls`, `handshake`, `handshakes`, `address_connections`, `memory` or `proxy`.
     pub step: Option<String>,
-    /// Why, in words.
+    /// Why the gateway refused it, in words. The sender did not see this text.
     pub reason: String,
     /// How the source verifies its requests.
     pub scheme: Option<String>,
-    /// The sender's address.
+    /// The sender's IP address; for a request, with the port.
     pub peer: String,
     /// How many connections it stands for; 1 for a request.
     pub count: u64,
     /// When the first of them was refused.
     #[schema(format = DateTime)]
     pub first_at: String,
-    /// How many refusals of this source came before it that are only counted, because there were too many.
+    /// How many refusals of this source since its last row have no row, because there were too many.
     pub left_out: u64,
     /// Whether the whole request is held in its region, to be verified again.
     #[serde(default)]
@@ -109,7 +109,7 @@ pub struct Reject {
 /// What is shown of a refused request. Values that may be credentials are `***`, and long ones are cut.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RejectedRequest {
-    /// The method.
+    /// The HTTP method of the request.
     pub method: String,
     /// The path of its URL.
     pub path: String,
@@ -127,9 +127,9 @@ pub struct RejectedRequest {
 /// A header of a refused request.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RejectedHeader {
-    /// Its name.
+    /// The name of the header.
     pub name: String,
-    /// Its value.
+    /// The value of the header; `***` if it may be a credential.
     pub value: String,
 }
 
@@ -138,13 +138,13 @@ pub struct RejectedHeader {
 #[serde(deny_unknown_fields)]
 #[schema(as = HeldReplayOrder)]
 pub struct HeldReplayDocument {
-    /// Those of this source.
+    /// The source whose held requests are verified.
     pub source: Name,
-    /// Only those of this region.
+    /// Only requests held in this region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub region: Option<Name>,
-    /// Only those from this IP address.
+    /// Only requests from this IP address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     pub peer: Option<IpAddr>,
@@ -182,11 +182,11 @@ pub struct HeldReplay {
     pub refused: u64,
     /// Requests that no gateway could judge. They stay held.
     pub failed: u64,
-    /// Those that verify, by the id of the secret.
+    /// How many verify, by the id of the secret.
     pub secrets: BTreeMap<String, u64>,
     /// By the IP address of the sender; at most 100, and `others`.
     pub peers: BTreeMap<String, PeerCounts>,
-    /// Those that stay, by why; at most 100 reasons, and `others`.
+    /// How many stay held, by the reason; at most 100 reasons, and `others`.
     pub reasons: BTreeMap<String, u64>,
     /// Why it could not continue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -200,8 +200,8 @@ pub struct HeldReplay {
 /// The requests of one sender.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct PeerCounts {
-    /// Those that verify.
+    /// How many of its held requests verify.
     pub verified: u64,
-    /// Those that do not.
+    /// How many of its held requests do not verify.
     pub refused: u64,
 }

@@ -19,7 +19,7 @@ use crate::event::QuarantinedStatus;
 pub struct ReplayDocument {
     /// Which events are replayed.
     pub filter: Filter,
-    /// A version to run in the place of the bound version of its name.
+    /// The version of a handler to run instead of the version that the source binds.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub handler: Option<Pinned>,
@@ -38,7 +38,7 @@ pub struct ReplayDocument {
 #[serde(deny_unknown_fields)]
 #[schema(as = ReplayFilter)]
 pub struct Filter {
-    /// There is one as yet, and it has to be said.
+    /// Must be `quarantined`: events of no other status can be replayed yet.
     pub status: QuarantinedStatus,
     /// Only events of this source.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,9 +133,10 @@ pub struct Progress {
     pub id: String,
     /// What became of it so far.
     pub state: State,
-    /// Events that were quarantined when it started, and those that it names and are not.
+    /// How many events it covers: those that were quarantined when it started, and those that the filter
+    /// names although they are not quarantined.
     pub matched: u64,
-    /// Handled, and on a region's disk again.
+    /// Events that were handled again and are on a region's disk.
     pub replayed: u64,
     /// Events that are quarantined still.
     pub failed: u64,

@@ -3,11 +3,11 @@
 //!
 //! A change takes this way:
 //!
-//! 1. [`Control::put_source`] and its siblings compare the [`Precondition`], apply a pure function to the whole
-//!    document, validate the result, and write it by compare-and-set. The change is durable once the centre's
-//!    bucket has acknowledged it. Before that nothing has changed.
-//! 2. Every relay follows the bucket. It opens the destinations of the new revision, and replaces its routes in
-//!    one step. The writer of each shard then records the revision that it routes by.
+//! 1. [`Control::put_source`] and its siblings compare the [`Precondition`], apply a pure function to the
+//!    whole document, validate the result, and write it by compare-and-set. The change is durable once the
+//!    centre's bucket has acknowledged it. Before that nothing has changed.
+//! 2. Every relay follows the bucket. It opens the destinations of the new revision, and replaces its routes
+//!    in one step. The writer of each shard then records the revision that it routes by.
 //! 3. The relay that writes shard 0 copies components to each region, and then the region's snapshot.
 //! 4. [`Control::wait_until_propagated`] waits until shards and gateways have followed.
 //!

@@ -41,7 +41,7 @@ pub struct Enqueued {
 }
 
 impl Enqueued {
-    /// The event's id.
+    /// Returns the event's id, which the 2xx tells the sender.
     pub fn id(&self) -> EventId {
         self.id
     }
@@ -98,9 +98,9 @@ struct Entry {
 /// The region and gateway that blocks name as their origin.
 #[derive(Clone, Copy)]
 pub struct Origin<'a> {
-    /// The region.
+    /// The region to whose streams the blocks go.
     pub region: &'a Name,
-    /// The gateway process.
+    /// The gateway process that fills the blocks, by its name in the configuration.
     pub gateway: &'a Name,
 }
 

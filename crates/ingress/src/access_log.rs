@@ -39,7 +39,7 @@ pub struct AccessLog {
 /// What became of a request, beside its status. It is an extension of the response.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// As in metrics.
+    /// The value of the label `outcome` of `floodgate_ingest_requests_total`.
     pub code: &'static str,
     /// The source, if the request named one.
     pub source: Option<Name>,
@@ -80,8 +80,8 @@ struct Line<'a> {
 }
 
 impl AccessLog {
-    /// Starts the thread that writes. None if no request gets a line. `left_out` counts lines that are not
-    /// written.
+    /// Starts the thread that writes. Returns `None` if no request gets a line. `left_out` counts lines that
+    /// are not written.
     pub fn start(
         settings: AccessLogSettings,
         output: AccessOutput,
@@ -101,7 +101,7 @@ impl AccessLog {
         Some(Arc::new(Self { settings, rate, lines, left_out }))
     }
 
-    /// Decides by chance whether a request gets a line. None if it gets none however it ends.
+    /// Decides by chance whether a request may get a line. Returns `None` if it gets none however it ends.
     pub fn begin<B>(self: &Arc<Self>, request: &Request<B>, peer: SocketAddr) -> Option<Entry> {
         let chance = Chance::new(&self.settings);
         chance.may_be_chosen().then(|| Entry {
@@ -223,7 +223,7 @@ fn trace_id<B>(request: &Request<B>) -> Option<String> {
     trace_context::trace_id(parent.to_str().ok()?).map(str::to_owned)
 }
 
-/// At most so many bytes of a text.
+/// Cuts a text to at most `most` bytes.
 fn shortened(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }

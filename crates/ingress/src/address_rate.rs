@@ -22,9 +22,9 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// How many requests an address may send.
 #[derive(Debug, Clone, Copy)]
 pub struct Rate {
-    /// In a second.
+    /// The most requests in a second, in the long run.
     pub per_second: NonZeroU32,
-    /// At once, if it has sent none for a while.
+    /// The most requests at once, after a while without any.
     pub burst: NonZeroU32,
 }
 

@@ -11,7 +11,7 @@ use floodgate_listen::Budget;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("shedding lane {lane}: {}", why.as_str())]
 pub struct Shed {
-    /// The lane.
+    /// The lane whose events are refused.
     pub lane: Lane,
     /// What is used up.
     pub why: Why,

@@ -152,7 +152,8 @@ async fn keys(
     if wanted.scheme.is_key(&bytes) { Ok((bytes, lifetime)) } else { Err(FetchError::NoKeys) }
 }
 
-/// Confirms subscriptions.
+/// Confirms subscriptions, by a GET of the address that the provider sent. It shares the HTTP client of the
+/// [`Fetcher`].
 #[derive(Clone, Debug)]
 pub struct Confirmer {
     client: Client,

@@ -41,7 +41,7 @@ pub struct Published {
 pub struct Wanted {
     /// The name that schemes use for it, as in [`PublishedKeys::get`].
     pub address: String,
-    /// The HTTP request.
+    /// The HTTP request whose answer has the keys.
     pub fetch: Fetch,
     /// The source that wants the keys. Each source has its own rate of fetches.
     pub source: Name,

@@ -42,8 +42,8 @@ const CACHE_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// The most milliseconds that a binding may give its handler for one event. Time that a handler waits for a
-    /// processor while others run does not count, so a neighbour that spins costs nobody else an event.
+    /// The most milliseconds that a binding may give its handler for one event. Time that a handler waits for
+    /// a processor while others run does not count, so a neighbour that spins costs nobody else an event.
     #[schemars(range(min = *DEADLINE_MS.start(), max = *DEADLINE_MS.end()))]
     pub max_deadline_ms: u32,
     /// The most milliseconds that all handlers of one event may run, those of its children included; at least
@@ -54,8 +54,8 @@ pub struct Limits {
     /// The most bytes of memory that a binding may give an instance of its handler, in pages of 65,536.
     #[schemars(range(min = *MEMORY_BYTES.start(), max = *MEMORY_BYTES.end()))]
     pub max_memory_bytes: usize,
-    /// The most bytes that a binding may let its handler return for one event. With the largest raw body they still
-    /// fit into a block.
+    /// The most bytes that a binding may let its handler return for one event. With the largest raw body they
+    /// still fit into a block.
     #[schemars(range(min = *OUTPUT_BYTES.start(), max = *OUTPUT_BYTES.end()))]
     pub max_output_bytes: usize,
     /// The most bytes of a handler's component. The gateway reports a larger one and does not load it.

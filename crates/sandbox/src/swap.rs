@@ -20,8 +20,9 @@ impl SwapDevices {
     }
 
     /// Returns true if swap is on, or may be. Pages that were swapped out while dirty can escape the scan by
-    /// which a memory slot is reset (wasmtime issue 14357), and the next event would see the data of the one
-    /// before.
+    /// which a memory slot is reset
+    /// ([wasmtime#14357](https://github.com/bytecodealliance/wasmtime/issues/14357)), and the next event
+    /// would see the data of the one before.
     pub(crate) fn may_be_on(&self) -> bool {
         fs::read_to_string(&self.0).map_or(true, |text| lists_a_device(&text))
     }

@@ -6,8 +6,8 @@
 //!
 //! - [`create`] writes a new handler's folder; [`project`] reads one.
 //! - [`build`] makes the component in the handler's [`language`].
-//! - [`fixture`] reads the events to try, and [`load`] the component. [`test`](mod@test) compares outcomes, and
-//!   [`bench`](mod@bench) measures time.
+//! - [`fixture`] reads the events to try, and [`load`] the component. [`test`](mod@test) compares outcomes,
+//!   and [`bench`](mod@bench) measures time.
 //! - [`check`] and [`compile`] are for a process of their own: they limit the process before they look at a
 //!   stranger's component.
 

@@ -59,8 +59,8 @@ const PYTHON: [File; 8] = [
     ("requirements.txt", template!("python/requirements.txt")),
 ];
 
-/// `templates/c/generated` holds what wit-bindgen makes of `guest.wit`; everything else is written by hand. A handler's
-/// folder gets it as `gen`.
+/// `templates/c/generated` holds what wit-bindgen makes of `guest.wit`; everything else is written by hand. A
+/// handler's folder gets it as `gen`.
 const C: [File; 11] = [
     (".gitignore", "/.venv\n/.zig-cache\n/build\n/source.secret\n"),
     ("README.md", template!("c/README.md")),

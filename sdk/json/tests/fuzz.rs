@@ -1,7 +1,7 @@
 //! A scan against a parser, on JSON and on what was JSON before somebody changed some bytes of it. The seeds
 //! are the lines of `tests-data/texts.jsonl`. `PROPTEST_CASES` makes a run longer.
 
-// Helpers of tests are outside of tests for clippy.
+// Clippy allows `unwrap` inside `#[test]` functions, but not in the functions that they call.
 #![allow(clippy::unwrap_used)]
 
 use floodgate_json::{Edit, Pointer, find, lossy, without_bom};

@@ -12,13 +12,14 @@ use syn::{Error, FnArg, ItemFn};
 /// ```
 ///
 /// - `event: &Event` is the webhook.
-/// - `params` may be left out. Its type implements `Deserialize`, and it is what the source's binding gives the handler
-///   as `params`: a JSON object of up to 64 KiB. The relay runs this check before it stores a binding, and refuses
-///   parameters that are not of this type. With `#[serde(deny_unknown_fields)]` a misspelt field is refused too. A
-///   handler without the argument accepts no parameters.
-/// - The error is any type that implements `Display`. An error is a fault of kind `error` with that text, and the
-///   binding's `on_fault` says what happens to the event: `quarantine` stores it and does not deliver it, `reject`
-///   answers 500, `pass` lets it continue as if the handler were not there. A panic is a fault of kind `trap`.
+/// - `params` may be left out. Its type implements `Deserialize`, and it is what the source's binding gives
+///   the handler as `params`: a JSON object of up to 64 KiB. The relay runs this check before it stores a
+///   binding, and refuses parameters that are not of this type. With `#[serde(deny_unknown_fields)]` a
+///   misspelt field is refused too. A handler without the argument accepts no parameters.
+/// - The error is any type that implements `Display`. An error is a fault of kind `error` with that text, and
+///   the binding's `on_fault` says what happens to the event: `quarantine` stores it and does not deliver it,
+///   `reject` answers 500, `pass` lets it continue as if the handler were not there. A panic is a fault of
+///   kind `trap`.
 ///
 /// The function itself stays as it is, so that native tests call it. For the target `wasm32-wasip2` the
 /// attribute also exports it as the world `floodgate:handler/checked-handler`.

@@ -20,7 +20,7 @@ pub(in crate::source) struct Json<'a> {
     hints: &'a [String],
 }
 
-/// What the event is called. None of both can be read in a body of an unknown coding.
+/// The id and the type of the event. Both are absent if the body is in a coding that gateways do not take.
 #[derive(Debug, Default, Serialize)]
 struct Event<'a> {
     id: Option<&'a str>,

@@ -115,7 +115,7 @@ impl Default for Budget {
 #[serde(deny_unknown_fields)]
 #[schema(as = Promotion)]
 pub struct PromotionDocument {
-    /// The version that sources are to run which name none.
+    /// The version that a source is to run if its binding names none.
     #[schema(value_type = u32, minimum = 1)]
     pub version: NonZeroU32,
 }

@@ -179,8 +179,8 @@ impl SourceDocument {
         }
     }
 
-    /// The gateway refuses the requests of these schemes before it keeps anything of them, so that nothing would
-    /// be held.
+    /// The gateway refuses the requests of these schemes before it keeps anything of them, so that nothing
+    /// would be held.
     fn check_hold(&self) -> Result<(), Invalid> {
         let is_never_held = ["mtls", "none", "token"].contains(&self.verify.scheme.as_str());
         match self.on_verify_failure {

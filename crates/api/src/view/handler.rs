@@ -16,7 +16,7 @@ use crate::schema;
 pub struct HandlerView {
     /// The name of the handler.
     pub name: Name,
-    /// The version that sources run which name none.
+    /// The version that a source runs if its binding names none.
     pub promoted: u32,
     /// Every version, the oldest first.
     pub versions: Vec<VersionView>,
@@ -177,7 +177,7 @@ pub struct Uploaded {
 pub struct Promoted {
     /// The name of the handler.
     pub name: Name,
-    /// The version that sources run now which name none.
+    /// The version that a source now runs if its binding names none.
     pub promoted: u32,
     /// The revision that says so.
     #[schema(value_type = schema::Revision)]
