@@ -216,6 +216,8 @@ impl Held {
     /// Asks gateways about a request that is sealed to this key until one can say.
     async fn judge(&self, key: String, payload: &Bytes) -> (String, Outcome) {
         let is_missing = self.missing_keys().contains(&key);
+        // One of the gateways may have a key that the others do not have yet.
+        let found = || self.missing_keys().remove(&key);
         let (mut trouble, mut without_key) = (String::new(), 0);
         for tried in 0..TRIES {
             if tried > 0 {
@@ -223,9 +225,11 @@ impl Held {
             }
             match self.ask(payload).await {
                 Ok(HeldVerified { peer, result: Some(Answer::Accepted(accepted)), .. }) => {
+                    found();
                     return (peer, Outcome::Verified(accepted.secret_id));
                 }
                 Ok(HeldVerified { peer, result: Some(Answer::Refused(reason)), .. }) => {
+                    found();
                     return (peer, Outcome::Refused(reason));
                 }
                 Ok(HeldVerified { result: Some(Answer::Unavailable(reason)), .. }) => trouble = reason,

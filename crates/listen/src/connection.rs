@@ -237,7 +237,11 @@ impl<S: Service> HttpConnection<S> {
         let (parts, body) = request.into_parts();
         let peer = self.shared.proxies.sender(&parts.headers, self.peer);
         let (stream_bytes, arrived) = match protocol {
-            Protocol::Http1 => (0, self.activity.take_head(head::wire_bytes(&parts))),
+            // An earlier body's framing is among the bytes that no request took, but in no head.
+            Protocol::Http1 => {
+                let taken = self.activity.take_head(head::wire_bytes(&parts));
+                (0, taken.min(protocol::buffer_bytes(&self.shared.bounds)))
+            }
             Protocol::Http2 => {
                 // Its buffers are counted by what they may become.
                 self.activity.take_head(usize::MAX);

@@ -24,6 +24,11 @@ pub(crate) enum Protocol {
     Http2,
 }
 
+/// The most bytes of HTTP/1's buffer, in which a head must fit.
+pub(crate) fn buffer_bytes(bounds: &Bounds) -> usize {
+    MIN_BUFFER.max(bounds.head_bytes)
+}
+
 /// How HTTP/1.1 is served within these bounds.
 pub(crate) fn http1(bounds: &Bounds) -> http1::Builder {
     let mut builder = http1::Builder::new();
@@ -39,7 +44,7 @@ pub(crate) fn http1(bounds: &Bounds) -> http1::Builder {
         .header_read_timeout(bounds.head)
         // The size counts when a head is complete, so that the result does not depend on TCP segments.
         .max_header_size(bounds.head_bytes)
-        .max_buf_size(MIN_BUFFER.max(bounds.head_bytes));
+        .max_buf_size(buffer_bytes(bounds));
     builder
 }
 

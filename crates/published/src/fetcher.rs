@@ -8,7 +8,7 @@ use floodgate_egress::SsrfGuard;
 use floodgate_event::{LogRate, Name, causes};
 use floodgate_schemes::Fetch;
 use futures::StreamExt as _;
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
 use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE};
 use reqwest::{Client, Response, Url};
@@ -82,7 +82,8 @@ impl<F: Following> Fetcher<F> {
 
     /// Makes a confirmer, which uses the same client.
     pub fn confirmer(&self) -> Confirmer {
-        Confirmer { client: self.client.clone(), guard: self.guard.clone() }
+        let limiter = Arc::new(RateLimiter::direct(PER_MINUTE));
+        Confirmer { client: self.client.clone(), guard: self.guard.clone(), limiter }
     }
 
     /// Fetches until it is dropped.
@@ -158,15 +159,18 @@ async fn keys(
 pub struct Confirmer {
     client: Client,
     guard: SsrfGuard,
+    limiter: Arc<DefaultDirectRateLimiter>,
 }
 
 impl Confirmer {
     /// Opens an address of the provider, which confirms a subscription there.
     ///
     /// # Errors
-    /// If the address does not answer with success. The text says why, and leaves out the address, which is a
-    /// secret until it is opened.
+    /// If the address does not answer with success, or more than ten were opened within a minute: whoever has
+    /// seen one request can send it again. The text says why, and leaves out the address, which is a secret
+    /// until it is opened.
     pub async fn confirm(&self, address: &str) -> Result<(), String> {
+        self.limiter.check().map_err(|_| "too many confirmations within a minute".to_owned())?;
         let fetch = Fetch { url: address.to_owned(), post: None };
         match get(&self.client, &self.guard, &fetch).await {
             Ok(_) => Ok(()),
@@ -176,7 +180,7 @@ impl Confirmer {
     }
 }
 
-/// The most fetches per minute of addresses that only requests name.
+/// The most fetches per minute of addresses that only requests name, for a source, and for confirmations.
 const PER_MINUTE: Quota = Quota::per_minute(std::num::NonZeroU32::new(10).unwrap());
 
 async fn get(client: &Client, guard: &SsrfGuard, fetch: &Fetch) -> Result<(Arc<[u8]>, Duration), FetchError> {

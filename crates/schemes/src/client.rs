@@ -2,7 +2,7 @@
 
 mod name;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ use self::name::{ClientName, shown};
 use crate::{Failure, InvalidSettings};
 
 const CERTIFICATE: &str = "client certificate";
+/// The most certificates with one subject that a client may send beside its own.
+const MAX_SAME_SUBJECT: usize = 2;
 
 /// The clients that may send to a source.
 pub(crate) struct Clients {
@@ -90,14 +92,17 @@ impl Clients {
         Ok(Accepted { by: self.digest, valid: self.validity(client, now)?, name })
     }
 
-    /// Refuses chains in which certificates have the same subject. Finding a path may check a signature for
-    /// each way through them, and a client could make every request cost as many as there are.
+    /// Refuses chains in which more than two certificates have the same subject, as those of an authority that
+    /// another has signed too. Finding a path may check a signature for each way through them, and a client
+    /// could make every request cost as many as there are.
     fn check_subjects(others: &[Vec<u8>]) -> Result<(), Failure> {
-        let mut subjects = HashSet::new();
+        let mut subjects: HashMap<Vec<u8>, HashSet<&[u8]>> = HashMap::new();
         for der in others {
             let certificate = parsed(der).ok_or_else(unreadable)?;
-            if !subjects.insert(certificate.subject().as_raw().to_vec()) {
-                return Err(Failure::malformed(CERTIFICATE, "certificates with different subjects"));
+            let same = subjects.entry(certificate.subject().as_raw().to_vec()).or_default();
+            same.insert(der);
+            if same.len() > MAX_SAME_SUBJECT {
+                return Err(Failure::malformed(CERTIFICATE, "at most two certificates with one subject"));
             }
         }
         Ok(())

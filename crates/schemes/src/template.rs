@@ -189,7 +189,7 @@ impl Prepared {
 
 /// Refuses a request unless the first `{` or `[` behind the URL's path is where the body begins. White space
 /// before it does not count, because a query has none.
-fn require_start_of_body(query: &str, body: &[u8]) -> Result<(), Failure> {
+pub(crate) fn require_start_of_body(query: &str, body: &[u8]) -> Result<(), Failure> {
     let first = floodgate_json::without_bom(body).trim_ascii_start().first();
     if query.contains(['{', '[']) {
         return Err(Failure::malformed("the query", "neither `{` nor `[`, with which the body begins"));

@@ -16,9 +16,9 @@ use super::pace::{Pace, Pauses, SHORT_PAUSE};
 
 /// How much of a refused body is read and discarded, so that the sender sees the answer and not a reset.
 const DISCARD_BYTES: usize = 16 * 1024 * 1024;
-/// How long reading a refused body may take, and how long less than a kilobyte of it may arrive. The sender
-/// pays nothing for a body that it holds back, and its stream or connection takes memory meanwhile.
-const DISCARD_PAUSES: Pauses = Pauses { whole: Duration::from_secs(5), longest: SHORT_PAUSE };
+/// How long reading a refused body may take, and how long less than a kilobyte of it may arrive: the time in
+/// which TCP sends a lost segment again. Its stream or connection takes memory meanwhile.
+const DISCARD_PAUSES: Pauses = Pauses { whole: Duration::from_secs(5), longest: Duration::from_secs(2) };
 
 /// The body of a request. It knows whether the sender waits for a 100 (`Expect: 100-continue`), which hyper
 /// sends at the first read.
@@ -88,12 +88,14 @@ impl Body for Arriving {
 /// sender that is slower than this gets its answer all the same, and a closed connection.
 async fn discard(body: &mut Arriving) -> bool {
     let (mut left, mut pace) = (DISCARD_BYTES, Pace::new(DISCARD_PAUSES));
-    while let Ok(frame) = timeout(SHORT_PAUSE, body.frame()).await {
+    while !pace.is_lost() {
+        let Ok(frame) = timeout(SHORT_PAUSE, body.frame()).await else { continue };
         let Some(frame) = frame else { return true };
         let Ok(frame) = frame else { return false };
         let bytes = frame.data_ref().map_or(0, Bytes::len);
+        pace.count(bytes);
         left = left.saturating_sub(bytes);
-        if left == 0 || pace.is_lost(bytes) {
+        if left == 0 {
             return false;
         }
     }

@@ -48,18 +48,22 @@ impl Pace {
         Self { pauses, begun: now, since: now, bytes: 0 }
     }
 
-    /// Counts bytes that arrived. Returns true once the body takes too long.
-    pub(crate) fn is_lost(&mut self, bytes: usize) -> bool {
-        let now = Instant::now();
+    /// Counts bytes that arrived.
+    pub(crate) fn count(&mut self, bytes: usize) {
         self.bytes += bytes;
         if self.bytes >= LEAST_PROGRESS {
-            (self.since, self.bytes) = (now, 0);
+            (self.since, self.bytes) = (Instant::now(), 0);
         }
-        now - self.begun >= self.pauses.whole || now - self.since >= self.pauses.longest
+    }
+
+    /// Returns true once the body takes too long.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.begun.elapsed() >= self.pauses.whole || self.since.elapsed() >= self.pauses.longest
     }
 
     pub(crate) fn check(&mut self, bytes: usize, account: &Account) -> Result<(), Refusal> {
-        if self.is_lost(bytes) {
+        self.count(bytes);
+        if self.is_lost() {
             Err(Refusal::TimedOut)
         } else if self.since.elapsed() >= SHORT_PAUSE && account.is_short() {
             // Others could use what this one holds.

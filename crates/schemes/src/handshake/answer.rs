@@ -26,13 +26,13 @@ pub enum Note {
 }
 
 impl Answer {
-    /// Answers 200 with a text. The sender chose the text, so a browser must not take it for a page.
     /// How many bytes it holds: those of its body and of its headers.
     pub fn bytes(&self) -> usize {
         let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
         self.body.len() + headers.sum::<usize>()
     }
 
+    /// Answers 200 with a text. The sender chose the text, so a browser must not take it for a page.
     pub(crate) fn text(text: impl Into<Vec<u8>>) -> Self {
         let headers = [("content-type", "text/plain"), ("x-content-type-options", "nosniff")];
         Self {

@@ -71,6 +71,11 @@ fn version_2_hashes_method_and_url() {
     for bad in [method, sent.clone().query("b=2&a=1"), sent.clone().query("a=1")] {
         assert_eq!(bad.key(&ours), Err(Failure::NoMatch { keys: 1 }), "{bad:?}");
     }
+    // The same bytes, of which the URL has one more.
+    let sent = post(EVENTS).query("x=1").signed(&ours).unwrap();
+    assert_eq!(sent.key(&ours), Ok("key-0"));
+    let moved = Sent { body: EVENTS.as_bytes()[1..].to_vec(), ..sent.query("x=1[") };
+    assert!(matches!(moved.key(&ours), Err(Failure::Malformed { .. })));
     let unset = try_scheme("hubspot-v2", &Settings::default(), &["x"]).unwrap_err();
     assert!(matches!(unset, InvalidSettings::Needs { setting: "url", .. }));
 }
