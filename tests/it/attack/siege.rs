@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use floodgate_testkit::{Failure, Result, Scene, metrics, process, wait};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::task::JoinSet;
+use tokio::runtime::{Builder, Runtime};
 use tokio::time::{sleep, timeout};
 
 use super::MEMORY_BYTES;
@@ -87,7 +87,7 @@ async fn hold(scene: &Scene, form: &Form) -> Result<()> {
     let quiet = Steady::run(scene, "quiet", form.rate).await?;
     let before = process::peak_resident_bytes(gateway)?;
 
-    let strangers = Strangers::begin(&Address::of(region)?, form);
+    let strangers = Strangers::begin(&Address::of(region)?, form)?;
     let expected = (form.all() * HELD_PERCENT / 100) as f64;
     wait::until("the strangers hold their connections", LIMIT, async || {
         Ok((open().await? >= expected).then_some(()))
@@ -121,16 +121,31 @@ async fn hold(scene: &Scene, form: &Form) -> Result<()> {
     Ok(())
 }
 
-/// The strangers, until they are dropped.
+/// The strangers, until they are dropped. On the internet they have machines of their own, so they have a thread
+/// here that leaves the processors to all others.
 struct Strangers {
     held: Arc<AtomicUsize>,
-    #[expect(dead_code, reason = "dropping it ends its tasks")]
-    tasks: JoinSet<()>,
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Strangers {
+    fn drop(&mut self) {
+        self.runtime.take().into_iter().for_each(Runtime::shutdown_background);
+    }
+}
+
+/// Gives this thread the least share of the processors. Linux has a priority for each thread.
+fn step_back() {
+    let thread = nix::unistd::gettid().to_string();
+    // Where there is no `renice`, the strangers only take more.
+    let _ = std::process::Command::new("renice").args(["-n", "19", "-p", &thread]).output();
 }
 
 impl Strangers {
-    fn begin(address: &Address, form: &Form) -> Self {
-        let (held, mut tasks) = (Arc::new(AtomicUsize::new(0)), JoinSet::new());
+    fn begin(address: &Address, form: &Form) -> Result<Self> {
+        let held = Arc::new(AtomicUsize::new(0));
+        let mut one_thread = Builder::new_multi_thread();
+        let runtime = one_thread.worker_threads(1).enable_all().on_thread_start(step_back).build()?;
         let beginning = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
         for number in 0..form.all() {
             let way = match number {
@@ -143,7 +158,7 @@ impl Strangers {
                 held: Arc::clone(&held),
                 beginning: Arc::clone(&beginning),
             };
-            tasks.spawn(async move {
+            runtime.spawn(async move {
                 loop {
                     // However it ends, be it by the gateway.
                     let _ = stranger.once(way).await;
@@ -151,7 +166,7 @@ impl Strangers {
                 }
             });
         }
-        Self { held, tasks }
+        Ok(Self { held, runtime: Some(runtime) })
     }
 
     fn held(&self) -> usize {
