@@ -72,7 +72,12 @@ impl Key {
 /// Encodes bytes: hex in lower case, or base64 with padding.
 pub(crate) fn encode(encoding: Encoding, bytes: &[u8]) -> String {
     match encoding {
-        Encoding::Hex => hex::encode(bytes),
+        Encoding::Hex => {
+            let mut text = vec![0; 2 * bytes.len()];
+            // The lengths fit, and digits are ASCII. `hex::encode` would push one character after the other.
+            let _ = hex::encode_to_slice(bytes, &mut text);
+            String::from_utf8(text).unwrap_or_default()
+        }
         Encoding::Base64 => BASE64.encode(bytes),
     }
 }

@@ -4,6 +4,8 @@ mod check;
 mod content;
 mod signatures;
 
+use std::borrow::Cow;
+
 use floodgate_event::scheme::{Encoding, Settings, Template, TimestampAt, Unit};
 use floodgate_event::source::Locator;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -167,16 +169,16 @@ impl Prepared {
     }
 
     /// Returns the text of the signed time, and refuses one that is too far from now.
-    fn timestamp(
+    fn timestamp<'r>(
         &self,
-        request: &Request<'_>,
-        signatures: &Signatures<'_>,
-    ) -> Result<Option<String>, Failure> {
+        request: &Request<'r>,
+        signatures: &Signatures<'r>,
+    ) -> Result<Option<Cow<'r, str>>, Failure> {
         let Some(time) = &self.time else { return Ok(None) };
         let (name, text) = match &time.at {
-            TimestampAt::Header(name) => (name, single(request.headers, name)?.to_owned()),
-            TimestampAt::Pair(name) => (name, signatures.only(name)?.to_owned()),
-            TimestampAt::Json(pointer) => (pointer, fields::text(request.body, pointer)?),
+            TimestampAt::Header(name) => (name, Cow::Borrowed(single(request.headers, name)?)),
+            TimestampAt::Pair(name) => (name, Cow::Borrowed(signatures.only(name)?)),
+            TimestampAt::Json(pointer) => (pointer, Cow::Owned(fields::text(request.body, pointer)?)),
         };
         let malformed = || Failure::malformed(name.to_string(), "a time as a whole number");
         let signed = number(&text).ok_or_else(malformed)?;

@@ -26,7 +26,7 @@ fn a_form_is_accepted_and_a_digit_before_it_is_not() {
     let sent = |time: &str, body: String| {
         post(body)
             .header("x-twilio-email-event-webhook-timestamp", time)
-            .header("x-twilio-email-event-webhook-signature", &BASE64.encode(&signature))
+            .header("x-twilio-email-event-webhook-signature", &BASE64.encode(signature))
     };
     let genuine = sent("1800000000", body.to_owned());
     assert!(genuine.key(&scheme).is_ok_and(|key| key.starts_with("key_")), "{:?}", genuine.key(&scheme));
