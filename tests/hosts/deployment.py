@@ -81,7 +81,8 @@ class Deployment:
             "binaries": self.binaries,
             "ssh": {"private_key_file": self.key, "ssh_user": self.user},
             "secrets_dir": self.secrets,
-            "store_reserve_bytes": 64 << 20,
+            # 64 MiB for refused requests, 64 MiB for held ones, and the buckets.
+            "store_reserve_bytes": 192 << 20,
             "force_destroy": self.force_destroy,
             "centre": {"hosts": self.hosts(self.centre), "rotation": self.rotations["centre"], "hold": "centre" in self.held,
                        "max_file_store_bytes": 16 << 30, "relay": self.relay()},

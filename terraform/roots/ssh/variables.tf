@@ -100,7 +100,7 @@ variable "regions" {
 }
 
 variable "store_reserve_bytes" {
-  description = "What a region's nats-server may take on disk besides its lanes: snapshot, handlers."
+  description = "What a region's nats-server may take on disk besides its lanes: refused and held requests (64 MiB each, unless the relay's `rejects` says otherwise), snapshot, handlers."
   type        = number
   default     = 2147483648
 }
