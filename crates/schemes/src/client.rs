@@ -92,9 +92,9 @@ impl Clients {
         Ok(Accepted { by: self.digest, valid: self.validity(client, now)?, name })
     }
 
-    /// Refuses chains in which more than two certificates have the same subject, as those of an authority that
-    /// another has signed too. Finding a path may check a signature for each way through them, and a client
-    /// could make every request cost as many as there are.
+    /// Refuses chains in which more than two certificates have the same subject, as those of an authority
+    /// that another has signed too. Finding a path may check a signature for each way through them, and a
+    /// client could make every request cost as many as there are.
     fn check_subjects(others: &[Vec<u8>]) -> Result<(), Failure> {
         let mut subjects: HashMap<Vec<u8>, HashSet<&[u8]>> = HashMap::new();
         for der in others {

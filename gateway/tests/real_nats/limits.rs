@@ -142,8 +142,8 @@ async fn an_address_has_a_rate_and_is_told_of_it_before_it_sends_a_body() {
     region.stop().await.unwrap();
 }
 
-/// A body that nobody needs is waited for while it comes at a usual pace, and no longer: its connection or stream
-/// takes memory all the while.
+/// A body that nobody needs is waited for while it comes at a usual pace, and no longer: its connection or
+/// stream takes memory all the while.
 #[tokio::test]
 async fn a_refused_body_that_comes_drop_by_drop_is_not_waited_for() {
     let region = Region::with_source("{}").await;

@@ -121,8 +121,8 @@ async fn hold(scene: &Scene, form: &Form) -> Result<()> {
     Ok(())
 }
 
-/// The strangers, until they are dropped. On the internet they have machines of their own, so they have a thread
-/// here that leaves the processors to all others.
+/// The strangers, until they are dropped. On the internet they have machines of their own, so they have a
+/// thread here that leaves the processors to all others.
 struct Strangers {
     held: Arc<AtomicUsize>,
     runtime: Option<Runtime>,

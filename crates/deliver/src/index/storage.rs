@@ -32,8 +32,8 @@ const DEAD_PREFIX: &[u8] = b"dead/";
 pub(super) struct Cursor {
     /// The last log sequence that is matched completely.
     pub(super) through: u64,
-    /// The last log sequence that was ever matched in part; 0 if none was. It means nothing once `through` has
-    /// reached it.
+    /// The last log sequence that was ever matched in part; 0 if none was. It means nothing once `through`
+    /// has reached it.
     pub(super) partial: u64,
 }
 

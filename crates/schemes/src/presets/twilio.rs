@@ -25,7 +25,8 @@ const BODY_HASH: &str = "bodySHA256";
 /// The most parameters in a form. Twilio's longest callbacks have fewer than a hundred.
 const MAX_PARAMETERS: usize = 1_000;
 /// What a URL's query may have as it is or escaped
-/// ([URL Standard](https://url.spec.whatwg.org/#special-query-percent-encode-set)), besides what is not ASCII.
+/// ([URL Standard](https://url.spec.whatwg.org/#special-query-percent-encode-set)), besides what is not
+/// ASCII.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'\'').add(b'<').add(b'>');
 
 pub(super) fn preset() -> Preset {
